@@ -1,0 +1,13 @@
+//! gateway.toml: from text to one validated, plain model, and from two models to their difference.
+//!
+//! ```text
+//! text --parse--> Loaded { model: Gateway, source: Source } --diff--> Diff
+//!        \--> Diagnostics (every error at once: line, column, key path, what was expected, nearest key)
+//! ```
+//!
+//! Pure but for [`load`], which reads one file. No runtime, no log, no daemon's own rules: what a daemon cannot do
+//! yet it says itself, as a [`Refusal`] that [`Source`] gives a place in the file.
+
+pub mod model;
+
+pub use model::{Gateway, Section};

@@ -1,0 +1,375 @@
+//! The validated model of gateway.toml: plain, comparable values without a trace of the file they came from.
+//!
+//! One struct per section, one field per key, in the order of docs/configuration.md. A value of these types has
+//! passed every check of [`crate::parse`]; daemons read it and never validate again.
+
+use addr::{ExplicitMap, Prefix64};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The whole file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gateway {
+    /// `[prefix]`. Present whenever `nat64` or `dns64` is.
+    pub prefix: Option<Prefix>,
+    /// `[nat64]`.
+    pub nat64: Option<Nat64>,
+    /// `[dns64]`.
+    pub dns64: Option<Dns64>,
+    /// `[proxy]`.
+    pub proxy: Option<Proxy>,
+    /// `[admin]`.
+    pub admin: Admin,
+    /// `[log]`.
+    pub log: Log,
+}
+
+/// The sections that belong to one daemon each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Section {
+    /// `[nat64]`, of causeway-nat64.
+    Nat64,
+    /// `[dns64]`, of causeway-dns64.
+    Dns64,
+    /// `[proxy]`, of causeway-proxy.
+    Proxy,
+}
+
+impl Section {
+    /// The section's name in the file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nat64 => "nat64",
+            Self::Dns64 => "dns64",
+            Self::Proxy => "proxy",
+        }
+    }
+}
+
+/// `[prefix]`: the one translation prefix that every part derives from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    /// `pref64` (RFC 6052 §2.2).
+    pub pref64: Prefix64,
+    /// `allow_private_ipv4`: lifts RFC 6052 §3.1 from `64:ff9b::/96`.
+    pub allow_private_ipv4: bool,
+}
+
+/// `[nat64]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nat64 {
+    /// `device`: the TUN device's name, at most 15 bytes.
+    pub device: String,
+    /// `ipv4_addr`: the translator's own IPv4 address.
+    pub ipv4_addr: Ipv4Addr,
+    /// `ipv6_addr`: the translator's own IPv6 address; outside the prefix.
+    pub ipv6_addr: Ipv6Addr,
+    /// `dynamic_pool`: IPv4 addresses given to IPv6 hosts on demand.
+    pub dynamic_pool: Option<Ipv4Net>,
+    /// `state_dir`: where `dynamic.map` lives.
+    pub state_dir: PathBuf,
+    /// `workers`: queues and threads; 0 is one per core.
+    pub workers: u16,
+    /// `offload`.
+    pub offload: Offload,
+    /// `udp_zero_checksum`.
+    pub udp_zero_checksum: UdpZeroChecksum,
+    /// `ipv6_min_mtu` in bytes, 1280 to 65535: IPv4 packets without DF are fragmented to it (RFC 7915 §4.1).
+    pub ipv6_min_mtu: u16,
+    /// `mtu` in bytes, 1280 to 65535: the MTU of the TUN device.
+    pub mtu: u16,
+    /// `configure_interface`: bring the device up and add its addresses and routes.
+    pub configure_interface: bool,
+    /// `[[nat64.map]]` (RFC 7757).
+    pub map: Vec<ExplicitMap>,
+}
+
+/// `nat64.offload`: whether the kernel may hand over super-packets and partial checksums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offload {
+    /// Whatever the kernel offers.
+    Auto,
+    /// Single segments with complete checksums.
+    Off,
+}
+
+/// `nat64.udp_zero_checksum`: what becomes of an IPv4 UDP packet without a checksum (RFC 7915 §4.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UdpZeroChecksum {
+    /// Dropped and counted.
+    Drop,
+    /// The checksum is computed, where the whole packet is at hand.
+    Calculate,
+    /// Passed on without a checksum (RFC 6936).
+    Forward,
+}
+
+/// `[dns64]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dns64 {
+    /// `listen`: UDP and TCP addresses; port 53 where none is given.
+    pub listen: Vec<SocketAddr>,
+    /// `upstream`, in order of preference; at least one.
+    pub upstream: Vec<Upstream>,
+    /// `exclude_aaaa`: AAAA records in these ranges count as absent (RFC 6147 §5.1.4).
+    pub exclude_aaaa: Vec<Ipv6Net>,
+    /// `cache_size` in bytes.
+    pub cache_size: u64,
+    /// `workers`: threads; 0 is one per core.
+    pub workers: u16,
+    /// `rebind_protection`: refuse to embed non-global IPv4 under any prefix.
+    pub rebind_protection: bool,
+    /// `[[dns64.client]]`, first match wins. Empty: every client gets the prefix.
+    pub client: Vec<DnsClient>,
+}
+
+/// One entry of `dns64.upstream`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// How it is spoken to.
+    pub transport: UpstreamTransport,
+    /// Its address and port: 53, or 853 for TLS, where none is given.
+    pub address: SocketAddr,
+}
+
+/// How an upstream resolver is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpstreamTransport {
+    /// `192.0.2.53`: UDP, and TCP after truncation.
+    Plain,
+    /// `tcp://192.0.2.53`: TCP only.
+    Tcp,
+    /// `tls://192.0.2.54#dns.example`: DNS over TLS, verified against the name (RFC 7858).
+    Tls {
+        /// The name the certificate must carry.
+        name: String,
+    },
+}
+
+/// One `[[dns64.client]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsClient {
+    /// `from`: source addresses; IPv4-mapped sources count as IPv4.
+    pub from: Vec<IpNet>,
+    /// `synthesize`: false is plain forwarding.
+    pub synthesize: bool,
+    /// `prefixes`, 1 to 8: each A record becomes one AAAA record per prefix.
+    pub prefixes: Vec<ClientPrefix>,
+}
+
+/// One translation prefix for one kind of client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientPrefix {
+    /// The prefix.
+    pub prefix: Prefix64,
+    /// The IPv4 addresses that may be embedded in it.
+    pub mapped: Vec<MappedRule>,
+}
+
+/// One element of a `mapped` list: the first that holds an address decides; an address in none is not embedded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MappedRule {
+    /// The addresses.
+    pub net: Ipv4Net,
+    /// False where the element began with `!`.
+    pub allow: bool,
+}
+
+/// `[proxy]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// `workers`: threads; 0 is one per core.
+    pub workers: u16,
+    /// `[proxy.timeout]`.
+    pub timeout: ProxyTimeouts,
+    /// `[[proxy.listener]]`; names are unique.
+    pub listener: Vec<Listener>,
+    /// `[[proxy.pool]]`; names are unique.
+    pub pool: Vec<Pool>,
+}
+
+/// `[proxy.timeout]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProxyTimeouts {
+    /// `connect`: for a connection to a member.
+    pub connect: Duration,
+    /// `client`: silence of the client while bytes are expected of it.
+    pub client: Duration,
+    /// `server`: silence of the member while bytes are expected of it.
+    pub server: Duration,
+    /// `request_head`: for a whole HTTP request head.
+    pub request_head: Duration,
+    /// `keep_alive`: an idle HTTP client connection between requests.
+    pub keep_alive: Duration,
+}
+
+/// One `[[proxy.listener]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// `name`.
+    pub name: String,
+    /// `bind`: at least one address with its port.
+    pub bind: Vec<SocketAddr>,
+    /// `mode`.
+    pub mode: Mode,
+    /// `tls`.
+    pub tls: Option<Tls>,
+    /// `forwarded_for`; only http.
+    pub forwarded_for: ForwardedFor,
+    /// `trusted_proxies`: whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `pool`: the name of an existing pool.
+    pub pool: String,
+}
+
+/// `proxy.listener.mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Bytes are relayed.
+    Tcp,
+    /// HTTP requests are forwarded.
+    Http,
+    /// Datagrams are relayed.
+    Udp,
+}
+
+/// `proxy.listener.tls`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// `certificates`: PEM bundles of chain and key.
+    pub certificates: Vec<PathBuf>,
+    /// `alpn`, in order of preference.
+    pub alpn: Vec<String>,
+}
+
+/// `proxy.listener.forwarded_for`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardedFor {
+    /// The client's address is added behind what a trusted proxy sent.
+    Append,
+    /// Only the client's address.
+    Replace,
+    /// The header is left as it came.
+    Off,
+}
+
+/// One `[[proxy.pool]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// `name`.
+    pub name: String,
+    /// `balance`.
+    pub balance: Balance,
+    /// `check`.
+    pub check: Check,
+    /// `[[proxy.pool.member]]`; names are unique in the pool.
+    pub member: Vec<Member>,
+}
+
+/// `proxy.pool.balance`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Balance {
+    /// Each in turn, by weight.
+    Roundrobin,
+    /// The fewest connections for its weight.
+    Leastconn,
+    /// By the client's address.
+    Source,
+    /// The less loaded of two drawn by chance.
+    Random,
+    /// Consistent hashing of the client's address.
+    Hash,
+}
+
+/// `proxy.pool.check`: how a member's health is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// `kind`.
+    pub kind: CheckKind,
+    /// `interval` between checks.
+    pub interval: Duration,
+    /// `timeout` of one check.
+    pub timeout: Duration,
+    /// `rise`: good checks in a row that bring a member back.
+    pub rise: u32,
+    /// `fall`: failed checks in a row that take a member out.
+    pub fall: u32,
+}
+
+/// `proxy.pool.check.kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckKind {
+    /// A TCP connection is opened and closed.
+    Tcp,
+    /// Members count as healthy.
+    Off,
+}
+
+/// One `[[proxy.pool.member]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// `name`.
+    pub name: String,
+    /// `address` with its port, of either family.
+    pub address: SocketAddr,
+    /// `weight`, 0 to 256; 0 takes no new connections.
+    pub weight: u16,
+}
+
+/// `[admin]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// `socket`: the directory that holds one unix socket per daemon.
+    pub socket: PathBuf,
+    /// `listen`: TCP addresses besides.
+    pub listen: Vec<SocketAddr>,
+    /// `token_file`: holds the bearer token that `listen` asks for.
+    pub token_file: Option<PathBuf>,
+}
+
+/// `[log]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// `level`.
+    pub level: Level,
+    /// `format`.
+    pub format: LogFormat,
+}
+
+/// `log.level`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the field's own words")]
+pub enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// `log.format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One line a message for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Gateway {
+    /// Whether the file has the section that `section`'s daemon needs.
+    pub const fn has(&self, section: Section) -> bool {
+        match section {
+            Section::Nat64 => self.nat64.is_some(),
+            Section::Dns64 => self.dns64.is_some(),
+            Section::Proxy => self.proxy.is_some(),
+        }
+    }
+}
+
+/// The address that an entry without a port is completed with.
+pub(crate) fn with_port(ip: IpAddr, port: u16) -> SocketAddr {
+    SocketAddr::new(ip, port)
+}

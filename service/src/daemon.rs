@@ -1,0 +1,55 @@
+//! What a daemon gives to [`crate::main`], and what it gets from it.
+
+use crate::readiness::Readiness;
+use config::{Diff, Gateway, Refusal, Section};
+use prometheus_client::registry::Registry;
+use std::error::Error;
+use std::future::Future;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// One daemon: the composition root behind the shared command line.
+///
+/// All methods run on the main thread's single-threaded runtime; data paths live on threads that `start` makes.
+pub trait Daemon: Sized + 'static {
+    /// The program's name, `causeway-…`.
+    const NAME: &'static str;
+    /// One sentence for `--help`.
+    const ABOUT: &'static str;
+    /// The section of the file it needs.
+    const SECTION: Section;
+    /// The capabilities it keeps; all others are dropped before `start`, while there is a single thread.
+    const CAPABILITIES: &'static [caps::Capability];
+    /// Its own errors.
+    type Error: Error + Send + Sync + 'static;
+    /// What `prepare` made ready and `commit` puts in place. Dropping it undoes the preparation.
+    type Prepared;
+
+    /// What this daemon cannot serve of a valid model. Pure.
+    fn check(model: &Gateway) -> Vec<Refusal>;
+
+    /// Builds everything and begins to serve.
+    fn start(model: Arc<Gateway>, boot: &mut Boot<'_>) -> impl Future<Output = Result<Self, Self::Error>>;
+
+    /// Makes a changed model ready without touching what runs: binds, allocates, loads.
+    fn prepare(&self, model: Arc<Gateway>, diff: &Diff) -> impl Future<Output = Result<Self::Prepared, Self::Error>>;
+
+    /// Puts a prepared model in place. Cannot fail.
+    fn commit(&self, prepared: Self::Prepared);
+
+    /// The daemon's own admin routes, besides those that all daemons have.
+    fn routes(&self) -> axum::Router;
+
+    /// Takes no new work and finishes what was accepted; returns when all is done. Cut off by the drain limit.
+    fn drain(self) -> impl Future<Output = ()>;
+}
+
+/// What `start` is handed.
+pub struct Boot<'a> {
+    /// Where metrics are registered; names get the daemon's prefix.
+    pub registry: &'a mut Registry,
+    /// Parts that must serve before the daemon is ready.
+    pub readiness: Readiness,
+    /// A part whose thread cannot go on says so here; the daemon then exits with status 1.
+    pub failures: mpsc::UnboundedSender<String>,
+}

@@ -1,0 +1,1 @@
+//! The manners that every daemon shares.
