@@ -1,1 +1,28 @@
-//! stub
+//! IP/ICMP translation (RFC 7915) as a pure function: a packet in, a verdict and packets out.
+//!
+//! ```text
+//!            Frame in            maps addresses            Frame out, rewritten in place
+//!   wire ──> v6_to_v4 / v4_to_v6 ──> map ──> mtu, fragment ──> offload ──> Verdict::Forward | Split
+//!                │                    │             │
+//!                └────────────────────┴─────────────┴──> reply ──> Verdict::Reply, or Verdict::Drop(reason)
+//! ```
+//!
+//! Owns everything between the bytes of one packet and the bytes that leave: header translation both ways, ICMP and
+//! the packets quoted in it, checksums, fragments, sizes, the virtio-net header, and the ICMP errors and echo replies
+//! of the translator itself. Takes time, leases and randomness as arguments. Deliberately holds no clock, socket,
+//! thread, log or table of dynamic addresses: those belong to the daemon around it.
+//!
+//! Invariants: one packet gives exactly one [`Verdict`]; no input panics; a frame that is not forwarded, split or
+//! answered keeps no promise about its bytes; nothing is allocated per packet once the buffers have grown.
+
+mod frame;
+mod offload;
+mod state;
+mod translator;
+mod verdict;
+
+pub use frame::{Frame, HEADROOM};
+pub use offload::{GsoType, VNET_HEADER_LEN, VnetHeader};
+pub use state::{ErrorBudget, WorkerState};
+pub use translator::{Context, Leases, Params, Translator, UdpZeroChecksum};
+pub use verdict::{Direction, DropReason, Reply, Verdict};

@@ -1,0 +1,99 @@
+//! The translator's parameters and its one verb, [`Translator::translate`].
+
+use crate::frame::Frame;
+use crate::state::WorkerState;
+use crate::verdict::{DropReason, Verdict};
+use addr::{ExplicitMaps, Prefix64};
+use ipnet::Ipv4Net;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+/// What becomes of a UDP packet without a checksum (RFC 7915 §4.5). The same in both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UdpZeroChecksum {
+    /// Dropped.
+    Drop,
+    /// The checksum is computed; first fragments are dropped, since the rest is not at hand.
+    Calculate,
+    /// Passed on without a checksum (RFC 6936).
+    Forward,
+}
+
+/// Everything the translator must know beforehand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Params {
+    /// Translation prefixes (RFC 6052). The first one embeds; every one is recognised.
+    pub prefixes: Vec<Prefix64>,
+    /// Lifts RFC 6052 §3.1 from `64:ff9b::/96`.
+    pub allow_private_ipv4: bool,
+    /// The translator's own IPv4 address: answers ping and is the source of ICMP errors.
+    pub own_v4: Ipv4Addr,
+    /// The translator's own IPv6 address: answers ping and is the source of ICMPv6 errors.
+    pub own_v6: Ipv6Addr,
+    /// Explicit maps (RFC 7757), which beat the pool and the prefixes.
+    pub maps: ExplicitMaps,
+    /// IPv4 addresses that only [`Leases`] map.
+    pub pool: Option<Ipv4Net>,
+    /// What becomes of UDP without a checksum.
+    pub udp_zero_checksum: UdpZeroChecksum,
+    /// Largest IPv6 packet in bytes, at least 1280, that an IPv4 packet without DF becomes before it is fragmented
+    /// (RFC 7915 §4).
+    pub ipv6_min_mtu: u16,
+    /// MTU in bytes of the IPv4 side, at least 68.
+    pub mtu_v4: u16,
+    /// MTU in bytes of the IPv6 side, at least 1280.
+    pub mtu_v6: u16,
+}
+
+/// The dynamic pool as the translator sees it: one IPv4 address per IPv6 host.
+///
+/// Own addresses and explicitly mapped addresses must never be leased.
+pub trait Leases {
+    /// The IPv4 address leased to `v6`, leased on the spot if need be. `None`: the pool is full.
+    /// Only asked when [`Params::pool`] is set.
+    fn lease_for_v6(&mut self, v6: Ipv6Addr) -> Option<Ipv4Addr>;
+
+    /// The IPv4 address already leased to `v6`; never leases one.
+    fn known_lease_for_v6(&mut self, v6: Ipv6Addr) -> Option<Ipv4Addr>;
+
+    /// The IPv6 host that holds `v4`. Only asked for addresses in [`Params::pool`].
+    fn v6_of_lease(&mut self, v4: Ipv4Addr) -> Option<Ipv6Addr>;
+}
+
+/// What a packet meets besides the parameters.
+pub struct Context<'a> {
+    /// The dynamic pool.
+    pub leases: &'a mut dyn Leases,
+    /// Monotonic time since any fixed moment; may be read once per batch.
+    pub now: Duration,
+    /// What this worker keeps between packets.
+    pub state: &'a mut WorkerState,
+}
+
+/// The translator: immutable, shared by all workers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Translator {
+    pub(crate) params: Params,
+}
+
+impl Translator {
+    /// A translator with these parameters.
+    pub const fn new(params: Params) -> Self {
+        Self { params }
+    }
+
+    /// The parameters it was made with.
+    pub const fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Translates the packet in `frame`, in place, and says what became of it.
+    pub fn translate(&self, frame: &mut Frame, ctx: &mut Context<'_>) -> Verdict {
+        ctx.state.clear_fragments();
+        match frame.packet().first().map(|first| first >> 4) {
+            Some(4) => Verdict::Drop(DropReason::DestinationUnmapped),
+            Some(6) => Verdict::Drop(DropReason::DestinationUnmapped),
+            _ => Verdict::Drop(DropReason::IpVersion),
+        }
+    }
+}

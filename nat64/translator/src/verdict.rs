@@ -1,0 +1,160 @@
+//! What became of a packet: exactly one [`Verdict`], and for every packet that died exactly one [`DropReason`].
+
+/// Which way a packet crossed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// IPv6 in, IPv4 out (RFC 7915 §5).
+    V6ToV4,
+    /// IPv4 in, IPv6 out (RFC 7915 §4).
+    V4ToV6,
+}
+
+impl Direction {
+    /// Every direction, for tables of counters.
+    pub const ALL: [Self; 2] = [Self::V6ToV4, Self::V4ToV6];
+
+    /// The metric label, stable.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::V6ToV4 => "v6_to_v4",
+            Self::V4ToV6 => "v4_to_v6",
+        }
+    }
+}
+
+/// What the translator made of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The frame holds the translated packet: write it.
+    Forward(Direction),
+    /// [`crate::WorkerState::fragments`] holds the translated packets: write them in order. The frame is spent.
+    Split(Direction),
+    /// The frame holds an answer to the sender: write it.
+    Reply(Reply),
+    /// Nothing is written.
+    Drop(DropReason),
+}
+
+/// An answer of the translator itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reply {
+    /// An echo reply from an own address.
+    Echo,
+    /// An ICMP or ICMPv6 error; the reason says why the packet it is about was not translated.
+    Error(DropReason),
+}
+
+/// Declares [`DropReason`] with the label and the documentation of each variant in one place.
+macro_rules! drop_reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $label:literal,)+) => {
+        /// Why a packet was not translated. The set is closed: each variant is one metric label and one row of the
+        /// documentation.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum DropReason {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl DropReason {
+            /// Every reason, in the order of declaration: `reason as usize` is its index.
+            pub const ALL: [Self; [$($label),+].len()] = [$(Self::$variant),+];
+
+            /// The metric label, stable across releases.
+            pub const fn label(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $label,)+
+                }
+            }
+
+            /// What the reason means, in one sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($($doc),+).trim_ascii(),)+
+                }
+            }
+        }
+    };
+}
+
+drop_reasons! {
+    /// The device delivered fewer bytes than a virtio-net header and a packet have.
+    ShortFrame = "short_frame",
+    /// The packet is neither IPv4 nor IPv6.
+    IpVersion = "ip_version",
+    /// The IPv4 header is cut short or contradicts the length of the packet.
+    Ipv4Header = "ipv4_header",
+    /// The IPv4 header checksum is wrong.
+    Ipv4Checksum = "ipv4_checksum",
+    /// The IPv6 header is cut short or contradicts the length of the packet.
+    Ipv6Header = "ipv6_header",
+    /// An IPv6 extension header is cut short.
+    ExtensionHeader = "extension_header",
+    /// An extension header follows the Fragment header (RFC 7915 §5.1.1).
+    ExtensionAfterFragment = "extension_after_fragment",
+    /// A Routing header has segments left (RFC 7915 §5.1).
+    SegmentsLeft = "segments_left",
+    /// An IPv4 source route has not expired (RFC 7915 §4.1).
+    SourceRoute = "source_route",
+    /// The protocol number means something else on the other side, such as ICMP inside IPv6.
+    Protocol = "protocol",
+    /// The TCP, UDP or ICMP header is cut short or contradicts the packet.
+    TransportHeader = "transport_header",
+    /// The virtio-net header contradicts the packet.
+    VnetHeader = "vnet_header",
+    /// The source is not a unicast address that may leave its link or host.
+    IllegalSource = "illegal_source",
+    /// The destination is "this network", loopback, unspecified or link-local.
+    IllegalDestination = "illegal_destination",
+    /// The destination is multicast or broadcast.
+    Multicast = "multicast",
+    /// The source is neither in the prefix, nor explicitly mapped, nor may it have a dynamic address.
+    SourceUnmapped = "source_unmapped",
+    /// The destination is neither in the prefix nor explicitly mapped.
+    DestinationUnmapped = "destination_unmapped",
+    /// The Well-Known Prefix would carry a non-global IPv4 address (RFC 6052 §3.1).
+    NonGlobalIpv4 = "non_global_ipv4",
+    /// The dynamic pool has no address left for the source.
+    PoolExhausted = "pool_exhausted",
+    /// The destination lies in the dynamic pool, and no host holds it.
+    NoLease = "no_lease",
+    /// The hop limit or time to live is used up.
+    HopLimit = "hop_limit",
+    /// The translated packet exceeds the MTU and must not be fragmented.
+    TooBig = "too_big",
+    /// The translated packet exceeds what its length fields can say.
+    Oversize = "oversize",
+    /// The UDP checksum is zero, and the configuration or a fragment forbids passing it on (RFC 7915 §4.5).
+    UdpZeroChecksum = "udp_zero_checksum",
+    /// An ICMP message arrived in fragments, which a stateless translator cannot check (RFC 7915 §1.2).
+    FragmentedIcmp = "fragmented_icmp",
+    /// The ICMP type or code has no equivalent on the other side.
+    IcmpType = "icmp_type",
+    /// The Parameter Problem points at a field without equivalent on the other side.
+    IcmpPointer = "icmp_pointer",
+    /// The packet quoted in an ICMP error cannot be read or translated.
+    QuotedPacket = "quoted_packet",
+    /// An address of the packet quoted in an ICMP error has no equivalent on the other side.
+    QuotedUnmapped = "quoted_unmapped",
+    /// The ICMP error quotes another ICMP error.
+    NestedError = "nested_error",
+    /// The packet is for the translator itself, which only answers echo requests.
+    ToSelf = "to_self",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn reasons_are_indexed_by_declaration_and_labels_are_unique() {
+        let labels: HashSet<_> = DropReason::ALL.iter().map(|reason| reason.label()).collect();
+        assert_eq!(labels.len(), DropReason::ALL.len());
+        for (index, reason) in DropReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index);
+            assert!(
+                reason.label().bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            );
+            assert!(reason.meaning().ends_with('.'), "{reason:?}");
+        }
+    }
+}
