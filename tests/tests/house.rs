@@ -1,0 +1,267 @@
+//! The house holds to its own rules: the import graph of ARCHITECTURE.md, the purity of the cores, the size of
+//! files, and documents that name things which exist.
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Lines of a source file that are too many, its tests aside.
+const FILE_LIMIT: usize = 600;
+
+/// Files and folders whose code takes bytes, time and randomness as arguments.
+const PURE: &[&str] = &[
+    "addr/src",
+    "config/src",
+    "nat64/translator/src",
+    "nat64/src/pool.rs",
+    "dns64/src/question.rs",
+    "dns64/src/policy.rs",
+    "dns64/src/plan.rs",
+    "dns64/src/synth.rs",
+    "dns64/src/reverse.rs",
+    "dns64/src/ipv4only.rs",
+    "dns64/src/special.rs",
+    "dns64/src/reply.rs",
+    "dns64/src/upstream/select.rs",
+    "proxy/src/pool/balance.rs",
+    "proxy/src/pool/health.rs",
+    "proxy/src/http/forwarded.rs",
+    "proxy/src/http/guard.rs",
+    "proxy/src/http/headers.rs",
+];
+
+/// What a pure module may not name.
+const RUNTIME: &[&str] = &[
+    "tokio",
+    "hyper::",
+    "tracing",
+    "tun::",
+    "socket2",
+    "Instant::now",
+    "SystemTime::now",
+    "std::net::TcpStream",
+    "std::net::TcpListener",
+    "std::net::UdpSocket",
+    "std::thread",
+];
+
+/// Words that say a change instead of the present, or that no text of the project needs.
+const BANNED_WORDS: &[&str] = &["todo!(", "unimplemented!(", "#[ignore", "FIXME", "XXX:"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").to_path_buf()
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The `.rs` files below `path`, or `path` itself.
+fn sources(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() {
+        return vec![path.to_path_buf()];
+    }
+    let mut found: Vec<PathBuf> = fs::read_dir(path)
+        .unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+        .map(|entry| entry.expect("readable entry").path())
+        .filter(|path| !path.ends_with("target"))
+        .flat_map(|path| match path.extension() {
+            Some(ext) if ext == "rs" => vec![path],
+            None if path.is_dir() => sources(&path),
+            _ => Vec::new(),
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// A source text without its unit tests, which stand last.
+fn without_tests(text: &str) -> &str {
+    text.split("\n#[cfg(test)]\nmod ").next().unwrap_or(text)
+}
+
+/// The first fenced block after the heading `heading`.
+fn fenced_block<'a>(text: &'a str, heading: &str) -> &'a str {
+    let after = text.split_once(heading).unwrap_or_else(|| panic!("no heading {heading:?}")).1;
+    after.split("```").nth(1).expect("a fenced block").split_once('\n').expect("its first line").1
+}
+
+fn workspace() -> cargo_metadata::Metadata {
+    MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .other_options(["--offline".to_owned(), "--locked".to_owned()])
+        .exec()
+        .expect("cargo metadata of the workspace")
+}
+
+#[test]
+fn import_graph_is_the_one_in_architecture_md() {
+    let metadata = workspace();
+    let members: BTreeSet<String> =
+        metadata.workspace_packages().iter().map(|package| package.name.to_string()).collect();
+    let real: BTreeMap<String, BTreeSet<String>> = metadata
+        .workspace_packages()
+        .iter()
+        .map(|package| {
+            let imports = package
+                .dependencies
+                .iter()
+                .filter(|dep| dep.kind == DependencyKind::Normal && members.contains(&dep.name))
+                .map(|dep| dep.name.clone())
+                .collect();
+            (package.name.to_string(), imports)
+        })
+        .collect();
+    let architecture = read(&root().join("ARCHITECTURE.md"));
+    let written: BTreeMap<String, BTreeSet<String>> = fenced_block(&architecture, "## Who imports whom")
+        .lines()
+        .filter_map(|line| line.split_once("->"))
+        .map(|(who, whom)| {
+            let whom = whom.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+            (who.trim().to_owned(), whom)
+        })
+        .collect();
+    assert_eq!(real, written, "left: Cargo.toml files, right: ARCHITECTURE.md");
+}
+
+#[test]
+fn daemons_never_import_each_other() {
+    let daemons = ["nat64", "dns64", "proxy"];
+    for package in workspace().workspace_packages() {
+        if daemons.contains(&package.name.as_str()) {
+            let other = package.dependencies.iter().find(|dep| daemons.contains(&dep.name.as_str()));
+            assert!(other.is_none(), "{} imports {}", package.name, other.expect("some").name);
+        }
+    }
+}
+
+#[test]
+fn pure_modules_name_no_runtime() {
+    let mut breaches = Vec::new();
+    for path in PURE.iter().flat_map(|path| sources(&root().join(path))) {
+        for (number, line) in without_tests(&read(&path)).lines().enumerate() {
+            let code = line.split("//").next().unwrap_or(line);
+            for word in RUNTIME.iter().filter(|word| code.contains(*word)) {
+                breaches.push(format!("{}:{}: {word}", path.display(), number + 1));
+            }
+        }
+    }
+    assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+}
+
+#[test]
+fn files_stay_short_and_free_of_placeholders() {
+    let mut breaches = Vec::new();
+    for package in workspace().workspace_packages() {
+        let folder = package.manifest_path.parent().expect("a package folder").join("src");
+        for path in sources(folder.as_std_path()) {
+            let text = read(&path);
+            let is_test = path.file_name().is_some_and(|name| name == "tests.rs");
+            let lines = without_tests(&text).lines().count();
+            if lines > FILE_LIMIT && !is_test {
+                breaches.push(format!("{}: {lines} lines", path.display()));
+            }
+            for word in BANNED_WORDS.iter().filter(|word| text.contains(*word)) {
+                breaches.push(format!("{}: {word}", path.display()));
+            }
+        }
+    }
+    assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+}
+
+#[test]
+fn no_module_is_a_grab_bag() {
+    let banned = ["utils", "util", "common", "misc", "manager", "helpers", "base", "core", "mod"];
+    for package in workspace().workspace_packages() {
+        let folder = package.manifest_path.parent().expect("a package folder").join("src");
+        for path in sources(folder.as_std_path()) {
+            let stem = path.file_stem().and_then(|stem| stem.to_str()).expect("a UTF-8 name");
+            assert!(!banned.contains(&stem), "{}", path.display());
+        }
+    }
+}
+
+/// Every row of docs/conformance.md whose last cell names tests names tests that exist.
+#[test]
+fn conformance_rows_name_tests_that_exist() {
+    let tests: BTreeSet<String> = workspace()
+        .workspace_packages()
+        .iter()
+        .flat_map(|package| {
+            let folder = package.manifest_path.parent().expect("a package folder");
+            ["src", "tests"]
+                .iter()
+                .map(|name| folder.join(name).into_std_path_buf())
+                .filter(|path| path.is_dir())
+                .flat_map(|path| sources(&path))
+                .collect::<Vec<_>>()
+        })
+        .flat_map(|path| function_names(&read(&path)))
+        .collect();
+    let mut rows = 0;
+    let mut missing = Vec::new();
+    let conformance = read(&root().join("docs/conformance.md"));
+    for line in conformance.lines().filter(|line| line.starts_with('|')) {
+        let cell = line.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
+        for name in cell.split('`').skip(1).step_by(2) {
+            rows += 1;
+            let function = name.rsplit("::").next().unwrap_or(name);
+            if !tests.contains(function) {
+                missing.push(line.to_owned());
+            }
+        }
+    }
+    assert!(rows > 0, "docs/conformance.md names no test");
+    assert!(missing.is_empty(), "rows that name no existing test:\n{}", missing.join("\n"));
+}
+
+fn function_names(text: &str) -> Vec<String> {
+    text.lines()
+        .filter_map(|line| line.trim_start().trim_start_matches("pub ").trim_start_matches("async ").strip_prefix("fn "))
+        .map(|rest| rest.split(['(', '<']).next().unwrap_or_default().to_owned())
+        .collect()
+}
+
+/// docs/metrics.md has one row for each reason a packet is dropped for, and no other.
+#[test]
+fn every_drop_reason_has_its_row_in_metrics_md() {
+    let metrics = read(&root().join("docs/metrics.md"));
+    let section = metrics.split_once("## Drop reasons of nat64").expect("the heading").1;
+    let section = section.split("\n## ").next().unwrap_or(section);
+    let documented: BTreeSet<&str> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|line| line.split('`').next())
+        .collect();
+    let real: BTreeSet<&str> = translator::DropReason::ALL.iter().map(|reason| reason.label()).collect();
+    assert_eq!(real, documented, "left: DropReason::ALL, right: docs/metrics.md");
+}
+
+/// Relative links of the documents lead somewhere.
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut documents = vec![];
+    for folder in [root(), root().join("docs")] {
+        let entries = fs::read_dir(&folder).expect("a folder of documents");
+        documents.extend(
+            entries
+                .map(|entry| entry.expect("readable entry").path())
+                .filter(|path| path.extension().is_some_and(|ext| ext == "md")),
+        );
+    }
+    let mut broken = Vec::new();
+    for document in documents {
+        let text = read(&document);
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = target.split('#').next().unwrap_or_default();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            if !document.parent().expect("a folder").join(file).exists() {
+                broken.push(format!("{}: {target}", document.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
