@@ -1,0 +1,274 @@
+//! `dynamic.map`: the leases of the pool on disk, so that hosts keep their addresses over a restart, a crash and a
+//! change from or to Tayga.
+//!
+//! Owns the file format, which is Tayga's, and the order of writes that never leaves half a file behind:
+//!
+//! ```text
+//! # comment                                  write dynamic.map~~ -> fsync -> rename to dynamic.map -> fsync directory
+//! IPv4 TAB IPv6 TAB seconds since 1970
+//! ```
+//!
+//! Does not judge leases (that is [`crate::pool::Pool::restore`]) and does not decide when to write
+//! ([`crate::keeper`]).
+
+use crate::pool::{Lease, UnixTime};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// The file's name in `state_dir`.
+pub const FILE_NAME: &str = "dynamic.map";
+
+/// The name it is written under before it takes the other's place.
+const TEMPORARY_NAME: &str = "dynamic.map~~";
+
+/// Tayga reads lines into a buffer of 512 bytes, so a longer one is none of either program's.
+const LONGEST_LINE: usize = 510;
+
+/// What stands in front of the leases.
+const HEADER: &str = "\
+###
+### Addresses that the dynamic pool has given to IPv6 hosts.
+### Written by causeway-nat64, in Tayga's format: IPv4, IPv6, time of last use.
+### Change it only while the daemon is stopped.
+###
+";
+
+/// Why the leases cannot be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum PersistError {
+    /// The directory is neither there nor can it be made.
+    #[error("cannot make state_dir {}: create it and give it to the user the daemon runs as", dir.display())]
+    MakeDir {
+        /// `nat64.state_dir`.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another daemon has it.
+    #[error("state_dir {} is in use by another causeway-nat64: give each instance a state_dir of its own", dir.display())]
+    InUse {
+        /// `nat64.state_dir`.
+        dir: PathBuf,
+    },
+    /// The file is there and cannot be read.
+    #[error("cannot read {}: leases would be lost; make it readable or move it away", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file cannot be written.
+    #[error("cannot write {}: nat64.state_dir must be writable for the daemon and have space left", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A line that is no lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadLine {
+    /// Its number, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub problem: &'static str,
+}
+
+/// The file in its directory, which no other process may use meanwhile.
+#[derive(Debug)]
+pub struct StateFile {
+    dir: Flock<File>,
+    path: PathBuf,
+    temporary: PathBuf,
+}
+
+impl StateFile {
+    /// Makes `dir` if need be and claims it. An unfinished write of a crashed run is removed.
+    pub fn open(dir: &Path) -> Result<Self, PersistError> {
+        let made = std::fs::create_dir_all(dir).and_then(|()| File::open(dir));
+        let made = made.map_err(|source| PersistError::MakeDir { dir: dir.to_owned(), source })?;
+        let locked = Flock::lock(made, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+            Errno::EWOULDBLOCK => PersistError::InUse { dir: dir.to_owned() },
+            errno => PersistError::MakeDir { dir: dir.to_owned(), source: errno.into() },
+        })?;
+        let (path, temporary) = (dir.join(FILE_NAME), dir.join(TEMPORARY_NAME));
+        match std::fs::remove_file(&temporary) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(PersistError::Write { path: temporary, source })
+            }
+            _ => Ok(Self { dir: locked, path, temporary }),
+        }
+    }
+
+    /// Where the leases are.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The leases and the lines that are none. A file that is not there has neither.
+    pub fn read(&self) -> Result<(Vec<Lease>, Vec<BadLine>), PersistError> {
+        match std::fs::read(&self.path) {
+            Ok(bytes) => Ok(parse(&String::from_utf8_lossy(&bytes))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((Vec::new(), Vec::new())),
+            Err(source) => Err(PersistError::Read { path: self.path.clone(), source }),
+        }
+    }
+
+    /// Replaces the file: whoever reads it, also after a crash, sees either all of the old or all of the new.
+    pub fn write(&self, leases: &[Lease]) -> Result<(), PersistError> {
+        let replace = || {
+            let mut file = File::create(&self.temporary)?;
+            file.write_all(render(leases).as_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(&self.temporary, &self.path)?;
+            self.dir.sync_all()
+        };
+        replace().map_err(|source| PersistError::Write { path: self.path.clone(), source })
+    }
+}
+
+/// Reads the file's text. Blank lines and lines that begin with `#` are passed over.
+pub fn parse(text: &str) -> (Vec<Lease>, Vec<BadLine>) {
+    let mut leases = Vec::new();
+    let mut bad = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        match parse_line(line) {
+            Ok(lease) => leases.extend(lease),
+            Err(problem) => bad.push(BadLine { line: index + 1, problem }),
+        }
+    }
+    (leases, bad)
+}
+
+/// The lease on a line; `None` for a comment.
+fn parse_line(line: &str) -> Result<Option<Lease>, &'static str> {
+    if line.len() > LONGEST_LINE {
+        return Err("longer than 510 bytes");
+    }
+    let mut words = line.split_ascii_whitespace();
+    let Some(v4) = words.next().filter(|word| !word.starts_with('#')) else { return Ok(None) };
+    let (Some(v6), Some(time), None) = (words.next(), words.next(), words.next()) else {
+        return Err("not three words");
+    };
+    let v4 = v4.parse().map_err(|_| "the first word is no IPv4 address")?;
+    let v6 = v6.parse().map_err(|_| "the second word is no IPv6 address")?;
+    match time.parse() {
+        Ok(seconds @ 1..) => Ok(Some(Lease { v4, v6, last_used: UnixTime(seconds) })),
+        Ok(0) | Err(_) => Err("the third word is no time in seconds since 1970"),
+    }
+}
+
+/// The file's text.
+pub fn render(leases: &[Lease]) -> String {
+    let mut text = String::from(HEADER);
+    for Lease { v4, v6, last_used } in leases {
+        writeln!(text, "{v4}\t{v6}\t{}", last_used.0).expect("writing to a String cannot fail");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lease(number: u8) -> Lease {
+        Lease {
+            v4: std::net::Ipv4Addr::new(192, 0, 2, number),
+            v6: std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number.into()),
+            last_used: UnixTime(1_700_000_000 + u64::from(number)),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = StateFile::open(dir.path()).unwrap();
+        assert_eq!(file.read().unwrap(), (vec![], vec![]), "no file yet");
+        let leases: Vec<Lease> = (1..=200).map(lease).collect();
+        file.write(&leases).unwrap();
+        assert_eq!(file.read().unwrap(), (leases.clone(), vec![]));
+        file.write(&leases[..1]).unwrap();
+        assert_eq!(file.read().unwrap(), (leases[..1].to_vec(), vec![]));
+    }
+
+    #[test]
+    fn reads_what_tayga_writes() {
+        let text = "###\n###\n\n192.0.2.1\t2001:db8::1\t1700000001\n  192.0.2.2 2001:db8::2 1700000002\n# end";
+        assert_eq!(parse(text), (vec![lease(1), lease(2)], vec![]));
+    }
+
+    #[test]
+    fn bad_lines_are_named_and_the_rest_is_kept() {
+        let long = "x".repeat(511);
+        let text = format!(
+            "192.0.2.1\t2001:db8::1\t1700000001\n192.0.2.300 2001:db8::2 1\n192.0.2.2 192.0.2.3 1\n\
+             192.0.2.2 2001:db8::2\n192.0.2.2 2001:db8::2 1 1\n192.0.2.2 2001:db8::2 0\n192.0.2.2 2001:db8::2 -5\n\
+             192.0.2.2 2001:db8::2 18446744073709551616\n{long}\n\u{fffd}\u{0}\n192.0.2.2 2001:db8::2 1700000002\n192.0"
+        );
+        let (leases, bad) = parse(&text);
+        assert_eq!(leases, [lease(1), lease(2)]);
+        let bad: Vec<_> = bad.iter().map(|bad| (bad.line, bad.problem)).collect();
+        assert_eq!(
+            bad,
+            [
+                (2, "the first word is no IPv4 address"),
+                (3, "the second word is no IPv6 address"),
+                (4, "not three words"),
+                (5, "not three words"),
+                (6, "the third word is no time in seconds since 1970"),
+                (7, "the third word is no time in seconds since 1970"),
+                (8, "the third word is no time in seconds since 1970"),
+                (9, "longer than 510 bytes"),
+                (10, "not three words"),
+                (12, "not three words"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_write_cut_off_by_a_crash_leaves_the_old_leases() {
+        let dir = tempfile::tempdir().unwrap();
+        StateFile::open(dir.path()).unwrap().write(&[lease(1)]).unwrap();
+        let torn = dir.path().join(TEMPORARY_NAME);
+        std::fs::write(&torn, "### half\n192.0.2.2\t2001:d").unwrap();
+        let file = StateFile::open(dir.path()).unwrap();
+        assert_eq!(file.read().unwrap(), (vec![lease(1)], vec![]));
+        assert!(!torn.exists(), "the torn file is gone");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_bad_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(FILE_NAME), b"\xff\xfe\x00\n192.0.2.1\t2001:db8::1\t1700000001\n").unwrap();
+        let (leases, bad) = StateFile::open(dir.path()).unwrap().read().unwrap();
+        assert_eq!((leases, bad.len()), (vec![lease(1)], 1));
+    }
+
+    #[test]
+    fn two_daemons_cannot_share_a_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = StateFile::open(dir.path()).unwrap();
+        assert!(matches!(StateFile::open(dir.path()), Err(PersistError::InUse { .. })));
+        drop(first);
+        StateFile::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_used_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let blocked = dir.path().join("file");
+        std::fs::write(&blocked, "").unwrap();
+        let error = StateFile::open(&blocked).unwrap_err();
+        assert!(error.to_string().contains(blocked.to_str().unwrap()), "{error}");
+        let file = StateFile::open(dir.path()).unwrap();
+        std::fs::create_dir(dir.path().join(TEMPORARY_NAME)).unwrap();
+        assert!(matches!(file.write(&[]), Err(PersistError::Write { .. })));
+    }
+}

@@ -1,0 +1,272 @@
+//! What the kernel must send to the translator, and the routes that make it so.
+//!
+//! Owns which prefixes lead to the device ([`wanted`], pure) and their upkeep through rtnetlink: added before a
+//! change takes effect, removed after it, undone at the end. Routes carry a protocol number of their own
+//! (`ip route show proto 64`), so that those of a crashed run are known again on a persistent device.
+//!
+//! The translator's own addresses are routed to the device and deliberately assigned to none: an assigned address
+//! would be answered by the kernel, and the translator could neither answer ping nor be seen in a traceroute under it.
+//! So the device has no address at all. Packets of the gateway host itself that go through the device take their
+//! source from the host's other interfaces (RFC 6724 §4 for IPv6), which is an address that answers can come back to;
+//! an IPv6 one gets a lease from the dynamic pool like any other host.
+
+use crate::link::{Link, Netlink, NetlinkError, errno, refused};
+use config::model::{Nat64, Prefix};
+use futures_util::TryStreamExt as _;
+use ipnet::{IpNet, Ipv6Net};
+use nix::libc;
+use rtnetlink::packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope,
+};
+use rtnetlink::{Handle, RouteMessageBuilder};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::pin::pin;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+
+/// Whose routes these are: a number that linux/rtnetlink.h and iproute2 give to nobody.
+const PROTOCOL: RouteProtocol = RouteProtocol::Other(64);
+
+/// Why a route does not stand.
+#[derive(Debug, thiserror::Error)]
+pub enum RouteError {
+    /// Another device has it.
+    #[error("{net} is routed to another device already: remove that route, or change {key}")]
+    Taken {
+        /// The route.
+        net: IpNet,
+        /// Where the prefix comes from.
+        key: &'static str,
+    },
+    /// The kernel has IPv6 switched off.
+    #[error("IPv6 is off on device {device}: run `sysctl -w net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0`")]
+    Ipv6Off {
+        /// The device.
+        device: String,
+    },
+    /// The runtime is shutting down.
+    #[error("routes are no longer looked after: the daemon is stopping")]
+    Stopped,
+    /// The kernel said something else.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
+}
+
+/// The prefixes that must lead to the device: the translation prefix, the pool, the IPv4 side of each explicit map,
+/// and the own addresses. A prefix within another one of the list needs no route of its own.
+///
+/// The IPv6 side of a map is a real host, which has its route already; but of a map of the whole IPv4 Internet the
+/// IPv6 side is the one that stands for something, and the default route stays where it is.
+pub fn wanted(nat64: &Nat64, prefix: &Prefix) -> BTreeSet<IpNet> {
+    let pref64 = Ipv6Net::new(prefix.pref64.addr(), prefix.pref64.prefix_len())
+        .expect("a translation prefix is at most 96 bits long");
+    let maps = nat64.map.iter().map(|map| match map.v4.prefix_len() {
+        0 => IpNet::V6(map.v6),
+        _ => IpNet::V4(map.v4),
+    });
+    let all: BTreeSet<IpNet> = [
+        IpNet::V6(pref64),
+        IpNet::from(IpAddr::V4(nat64.ipv4_addr)),
+        IpNet::from(IpAddr::V6(nat64.ipv6_addr)),
+    ]
+    .into_iter()
+    .chain(nat64.dynamic_pool.map(IpNet::V4))
+    .chain(maps)
+    .map(|net| net.trunc())
+    .collect();
+    let is_covered = |net: &IpNet| wider(*net).any(|wider| all.contains(&wider));
+    all.iter().filter(|net| !is_covered(net)).copied().collect()
+}
+
+/// All prefixes that hold `net`, but for itself.
+fn wider(net: IpNet) -> impl Iterator<Item = IpNet> {
+    std::iter::successors(net.supernet(), IpNet::supernet)
+}
+
+/// The key that a prefix comes from, for messages.
+fn key(net: IpNet) -> &'static str {
+    match net {
+        IpNet::V4(net) if net.prefix_len() == 32 => "nat64.ipv4_addr or nat64.map",
+        IpNet::V4(_) => "nat64.dynamic_pool or nat64.map",
+        IpNet::V6(net) if net.prefix_len() == 128 => "nat64.ipv6_addr",
+        IpNet::V6(_) => "prefix.pref64",
+    }
+}
+
+/// The routes to one device that this process answers for.
+///
+/// A task of its own works off additions and removals in the order in which they were asked for, so that a removal
+/// nobody waits for never overtakes a later addition of the same route.
+#[derive(Debug)]
+pub struct Routes {
+    commands: UnboundedSender<Command>,
+    ours: BTreeSet<IpNet>,
+}
+
+/// Routes that were added for a change that is not yet in force. Dropping it removes them again.
+#[derive(Debug)]
+pub struct Added {
+    nets: Vec<IpNet>,
+    commands: UnboundedSender<Command>,
+}
+
+#[derive(Debug)]
+enum Command {
+    Add(IpNet, oneshot::Sender<Result<Owner, RouteError>>),
+    Remove(IpNet),
+    Flush(oneshot::Sender<()>),
+}
+
+/// Whose a route is that leads to the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    /// This daemon's, of this or of a crashed run.
+    Us,
+    /// The operator's: it stays when the daemon goes.
+    Operator,
+}
+
+impl Routes {
+    /// No routes yet. Spawns the task that works on them.
+    pub fn new(netlink: &Netlink, link: &Link) -> Self {
+        let (commands, queue) = unbounded_channel();
+        let table = Table { handle: netlink.handle().clone(), index: link.index, device: link.name.clone() };
+        tokio::spawn(table.serve(queue));
+        Self { commands, ours: BTreeSet::new() }
+    }
+
+    /// Adds what of `wanted` is not there. Nothing is added when one route cannot be.
+    pub async fn add(&self, wanted: &BTreeSet<IpNet>) -> Result<Added, RouteError> {
+        let mut added = Added { nets: Vec::new(), commands: self.commands.clone() };
+        for &net in wanted.difference(&self.ours) {
+            let (reply, answer) = oneshot::channel();
+            let _ = self.commands.send(Command::Add(net, reply));
+            if answer.await.map_err(|_| RouteError::Stopped)?? == Owner::Us {
+                added.nets.push(net);
+            }
+        }
+        Ok(added)
+    }
+
+    /// Keeps what was added and removes what is not in `wanted`.
+    pub fn commit(&mut self, mut added: Added, wanted: &BTreeSet<IpNet>) {
+        self.ours.extend(std::mem::take(&mut added.nets));
+        let (stay, go): (BTreeSet<_>, BTreeSet<_>) = self.ours.iter().partition(|net| wanted.contains(net));
+        self.ours = stay;
+        for net in go {
+            let _ = self.commands.send(Command::Remove(net));
+        }
+    }
+
+    /// Removes all that are ours.
+    pub async fn close(self) {
+        for net in self.ours {
+            let _ = self.commands.send(Command::Remove(net));
+        }
+        let (done, finished) = oneshot::channel();
+        let _ = self.commands.send(Command::Flush(done));
+        let _ = finished.await;
+    }
+}
+
+impl Drop for Added {
+    fn drop(&mut self) {
+        for net in self.nets.drain(..) {
+            let _ = self.commands.send(Command::Remove(net));
+        }
+    }
+}
+
+/// The kernel's main routing table, as far as it leads to the device.
+struct Table {
+    handle: Handle,
+    index: u32,
+    device: String,
+}
+
+impl Table {
+    async fn serve(self, mut queue: UnboundedReceiver<Command>) {
+        while let Some(command) = queue.recv().await {
+            match command {
+                Command::Add(net, reply) => {
+                    let _ = reply.send(self.add(net).await);
+                }
+                Command::Remove(net) => self.remove(net).await,
+                Command::Flush(done) => {
+                    let _ = done.send(());
+                }
+            }
+        }
+    }
+
+    async fn add(&self, net: IpNet) -> Result<Owner, RouteError> {
+        let Err(error) = self.handle.route().add(self.message(net)).execute().await else { return Ok(Owner::Us) };
+        match errno(&error) {
+            Some(libc::EEXIST) => self.owner(net).await?.ok_or(RouteError::Taken { net, key: key(net) }),
+            Some(libc::EACCES | libc::EINVAL | libc::EAFNOSUPPORT) if matches!(net, IpNet::V6(_)) => {
+                Err(RouteError::Ipv6Off { device: self.device.clone() })
+            }
+            _ => Err(refused(format!("route {net} to device {}", self.device), error).into()),
+        }
+    }
+
+    /// A route that is gone already, perhaps with its device, is as good as removed.
+    async fn remove(&self, net: IpNet) {
+        match self.handle.route().del(self.message(net)).execute().await {
+            Ok(()) => {}
+            Err(error) if matches!(errno(&error), Some(libc::ESRCH | libc::ENODEV)) => {}
+            Err(error) => tracing::warn!(%net, device = self.device, %error, "a route could not be removed"),
+        }
+    }
+
+    /// Who owns the route to `net`, if it leads to the device.
+    async fn owner(&self, net: IpNet) -> Result<Option<Owner>, RouteError> {
+        let any = match net {
+            IpNet::V4(_) => RouteMessageBuilder::<Ipv4Addr>::new().build(),
+            IpNet::V6(_) => RouteMessageBuilder::<Ipv6Addr>::new().build(),
+        };
+        let mut routes = pin!(self.handle.route().get(any).execute());
+        let mut owner = None;
+        while let Some(route) = routes
+            .try_next()
+            .await
+            .map_err(|error| refused("read the routing table".into(), error))?
+        {
+            if route.header.table == RouteHeader::RT_TABLE_MAIN && leads(&route, net, self.index) {
+                owner = Some(if route.header.protocol == PROTOCOL { Owner::Us } else { Owner::Operator });
+            }
+        }
+        Ok(owner)
+    }
+
+    fn message(&self, net: IpNet) -> RouteMessage {
+        match net {
+            IpNet::V4(net) => RouteMessageBuilder::<Ipv4Addr>::new()
+                .destination_prefix(net.network(), net.prefix_len())
+                .output_interface(self.index)
+                .scope(RouteScope::Link)
+                .protocol(PROTOCOL)
+                .build(),
+            IpNet::V6(net) => RouteMessageBuilder::<Ipv6Addr>::new()
+                .destination_prefix(net.network(), net.prefix_len())
+                .output_interface(self.index)
+                .protocol(PROTOCOL)
+                .build(),
+        }
+    }
+}
+
+/// Whether `route` is the one to `net` through the device with this index.
+fn leads(route: &RouteMessage, net: IpNet, index: u32) -> bool {
+    let destination = match net {
+        IpNet::V4(net) => RouteAddress::Inet(net.network()),
+        IpNet::V6(net) => RouteAddress::Inet6(net.network()),
+    };
+    route.header.destination_prefix_length == net.prefix_len()
+        && route.attributes.contains(&RouteAttribute::Destination(destination))
+        && route.attributes.contains(&RouteAttribute::Oif(index))
+}
+
+#[cfg(test)]
+mod tests;

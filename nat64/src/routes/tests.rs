@@ -1,0 +1,218 @@
+use super::*;
+use crate::device::Device;
+use crate::netns::{block_on, in_namespace};
+use addr::ExplicitMap;
+use config::model::{Offload, UdpZeroChecksum};
+use rtnetlink::{LinkUnspec, LinkVeth};
+
+const NAME: &str = "nat64test";
+
+fn nets(texts: &[&str]) -> BTreeSet<IpNet> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn section() -> Nat64 {
+    Nat64 {
+        device: NAME.into(),
+        ipv4_addr: "192.0.2.1".parse().unwrap(),
+        ipv6_addr: "2001:db8:ffff::64".parse().unwrap(),
+        dynamic_pool: Some("198.51.100.0/24".parse().unwrap()),
+        state_dir: "/nonexistent".into(),
+        workers: 1,
+        offload: Offload::Auto,
+        udp_zero_checksum: UdpZeroChecksum::Drop,
+        ipv6_min_mtu: 1280,
+        mtu: 1500,
+        configure_interface: true,
+        map: Vec::new(),
+    }
+}
+
+fn prefix() -> Prefix {
+    Prefix { pref64: "2001:db8:64::/96".parse().unwrap(), allow_private_ipv4: false }
+}
+
+fn map(v4: &str, v6: &str) -> ExplicitMap {
+    ExplicitMap { v4: v4.parse().unwrap(), v6: v6.parse().unwrap() }
+}
+
+#[test]
+fn prefix_pool_maps_and_own_addresses_are_routed() {
+    let nat64 = Nat64 { map: vec![map("203.0.113.0/28", "2001:db8:1::/124")], ..section() };
+    let expected = ["192.0.2.1/32", "198.51.100.0/24", "203.0.113.0/28", "2001:db8:64::/96", "2001:db8:ffff::64/128"];
+    assert_eq!(wanted(&nat64, &prefix()), nets(&expected));
+}
+
+#[test]
+fn what_lies_within_another_route_needs_none() {
+    let nat64 = Nat64 {
+        ipv4_addr: "198.51.100.1".parse().unwrap(),
+        map: vec![map("198.51.100.10/32", "2001:db8:1::10/128")],
+        ..section()
+    };
+    assert_eq!(wanted(&nat64, &prefix()), nets(&["198.51.100.0/24", "2001:db8:64::/96", "2001:db8:ffff::64/128"]));
+}
+
+#[test]
+fn a_map_of_everything_does_not_take_the_default_route() {
+    let nat64 = Nat64 { dynamic_pool: None, map: vec![map("0.0.0.0/0", "2001:db8:1:ff00::/64")], ..section() };
+    let expected = ["192.0.2.1/32", "2001:db8:64::/96", "2001:db8:1:ff00::/64", "2001:db8:ffff::64/128"];
+    assert_eq!(wanted(&nat64, &prefix()), nets(&expected));
+}
+
+/// A device that is up, and its link.
+async fn device(netlink: &Netlink) -> (Device, Link) {
+    let device = Device::open(NAME, None, 1, Offload::Auto).unwrap();
+    let link = netlink.link(NAME).await.unwrap().unwrap();
+    netlink.bring_up(&link, 1400, 4096).await.unwrap();
+    (device, netlink.link(NAME).await.unwrap().unwrap())
+}
+
+/// All routes of the main table through a device.
+async fn through(netlink: &Netlink, link: &Link) -> BTreeSet<IpNet> {
+    let mut found = BTreeSet::new();
+    for any in [RouteMessageBuilder::<Ipv4Addr>::new().build(), RouteMessageBuilder::<Ipv6Addr>::new().build()] {
+        let routes: Vec<RouteMessage> = netlink.handle().route().get(any).execute().try_collect().await.unwrap();
+        for route in routes.iter().filter(|route| route.header.table == RouteHeader::RT_TABLE_MAIN) {
+            let destination = route.attributes.iter().find_map(|attribute| match attribute {
+                RouteAttribute::Destination(RouteAddress::Inet(v4)) => Some(IpAddr::V4(*v4)),
+                RouteAttribute::Destination(RouteAddress::Inet6(v6)) => Some(IpAddr::V6(*v6)),
+                _ => None,
+            });
+            if let Some(ip) = destination.filter(|_| route.attributes.contains(&RouteAttribute::Oif(link.index))) {
+                found.insert(IpNet::new(ip, route.header.destination_prefix_length).unwrap());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn bringing_up_sets_mtu_and_queue_and_makes_no_address() {
+    in_namespace("bringing_up_sets_mtu_and_queue_and_makes_no_address", || {
+        block_on(async {
+            let netlink = Netlink::connect().unwrap();
+            let (_device, link) = device(&netlink).await;
+            assert_eq!((link.mtu, link.tx_queue_len, link.is_up), (1400, 4096, true));
+            assert_eq!(through(&netlink, &link).await, nets(&[]), "not even fe80::/64");
+            netlink.bring_up(&link, 1400, 100).await.unwrap();
+            assert_eq!(netlink.link(NAME).await.unwrap().unwrap().tx_queue_len, 4096, "never made shorter");
+        });
+    });
+}
+
+#[test]
+fn a_change_adds_and_removes_just_the_difference() {
+    in_namespace("a_change_adds_and_removes_just_the_difference", || {
+        block_on(async {
+            let netlink = Netlink::connect().unwrap();
+            let (_device, link) = device(&netlink).await;
+            let mut routes = Routes::new(&netlink, &link);
+            let first = nets(&["192.0.2.1/32", "198.51.100.0/24", "2001:db8:64::/96"]);
+            let added = routes.add(&first).await.unwrap();
+            routes.commit(added, &first);
+            assert_eq!(through(&netlink, &link).await, first);
+
+            let second = nets(&["192.0.2.1/32", "203.0.113.0/24", "2001:db8:64::/96", "2001:db8:ffff::64/128"]);
+            let added = routes.add(&second).await.unwrap();
+            assert_eq!(added.nets, nets(&["203.0.113.0/24", "2001:db8:ffff::64/128"]).into_iter().collect::<Vec<_>>());
+            routes.commit(added, &second);
+            // An addition waits for the removals before it.
+            let added = routes.add(&second).await.unwrap();
+            routes.commit(added, &second);
+            flush(&routes).await;
+            assert_eq!(through(&netlink, &link).await, second);
+
+            routes.close().await;
+            assert_eq!(through(&netlink, &link).await, nets(&[]));
+        });
+    });
+}
+
+async fn flush(routes: &Routes) {
+    let (done, finished) = oneshot::channel();
+    routes.commands.send(Command::Flush(done)).unwrap();
+    finished.await.unwrap();
+}
+
+#[test]
+fn a_dropped_addition_leaves_no_trace() {
+    in_namespace("a_dropped_addition_leaves_no_trace", || {
+        block_on(async {
+            let netlink = Netlink::connect().unwrap();
+            let (_device, link) = device(&netlink).await;
+            let routes = Routes::new(&netlink, &link);
+            drop(routes.add(&nets(&["198.51.100.0/24", "2001:db8:64::/96"])).await.unwrap());
+            flush(&routes).await;
+            assert_eq!(through(&netlink, &link).await, nets(&[]));
+        });
+    });
+}
+
+#[test]
+fn a_route_of_another_device_is_not_taken_and_nothing_is_left_behind() {
+    in_namespace("a_route_of_another_device_is_not_taken_and_nothing_is_left_behind", || {
+        block_on(async {
+            let netlink = Netlink::connect().unwrap();
+            let (_device, link) = device(&netlink).await;
+            netlink.handle().link().add(LinkVeth::new("other", "peer").build()).execute().await.unwrap();
+            let other = netlink.link("other").await.unwrap().unwrap();
+            let up = LinkUnspec::new_with_index(other.index).up().build();
+            netlink.handle().link().change(up).execute().await.unwrap();
+            let taken = RouteMessageBuilder::<Ipv4Addr>::new()
+                .destination_prefix("198.51.100.0".parse().unwrap(), 24)
+                .output_interface(other.index)
+                .build();
+            netlink.handle().route().add(taken).execute().await.unwrap();
+
+            let routes = Routes::new(&netlink, &link);
+            let error = routes.add(&nets(&["192.0.2.1/32", "198.51.100.0/24"])).await.unwrap_err();
+            assert!(matches!(&error, RouteError::Taken { net, .. } if net.to_string() == "198.51.100.0/24"), "{error}");
+            flush(&routes).await;
+            assert_eq!(through(&netlink, &link).await, nets(&[]));
+            assert!(through(&netlink, &other).await.is_superset(&nets(&["198.51.100.0/24"])));
+        });
+    });
+}
+
+#[test]
+fn routes_of_a_crashed_run_are_adopted_and_those_of_the_operator_stay() {
+    in_namespace("routes_of_a_crashed_run_are_adopted_and_those_of_the_operator_stay", || {
+        block_on(async {
+            let netlink = Netlink::connect().unwrap();
+            let (_device, link) = device(&netlink).await;
+            let crashed = Routes::new(&netlink, &link);
+            let leftover = crashed.add(&nets(&["198.51.100.0/24", "2001:db8:64::/96"])).await.unwrap();
+            std::mem::forget(leftover);
+            let by_hand = RouteMessageBuilder::<Ipv4Addr>::new()
+                .destination_prefix("192.0.2.1".parse().unwrap(), 32)
+                .output_interface(link.index)
+                .build();
+            netlink.handle().route().add(by_hand).execute().await.unwrap();
+
+            let mut routes = Routes::new(&netlink, &link);
+            let all = nets(&["192.0.2.1/32", "198.51.100.0/24", "2001:db8:64::/96"]);
+            let added = routes.add(&all).await.unwrap();
+            routes.commit(added, &all);
+            routes.close().await;
+            assert_eq!(through(&netlink, &link).await, nets(&["192.0.2.1/32"]));
+        });
+    });
+}
+
+#[test]
+fn a_device_that_is_gone_takes_its_routes_along() {
+    in_namespace("a_device_that_is_gone_takes_its_routes_along", || {
+        block_on(async {
+            let netlink = Netlink::connect().unwrap();
+            let (device, link) = device(&netlink).await;
+            let mut routes = Routes::new(&netlink, &link);
+            let all = nets(&["198.51.100.0/24"]);
+            let added = routes.add(&all).await.unwrap();
+            routes.commit(added, &all);
+            drop(device);
+            routes.close().await;
+            assert_eq!(netlink.link(NAME).await.unwrap(), None);
+        });
+    });
+}
