@@ -8,6 +8,21 @@
 //! Pure but for [`load`], which reads one file. No runtime, no log, no daemon's own rules: what a daemon cannot do
 //! yet it says itself, as a [`Refusal`] that [`Source`] gives a place in the file.
 
+pub mod defaults;
+pub mod diff;
+pub mod keys;
 pub mod model;
 
+mod diagnostic;
+mod literal;
+mod load;
+mod reader;
+mod show;
+mod source;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Position, Refusal, Style};
+pub use diff::{Change, Diff, diff};
+pub use load::{LoadError, Loaded, load, parse};
 pub use model::{Gateway, Section};
+pub use show::show;
+pub use source::Source;

@@ -3,9 +3,10 @@
 //! One struct per section, one field per key, in the order of docs/configuration.md. A value of these types has
 //! passed every check of [`crate::parse`]; daemons read it and never validate again.
 
+use crate::defaults;
 use addr::{ExplicitMap, Prefix64};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -369,7 +370,38 @@ impl Gateway {
     }
 }
 
-/// The address that an entry without a port is completed with.
-pub(crate) fn with_port(ip: IpAddr, port: u16) -> SocketAddr {
-    SocketAddr::new(ip, port)
+impl Default for ProxyTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: defaults::CONNECT,
+            client: defaults::CLIENT,
+            server: defaults::SERVER,
+            request_head: defaults::REQUEST_HEAD,
+            keep_alive: defaults::KEEP_ALIVE,
+        }
+    }
+}
+
+impl Default for Check {
+    fn default() -> Self {
+        Self {
+            kind: defaults::CHECK_KIND,
+            interval: defaults::CHECK_INTERVAL,
+            timeout: defaults::CHECK_INTERVAL,
+            rise: defaults::CHECK_RISE,
+            fall: defaults::CHECK_FALL,
+        }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { socket: PathBuf::from(defaults::ADMIN_SOCKET), listen: Vec::new(), token_file: None }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: defaults::LEVEL, format: defaults::FORMAT }
+    }
 }

@@ -1,0 +1,88 @@
+//! The value of every key that may be left out, each with its reason.
+
+use crate::model::{Balance, CheckKind, ForwardedFor, Level, LogFormat, Mode, Offload, UdpZeroChecksum};
+use ipnet::Ipv6Net;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::time::Duration;
+
+/// `prefix.allow_private_ipv4`: RFC 6052 §3.1 forbids it, so the operator must say so.
+pub const ALLOW_PRIVATE_IPV4: bool = false;
+
+/// `nat64.device`: says what the device does in the output of `ip link`.
+pub const DEVICE: &str = "nat64";
+/// `nat64.state_dir`: where the Filesystem Hierarchy Standard keeps state that outlives a reboot.
+pub const STATE_DIR: &str = "/var/lib/causeway";
+/// `workers` of every daemon: 0 is one per core, since the data paths scale with cores and share nothing.
+pub const WORKERS: u16 = 0;
+/// `nat64.offload`: super-packets are the larger part of the translator's speed.
+pub const OFFLOAD: Offload = Offload::Auto;
+/// `nat64.udp_zero_checksum`: what RFC 7915 §4.5 asks for unless configured otherwise, and what Tayga does.
+pub const UDP_ZERO_CHECKSUM: UdpZeroChecksum = UdpZeroChecksum::Drop;
+/// `nat64.ipv6_min_mtu` in bytes: the least MTU of any IPv6 link (RFC 8200 §5), so fragments of it pass everywhere.
+pub const IPV6_MIN_MTU: u16 = 1280;
+/// `nat64.mtu` in bytes: Ethernet's, which almost every path has on both sides.
+pub const MTU: u16 = 1500;
+/// `nat64.configure_interface`: the daemon works without other tools.
+pub const CONFIGURE_INTERFACE: bool = true;
+
+/// `dns64.listen`: only this host, since a resolver open to the world is a weapon; others must be asked for.
+pub const DNS_LISTEN: [SocketAddr; 2] = [
+    SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::LOCALHOST, DNS_PORT, 0, 0)),
+    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, DNS_PORT)),
+];
+/// The port of DNS over UDP and TCP where none is given (RFC 1035 §4.2).
+pub const DNS_PORT: u16 = 53;
+/// The port of DNS over TLS where none is given (RFC 7858 §3.1).
+pub const DNS_TLS_PORT: u16 = 853;
+/// `dns64.cache_size` in bytes: a hundred thousand names at about 300 bytes each.
+pub const CACHE_SIZE: u64 = 32 << 20;
+/// `dns64.rebind_protection`: off, because guests legitimately live in private IPv4 networks.
+pub const REBIND_PROTECTION: bool = false;
+/// `dns64.client.synthesize`: what the daemon is for.
+pub const SYNTHESIZE: bool = true;
+
+/// `dns64.exclude_aaaa`: IPv4-mapped addresses are no use to an IPv6 host (RFC 6147 §5.1.4).
+pub const EXCLUDE_AAAA: [Ipv6Net; 1] = [Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96)];
+
+/// `proxy.timeout.connect`: lets two lost SYNs be sent again; a member that takes longer is as good as down.
+pub const CONNECT: Duration = Duration::from_secs(5);
+/// `proxy.timeout.client`: what router VMs have set in HAProxy for years.
+pub const CLIENT: Duration = Duration::from_secs(50);
+/// `proxy.timeout.server`: the same as for clients, so that neither end gives up first by configuration.
+pub const SERVER: Duration = Duration::from_secs(50);
+/// `proxy.timeout.request_head`: ample for any honest client, short for one that sends a byte a second.
+pub const REQUEST_HEAD: Duration = Duration::from_secs(10);
+/// `proxy.timeout.keep_alive`: a reader's pause between two pages.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// `proxy.listener.mode`: relaying bytes is right for every protocol over TCP.
+pub const MODE: Mode = Mode::Tcp;
+/// `proxy.listener.tls.alpn` in http mode: both versions that HTTP over TLS negotiates, newer first.
+pub const HTTP_ALPN: [&str; 2] = ["h2", "http/1.1"];
+/// `proxy.pool.check.kind`: a member that accepts connections is up, whatever it serves.
+pub const CHECK_KIND: CheckKind = CheckKind::Tcp;
+/// `proxy.pool.balance`: needs no knowledge of the members.
+pub const BALANCE: Balance = Balance::Roundrobin;
+/// `proxy.pool.check.interval`: HAProxy's.
+pub const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+/// `proxy.pool.check.rise`: HAProxy's; one good check may be luck.
+pub const CHECK_RISE: u32 = 2;
+/// `proxy.pool.check.fall`: HAProxy's; one or two lost packets do not take a member out.
+pub const CHECK_FALL: u32 = 3;
+/// `proxy.pool.member.weight`: leaves room below it to turn a single member down, in percent.
+pub const WEIGHT: u16 = 100;
+
+/// `proxy.listener.forwarded_for`: members otherwise see only the gateway; without HTTP there is no header.
+pub const fn forwarded_for(mode: Mode) -> ForwardedFor {
+    match mode {
+        Mode::Http => ForwardedFor::Append,
+        Mode::Tcp | Mode::Udp => ForwardedFor::Off,
+    }
+}
+
+/// `admin.socket`: the directory that systemd's `RuntimeDirectory=causeway` makes.
+pub const ADMIN_SOCKET: &str = "/run/causeway";
+
+/// `log.level`: state changes that an operator sees, no traffic.
+pub const LEVEL: Level = Level::Info;
+/// `log.format`: people read it first.
+pub const FORMAT: LogFormat = LogFormat::Text;

@@ -1,0 +1,257 @@
+//! Section by section: which keys are compared, under which path.
+
+use super::record::Record;
+use super::{Changed, Keyed};
+use crate::literal::{Literal, Size};
+use crate::model::{
+    Admin, Balance, Check, Dns64, DnsClient, Listener, Log, Member, Nat64, Offload, Pool, Prefix, Proxy,
+    ProxyTimeouts, UdpZeroChecksum, Upstream,
+};
+use addr::ExplicitMap;
+use ipnet::{Ipv4Net, Ipv6Net};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// What differs in `[nat64]`; `None` where a key stayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of model::Nat64")]
+pub struct Nat64Diff {
+    pub device: Option<Changed<String>>,
+    pub ipv4_addr: Option<Changed<Ipv4Addr>>,
+    pub ipv6_addr: Option<Changed<Ipv6Addr>>,
+    pub dynamic_pool: Option<Changed<Option<Ipv4Net>>>,
+    pub state_dir: Option<Changed<PathBuf>>,
+    pub workers: Option<Changed<u16>>,
+    pub offload: Option<Changed<Offload>>,
+    pub udp_zero_checksum: Option<Changed<UdpZeroChecksum>>,
+    pub ipv6_min_mtu: Option<Changed<u16>>,
+    pub mtu: Option<Changed<u16>>,
+    pub configure_interface: Option<Changed<bool>>,
+    /// Maps are matched by their IPv4 side.
+    pub map: Keyed<ExplicitMap>,
+}
+
+/// What differs in `[dns64]`; `None` where a key stayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of model::Dns64")]
+pub struct Dns64Diff {
+    pub listen: Option<Changed<Vec<SocketAddr>>>,
+    pub upstream: Option<Changed<Vec<Upstream>>>,
+    pub exclude_aaaa: Option<Changed<Vec<Ipv6Net>>>,
+    pub cache_size: Option<Changed<u64>>,
+    pub workers: Option<Changed<u16>>,
+    pub rebind_protection: Option<Changed<bool>>,
+    /// The whole list, since its order decides.
+    pub client: Option<Changed<Vec<DnsClient>>>,
+}
+
+/// What differs in `[proxy]`; `None` where a key stayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of model::Proxy")]
+pub struct ProxyDiff {
+    pub workers: Option<Changed<u16>>,
+    pub timeout: Option<Changed<ProxyTimeouts>>,
+    pub listener: Keyed<Listener>,
+    pub pool: Keyed<Pool, PoolDiff>,
+}
+
+/// What differs in one `[[proxy.pool]]`; `None` where a key stayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of model::Pool")]
+pub struct PoolDiff {
+    pub name: String,
+    pub balance: Option<Changed<Balance>>,
+    pub check: Option<Changed<Check>>,
+    pub member: Keyed<Member>,
+}
+
+pub(super) fn prefix(
+    record: &mut Record,
+    old: Option<&Prefix>,
+    new: Option<&Prefix>,
+) -> Option<Changed<Option<Prefix>>> {
+    if old == new {
+        return None;
+    }
+    match (old, new) {
+        (Some(old), Some(new)) => {
+            record.key("prefix.pref64", &old.pref64, &new.pref64);
+            record.key("prefix.allow_private_ipv4", &old.allow_private_ipv4, &new.allow_private_ipv4);
+        }
+        (None, _) | (_, None) => {
+            let brief = |prefix: &Prefix| prefix.pref64.literal();
+            record.present("prefix", old.map(brief), new.map(brief));
+        }
+    }
+    Some(Changed { old: old.cloned(), new: new.cloned() })
+}
+
+pub(super) fn nat64(record: &mut Record, old: &Nat64, new: &Nat64) -> Nat64Diff {
+    Nat64Diff {
+        device: record.key("nat64.device", &old.device, &new.device),
+        ipv4_addr: record.key("nat64.ipv4_addr", &old.ipv4_addr, &new.ipv4_addr),
+        ipv6_addr: record.key("nat64.ipv6_addr", &old.ipv6_addr, &new.ipv6_addr),
+        dynamic_pool: record.optional(
+            "nat64.dynamic_pool",
+            old.dynamic_pool.as_ref(),
+            new.dynamic_pool.as_ref(),
+        ),
+        state_dir: record.key("nat64.state_dir", &old.state_dir, &new.state_dir),
+        workers: record.key("nat64.workers", &old.workers, &new.workers),
+        offload: record.key("nat64.offload", &old.offload, &new.offload),
+        udp_zero_checksum: record.key(
+            "nat64.udp_zero_checksum",
+            &old.udp_zero_checksum,
+            &new.udp_zero_checksum,
+        ),
+        ipv6_min_mtu: record.key("nat64.ipv6_min_mtu", &old.ipv6_min_mtu, &new.ipv6_min_mtu),
+        mtu: record.key("nat64.mtu", &old.mtu, &new.mtu),
+        configure_interface: record.key(
+            "nat64.configure_interface",
+            &old.configure_interface,
+            &new.configure_interface,
+        ),
+        map: record.keyed(
+            "nat64.map",
+            (&old.map, &new.map),
+            |map| map.v4.to_string(),
+            |map| map.v6.literal(),
+            |record, path, old, new| {
+                record.key(&format!("{path}.v6"), &old.v6, &new.v6);
+                Changed { old: *old, new: *new }
+            },
+        ),
+    }
+}
+
+pub(super) fn dns64(record: &mut Record, old: &Dns64, new: &Dns64) -> Dns64Diff {
+    Dns64Diff {
+        listen: record.key("dns64.listen", &old.listen, &new.listen),
+        upstream: record.key("dns64.upstream", &old.upstream, &new.upstream),
+        exclude_aaaa: record.key("dns64.exclude_aaaa", &old.exclude_aaaa, &new.exclude_aaaa),
+        cache_size: record
+            .key("dns64.cache_size", &Size(old.cache_size), &Size(new.cache_size))
+            .map(|changed| Changed { old: changed.old.0, new: changed.new.0 }),
+        workers: record.key("dns64.workers", &old.workers, &new.workers),
+        rebind_protection: record.key(
+            "dns64.rebind_protection",
+            &old.rebind_protection,
+            &new.rebind_protection,
+        ),
+        client: clients(record, &old.client, &new.client),
+    }
+}
+
+fn clients(record: &mut Record, old: &[DnsClient], new: &[DnsClient]) -> Option<Changed<Vec<DnsClient>>> {
+    if old == new {
+        return None;
+    }
+    for index in 0..old.len().max(new.len()) {
+        let path = format!("dns64.client[{index}]");
+        match (old.get(index), new.get(index)) {
+            (Some(old), Some(new)) => {
+                record.key(&format!("{path}.from"), &old.from, &new.from);
+                record.key(&format!("{path}.synthesize"), &old.synthesize, &new.synthesize);
+                record.key(&format!("{path}.prefixes"), &old.prefixes, &new.prefixes);
+            }
+            (old, new) => {
+                let brief = |client: &DnsClient| client.from.literal();
+                record.present(&path, old.map(brief), new.map(brief));
+            }
+        }
+    }
+    Some(Changed { old: old.to_vec(), new: new.to_vec() })
+}
+
+pub(super) fn proxy(record: &mut Record, old: &Proxy, new: &Proxy) -> ProxyDiff {
+    ProxyDiff {
+        workers: record.key("proxy.workers", &old.workers, &new.workers),
+        timeout: timeout(record, old.timeout, new.timeout),
+        listener: record.keyed(
+            "proxy.listener",
+            (&old.listener, &new.listener),
+            |listener| listener.name.clone(),
+            |listener| format!("{} to pool {}", listener.bind.literal(), listener.pool),
+            listener,
+        ),
+        pool: record.keyed(
+            "proxy.pool",
+            (&old.pool, &new.pool),
+            |pool| pool.name.clone(),
+            |pool| match pool.member.len() {
+                1 => "1 member".to_owned(),
+                many => format!("{many} members"),
+            },
+            pool,
+        ),
+    }
+}
+
+fn timeout(record: &mut Record, old: ProxyTimeouts, new: ProxyTimeouts) -> Option<Changed<ProxyTimeouts>> {
+    record.key("proxy.timeout.connect", &old.connect, &new.connect);
+    record.key("proxy.timeout.client", &old.client, &new.client);
+    record.key("proxy.timeout.server", &old.server, &new.server);
+    record.key("proxy.timeout.request_head", &old.request_head, &new.request_head);
+    record.key("proxy.timeout.keep_alive", &old.keep_alive, &new.keep_alive);
+    (old != new).then_some(Changed { old, new })
+}
+
+fn listener(record: &mut Record, path: &str, old: &Listener, new: &Listener) -> Changed<Listener> {
+    record.key(&format!("{path}.bind"), &old.bind, &new.bind);
+    record.key(&format!("{path}.mode"), &old.mode, &new.mode);
+    let tls = format!("{path}.tls");
+    match (&old.tls, &new.tls) {
+        (Some(old), Some(new)) => {
+            record.key(&format!("{tls}.certificates"), &old.certificates, &new.certificates);
+            record.key(&format!("{tls}.alpn"), &old.alpn, &new.alpn);
+        }
+        (Some(old), None) => record.present(&tls, Some(old.certificates.literal()), None),
+        (None, Some(new)) => record.present(&tls, None, Some(new.certificates.literal())),
+        (None, None) => {}
+    }
+    record.key(&format!("{path}.forwarded_for"), &old.forwarded_for, &new.forwarded_for);
+    record.key(&format!("{path}.trusted_proxies"), &old.trusted_proxies, &new.trusted_proxies);
+    record.key(&format!("{path}.pool"), &old.pool, &new.pool);
+    Changed { old: old.clone(), new: new.clone() }
+}
+
+fn pool(record: &mut Record, path: &str, old: &Pool, new: &Pool) -> PoolDiff {
+    PoolDiff {
+        name: new.name.clone(),
+        balance: record.key(&format!("{path}.balance"), &old.balance, &new.balance),
+        check: check(record, &format!("{path}.check"), old.check, new.check),
+        member: record.keyed(
+            &format!("{path}.member"),
+            (&old.member, &new.member),
+            |member| member.name.clone(),
+            |member| member.address.literal(),
+            |record, path, old, new| {
+                record.key(&format!("{path}.address"), &old.address, &new.address);
+                record.key(&format!("{path}.weight"), &old.weight, &new.weight);
+                Changed { old: old.clone(), new: new.clone() }
+            },
+        ),
+    }
+}
+
+fn check(record: &mut Record, path: &str, old: Check, new: Check) -> Option<Changed<Check>> {
+    record.key(&format!("{path}.kind"), &old.kind, &new.kind);
+    record.key(&format!("{path}.interval"), &old.interval, &new.interval);
+    record.key(&format!("{path}.timeout"), &old.timeout, &new.timeout);
+    record.key(&format!("{path}.rise"), &old.rise, &new.rise);
+    record.key(&format!("{path}.fall"), &old.fall, &new.fall);
+    (old != new).then_some(Changed { old, new })
+}
+
+pub(super) fn admin(record: &mut Record, old: &Admin, new: &Admin) -> Option<Changed<Admin>> {
+    record.key("admin.socket", &old.socket, &new.socket);
+    record.key("admin.listen", &old.listen, &new.listen);
+    record.optional("admin.token_file", old.token_file.as_ref(), new.token_file.as_ref());
+    (old != new).then(|| Changed { old: old.clone(), new: new.clone() })
+}
+
+pub(super) fn log(record: &mut Record, old: Log, new: Log) -> Option<Changed<Log>> {
+    record.key("log.level", &old.level, &new.level);
+    record.key("log.format", &old.format, &new.format);
+    (old != new).then_some(Changed { old, new })
+}

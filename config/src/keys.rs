@@ -1,0 +1,218 @@
+//! Every key of gateway.toml as data: what docs/configuration.md documents, what unknown keys are compared with, and
+//! what a change of each key takes.
+//!
+//! A path here has no indices: `proxy.pool.member.address`.
+
+mod table;
+
+pub use table::KEYS;
+
+use crate::reader::words;
+use std::fmt;
+
+/// One key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The path without indices.
+    pub path: &'static str,
+    /// What its value is.
+    pub kind: Kind,
+    /// What holds where it is left out.
+    pub default: Default,
+    /// How a change of it is applied.
+    pub apply: Apply,
+    /// The standard or the program it follows; empty if it is our own.
+    pub source: &'static str,
+    /// A value that could stand in a file, as TOML; empty for tables.
+    pub example: &'static str,
+    /// What it is for, in one sentence.
+    pub doc: &'static str,
+}
+
+/// What stands at a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `[path]`.
+    Table,
+    /// `[[path]]`, any number of times.
+    Tables,
+    /// A value, described in words.
+    Value(&'static str),
+}
+
+/// What holds where a key is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Default {
+    /// It cannot be left out of its table.
+    Required,
+    /// There is then none.
+    Absent,
+    /// This value, as TOML.
+    Value(&'static str),
+    /// What these words say.
+    Derived(&'static str),
+}
+
+/// How a change is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Apply {
+    /// By a reload, while traffic flows.
+    Live,
+    /// By restarting the daemon.
+    Restart,
+}
+
+/// A key that its table does not have.
+pub(crate) struct Unknown {
+    pub(crate) message: String,
+    pub(crate) help: String,
+}
+
+/// The key at `path`, with or without indices.
+pub fn find(path: &str) -> Option<&'static Key> {
+    let path = schema(path);
+    KEYS.iter().find(|key| key.path == path)
+}
+
+/// The keys that the table at `path` has; the sections for the empty path.
+pub fn of_table(path: &str) -> impl Iterator<Item = &'static Key> {
+    let table = schema(path);
+    KEYS.iter().filter(move |key| key.table() == table)
+}
+
+impl Key {
+    /// The path of the table it stands in; empty for a section.
+    pub fn table(&self) -> &'static str {
+        self.path.rsplit_once('.').map_or("", |(table, _)| table)
+    }
+
+    /// Its name in that table.
+    pub fn name(&self) -> &'static str {
+        self.path.rsplit_once('.').map_or(self.path, |(_, name)| name)
+    }
+}
+
+/// `path` without indices and without the names that a [`crate::Change`] has in their place.
+pub(crate) fn schema(path: &str) -> String {
+    let mut depth = 0_u32;
+    let outside = path.chars().filter(|c| match c {
+        '[' => {
+            depth += 1;
+            false
+        }
+        ']' => {
+            depth = depth.saturating_sub(1);
+            false
+        }
+        _ => depth == 0,
+    });
+    outside.collect()
+}
+
+/// What to say about `key` in the table at `table`, unless the table has it.
+pub(crate) fn unknown(table: &str, key: &str) -> Option<Unknown> {
+    let known: Vec<&Key> = of_table(table).collect();
+    if known.iter().any(|known| known.name() == key) {
+        return None;
+    }
+    let place = if table.is_empty() { "a file".to_owned() } else { format!("[{table}]") };
+    let help = if let Some(near) = nearest(key, known.iter().map(|known| known.name())) {
+        format!("did you mean {near}?")
+    } else if let Some(elsewhere) = KEYS.iter().find(|known| known.name() == key) {
+        format!("{key} is a key of [{}]", elsewhere.table())
+    } else {
+        format!("known here: {}", words(known.iter().map(|known| known.name()), "and"))
+    };
+    Some(Unknown { message: format!("{place} has no key of this name"), help })
+}
+
+/// The candidate that `word` is most likely a slip of the pen of.
+pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.chars().count().div_ceil(3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+impl fmt::Display for Apply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Live => "live",
+            Self::Restart => "restart",
+        })
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Table => "table",
+            Self::Tables => "array of tables",
+            Self::Value(words) => words,
+        })
+    }
+}
+
+impl fmt::Display for Default {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Required => f.write_str("required"),
+            Self::Absent => f.write_str("none"),
+            Self::Value(toml) => write!(f, "`{toml}`"),
+            Self::Derived(words) => f.write_str(words),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_unique_and_every_key_stands_in_a_table() {
+        for (index, key) in KEYS.iter().enumerate() {
+            assert!(KEYS[..index].iter().all(|other| other.path != key.path), "{} stands twice", key.path);
+            if !key.table().is_empty() {
+                let table = find(key.table()).unwrap_or_else(|| panic!("no table for {}", key.path));
+                assert!(
+                    matches!(table.kind, Kind::Table | Kind::Tables) || table.path == "dns64.client.prefixes",
+                    "{}",
+                    key.path
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_that_restarts_does_not_hide_in_one_that_is_live() {
+        for key in KEYS.iter().filter(|key| key.kind == Kind::Tables && key.apply == Apply::Live) {
+            for below in KEYS.iter().filter(|below| below.path.starts_with(&format!("{}.", key.path))) {
+                assert_eq!(below.apply, Apply::Live, "{}", below.path);
+            }
+        }
+    }
+
+    #[test]
+    fn paths_lose_their_indices() {
+        assert_eq!(schema("proxy.pool[0].member[12].address"), "proxy.pool.member.address");
+        assert_eq!(schema("proxy.pool[a.b:c].member[x].weight"), "proxy.pool.member.weight");
+        assert_eq!(schema("nat64.mtu"), "nat64.mtu");
+        assert_eq!(schema("]a[b"), "a");
+    }
+
+    #[test]
+    fn slips_are_recognized_and_strangers_are_not() {
+        let check = |word: &str, expect: Option<&str>| {
+            assert_eq!(nearest(word, ["pref64", "allow_private_ipv4"]), expect, "{word}");
+        };
+        check("perf64", Some("pref64"));
+        check("prefix", Some("pref64"));
+        check("PREF64", Some("pref64"));
+        check("allow-private-ipv4", Some("allow_private_ipv4"));
+        check("listen", None);
+        check("", None);
+    }
+}

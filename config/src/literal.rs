@@ -1,0 +1,117 @@
+//! Values as gateway.toml writes them, for [`crate::show`] and for the texts of a [`crate::Change`].
+
+use crate::model::{
+    Balance, CheckKind, ClientPrefix, ForwardedFor, Level, LogFormat, MappedRule, Mode, Offload,
+    UdpZeroChecksum, Upstream, UpstreamTransport,
+};
+use crate::reader::{
+    BALANCES, CHECK_KINDS, FORMATS, FORWARDED_FOR, LEVELS, MODES, OFFLOADS, UDP_ZERO_CHECKSUMS,
+    duration_text, size_text,
+};
+use addr::Prefix64;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A value that has a form in TOML.
+pub(crate) trait Literal {
+    /// The value as it stands behind `key = `.
+    fn literal(&self) -> String;
+}
+
+/// A size in bytes, which the model holds as a plain number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size(pub(crate) u64);
+
+pub(crate) fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+/// Types that TOML writes as they print.
+macro_rules! bare {
+    ($($name:ty),+) => { $(impl Literal for $name {
+        fn literal(&self) -> String { self.to_string() }
+    })+ };
+}
+
+/// Types whose printed form TOML puts in quotes.
+macro_rules! in_quotes {
+    ($($name:ty),+) => { $(impl Literal for $name {
+        fn literal(&self) -> String { quoted(&self.to_string()) }
+    })+ };
+}
+
+/// Types that have one word for each value, the words that the reader takes.
+macro_rules! words {
+    ($($name:ty = $table:expr),+) => { $(impl Literal for $name {
+        fn literal(&self) -> String { word(&$table, self) }
+    })+ };
+}
+
+bare!(bool, u16, u32);
+in_quotes!(String, Ipv4Addr, Ipv6Addr, SocketAddr, Ipv4Net, Ipv6Net, IpNet, Prefix64);
+words!(
+    Offload = OFFLOADS,
+    UdpZeroChecksum = UDP_ZERO_CHECKSUMS,
+    Mode = MODES,
+    ForwardedFor = FORWARDED_FOR,
+    Balance = BALANCES,
+    CheckKind = CHECK_KINDS,
+    Level = LEVELS,
+    LogFormat = FORMATS
+);
+
+fn word<T: PartialEq>(table: &[(&str, T)], value: &T) -> String {
+    let (word, _) = table
+        .iter()
+        .find(|(_, known)| known == value)
+        .expect("each table has a row for each variant, which a test of this module holds");
+    quoted(word)
+}
+
+impl Literal for PathBuf {
+    fn literal(&self) -> String {
+        quoted(&self.to_string_lossy())
+    }
+}
+
+impl Literal for Duration {
+    fn literal(&self) -> String {
+        quoted(&duration_text(*self))
+    }
+}
+
+impl Literal for Size {
+    fn literal(&self) -> String {
+        quoted(&size_text(self.0))
+    }
+}
+
+impl<T: Literal> Literal for Vec<T> {
+    fn literal(&self) -> String {
+        format!("[{}]", self.iter().map(Literal::literal).collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl Literal for MappedRule {
+    fn literal(&self) -> String {
+        quoted(&format!("{}{}", if self.allow { "" } else { "!" }, self.net))
+    }
+}
+
+impl Literal for Upstream {
+    fn literal(&self) -> String {
+        quoted(&match &self.transport {
+            UpstreamTransport::Plain => self.address.to_string(),
+            UpstreamTransport::Tcp => format!("tcp://{}", self.address),
+            UpstreamTransport::Tls { name } => format!("tls://{}#{name}", self.address),
+        })
+    }
+}
+
+impl Literal for ClientPrefix {
+    fn literal(&self) -> String {
+        format!("{{ prefix = {}, mapped = {} }}", self.prefix.literal(), self.mapped.literal())
+    }
+}

@@ -1,0 +1,114 @@
+//! From a file to a validated model.
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::model::Gateway;
+use crate::reader::{self, Problem, Problems};
+use crate::source::{Source, Text};
+use std::io;
+use std::path::{Path, PathBuf};
+use toml::de::{DeTable, Error as SyntaxError};
+
+/// A model and the file it came from.
+#[derive(Clone)]
+pub struct Loaded {
+    /// The model.
+    pub model: Gateway,
+    /// Where its keys stand.
+    pub source: Source,
+}
+
+/// Why a file gave no model.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file could not be read.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is not UTF-8 text.
+    #[error("{}:{line}: not UTF-8 text", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// The first line at fault, from 1.
+        line: usize,
+    },
+    /// The text is wrong; every error with its place.
+    #[error("{0}")]
+    Invalid(Diagnostics),
+}
+
+/// Reads and validates the file at `path`.
+///
+/// # Errors
+/// [`LoadError`]; [`LoadError::Invalid`] holds every error of the file at once.
+pub fn load(path: &Path) -> Result<Loaded, LoadError> {
+    let bytes =
+        std::fs::read(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        LoadError::NotText { path: path.to_owned(), line: 1 + good.iter().filter(|b| **b == b'\n').count() }
+    })?;
+    parse(&text, &path.display().to_string()).map_err(LoadError::Invalid)
+}
+
+/// Validates the text of a file; `file` is its name in errors. Pure.
+///
+/// # Errors
+/// Every error of the text at once.
+pub fn parse(text: &str, file: &str) -> Result<Loaded, Diagnostics> {
+    let (document, syntax) = DeTable::parse_recoverable(text);
+    let text = Text::new(file, text);
+    let problems = Problems::default();
+    let model = reader::gateway(document.get_ref(), &problems);
+    let mut problems = problems.into_inner();
+    if let Some(first) = syntax.iter().filter_map(SyntaxError::span).map(|span| span.start).min() {
+        keep_certain(&mut problems, &text, first);
+    }
+    match model {
+        Ok(model) if syntax.is_empty() && problems.is_empty() => {
+            Ok(Loaded { model, source: Source::new(text, document.get_ref()) })
+        }
+        Ok(_) | Err(_) => {
+            let list =
+                syntax_diagnostics(&text, &syntax).chain(problems.into_iter().map(|one| placed(&text, one)));
+            Err(Diagnostics::new(text.clone(), list.collect()))
+        }
+    }
+}
+
+/// Behind a syntax error keys may have landed in the wrong table, and what is missing may stand in the part that was
+/// not understood: only what is wrong before it is certain.
+fn keep_certain(problems: &mut Vec<Problem>, text: &Text, first_syntax_error: usize) {
+    let line = text.position(first_syntax_error).line;
+    problems.retain(|problem| !problem.absence && text.position(problem.span.end).line < line);
+}
+
+/// Syntax errors beyond this number are consequences of the first ones.
+const MOST_SYNTAX_ERRORS: usize = 20;
+
+fn syntax_diagnostics(text: &Text, errors: &[SyntaxError]) -> impl Iterator<Item = Diagnostic> {
+    errors.iter().take(MOST_SYNTAX_ERRORS).map(|error| {
+        let span = error.span().unwrap_or(0..0);
+        Diagnostic {
+            path: String::new(),
+            message: error.message().to_owned(),
+            help: None,
+            position: Some(text.position(span.start)),
+            span: text.underlined(&span),
+        }
+    })
+}
+
+fn placed(text: &Text, Problem { path, message, help, span, absence: _ }: Problem) -> Diagnostic {
+    Diagnostic {
+        path,
+        message,
+        help,
+        position: Some(text.position(span.start)),
+        span: text.underlined(&span),
+    }
+}

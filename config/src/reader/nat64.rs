@@ -1,0 +1,242 @@
+//! `[nat64]`: the translator's own addresses, its pool and its explicit maps.
+
+use super::{Placed, Read, Spot, Table, Value, all};
+use crate::defaults;
+use crate::model::{Nat64, Offload, UdpZeroChecksum};
+use addr::special::{is_legal_source_v4, is_legal_source_v6};
+use addr::{ExplicitMap, ExplicitMaps, MapConflict, Prefix64};
+use ipnet::{Ipv4Net, Ipv6Net};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+/// The words of `nat64.offload`.
+pub(crate) const OFFLOADS: [(&str, Offload); 2] = [("auto", Offload::Auto), ("off", Offload::Off)];
+
+/// The words of `nat64.udp_zero_checksum`.
+pub(crate) const UDP_ZERO_CHECKSUMS: [(&str, UdpZeroChecksum); 3] = [
+    ("drop", UdpZeroChecksum::Drop),
+    ("calculate", UdpZeroChecksum::Calculate),
+    ("forward", UdpZeroChecksum::Forward),
+];
+
+/// From the least MTU of IPv6 (RFC 8200 §5) to the longest IPv4 packet.
+const MTU_RANGE: RangeInclusive<u16> = 1280..=65535;
+
+/// The kernel has at most 256 queues to a TUN device.
+pub(super) const WORKER_RANGE: RangeInclusive<u16> = 0..=256;
+
+/// The kernel's limit for a device name, without the closing zero.
+const DEVICE_LENGTH: RangeInclusive<usize> = 1..=15;
+
+/// The longest prefix of a pool: offset 0 of a pool is never given out.
+const LONGEST_POOL: u8 = 31;
+
+pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Nat64> {
+    let device = table.or("device", defaults::DEVICE.to_owned(), device);
+    let ipv4_addr = table.need("ipv4_addr", own_v4);
+    let ipv6_addr = table.need("ipv6_addr", |value| own_v6(value, pref64));
+    let dynamic_pool = table.maybe("dynamic_pool", pool);
+    let state_dir = table.or("state_dir", PathBuf::from(defaults::STATE_DIR), Value::path);
+    let workers = table.or("workers", defaults::WORKERS, |value| value.integer(WORKER_RANGE));
+    let offload = table.or("offload", defaults::OFFLOAD, |value| value.choice(&OFFLOADS));
+    let udp_zero_checksum =
+        table.or("udp_zero_checksum", defaults::UDP_ZERO_CHECKSUM, |value| value.choice(&UDP_ZERO_CHECKSUMS));
+    let ipv6_min_mtu = table.or("ipv6_min_mtu", defaults::IPV6_MIN_MTU, |value| value.integer(MTU_RANGE));
+    let mtu = table.or("mtu", defaults::MTU, |value| value.integer(MTU_RANGE));
+    let configure_interface = table.or("configure_interface", defaults::CONFIGURE_INTERFACE, Value::boolean);
+    let own = Own {
+        v4: ipv4_addr.ok(),
+        v6: ipv6_addr.ok(),
+        pool: dynamic_pool.as_ref().ok().copied().flatten(),
+        pref64,
+    };
+    let map = maps(table, &own);
+    Ok(Nat64 {
+        device: device?,
+        ipv4_addr: ipv4_addr?,
+        ipv6_addr: ipv6_addr?,
+        dynamic_pool: dynamic_pool?,
+        state_dir: state_dir?,
+        workers: workers?,
+        offload: offload?,
+        udp_zero_checksum: udp_zero_checksum?,
+        ipv6_min_mtu: ipv6_min_mtu?,
+        mtu: mtu?,
+        configure_interface: configure_interface?,
+        map: map?,
+    })
+}
+
+fn device(value: &Value<'_>) -> Read<String> {
+    let text = value.text("the name of a device")?;
+    let legal = |c: char| c != '/' && c != ':' && !c.is_whitespace() && !c.is_control();
+    if DEVICE_LENGTH.contains(&text.len()) && text.chars().all(legal) && text != "." && text != ".." {
+        return Ok(text.to_owned());
+    }
+    Err(value.mismatch_but(
+        "the name of a device",
+        "the kernel allows 1 to 15 bytes without '/', ':' and blanks: \"nat64\"",
+    ))
+}
+
+fn own_v4(value: &Value<'_>) -> Read<Ipv4Addr> {
+    let addr = value.address("an IPv4 address such as \"192.168.255.1\"")?;
+    if is_legal_source_v4(addr) {
+        return Ok(addr);
+    }
+    Err(value.at.refuse(
+        format!("{addr} cannot be the source of a packet"),
+        "take a unicast address outside 0.0.0.0/8 and 127.0.0.0/8",
+    ))
+}
+
+fn own_v6(value: &Value<'_>, pref64: Option<Prefix64>) -> Read<Ipv6Addr> {
+    let addr = value.address("an IPv6 address such as \"2001:db8:ffff::64\"")?;
+    if !is_legal_source_v6(addr) || addr.to_ipv4_mapped().is_some() {
+        return Err(value.at.refuse(
+            format!("{addr} cannot be the source of a packet beyond its link"),
+            "take a global or unique local unicast address",
+        ));
+    }
+    match pref64.filter(|prefix| prefix.contains(addr)) {
+        Some(prefix) => Err(value.at.refuse(
+            format!("{addr} lies in the translation prefix {prefix}"),
+            "take an address outside prefix.pref64: an address inside stands for an IPv4 host",
+        )),
+        None => Ok(addr),
+    }
+}
+
+fn pool(value: &Value<'_>) -> Read<Ipv4Net> {
+    let net: Ipv4Net = value.network()?;
+    if net.prefix_len() > LONGEST_POOL {
+        return Err(value.at.refuse(
+            format!("{net} is too small for a pool: its first address is never given out"),
+            format!("take a network of length {LONGEST_POOL} or less"),
+        ));
+    }
+    if let Some(reserved) =
+        RESERVED_V4.iter().find(|reserved| reserved.contains(&net) || net.contains(*reserved))
+    {
+        return Err(value.at.refuse(
+            format!("{net} overlaps {reserved}, whose addresses cannot be sources"),
+            "take a network that is routed to this gateway, or a private one",
+        ));
+    }
+    Ok(net)
+}
+
+/// What maps must leave alone, as far as it could be read.
+struct Own {
+    v4: Option<Ipv4Addr>,
+    v6: Option<Ipv6Addr>,
+    pool: Option<Ipv4Net>,
+    pref64: Option<Prefix64>,
+}
+
+/// Both sides of one `[[nat64.map]]`.
+struct Entry<'a> {
+    v4: Placed<'a, Ipv4Net>,
+    v6: Placed<'a, Ipv6Net>,
+}
+
+fn maps(table: &Table<'_>, own: &Own) -> Read<Vec<ExplicitMap>> {
+    let read: Vec<Read<Entry<'_>>> = table.tables("map")?.iter().map(|map| entry(map, own)).collect();
+    // Those that could be read are compared even if others could not.
+    let entries: Vec<&Entry<'_>> = read.iter().filter_map(|entry| entry.as_ref().ok()).collect();
+    let pairs = entries.iter().map(|entry| ExplicitMap { v4: entry.v4.value, v6: entry.v6.value });
+    let conflicts = ExplicitMaps::new(pairs).err().unwrap_or_default();
+    let reported = all::<()>(conflicts.iter().map(|conflict| Err(conflicting(conflict, &entries))));
+    let maps = all(read.into_iter())?;
+    reported?;
+    Ok(maps.iter().map(|entry| ExplicitMap { v4: entry.v4.value, v6: entry.v6.value }).collect())
+}
+
+fn entry<'a>(table: &Table<'a>, own: &Own) -> Read<Entry<'a>> {
+    let v4 = table.need("v4", |value| side_v4(value, own));
+    let v6 = table.need("v6", |value| side_v6(value, own));
+    Ok(Entry { v4: table.spot("v4").with(v4?), v6: table.spot("v6").with(v6?) })
+}
+
+fn side_v4(value: &Value<'_>, own: &Own) -> Read<Ipv4Net> {
+    let net: Ipv4Net = value.network()?;
+    if let Some(reserved) = RESERVED_V4.iter().find(|reserved| reserved.contains(&net)) {
+        return Err(not_hosts(&value.at, &net.to_string(), &reserved.to_string()));
+    }
+    if own.v4.is_some_and(|own| net == Ipv4Net::from(own)) {
+        return Err(value
+            .at
+            .refuse(format!("{net} is the translator's own nat64.ipv4_addr"), "map another address"));
+    }
+    if own.pool == Some(net) {
+        return Err(value.at.refuse(
+            format!("{net} is the whole nat64.dynamic_pool"),
+            "leave out the pool, or map a part of it",
+        ));
+    }
+    Ok(net)
+}
+
+fn side_v6(value: &Value<'_>, own: &Own) -> Read<Ipv6Net> {
+    let net: Ipv6Net = value.network()?;
+    if let Some(reserved) = RESERVED_V6.iter().find(|reserved| reserved.contains(&net)) {
+        return Err(not_hosts(&value.at, &net.to_string(), &reserved.to_string()));
+    }
+    if own.v6.is_some_and(|own| net == Ipv6Net::from(own)) {
+        return Err(value
+            .at
+            .refuse(format!("{net} is the translator's own nat64.ipv6_addr"), "map another address"));
+    }
+    let prefix =
+        own.pref64.filter(|prefix| net.network() == prefix.addr() && net.prefix_len() == prefix.prefix_len());
+    if let Some(prefix) = prefix {
+        return Err(value.at.refuse(
+            format!("{prefix} is the translation prefix itself"),
+            "map a part of it, or addresses of hosts",
+        ));
+    }
+    Ok(net)
+}
+
+fn not_hosts(at: &Spot<'_>, net: &str, reserved: &str) -> super::Reported {
+    at.refuse(
+        format!("{net} lies in {reserved}, whose addresses hosts do not have"),
+        "map unicast addresses that are neither loopback nor link-local",
+    )
+}
+
+fn conflicting(conflict: &MapConflict, entries: &[&Entry<'_>]) -> super::Reported {
+    match *conflict {
+        MapConflict::SameV4 { first, second, net } => {
+            let (at, first) = (&entries[second].v4.at, &entries[first].v4.at);
+            at.refuse(format!("{net} is already mapped at {}", first.path), "remove one of the two maps")
+        }
+        MapConflict::SameV6 { first, second, net } => {
+            let (at, first) = (&entries[second].v6.at, &entries[first].v6.at);
+            at.refuse(format!("{net} is already mapped at {}", first.path), "remove one of the two maps")
+        }
+        MapConflict::Suffix { index, v4, v6 } => {
+            let longest = 96 + v4.prefix_len();
+            entries[index].v6.at.refuse(
+                format!("{v6} has fewer addresses than {v4}, so that some would collide"),
+                format!("take a length of {longest} or less (RFC 7757 §3.3)"),
+            )
+        }
+    }
+}
+
+/// "This network", loopback, multicast and broadcast: no host has these addresses.
+const RESERVED_V4: [Ipv4Net; 4] = [
+    Ipv4Net::new_assert(Ipv4Addr::new(0, 0, 0, 0), 8),
+    Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8),
+    Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 4),
+    Ipv4Net::new_assert(Ipv4Addr::BROADCAST, 32),
+];
+
+/// Unspecified and loopback, link-local, multicast.
+const RESERVED_V6: [Ipv6Net; 3] = [
+    Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 127),
+    Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10),
+    Ipv6Net::new_assert(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8),
+];

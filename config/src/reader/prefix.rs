@@ -1,0 +1,27 @@
+//! `[prefix]`.
+
+use super::{Read, Table, Value};
+use crate::defaults;
+use crate::model::Prefix;
+
+pub(super) fn read(table: &Table<'_>) -> Read<Prefix> {
+    let pref64 = table.need("pref64", Value::prefix64);
+    let allow_private_ipv4 = table.or("allow_private_ipv4", defaults::ALLOW_PRIVATE_IPV4, Value::boolean);
+    Ok(Prefix { pref64: pref64?, allow_private_ipv4: allow_private_ipv4? })
+}
+
+/// The prefix, which may be missing only if no section derives from it.
+pub(super) fn required(root: &Table<'_>, prefix: Option<Prefix>) -> Read<Option<Prefix>> {
+    if prefix.is_some() {
+        return Ok(prefix);
+    }
+    for section in ["nat64", "dns64"] {
+        if let Some(value) = root.value(section) {
+            return Err(value.at.lacks(
+                format!("[{section}] translates with [prefix], which is missing"),
+                "add [prefix] with pref64 = \"64:ff9b::/96\", or with the prefix that is routed to this gateway",
+            ));
+        }
+    }
+    Ok(None)
+}

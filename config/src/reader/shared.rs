@@ -1,0 +1,49 @@
+//! `[admin]` and `[log]`, which every daemon reads.
+
+use super::{Read, Table, Value, unique, values};
+use crate::defaults;
+use crate::model::{Admin, Level, Log, LogFormat};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The words of `log.level`.
+pub(crate) const LEVELS: [(&str, Level); 5] = [
+    ("error", Level::Error),
+    ("warn", Level::Warn),
+    ("info", Level::Info),
+    ("debug", Level::Debug),
+    ("trace", Level::Trace),
+];
+
+/// The words of `log.format`.
+pub(crate) const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+
+pub(super) fn admin(table: &Table<'_>) -> Read<Admin> {
+    let socket = table.or("socket", PathBuf::from(defaults::ADMIN_SOCKET), Value::path);
+    let listen = table.list("listen", |value| value.socket(None)).map(Option::unwrap_or_default);
+    let token_file = table.maybe("token_file", Value::path);
+    if let (Ok(listen), Ok(token_file)) = (&listen, &token_file) {
+        unique(listen, same_listener, |addr, first| {
+            (format!("{addr} already stands at {}", first.path), "remove one of the two".to_owned())
+        })?;
+        let open = listen.iter().find(|placed| !addr::fold_mapped_socket(placed.value).ip().is_loopback());
+        if let (Some(open), None) = (open, token_file) {
+            return Err(open.at.lacks(
+                format!("{} can be reached from other hosts, and token_file is missing", open.value),
+                "add token_file with the path of a file that holds a secret, or listen on [::1] or 127.0.0.1",
+            ));
+        }
+    }
+    Ok(Admin { socket: socket?, listen: values(listen?), token_file: token_file? })
+}
+
+pub(super) fn log(table: &Table<'_>) -> Read<Log> {
+    let level = table.or("level", defaults::LEVEL, |value| value.choice(&LEVELS));
+    let format = table.or("format", defaults::FORMAT, |value| value.choice(&FORMATS));
+    Ok(Log { level: level?, format: format? })
+}
+
+/// What two listeners must not share. Port 0 is a new port each time.
+pub(super) fn same_listener(addr: &SocketAddr) -> Option<SocketAddr> {
+    (addr.port() != 0).then(|| addr::fold_mapped_socket(*addr))
+}

@@ -1,0 +1,154 @@
+//! The effective configuration as TOML: every key written out, defaults included.
+//!
+//! What [`show`] writes, [`crate::parse`] reads back to the same model. Choice: `dns64.client.mapped` is written at
+//! each prefix it applies to, since that is where the model has it.
+
+use crate::literal::{Literal, Size};
+use crate::model::{Dns64, DnsClient, Gateway, Listener, Member, Nat64, Pool, Proxy};
+
+/// `model` as a gateway.toml with every default filled in.
+pub fn show(model: &Gateway) -> String {
+    let mut page = Page::default();
+    if let Some(prefix) = &model.prefix {
+        page.table("prefix");
+        page.key("pref64", &prefix.pref64);
+        page.key("allow_private_ipv4", &prefix.allow_private_ipv4);
+    }
+    if let Some(section) = &model.nat64 {
+        nat64(&mut page, section);
+    }
+    if let Some(section) = &model.dns64 {
+        dns64(&mut page, section);
+    }
+    if let Some(section) = &model.proxy {
+        proxy(&mut page, section);
+    }
+    page.table("admin");
+    page.key("socket", &model.admin.socket);
+    page.key("listen", &model.admin.listen);
+    page.optional("token_file", model.admin.token_file.as_ref());
+    page.table("log");
+    page.key("level", &model.log.level);
+    page.key("format", &model.log.format);
+    page.text
+}
+
+fn nat64(page: &mut Page, nat64: &Nat64) {
+    page.table("nat64");
+    page.key("device", &nat64.device);
+    page.key("ipv4_addr", &nat64.ipv4_addr);
+    page.key("ipv6_addr", &nat64.ipv6_addr);
+    page.optional("dynamic_pool", nat64.dynamic_pool.as_ref());
+    page.key("state_dir", &nat64.state_dir);
+    page.key("workers", &nat64.workers);
+    page.key("offload", &nat64.offload);
+    page.key("udp_zero_checksum", &nat64.udp_zero_checksum);
+    page.key("ipv6_min_mtu", &nat64.ipv6_min_mtu);
+    page.key("mtu", &nat64.mtu);
+    page.key("configure_interface", &nat64.configure_interface);
+    for map in &nat64.map {
+        page.element("nat64.map");
+        page.key("v4", &map.v4);
+        page.key("v6", &map.v6);
+    }
+}
+
+fn dns64(page: &mut Page, dns64: &Dns64) {
+    page.table("dns64");
+    page.key("listen", &dns64.listen);
+    page.key("upstream", &dns64.upstream);
+    page.key("exclude_aaaa", &dns64.exclude_aaaa);
+    page.key("cache_size", &Size(dns64.cache_size));
+    page.key("workers", &dns64.workers);
+    page.key("rebind_protection", &dns64.rebind_protection);
+    for DnsClient { from, synthesize, prefixes } in &dns64.client {
+        page.element("dns64.client");
+        page.key("from", from);
+        page.key("synthesize", synthesize);
+        page.key("prefixes", prefixes);
+    }
+}
+
+fn proxy(page: &mut Page, proxy: &Proxy) {
+    page.table("proxy");
+    page.key("workers", &proxy.workers);
+    page.table("proxy.timeout");
+    page.key("connect", &proxy.timeout.connect);
+    page.key("client", &proxy.timeout.client);
+    page.key("server", &proxy.timeout.server);
+    page.key("request_head", &proxy.timeout.request_head);
+    page.key("keep_alive", &proxy.timeout.keep_alive);
+    for one in &proxy.listener {
+        listener(page, one);
+    }
+    for one in &proxy.pool {
+        pool(page, one);
+    }
+}
+
+fn listener(page: &mut Page, listener: &Listener) {
+    page.element("proxy.listener");
+    page.key("name", &listener.name);
+    page.key("bind", &listener.bind);
+    page.key("mode", &listener.mode);
+    page.key("forwarded_for", &listener.forwarded_for);
+    page.key("trusted_proxies", &listener.trusted_proxies);
+    page.key("pool", &listener.pool);
+    if let Some(tls) = &listener.tls {
+        page.table("proxy.listener.tls");
+        page.key("certificates", &tls.certificates);
+        page.key("alpn", &tls.alpn);
+    }
+}
+
+fn pool(page: &mut Page, pool: &Pool) {
+    page.element("proxy.pool");
+    page.key("name", &pool.name);
+    page.key("balance", &pool.balance);
+    page.table("proxy.pool.check");
+    page.key("kind", &pool.check.kind);
+    page.key("interval", &pool.check.interval);
+    page.key("timeout", &pool.check.timeout);
+    page.key("rise", &pool.check.rise);
+    page.key("fall", &pool.check.fall);
+    for Member { name, address, weight } in &pool.member {
+        page.element("proxy.pool.member");
+        page.key("name", name);
+        page.key("address", address);
+        page.key("weight", weight);
+    }
+}
+
+/// The text so far.
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn table(&mut self, path: &str) {
+        self.header(&format!("[{path}]"));
+    }
+
+    fn element(&mut self, path: &str) {
+        self.header(&format!("[[{path}]]"));
+    }
+
+    fn header(&mut self, header: &str) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        self.text.push_str(header);
+        self.text.push('\n');
+    }
+
+    fn key(&mut self, key: &str, value: &dyn Literal) {
+        self.text.push_str(&format!("{key} = {}\n", value.literal()));
+    }
+
+    fn optional<T: Literal>(&mut self, key: &str, value: Option<&T>) {
+        if let Some(value) = value {
+            self.key(key, value);
+        }
+    }
+}
