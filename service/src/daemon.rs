@@ -32,7 +32,11 @@ pub trait Daemon: Sized + 'static {
     fn start(model: Arc<Gateway>, boot: &mut Boot<'_>) -> impl Future<Output = Result<Self, Self::Error>>;
 
     /// Makes a changed model ready without touching what runs: binds, allocates, loads.
-    fn prepare(&self, model: Arc<Gateway>, diff: &Diff) -> impl Future<Output = Result<Self::Prepared, Self::Error>>;
+    fn prepare(
+        &self,
+        model: Arc<Gateway>,
+        diff: &Diff,
+    ) -> impl Future<Output = Result<Self::Prepared, Self::Error>>;
 
     /// Puts a prepared model in place. Cannot fail.
     fn commit(&self, prepared: Self::Prepared);

@@ -1,7 +1,31 @@
 //! The manners that every daemon shares: command line, logs, metrics, admin HTTP, reload, signals, systemd, privileges.
+//!
+//! A daemon implements [`Daemon`] and calls [`main`]:
+//!
+//! ```text
+//! arguments -> file, checked -> logs -> open files, capabilities -> event loop -> admin sockets -> Daemon::start
+//!   -> latches open -> READY=1 -> { signals, reloads, watchdog, failures } -> Daemon::drain -> exit
+//! ```
+//!
+//! One thread runs all of this. Data paths live on threads that [`Daemon::start`] makes; they report back through
+//! [`Latch`]es, metrics and [`Boot::failures`]. No protocol and no rule of a single daemon lives here.
 
+mod admin;
+mod cli;
+mod client;
 mod daemon;
+mod error;
+mod file;
+mod instance;
+mod logs;
+mod metrics;
+mod privileges;
 mod readiness;
+mod reload;
+mod run;
+mod signals;
+mod status;
+mod systemd;
 
 pub use caps::Capability;
 pub use daemon::{Boot, Daemon};
@@ -12,7 +36,7 @@ use std::process::ExitCode;
 /// Runs a daemon's whole command line and returns the status to exit with: 0 fine, 1 runtime failure, 2 bad usage or
 /// bad configuration.
 pub fn main<D: Daemon>() -> ExitCode {
-    ExitCode::FAILURE
+    cli::main::<D>()
 }
 
 /// The number of cores this process may run on: what `workers = 0` stands for. At least 1.

@@ -1,0 +1,106 @@
+//! One run of a daemon, as the admin interface and the reload see it.
+
+use crate::daemon::Daemon;
+use crate::error::chain;
+use crate::metrics::Metrics;
+use crate::readiness::Readiness;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use config::Gateway;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// What is known of the running daemon.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    /// The program's name.
+    pub(crate) name: &'static str,
+    /// When the process started.
+    pub(crate) started: SystemTime,
+    /// The parts that must serve.
+    pub(crate) readiness: Readiness,
+    /// The metrics of all parts.
+    pub(crate) metrics: Metrics,
+    generation: ArcSwap<Generation>,
+    last_reload: ArcSwapOption<LastReload>,
+}
+
+/// One configuration in effect.
+#[derive(Debug)]
+pub(crate) struct Generation {
+    /// Counts up from 1 with every reload that changed something for this daemon.
+    pub(crate) number: u64,
+    /// The configuration.
+    pub(crate) model: Arc<Gateway>,
+}
+
+/// What came of the last reload.
+#[derive(Debug)]
+pub(crate) struct LastReload {
+    /// When it ended.
+    pub(crate) at: SystemTime,
+    /// Why it was refused.
+    pub(crate) error: Option<String>,
+}
+
+impl Instance {
+    /// The first generation.
+    pub(crate) fn new<D: Daemon>(model: Arc<Gateway>) -> Self {
+        let started = SystemTime::now();
+        let metrics = Metrics::new(D::NAME, started);
+        metrics.generation(FIRST);
+        Self {
+            name: D::NAME,
+            started,
+            readiness: Readiness::new(),
+            metrics,
+            generation: ArcSwap::from_pointee(Generation { number: FIRST, model }),
+            last_reload: ArcSwapOption::empty(),
+        }
+    }
+
+    /// The configuration in effect.
+    pub(crate) fn generation(&self) -> Arc<Generation> {
+        self.generation.load_full()
+    }
+
+    /// What came of the last reload, if there was one.
+    pub(crate) fn last_reload(&self) -> Option<Arc<LastReload>> {
+        self.last_reload.load_full()
+    }
+
+    /// Puts a changed configuration in effect and returns its number.
+    pub(crate) fn advance(&self, model: Arc<Gateway>) -> u64 {
+        let number = self.generation.load().number + 1;
+        self.generation.store(Arc::new(Generation { number, model }));
+        self.metrics.generation(number);
+        number
+    }
+
+    /// Shows a configuration that changes nothing for this daemon.
+    pub(crate) fn adopt(&self, model: Arc<Gateway>) {
+        let number = self.generation.load().number;
+        self.generation.store(Arc::new(Generation { number, model }));
+    }
+
+    /// Notes what came of a reload.
+    pub(crate) fn reloaded(&self, error: Option<&dyn std::error::Error>) {
+        let at = SystemTime::now();
+        self.metrics.reloaded(error.is_none(), at);
+        self.last_reload.store(Some(Arc::new(LastReload { at, error: error.map(chain) })));
+    }
+
+    /// What the daemon is doing, in a few words.
+    pub(crate) fn summary(&self) -> String {
+        let number = self.generation.load().number;
+        if self.readiness.is_draining() {
+            return format!("draining; configuration {number}");
+        }
+        match self.readiness.waiting().as_slice() {
+            [] => format!("serving; configuration {number}"),
+            waiting => format!("waiting for {}; configuration {number}", waiting.join(", ")),
+        }
+    }
+}
+
+/// The number of the configuration that the process started with.
+const FIRST: u64 = 1;

@@ -1,0 +1,157 @@
+//! The one way from a changed file to a changed daemon, for SIGHUP and `POST /reload` alike.
+//!
+//! ```text
+//! read -> check -> diff -> nothing that needs a restart -> prepare -> commit -> next generation
+//! ```
+//!
+//! Until `commit` nothing that runs is touched; a reload that fails on the way leaves no trace but its error. Reloads
+//! run one at a time: requests wait in line.
+
+use crate::admin::{Admin, TokenError};
+use crate::daemon::Daemon;
+use crate::error::chain;
+use crate::file::{self, FileError};
+use crate::instance::Instance;
+use crate::logs::Logs;
+use crate::signals::Hangups;
+use crate::systemd;
+use config::Change;
+use std::convert::Infallible;
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+
+/// Where the admin interface asks for reloads.
+#[derive(Clone, Debug)]
+pub(crate) struct Reloads(mpsc::Sender<Answer>);
+
+/// Where the main loop hears of them.
+#[derive(Debug)]
+pub(crate) struct Requests(mpsc::Receiver<Answer>);
+
+type Answer = oneshot::Sender<Result<Report, ReloadError>>;
+
+/// A successful reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// The number of the configuration in effect.
+    pub(crate) generation: u64,
+    /// What changed; empty where the file says what was in effect already.
+    pub(crate) changes: Vec<String>,
+}
+
+/// Why the old configuration runs on.
+#[derive(Debug, Error)]
+pub(crate) enum ReloadError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error("these changes need a restart: {}", .0.join("; "))]
+    Restart(Vec<String>),
+    #[error("cannot prepare the change")]
+    Prepare(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// What a reload works with.
+#[derive(Debug)]
+pub(crate) struct Reloader<'a, D> {
+    pub(crate) daemon: &'a D,
+    pub(crate) file: &'a Path,
+    pub(crate) instance: &'a Instance,
+    pub(crate) admin: &'a Admin,
+    pub(crate) logs: &'a Logs,
+}
+
+/// Requests that may wait in line; more wait before it.
+const WAITING: usize = 8;
+
+/// The two ends of the line.
+pub(crate) fn channel() -> (Reloads, Requests) {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    (Reloads(sender), Requests(receiver))
+}
+
+impl Reloads {
+    /// Asks for a reload and waits for what comes of it; `None` where the daemon is going down.
+    pub(crate) async fn ask(&self) -> Option<Result<Report, ReloadError>> {
+        let (answer, result) = oneshot::channel();
+        self.0.send(answer).await.ok()?;
+        result.await.ok()
+    }
+}
+
+impl<D: Daemon> Reloader<'_, D> {
+    /// Serves requests and signals for as long as it is polled.
+    pub(crate) async fn serve(&self, requests: &mut Requests, hangups: &mut Hangups) -> Infallible {
+        loop {
+            let answer = tokio::select! {
+                () = hangups.next() => None,
+                Some(answer) = requests.0.recv() => Some(answer),
+            };
+            let result = self.reload().await;
+            if let Some(answer) = answer {
+                // Who asked may have gone; the reload is done all the same.
+                let _ = answer.send(result);
+            }
+        }
+    }
+
+    async fn reload(&self) -> Result<Report, ReloadError> {
+        // The service manager waits for the first READY=1 still; a reload before it is no news to it.
+        let announced = self.instance.readiness.is_ready();
+        if announced {
+            systemd::reloading();
+        }
+        let result = self.attempt().await;
+        match &result {
+            Ok(report) => {
+                self.instance.reloaded(None);
+                let changes = report.changes.join("; ");
+                tracing::info!(generation = report.generation, changes, "configuration reloaded");
+            }
+            Err(error) => {
+                self.instance.reloaded(Some(error));
+                tracing::warn!(error = chain(error), "reload refused, the old configuration runs on");
+            }
+        }
+        if announced {
+            systemd::ready(&self.instance.summary());
+        }
+        result
+    }
+
+    async fn attempt(&self) -> Result<Report, ReloadError> {
+        let model = Arc::new(file::load::<D>(self.file)?);
+        let token = Admin::read_token(&model.admin)?;
+        let old = self.instance.generation();
+        let diff = config::diff(&old.model, &model);
+        let restart = diff.needs_restart(D::SECTION);
+        if !restart.is_empty() {
+            return Err(ReloadError::Restart(lines(restart)));
+        }
+        let changes = lines(diff.for_section(D::SECTION));
+        if changes.is_empty() {
+            // The file may differ in what other daemons read; it is shown as it is, and this daemon goes on as it was.
+            self.admin.set_token(token);
+            self.instance.adopt(model);
+            return Ok(Report { generation: old.number, changes });
+        }
+        let prepared = self
+            .daemon
+            .prepare(Arc::clone(&model), &diff)
+            .await
+            .map_err(|error| ReloadError::Prepare(Box::new(error)))?;
+        self.daemon.commit(prepared);
+        self.admin.set_token(token);
+        self.logs.set(model.log);
+        let generation = self.instance.advance(model);
+        Ok(Report { generation, changes })
+    }
+}
+
+fn lines<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Vec<String> {
+    changes.into_iter().map(ToString::to_string).collect()
+}

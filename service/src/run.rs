@@ -1,0 +1,138 @@
+//! The life of a daemon from a checked configuration to its exit. Reads as the boot log does.
+
+use crate::admin::Bound;
+use crate::cli::VERSION;
+use crate::daemon::{Boot, Daemon};
+use crate::error::{RunError, chain};
+use crate::instance::Instance;
+use crate::logs::Logs;
+use crate::metrics::Metrics;
+use crate::reload::{self, Reloader};
+use crate::signals::{Hangups, Stops};
+use crate::{privileges, systemd};
+use config::Gateway;
+use std::convert::Infallible;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How long accepted work may take to finish after SIGTERM. Under systemd's default `TimeoutStopSec` of 90 s.
+const DRAIN_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long it may take after a part has failed: what is left rarely finishes, and a restart helps sooner.
+const FAILURE_DRAIN_LIMIT: Duration = Duration::from_secs(5);
+
+/// Runs a daemon until a signal or a failure ends it.
+pub(crate) fn run<D: Daemon>(file: &Path, model: Gateway) -> ExitCode {
+    let logs = Logs::init(model.log);
+    tracing::info!(version = VERSION, file = %file.display(), "{} starts", D::NAME);
+    match prepared::<D>(file, Arc::new(model), &logs) {
+        Ok(()) => {
+            tracing::info!("{} ends", D::NAME);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let reason = chain(&error);
+            systemd::status(&reason);
+            tracing::error!(reason, "{} ends", D::NAME);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Takes on the process's final rights while there is one thread, and enters the event loop.
+fn prepared<D: Daemon>(file: &Path, model: Arc<Gateway>, logs: &Logs) -> Result<(), RunError> {
+    privileges::raise_open_files();
+    privileges::keep(D::CAPABILITIES)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Runtime)?;
+    let outcome = runtime.block_on(life::<D>(file, model, logs));
+    // Blocking calls in the background, such as name lookups, do not hold up the exit.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// What ends a daemon's service.
+enum End {
+    Signal(&'static str),
+    Failure(String),
+}
+
+async fn life<D: Daemon>(file: &Path, model: Arc<Gateway>, logs: &Logs) -> Result<(), RunError> {
+    let mut stops = Stops::new().map_err(RunError::Signals)?;
+    let mut hangups = Hangups::new().map_err(RunError::Signals)?;
+
+    let instance = Arc::new(Instance::new::<D>(Arc::clone(&model)));
+    let (reloads, mut requests) = reload::channel();
+    let admin = Bound::bind(&model.admin, D::NAME).await?.serve(Arc::clone(&instance), reloads);
+
+    let (failures, mut failed) = mpsc::unbounded_channel();
+    let daemon = tokio::select! {
+        started = start::<D>(model, &instance, failures) => started?,
+        Some(reason) = failed.recv() => return Err(RunError::Part(reason)),
+        signal = stops.next() => {
+            tracing::info!(signal, "stopped before it served");
+            return Ok(());
+        }
+    };
+    admin.add(daemon.routes());
+
+    let reloader = Reloader { daemon: &daemon, file, instance: &instance, admin: &admin, logs };
+    let end = tokio::select! {
+        biased;
+        Some(reason) = failed.recv() => End::Failure(reason),
+        signal = stops.next() => End::Signal(signal),
+        never = announce(&instance) => match never {},
+        never = reloader.serve(&mut requests, &mut hangups) => match never {},
+    };
+    instance.readiness.drain();
+    drain(daemon, &end, &mut stops).await;
+    match end {
+        End::Signal(_) => Ok(()),
+        End::Failure(reason) => Err(RunError::Part(reason)),
+    }
+}
+
+async fn start<D: Daemon>(
+    model: Arc<Gateway>,
+    instance: &Instance,
+    failures: mpsc::UnboundedSender<String>,
+) -> Result<D, RunError> {
+    let mut registry = Metrics::registry(D::NAME);
+    let mut boot = Boot { registry: &mut registry, readiness: instance.readiness.clone(), failures };
+    let daemon = D::start(model, &mut boot).await.map_err(|error| RunError::Start(Box::new(error)))?;
+    instance.metrics.add(registry);
+    Ok(daemon)
+}
+
+/// Says that the daemon serves as soon as it does, and then feeds the watchdog.
+async fn announce(instance: &Instance) -> Infallible {
+    systemd::status(&instance.summary());
+    instance.readiness.opened().await;
+    systemd::ready(&instance.summary());
+    tracing::info!("ready");
+    systemd::watchdog().await
+}
+
+/// Lets accepted work finish, within a limit and until somebody is tired of waiting.
+async fn drain<D: Daemon>(daemon: D, end: &End, stops: &mut Stops) {
+    let limit = match end {
+        End::Signal(signal) => {
+            tracing::info!(signal, limit = ?DRAIN_LIMIT, "draining");
+            DRAIN_LIMIT
+        }
+        End::Failure(reason) => {
+            tracing::error!(reason, limit = ?FAILURE_DRAIN_LIMIT, "a part has failed, draining");
+            FAILURE_DRAIN_LIMIT
+        }
+    };
+    systemd::stopping("draining");
+    tokio::select! {
+        () = daemon.drain() => tracing::debug!("drained"),
+        () = tokio::time::sleep(limit) => tracing::warn!("the drain limit is over, unfinished work is cut off"),
+        signal = stops.next() => tracing::warn!(signal, "unfinished work is cut off"),
+        never = systemd::watchdog() => match never {},
+    }
+}

@@ -1,0 +1,52 @@
+//! What the service manager is told (`sd_notify(3)`), and the watchdog it asks for. Without one nothing happens.
+
+use sd_notify::NotifyState;
+use std::convert::Infallible;
+use std::future;
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// The daemon serves.
+pub(crate) fn ready(status: &str) {
+    notify(&[NotifyState::Ready, NotifyState::Status(status)]);
+}
+
+/// A reload has begun; [`ready`] ends it, whatever came of it.
+pub(crate) fn reloading() {
+    // Type=notify-reload matches the answer to its own signal by this time.
+    let now = NotifyState::monotonic_usec_now().unwrap_or(NotifyState::MonotonicUsec(0));
+    notify(&[NotifyState::Reloading, now, NotifyState::Status("reloading")]);
+}
+
+/// The daemon takes no new work.
+pub(crate) fn stopping(status: &str) {
+    notify(&[NotifyState::Stopping, NotifyState::Status(status)]);
+}
+
+/// What the daemon is doing, in a few words.
+pub(crate) fn status(status: &str) {
+    notify(&[NotifyState::Status(status)]);
+}
+
+/// Pings the watchdog at half of its time for as long as it is polled: polled by the main loop, it shows that the
+/// main loop turns.
+pub(crate) async fn watchdog() -> Infallible {
+    let Some(limit) = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero()) else {
+        return future::pending().await;
+    };
+    let mut pings = interval((limit / 2).max(SHORTEST_PING));
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        pings.tick().await;
+        notify(&[NotifyState::Watchdog]);
+    }
+}
+
+/// The timer's resolution; an interval of zero is no interval.
+const SHORTEST_PING: Duration = Duration::from_millis(1);
+
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "cannot reach the service manager");
+    }
+}
