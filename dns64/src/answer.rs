@@ -1,0 +1,268 @@
+//! What came back from the upstreams: an [`Answer`] that was checked and measured, or a [`Failure`].
+//!
+//! An answer keeps the octets it came in, so that whatever is not synthesized passes on unchanged (RFC 5625 §4.4,
+//! RFC 6147 §5.3.3). Owns the check that a reply belongs to its query (RFC 5452 §9.1) and the offsets of its
+//! sections. Does not decode records; [`Answer::message`] does that for synthesis alone.
+
+use crate::name::WireName;
+use crate::wire::{self, HEADER, QUESTION_TAIL, flag};
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::RecordType;
+use hickory_proto::serialize::binary::DecodeError;
+use std::borrow::Cow;
+
+/// What is asked of an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// The name, in the client's case.
+    pub name: WireName,
+    /// The type.
+    pub qtype: RecordType,
+    /// The class.
+    pub qclass: u16,
+    /// RD.
+    pub recursion_desired: bool,
+    /// CD.
+    pub checking_disabled: bool,
+    /// DO.
+    pub dnssec_ok: bool,
+}
+
+/// The outcome of a query.
+pub type Outcome = Result<Answer, Failure>;
+
+/// Why no upstream gave an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Failure {
+    /// All that were asked stayed silent.
+    #[error("no upstream resolver answered in time")]
+    Silent,
+    /// All that were asked could not be reached or broke the exchange off.
+    #[error("no upstream resolver can be reached")]
+    Unreachable,
+    /// As many queries as the daemon allows are waiting for upstreams.
+    #[error("too many queries are waiting for upstream resolvers")]
+    Overload,
+    /// An answer came whose records cannot be read.
+    #[error("the upstream resolver's answer cannot be read")]
+    Malformed,
+    /// The operating system refused a socket or random numbers.
+    #[error("the resolver is out of sockets or other resources")]
+    Resources,
+}
+
+/// An extended error (RFC 8914).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtendedError {
+    /// INFO-CODE.
+    pub code: u16,
+    /// EXTRA-TEXT, UTF-8 by rule.
+    pub text: Cow<'static, [u8]>,
+}
+
+/// INFO-CODEs of a failed validation (RFC 8914 §4, and 27 of RFC 9276): data that must not be worked around.
+const VALIDATION_FAILED: [u16; 11] = [1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 27];
+
+impl Failure {
+    /// What the client is told.
+    pub fn extended_error(self) -> ExtendedError {
+        // RFC 8914 §4.23 No Reachable Authority, §4.1 Other Error, §4.24 Network Error.
+        let code = match self {
+            Self::Silent | Self::Unreachable => 22,
+            Self::Overload | Self::Resources => 0,
+            Self::Malformed => 23,
+        };
+        let text = match self {
+            Self::Silent => "no upstream resolver answered in time",
+            Self::Unreachable => "no upstream resolver can be reached",
+            Self::Overload => "too many queries are waiting for upstream resolvers",
+            Self::Malformed => "the upstream resolver's answer cannot be read",
+            Self::Resources => "the resolver is out of resources",
+        };
+        ExtendedError { code, text: Cow::Borrowed(text.as_bytes()) }
+    }
+}
+
+/// Why a message is not the reply to a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mismatch {
+    /// Another number.
+    Id,
+    /// Another question, or none.
+    Question,
+    /// The right question in another case than it was sent in.
+    Case,
+    /// Not a response, or one that cannot be read.
+    Malformed,
+}
+
+impl Mismatch {
+    /// Every mismatch.
+    pub const ALL: [Self; 4] = [Self::Id, Self::Question, Self::Case, Self::Malformed];
+
+    /// The metric's label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Question => "question",
+            Self::Case => "case",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
+/// A reply that belongs to its query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    message: Vec<u8>,
+    question_end: usize,
+    sections: [Section; 3],
+    rcode: u16,
+    errors: Vec<ExtendedError>,
+}
+
+/// One of the three record sections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Section {
+    /// How many records.
+    pub(crate) count: u16,
+    /// Where they end.
+    pub(crate) end: usize,
+}
+
+impl Answer {
+    /// The reply in `message` to `query`, which was sent with `id` and with its name spelt `sent_name`.
+    ///
+    /// The question is rewritten to the client's spelling, so that names compressed against it follow. An error
+    /// without a question section is taken, as some servers send it.
+    ///
+    /// # Errors
+    /// What does not fit. The caller goes on waiting: anyone can send such a message.
+    pub fn parse(mut message: Vec<u8>, query: &Query, id: u16, sent_name: &[u8]) -> Result<Self, Mismatch> {
+        let header: [u8; HEADER] = *message.first_chunk().ok_or(Mismatch::Malformed)?;
+        let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        if word(0) != id {
+            return Err(Mismatch::Id);
+        }
+        let flags = word(2);
+        if flags & (flag::RESPONSE | flag::OPCODE) != flag::RESPONSE {
+            return Err(Mismatch::Malformed);
+        }
+        let low_rcode = flags & flag::RCODE;
+        let question_end = match word(4) {
+            0 if low_rcode != 0 && low_rcode != NAME_ERROR => HEADER,
+            1 => take_question(&mut message, query, sent_name)?,
+            _ => return Err(Mismatch::Question),
+        };
+        let mut answer = Self {
+            message,
+            question_end,
+            sections: [Section::default(); 3],
+            rcode: low_rcode,
+            errors: Vec::new(),
+        };
+        answer.measure([word(6), word(8), word(10)]).ok_or(Mismatch::Malformed)?;
+        Ok(answer)
+    }
+
+    /// Finds where the sections end. An OPT record is read and left out, with whatever stands behind it.
+    fn measure(&mut self, counts: [u16; 3]) -> Option<()> {
+        let mut at = self.question_end;
+        for (index, count) in counts.into_iter().enumerate() {
+            self.sections[index] = Section { count: 0, end: at };
+            let mut open = true;
+            for _ in 0..count {
+                let record = wire::record(&self.message, at)?;
+                if record.rtype == wire::OPT && index == 2 {
+                    open = false;
+                    self.rcode |= u16::from(record.ttl.to_be_bytes()[0]) << 4;
+                    self.read_errors(record.data.clone());
+                }
+                at = record.data.end;
+                if open {
+                    self.sections[index].count += 1;
+                    self.sections[index].end = at;
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn read_errors(&mut self, data: std::ops::Range<usize>) {
+        let options = wire::options(&self.message[data]).filter(|(code, _)| *code == wire::OPTION_EDE);
+        let errors = options.filter_map(|(_, body)| {
+            let code = wire::u16_at(body, 0)?;
+            Some(ExtendedError { code, text: Cow::Owned(body[2..].to_vec()) })
+        });
+        self.errors = errors.take(MAX_ERRORS).collect();
+    }
+
+    /// The response code with its extended bits (RFC 6891 §6.1.3).
+    pub fn rcode(&self) -> ResponseCode {
+        self.rcode.into()
+    }
+
+    /// Whether the sender left records out for lack of room.
+    pub fn is_truncated(&self) -> bool {
+        wire::u16_at(&self.message, 2).is_some_and(|flags| flags & flag::TRUNCATED != 0)
+    }
+
+    /// The upstream's extended errors.
+    pub fn extended_errors(&self) -> &[ExtendedError] {
+        &self.errors
+    }
+
+    /// Whether the upstream says that validation failed: such data must not be worked around.
+    pub fn failed_validation(&self) -> bool {
+        self.errors.iter().any(|error| VALIDATION_FAILED.contains(&error.code))
+    }
+
+    /// The decoded message.
+    ///
+    /// # Errors
+    /// A record whose data is malformed.
+    pub fn message(&self) -> Result<Message, DecodeError> {
+        Message::from_vec(&self.message)
+    }
+
+    /// The records' octets from the first of the answer section to the end of section `last` (0 to 2).
+    pub(crate) fn records(&self, last: usize) -> &[u8] {
+        &self.message[self.question_end..self.sections[last].end]
+    }
+
+    /// The three sections, without OPT.
+    pub(crate) fn sections(&self) -> [Section; 3] {
+        self.sections
+    }
+
+    /// Where the question ends; [`HEADER`] where there is none.
+    pub(crate) fn question_end(&self) -> usize {
+        self.question_end
+    }
+}
+
+/// RCODE 3.
+const NAME_ERROR: u16 = 3;
+
+/// How many extended errors of one answer are passed on.
+const MAX_ERRORS: usize = 3;
+
+/// Compares the question with what was asked and gives its name the client's spelling.
+fn take_question(message: &mut [u8], query: &Query, sent_name: &[u8]) -> Result<usize, Mismatch> {
+    let name_end = HEADER + sent_name.len();
+    let name = message.get(HEADER..name_end).ok_or(Mismatch::Question)?;
+    if !name.eq_ignore_ascii_case(sent_name)
+        || wire::u16_at(message, name_end) != Some(u16::from(query.qtype))
+        || wire::u16_at(message, name_end + 2) != Some(query.qclass)
+    {
+        return Err(Mismatch::Question);
+    }
+    if name != sent_name {
+        return Err(Mismatch::Case);
+    }
+    message[HEADER..name_end].copy_from_slice(query.name.as_bytes());
+    Ok(name_end + QUESTION_TAIL)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

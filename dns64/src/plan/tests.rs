@@ -1,0 +1,112 @@
+use super::*;
+use crate::policy::ClientRule;
+use crate::policy::tests::synthesis;
+use crate::reply::Origin;
+use crate::reply::tests::{question, with_edns};
+
+fn policy() -> Policy {
+    let default = Arc::new(synthesis(&["2001:db8:64::/96"]));
+    let rules = vec![
+        ClientRule { from: vec!["2001:db8:6::/64".parse().unwrap()], synthesis: Some(Arc::clone(&default)) },
+        ClientRule { from: vec!["192.0.2.0/24".parse().unwrap()], synthesis: None },
+    ];
+    Policy::new(rules, default, "2001:db8:64::/96".parse().unwrap())
+}
+
+fn planned(question: &Question) -> Plan {
+    plan(question, &policy(), "2001:db8:6::1".parse().unwrap())
+}
+
+fn local_rcode(question: &Question) -> (Origin, ResponseCode) {
+    match planned(question) {
+        Plan::Local(reply) => (reply.origin, reply.rcode()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn aaaa_is_synthesized_only_for_clients_that_get_it() {
+    let asked = question("www.example", RecordType::AAAA);
+    assert!(matches!(planned(&asked), Plan::Synthesize(_)));
+    for client in ["192.0.2.1", "2001:db8:7::1"] {
+        assert_eq!(plan(&asked, &policy(), client.parse().unwrap()), Plan::Forward, "{client}");
+    }
+}
+
+#[test]
+fn other_types_and_classes_are_forwarded() {
+    for qtype in [RecordType::A, RecordType::ANY, RecordType::HTTPS, RecordType::SVCB, RecordType::MX] {
+        assert_eq!(planned(&question("www.example", qtype)), Plan::Forward, "{qtype}");
+    }
+    for qclass in [3, 255] {
+        let asked = Question { qclass, ..question("www.example", RecordType::AAAA) };
+        assert_eq!(planned(&asked), Plan::Forward, "{qclass}");
+    }
+}
+
+#[test]
+fn cd_keeps_synthesis_away_and_do_does_not() {
+    for (dnssec_ok, checking_disabled, synthesized) in
+        [(false, false, true), (true, false, true), (true, true, false), (false, true, false)]
+    {
+        let mut asked = with_edns(&question("www.example", RecordType::AAAA), 1232);
+        asked.edns = asked.edns.map(|edns| crate::question::ClientEdns { dnssec_ok, ..edns });
+        asked.checking_disabled = checking_disabled;
+        let plan = planned(&asked);
+        assert_eq!(matches!(plan, Plan::Synthesize(_)), synthesized, "DO {dnssec_ok} CD {checking_disabled}");
+        let query = query(&asked, RecordType::AAAA);
+        assert_eq!((query.dnssec_ok, query.checking_disabled), (dnssec_ok, checking_disabled));
+    }
+}
+
+#[test]
+fn without_rd_nothing_is_synthesized() {
+    let asked = Question { recursion_desired: false, ..question("www.example", RecordType::AAAA) };
+    assert_eq!(planned(&asked), Plan::Forward);
+}
+
+#[test]
+fn edns_versions_that_do_not_exist_are_refused() {
+    let mut asked = with_edns(&question("www.example", RecordType::A), 1232);
+    asked.edns = asked.edns.map(|edns| crate::question::ClientEdns { version: 1, ..edns });
+    assert_eq!(local_rcode(&asked), (Origin::Refused, ResponseCode::BADVERS));
+}
+
+#[test]
+fn transfers_and_transactions_are_refused() {
+    for qtype in
+        [RecordType::AXFR, RecordType::IXFR, RecordType::OPT, RecordType::TSIG, RecordType::from(249)]
+    {
+        assert_eq!(
+            local_rcode(&question("example", qtype)),
+            (Origin::Refused, ResponseCode::Refused),
+            "{qtype}"
+        );
+    }
+}
+
+#[test]
+fn special_names_are_answered_here() {
+    for (name, qtype) in [
+        ("ipv4only.arpa", RecordType::AAAA),
+        ("localhost", RecordType::AAAA),
+        ("a.invalid", RecordType::A),
+        ("4.6.0.0.8.b.d.0.1.0.0.2.ip6.arpa", RecordType::PTR),
+    ] {
+        let plan = planned(&question(name, qtype));
+        let local = matches!(&plan, Plan::Local(reply) if reply.origin == Origin::Local);
+        // The last name lies above the prefix's apex and is nobody's here.
+        assert_eq!(local, !name.starts_with("4.6"), "{name}: {plan:?}");
+    }
+}
+
+#[test]
+fn reverse_names_are_translated_for_every_client_and_whatever_cd_says() {
+    let name = "1.2.2.0.0.0.0.c.0.0.0.0.0.0.0.0.0.0.0.0.4.6.0.0.8.b.d.0.1.0.0.2.ip6.arpa";
+    for client in ["2001:db8:6::1", "192.0.2.1", "2001:db8:7::1"] {
+        let asked = Question { checking_disabled: true, ..question(name, RecordType::PTR) };
+        let plan = plan(&asked, &policy(), client.parse().unwrap());
+        let Plan::Reverse(target) = plan else { panic!("{client}: {plan:?}") };
+        assert_eq!(target.to_string(), "33.2.0.192.in-addr.arpa.");
+    }
+}

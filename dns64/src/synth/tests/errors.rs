@@ -1,0 +1,87 @@
+//! Errors and silence on either side (RFC 6147 §5.1.2, §5.1.3, §5.1.6).
+
+use super::*;
+
+fn aaaa_error(rcode: ResponseCode) -> Outcome {
+    says("www.example", RecordType::AAAA, rcode, "")
+}
+
+fn a_error(rcode: ResponseCode) -> Outcome {
+    says("www.example", RecordType::A, rcode, "")
+}
+
+fn rcode(aaaa: Outcome, a: Outcome) -> ResponseCode {
+    reply(aaaa, Some(a), &default()).rcode()
+}
+
+#[test]
+fn a_name_error_is_the_reply() {
+    let missing = says("www.example", RecordType::AAAA, ResponseCode::NXDomain, NO_DATA);
+    let Ok(expect) = missing.clone() else { unreachable!() };
+    assert_eq!(reply(missing, None, &default()), Reply::forwarded(expect));
+}
+
+#[test]
+fn any_other_error_counts_as_no_aaaa() {
+    for error in [ResponseCode::ServFail, ResponseCode::Refused, ResponseCode::FormErr, ResponseCode::NotImp]
+    {
+        assert_eq!(
+            answers(aaaa_error(error), a("www.example 60 A 192.0.2.1")),
+            ["www.example. 60 AAAA 2001:db8:64::c000:201"],
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn silence_counts_as_no_aaaa() {
+    for failure in [Failure::Silent, Failure::Unreachable, Failure::Malformed] {
+        assert_eq!(answers(Err(failure), a("www.example 60 A 192.0.2.1")).len(), 1, "{failure:?}");
+    }
+}
+
+#[test]
+fn an_error_on_both_sides_is_the_error_of_a() {
+    assert_eq!(
+        rcode(aaaa_error(ResponseCode::ServFail), a_error(ResponseCode::Refused)),
+        ResponseCode::Refused
+    );
+    assert_eq!(rcode(aaaa(NO_DATA), a_error(ResponseCode::ServFail)), ResponseCode::ServFail);
+    assert_eq!(rcode(aaaa(NO_DATA), a_error(ResponseCode::NXDomain)), ResponseCode::NXDomain);
+    assert_eq!(rcode(aaaa(NO_DATA), Err(Failure::Silent)), ResponseCode::ServFail);
+    assert_eq!(rcode(Err(Failure::Silent), Err(Failure::Silent)), ResponseCode::ServFail);
+}
+
+#[test]
+fn an_error_on_aaaa_and_no_a_is_no_data() {
+    let reply = reply(aaaa_error(ResponseCode::ServFail), Some(a(NO_DATA)), &default());
+    let records = built(reply);
+    assert_eq!((records.rcode, records.answers.len()), (ResponseCode::NoError, 0));
+    assert!(shown(&records.authorities)[0].starts_with("example. 900 SOA"));
+}
+
+#[test]
+fn no_data_on_both_sides_is_the_aaaa_answer() {
+    let none = aaaa(NO_DATA);
+    let Ok(expect) = none.clone() else { unreachable!() };
+    assert_eq!(reply(none, Some(a("| example 60 SOA 60")), &default()), Reply::forwarded(expect));
+}
+
+#[test]
+fn an_answer_without_records_and_without_soa_counts_as_no_aaaa() {
+    assert_eq!(answers(aaaa("| example 60 NS ns.example"), a("www.example 60 A 192.0.2.1")).len(), 1);
+}
+
+#[test]
+fn a_failed_validation_upstream_is_not_worked_around() {
+    for code in [1_u16, 2, 5, 6, 7, 8, 9, 10, 11, 12, 27] {
+        let query = query("www.example", RecordType::AAAA);
+        let mut message = upstream_reply(&query);
+        message.metadata.response_code = ResponseCode::ServFail;
+        let mut edns = Edns::new();
+        edns.options_mut().insert(EdnsOption::Unknown(15, code.to_be_bytes().to_vec()));
+        message.set_edns(edns);
+        let bogus = Ok(answer(&query, &message));
+        assert_eq!(reply(bogus, None, &default()).rcode(), ResponseCode::ServFail, "{code}");
+    }
+}

@@ -1,0 +1,126 @@
+//! Walking a DNS message byte by byte (RFC 1035 §4.1), without building anything.
+//!
+//! Owns offsets and flag masks, and the two steps that every walk consists of: past a name, past a record. Does not
+//! follow compression pointers and does not judge content; [`crate::question`] and [`crate::answer`] do.
+
+use std::ops::Range;
+
+/// Octets of the header.
+pub(crate) const HEADER: usize = 12;
+
+/// Octets of a question behind its name: type and class.
+pub(crate) const QUESTION_TAIL: usize = 4;
+
+/// Octets of a record between its name and its data.
+const RECORD_HEAD: usize = 10;
+
+/// Header bits in octets 2 and 3, as one big-endian number.
+pub(crate) mod flag {
+    pub(crate) const RESPONSE: u16 = 0x8000;
+    pub(crate) const OPCODE: u16 = 0x7800;
+    pub(crate) const AUTHORITATIVE: u16 = 0x0400;
+    pub(crate) const TRUNCATED: u16 = 0x0200;
+    pub(crate) const RECURSION_DESIRED: u16 = 0x0100;
+    pub(crate) const RECURSION_AVAILABLE: u16 = 0x0080;
+    pub(crate) const AUTHENTIC_DATA: u16 = 0x0020;
+    pub(crate) const CHECKING_DISABLED: u16 = 0x0010;
+    pub(crate) const RCODE: u16 = 0x000f;
+    /// The DO bit in the low half of an OPT record's TTL (RFC 3225).
+    pub(crate) const DNSSEC_OK: u16 = 0x8000;
+}
+
+/// Record type OPT (RFC 6891 §6.1.1).
+pub(crate) const OPT: u16 = 41;
+
+/// EDNS option Extended DNS Error (RFC 8914 §2).
+pub(crate) const OPTION_EDE: u16 = 15;
+
+/// The big-endian number at `at`.
+pub(crate) fn u16_at(message: &[u8], at: usize) -> Option<u16> {
+    let bytes = message.get(at..at.checked_add(2)?)?;
+    Some(u16::from_be_bytes([bytes[0], bytes[1]]))
+}
+
+/// Where the name that starts at `at` ends: behind its root label or behind its compression pointer.
+pub(crate) fn name_end(message: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let length = *message.get(at)?;
+        match length & 0xc0 {
+            0x00 if length == 0 => return Some(at + 1),
+            0x00 => at += 1 + usize::from(length),
+            0xc0 => return message.get(at + 1).map(|_| at + 2),
+            _ => return None,
+        }
+    }
+}
+
+/// The fixed part of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RecordHead {
+    pub(crate) rtype: u16,
+    pub(crate) class: u16,
+    pub(crate) ttl: u32,
+    /// Its data; the next record starts behind it.
+    pub(crate) data: Range<usize>,
+}
+
+/// The record that starts at `at`.
+pub(crate) fn record(message: &[u8], at: usize) -> Option<RecordHead> {
+    let name_end = name_end(message, at)?;
+    let head = message.get(name_end..name_end + RECORD_HEAD)?;
+    let length = usize::from(u16::from_be_bytes([head[8], head[9]]));
+    let start = name_end + RECORD_HEAD;
+    message.get(start..start + length)?;
+    Some(RecordHead {
+        rtype: u16::from_be_bytes([head[0], head[1]]),
+        class: u16::from_be_bytes([head[2], head[3]]),
+        ttl: u32::from_be_bytes([head[4], head[5], head[6], head[7]]),
+        data: start..start + length,
+    })
+}
+
+/// The options of an OPT record's data, as code and body; ends at the first that does not fit.
+pub(crate) fn options(data: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let code = u16_at(data, at)?;
+        let length = usize::from(u16_at(data, at + 2)?);
+        let body = data.get(at + 4..at + 4 + length)?;
+        at += 4 + length;
+        Some((code, body))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_end_behind_their_root_or_their_pointer() {
+        let check =
+            |message: &[u8], expect: Option<usize>| assert_eq!(name_end(message, 0), expect, "{message:?}");
+        check(b"\x00", Some(1));
+        check(b"\x01a\x00", Some(3));
+        check(b"\x01a\xc0\x0c", Some(4));
+        check(b"\x01a\xc0", None);
+        check(b"\x05a", None);
+        check(b"\x41a\x00", None);
+        check(b"", None);
+    }
+
+    #[test]
+    fn a_record_that_runs_past_the_end_is_none() {
+        let record_bytes = b"\x00\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01";
+        let head = record(record_bytes, 0).unwrap();
+        assert_eq!((head.rtype, head.class, head.ttl, head.data), (1, 1, 60, 11..15));
+        for cut in 0..record_bytes.len() {
+            assert_eq!(record(&record_bytes[..cut], 0), None, "{cut}");
+        }
+    }
+
+    #[test]
+    fn options_end_at_the_first_that_does_not_fit() {
+        let data = b"\x00\x0f\x00\x02\x00\x16\x00\x0a\x00\x09\x01";
+        assert_eq!(options(data).collect::<Vec<_>>(), [(15, &b"\x00\x16"[..])]);
+    }
+}
