@@ -15,11 +15,24 @@
 //! Invariants: one packet gives exactly one [`Verdict`]; no input panics; a frame that is not forwarded, split or
 //! answered keeps no promise about its bytes; nothing is allocated per packet once the buffers have grown.
 
+mod checksum;
+mod fragment;
 mod frame;
+mod icmp;
+mod map;
+mod mtu;
 mod offload;
+mod own;
+mod reply;
 mod state;
+#[cfg(test)]
+mod testing;
 mod translator;
+mod transport;
+mod v4_to_v6;
+mod v6_to_v4;
 mod verdict;
+mod wire;
 
 pub use frame::{Frame, HEADROOM};
 pub use offload::{GsoType, VNET_HEADER_LEN, VnetHeader};

@@ -3,6 +3,8 @@
 use crate::frame::Frame;
 use crate::state::WorkerState;
 use crate::verdict::{DropReason, Verdict};
+use crate::wire::field16;
+use crate::{mtu, reply, v4_to_v6, v6_to_v4};
 use addr::{ExplicitMaps, Prefix64};
 use ipnet::Ipv4Net;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -73,12 +75,19 @@ pub struct Context<'a> {
 /// The translator: immutable, shared by all workers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Translator {
-    pub(crate) params: Params,
+    params: Params,
 }
 
 impl Translator {
-    /// A translator with these parameters.
-    pub const fn new(params: Params) -> Self {
+    /// A translator with these parameters. MTUs below what a link must carry count as that.
+    pub fn new(params: Params) -> Self {
+        let min_v6 = field16(mtu::MIN_IPV6_MTU);
+        let params = Params {
+            ipv6_min_mtu: params.ipv6_min_mtu.max(min_v6),
+            mtu_v4: params.mtu_v4.max(field16(mtu::MIN_IPV4_MTU)),
+            mtu_v6: params.mtu_v6.max(min_v6),
+            ..params
+        };
         Self { params }
     }
 
@@ -90,10 +99,11 @@ impl Translator {
     /// Translates the packet in `frame`, in place, and says what became of it.
     pub fn translate(&self, frame: &mut Frame, ctx: &mut Context<'_>) -> Verdict {
         ctx.state.clear_fragments();
-        match frame.packet().first().map(|first| first >> 4) {
-            Some(4) => Verdict::Drop(DropReason::DestinationUnmapped),
-            Some(6) => Verdict::Drop(DropReason::DestinationUnmapped),
-            _ => Verdict::Drop(DropReason::IpVersion),
-        }
+        let result = match frame.packet().first().map(|first| first >> 4) {
+            Some(4) => v4_to_v6::translate(&self.params, frame, ctx),
+            Some(6) => v6_to_v4::translate(&self.params, frame, ctx),
+            _ => Err(DropReason::IpVersion.into()),
+        };
+        result.unwrap_or_else(|refusal| reply::refuse(&self.params, frame, ctx, refusal))
     }
 }
