@@ -1,0 +1,53 @@
+//! The admin sockets of the daemons, as a person with curl would use them.
+
+use crate::http::{Reader, Reply};
+use crate::wait::PATIENCE;
+use anyhow::{Context, Result};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+/// One daemon's admin socket.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    socket: PathBuf,
+}
+
+impl Admin {
+    /// The socket at this path; it need not be there yet.
+    pub const fn new(socket: PathBuf) -> Self {
+        Self { socket }
+    }
+
+    /// The path.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// `GET`s a path.
+    pub fn get(&self, path: &str) -> Result<Reply> {
+        self.exchange("GET", path)
+    }
+
+    /// `POST`s to a path, without a body.
+    pub fn post(&self, path: &str) -> Result<Reply> {
+        self.exchange("POST", path)
+    }
+
+    /// The value of one time series of `/metrics`, written as there: `name{label="value"}`. Absent is zero, since
+    /// a family shows its members when they first count.
+    pub fn metric(&self, series: &str) -> Result<f64> {
+        let text = self.get("/metrics")?.text();
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value
+            .map_or(Ok(0.0), |value| value.parse().with_context(|| format!("the value of {series}: {value}")))
+    }
+
+    fn exchange(&self, method: &str, path: &str) -> Result<Reply> {
+        let stream = UnixStream::connect(&self.socket)
+            .with_context(|| format!("cannot connect to {}", self.socket.display()))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Reader::new(stream)
+            .exchange(method, "localhost", path, &[("Connection", "close")])
+            .with_context(|| format!("{method} {path} at {}", self.socket.display()))
+    }
+}

@@ -1,0 +1,20 @@
+//! End-to-end tests: real kernels, real programs, the real daemons, in labs made of network namespaces.
+//!
+//! The harness is the crate's own because `main` must enter the sandbox before any thread exists, and because a
+//! test that cannot run here says `SKIPPED` and why; in CI (`CI=true`) that is a failure.
+
+mod network;
+mod stage;
+
+use libtest_mimic::Arguments;
+use stage::Stage;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let stage = if arguments.list { Stage::unused() } else { Stage::set() };
+    let trials = [network::trials(&stage)].into_iter().flatten().collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    stage.clear();
+    conclusion.exit_code()
+}

@@ -1,0 +1,105 @@
+//! What the tests stand on: the sandbox, the binaries, and one lab that those share who do it no harm.
+
+use anyhow::{Result, anyhow};
+use libtest_mimic::{Completion, Failed, Trial};
+use std::env;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tests::binaries::Binaries;
+use tests::lab::Lab;
+use tests::sandbox;
+
+/// How a test ended that did not fail.
+pub(crate) enum Verdict {
+    /// It ran.
+    Passed,
+    /// It could not run here, and why.
+    Skipped(String),
+}
+
+/// Shared by all tests of one run.
+pub(crate) struct Stage {
+    /// What this machine does not give; then nothing can run.
+    missing: Option<String>,
+    binaries: Result<Binaries, String>,
+    shared: Mutex<Option<Result<Arc<Lab>, String>>>,
+}
+
+impl Stage {
+    /// Builds the daemons and enters the sandbox, in this order: cargo may need the machine's network.
+    pub(crate) fn set() -> Arc<Self> {
+        let binaries = Binaries::build().map_err(|cause| format!("{cause:#}"));
+        let missing = sandbox::enter().err().map(|missing| missing.to_string());
+        Arc::new(Self { missing, binaries, shared: Mutex::new(None) })
+    }
+
+    /// For a run that only lists names.
+    pub(crate) fn unused() -> Arc<Self> {
+        Arc::new(Self { missing: None, binaries: Err("nothing is run".to_owned()), shared: Mutex::new(None) })
+    }
+
+    /// Takes the shared lab down.
+    pub(crate) fn clear(&self) {
+        self.lock().take();
+    }
+
+    /// What daemons are run from.
+    pub(crate) fn binaries(&self) -> Result<&Binaries> {
+        self.binaries.as_ref().map_err(|cause| anyhow!(cause.clone()))
+    }
+
+    /// The lab that tests share; a test that breaks something makes its own.
+    pub(crate) fn shared_lab(&self) -> Result<Arc<Lab>> {
+        let mut shared = self.lock();
+        let lab = shared.get_or_insert_with(|| {
+            let lab = self.binaries().and_then(Lab::start);
+            lab.map(Arc::new).map_err(|cause| format!("the shared lab: {cause:#}"))
+        });
+        lab.clone().map_err(|cause| anyhow!(cause))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Result<Arc<Lab>, String>>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A test under the name `theme::name`.
+pub(crate) fn trial(
+    stage: &Arc<Stage>,
+    theme: &str,
+    name: &str,
+    run: impl FnOnce(&Stage) -> Result<Verdict> + Send + 'static,
+) -> Trial {
+    let stage = Arc::clone(stage);
+    Trial::ignorable_test(format!("{theme}::{name}"), move || {
+        let verdict = match &stage.missing {
+            None => run(&stage).map_err(|cause| Failed::from(format!("{cause:#}")))?,
+            Some(missing) => Verdict::Skipped(missing.clone()),
+        };
+        match verdict {
+            Verdict::Passed => Ok(Completion::Completed),
+            Verdict::Skipped(why) if env::var("CI").is_ok_and(|ci| ci == "true") => {
+                Err(format!("SKIPPED, which CI does not accept: {why}").into())
+            }
+            Verdict::Skipped(why) => Ok(Completion::ignored_with(format!("SKIPPED: {why}"))),
+        }
+    })
+}
+
+/// Keeps the captures of a lab in which `test` failed, and says where.
+pub(crate) fn keeping_captures(lab: &Lab, name: &str, test: impl FnOnce() -> Result<()>) -> Result<Verdict> {
+    match test() {
+        Ok(()) => Ok(Verdict::Passed),
+        Err(cause) => {
+            let kept = lab.keep(&captures().join(name));
+            let place = kept.map_or_else(|cause| format!("{cause:#}"), |path| path.display().to_string());
+            let words: Vec<String> = lab.daemons().iter().map(tests::gateway::Daemon::last_words).collect();
+            Err(cause.context(format!("captures and logs: {place}\n{}\n", words.join("\n"))))
+        }
+    }
+}
+
+/// `target/lab-captures`.
+fn captures() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("lab-captures")
+}
