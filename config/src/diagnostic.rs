@@ -4,7 +4,6 @@
 //! Does not decide what is wrong.
 
 use crate::source::Text;
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
 use std::fmt;
 use std::ops::Range;
 
@@ -97,30 +96,64 @@ impl Diagnostics {
         })
     }
 
-    /// All errors with their source lines.
+    /// Each error as `file:line:column: path: message`, its source line with the place underlined, and the remedy.
     pub fn render(&self, style: Style) -> String {
-        let theme = match style {
-            Style::Plain => GraphicalTheme::unicode_nocolor(),
-            Style::Colour => GraphicalTheme::unicode(),
-        };
-        let handler = GraphicalReportHandler::new_themed(theme)
-            .with_width(WIDTH)
-            .with_context_lines(0)
-            .with_links(false);
-        let mut out = String::new();
-        for one in &self.list {
-            let report = Report { text: &self.text, one };
-            if handler.render_report(&mut out, &report).is_err() {
-                // The place could not be drawn; the error itself must not be lost.
-                out.push_str(&format!("  × {one}\n"));
-            }
+        Rendered { diagnostics: self, style }.to_string()
+    }
+
+    fn write_one(&self, out: &mut fmt::Formatter<'_>, one: &Diagnostic, palette: Palette) -> fmt::Result {
+        let Palette { place, mark, help, plain } = palette;
+        let mut gutter = 0;
+        if let Some(Position { line, column }) = one.position {
+            let excerpt = self.text.excerpt(&one.span);
+            let (before, under) = (" ".repeat(excerpt.before), "^".repeat(excerpt.marked));
+            gutter = line.to_string().len();
+            writeln!(out, "{place}{}:{line}:{column}:{plain} {one}", self.file())?;
+            writeln!(out, "{:gutter$} |", "")?;
+            writeln!(out, "{line} | {}", excerpt.text)?;
+            writeln!(out, "{:gutter$} | {before}{mark}{under}{plain}", "")?;
+        } else {
+            writeln!(out, "{place}{}:{plain} {one}", self.file())?;
         }
-        out
+        if let Some(remedy) = &one.help {
+            writeln!(out, "{:gutter$} = {help}help:{plain} {remedy}", "")?;
+        }
+        writeln!(out)
     }
 }
 
-/// Columns that messages and helps are wrapped to.
-const WIDTH: usize = 110;
+/// Diagnostics in a style.
+struct Rendered<'a> {
+    diagnostics: &'a Diagnostics,
+    style: Style,
+}
+
+impl fmt::Display for Rendered<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { diagnostics, style } = self;
+        diagnostics.list.iter().try_for_each(|one| diagnostics.write_one(f, one, style.palette()))
+    }
+}
+
+/// The escape sequences of a style; all empty for plain text.
+#[derive(Clone, Copy)]
+struct Palette {
+    place: &'static str,
+    mark: &'static str,
+    help: &'static str,
+    plain: &'static str,
+}
+
+impl Style {
+    const fn palette(self) -> Palette {
+        match self {
+            Self::Plain => Palette { place: "", mark: "", help: "", plain: "" },
+            Self::Colour => {
+                Palette { place: "\x1b[1m", mark: "\x1b[1;31m", help: "\x1b[36m", plain: "\x1b[0m" }
+            }
+        }
+    }
+}
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -134,7 +167,7 @@ impl fmt::Display for Diagnostic {
 
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.render(Style::Plain))
+        Rendered { diagnostics: self, style: Style::Plain }.fmt(f)
     }
 }
 
@@ -145,39 +178,3 @@ impl fmt::Debug for Diagnostics {
 }
 
 impl std::error::Error for Diagnostics {}
-
-/// One error as miette wants it.
-struct Report<'a> {
-    text: &'a Text,
-    one: &'a Diagnostic,
-}
-
-impl fmt::Display for Report<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.one.fmt(f)
-    }
-}
-
-impl fmt::Debug for Report<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.one, f)
-    }
-}
-
-impl std::error::Error for Report<'_> {}
-
-impl miette::Diagnostic for Report<'_> {
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.one.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
-    }
-
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.one.position.is_some().then(|| self.text.source_code())
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        self.one.position?;
-        let Range { start, end } = self.one.span.clone();
-        Some(Box::new(std::iter::once(LabeledSpan::new(None, start, end - start))))
-    }
-}

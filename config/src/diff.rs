@@ -1,6 +1,6 @@
 //! What changes from one model to the next: typed for the daemons that apply it, and as a flat list for people.
 //!
-//! Owns the comparison and nothing else: it does not know how a change is applied, only, through [`keys`], whether
+//! Owns the comparison and nothing else: it does not know how a change is applied, only, through [`crate::keys`], whether
 //! it can be while the daemon runs. Elements of a collection are matched by what they are called (listeners, pools
 //! and members by name, maps by their IPv4 side, clients by position), so that their order changes nothing but that
 //! of clients.

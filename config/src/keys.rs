@@ -66,6 +66,8 @@ pub enum Apply {
 pub(crate) struct Unknown {
     pub(crate) message: String,
     pub(crate) help: String,
+    /// The key that was most likely meant.
+    pub(crate) near: Option<&'static str>,
 }
 
 /// The key at `path`, with or without indices.
@@ -111,19 +113,26 @@ pub(crate) fn schema(path: &str) -> String {
 
 /// What to say about `key` in the table at `table`, unless the table has it.
 pub(crate) fn unknown(table: &str, key: &str) -> Option<Unknown> {
-    let known: Vec<&Key> = of_table(table).collect();
+    let known: Vec<&'static Key> = of_table(table).collect();
     if known.iter().any(|known| known.name() == key) {
         return None;
     }
-    let place = if table.is_empty() { "a file".to_owned() } else { format!("[{table}]") };
-    let help = if let Some(near) = nearest(key, known.iter().map(|known| known.name())) {
-        format!("did you mean {near}?")
+    let section = table.is_empty();
+    let message = if section {
+        "there is no section of this name".to_owned()
+    } else {
+        format!("[{table}] has no key of this name")
+    };
+    let show = |name: &str| if section { format!("[{name}]") } else { name.to_owned() };
+    let near = nearest(key, known.iter().map(|known| known.name()));
+    let help = if let Some(near) = near {
+        format!("did you mean {}?", show(near))
     } else if let Some(elsewhere) = KEYS.iter().find(|known| known.name() == key) {
         format!("{key} is a key of [{}]", elsewhere.table())
     } else {
-        format!("known here: {}", words(known.iter().map(|known| known.name()), "and"))
+        format!("known here: {}", words(known.iter().map(|known| show(known.name())), "and"))
     };
-    Some(Unknown { message: format!("{place} has no key of this name"), help })
+    Some(Unknown { message, help, near })
 }
 
 /// The candidate that `word` is most likely a slip of the pen of.

@@ -50,7 +50,7 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
         std::fs::read(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        LoadError::NotText { path: path.to_owned(), line: 1 + good.iter().filter(|b| **b == b'\n').count() }
+        LoadError::NotText { path: path.to_owned(), line: good.split(|b| *b == b'\n').count() }
     })?;
     parse(&text, &path.display().to_string()).map_err(LoadError::Invalid)
 }
@@ -62,7 +62,7 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
 pub fn parse(text: &str, file: &str) -> Result<Loaded, Diagnostics> {
     let (document, syntax) = DeTable::parse_recoverable(text);
     let text = Text::new(file, text);
-    let problems = Problems::default();
+    let problems = Problems::new(text.clone());
     let model = reader::gateway(document.get_ref(), &problems);
     let mut problems = problems.into_inner();
     if let Some(first) = syntax.iter().filter_map(SyntaxError::span).map(|span| span.start).min() {
@@ -98,17 +98,11 @@ fn syntax_diagnostics(text: &Text, errors: &[SyntaxError]) -> impl Iterator<Item
             message: error.message().to_owned(),
             help: None,
             position: Some(text.position(span.start)),
-            span: text.underlined(&span),
+            span,
         }
     })
 }
 
 fn placed(text: &Text, Problem { path, message, help, span, absence: _ }: Problem) -> Diagnostic {
-    Diagnostic {
-        path,
-        message,
-        help,
-        position: Some(text.position(span.start)),
-        span: text.underlined(&span),
-    }
+    Diagnostic { path, message, help, position: Some(text.position(span.start)), span }
 }

@@ -19,11 +19,11 @@ pub(crate) use shared::{FORMATS, LEVELS};
 
 use crate::keys;
 use crate::model::Gateway;
-use crate::source::join;
+use crate::source::{Text, join};
 use std::cell::RefCell;
 use std::ops::Range;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 /// One error before it has a line and a column.
 #[derive(Clone, Debug)]
@@ -36,9 +36,12 @@ pub(crate) struct Problem {
     pub(crate) absence: bool,
 }
 
-/// All that was found wrong.
-#[derive(Debug, Default)]
-pub(crate) struct Problems(RefCell<Vec<Problem>>);
+/// All that was found wrong with a text.
+#[derive(Debug)]
+pub(crate) struct Problems {
+    text: Text,
+    list: RefCell<Vec<Problem>>,
+}
 
 /// Proof that an error was reported.
 #[derive(Clone, Copy, Debug)]
@@ -48,13 +51,17 @@ pub(crate) struct Reported(());
 pub(crate) type Read<T> = Result<T, Reported>;
 
 impl Problems {
+    pub(crate) fn new(text: Text) -> Self {
+        Self { text, list: RefCell::default() }
+    }
+
     fn report(&self, problem: Problem) -> Reported {
-        self.0.borrow_mut().push(problem);
+        self.list.borrow_mut().push(problem);
         Reported(())
     }
 
     pub(crate) fn into_inner(self) -> Vec<Problem> {
-        self.0.into_inner()
+        self.list.into_inner()
     }
 }
 
@@ -76,7 +83,9 @@ struct Placed<'a, T> {
 /// A table of the file. Its unknown keys are refused when it is opened.
 struct Table<'a> {
     at: Spot<'a>,
-    table: &'a DeTable<'a>,
+    entries: &'a DeTable<'a>,
+    /// Known keys that an unknown one was most likely meant to be.
+    slips: Vec<(&'static str, Reported)>,
 }
 
 /// The value of a key, or an element of an array.
@@ -127,27 +136,39 @@ impl<'a> Spot<'a> {
         self.report(message, help, true)
     }
 
+    /// The path and line, for a message about something else.
+    fn place(&self) -> String {
+        format!("{} (line {})", self.path, self.problems.text.position(self.span.start).line)
+    }
+
     fn with<T>(&self, value: T) -> Placed<'a, T> {
         Placed { at: self.clone(), value }
     }
 }
 
 impl<'a> Table<'a> {
-    fn open(at: Spot<'a>, table: &'a DeTable<'a>) -> Self {
+    fn open(at: Spot<'a>, entries: &'a DeTable<'a>) -> Self {
         let schema = keys::schema(&at.path);
-        for (key, _) in table {
+        let mut slips = Vec::new();
+        for (key, _) in entries {
             if let Some(unknown) = keys::unknown(&schema, key.get_ref()) {
-                let spot =
-                    Spot { path: join(&at.path, key.get_ref()), span: key.span(), problems: at.problems };
-                spot.refuse(unknown.message, unknown.help);
+                let path = join(&at.path, key.get_ref());
+                let spot = Spot { path, span: key.span(), problems: at.problems };
+                let reported = spot.refuse(unknown.message, unknown.help);
+                slips.extend(unknown.near.map(|near| (near, reported)));
             }
         }
-        Self { at, table }
+        Self { at, entries, slips }
+    }
+
+    /// The report of an unknown key that was most likely meant to be `key`, which is then not missing.
+    fn slip(&self, key: &str) -> Option<Reported> {
+        self.slips.iter().find(|(near, _)| *near == key).map(|(_, reported)| *reported)
     }
 
     /// The value of `key`, if it is given.
     fn value(&self, key: &str) -> Option<Value<'a>> {
-        let (_, value) = self.table.iter().find(|(have, _)| have.get_ref() == key)?;
+        let (_, value) = self.entries.iter().find(|(have, _)| have.get_ref() == key)?;
         Some(Value::new(join(&self.at.path, key), value, self.at.problems))
     }
 
@@ -169,6 +190,9 @@ impl<'a> Table<'a> {
     /// The value of `key` by `read`; an error if it is not given.
     fn need<T>(&self, key: &str, read: impl FnOnce(&Value<'a>) -> Read<T>) -> Read<T> {
         self.maybe(key, read)?.ok_or_else(|| {
+            if let Some(reported) = self.slip(key) {
+                return reported;
+            }
             let path = join(&self.at.path, key);
             let help = keys::find(&keys::schema(&path))
                 .map_or(String::new(), |known| format!("add {key} = {}", known.example));
@@ -182,7 +206,7 @@ impl<'a> Table<'a> {
     }
 
     /// The table `key`, if it is given.
-    fn table(&self, key: &str) -> Read<Option<Table<'a>>> {
+    fn table(&self, key: &str) -> Read<Option<Self>> {
         self.maybe(key, |value| match value.value {
             DeValue::Table(table) => Ok(Table::open(value.at.clone(), table)),
             _ => Err(value.mismatch(&format!("a table, [{}]", value.at.path))),
@@ -190,10 +214,20 @@ impl<'a> Table<'a> {
     }
 
     /// The tables `[[key]]`, none if it is not given.
-    fn tables(&self, key: &str) -> Read<Vec<Table<'a>>> {
+    fn tables(&self, key: &str) -> Read<Vec<Self>> {
         self.or(key, Vec::new(), |value| {
-            let expected = format!("tables, [[{}]]", keys::schema(&value.at.path));
-            all(value.elements_of(&expected)?.map(|element| match element.value {
+            let header = format!("[[{}]]", keys::schema(&value.at.path));
+            let expected = format!("tables, {header}");
+            let DeValue::Array(array) = value.value else {
+                let help = match value.value {
+                    DeValue::Table(_) => {
+                        format!("write {header} with two brackets, since there may be several")
+                    }
+                    _ => String::new(),
+                };
+                return Err(value.mismatch_but(&expected, help));
+            };
+            all(value.elements_of(array).map(|element| match element.value {
                 DeValue::Table(table) => Ok(Table::open(element.at.clone(), table)),
                 _ => Err(element.mismatch(&expected)),
             }))
@@ -201,7 +235,7 @@ impl<'a> Table<'a> {
     }
 
     /// The table `key` by `read`, if it is given.
-    fn section<T>(&self, key: &str, read: impl FnOnce(&Table<'a>) -> Read<T>) -> Read<Option<T>> {
+    fn section<T>(&self, key: &str, read: impl FnOnce(&Self) -> Read<T>) -> Read<Option<T>> {
         self.table(key)?.map(|table| read(&table)).transpose()
     }
 }
@@ -222,22 +256,20 @@ impl<'a> Value<'a> {
     }
 
     fn elements(&self) -> Read<impl Iterator<Item = Value<'a>> + use<'a>> {
-        self.elements_of("an array")
-    }
-
-    fn elements_of(&self, expected: &str) -> Read<impl Iterator<Item = Value<'a>> + use<'a>> {
         let DeValue::Array(array) = self.value else {
             let help = match self.value {
                 DeValue::String(text) => format!("put it in brackets: [{text:?}]"),
                 _ => String::new(),
             };
-            return Err(self.mismatch_but(expected, help));
+            return Err(self.mismatch_but("an array", help));
         };
+        Ok(self.elements_of(array))
+    }
+
+    fn elements_of(&self, array: &'a DeArray<'a>) -> impl Iterator<Item = Value<'a>> + use<'a> {
         let Spot { path, problems, .. } = self.at.clone();
-        Ok(array
-            .iter()
-            .enumerate()
-            .map(move |(index, element)| Value::new(format!("{path}[{index}]"), element, problems)))
+        let element = move |(index, element)| Value::new(format!("{path}[{index}]"), element, problems);
+        array.iter().enumerate().map(element)
     }
 
     /// A string; `expected` says what it should have held.
@@ -293,13 +325,13 @@ fn values<T>(list: Vec<Placed<'_, T>>) -> Vec<T> {
 fn unique<T, K: PartialEq>(
     list: &[Placed<'_, T>],
     key: impl Fn(&T) -> Option<K>,
-    say: impl Fn(&T, &Spot<'_>) -> (String, String),
+    say: impl Fn(&T, &Placed<'_, T>) -> (String, String),
 ) -> Read<()> {
     let keys: Vec<Option<K>> = list.iter().map(|placed| key(&placed.value)).collect();
     let repeated = list.iter().enumerate().filter_map(|(index, placed)| {
         let mine = keys[index].as_ref()?;
         let first = keys[..index].iter().position(|other| other.as_ref() == Some(mine))?;
-        let (message, help) = say(&placed.value, &list[first].at);
+        let (message, help) = say(&placed.value, &list[first]);
         Some(Err(placed.at.refuse(message, help)))
     });
     all::<()>(repeated).map(drop)

@@ -127,23 +127,24 @@ struct Page {
 
 impl Page {
     fn table(&mut self, path: &str) {
-        self.header(&format!("[{path}]"));
+        self.header(&["[", path, "]\n"]);
     }
 
     fn element(&mut self, path: &str) {
-        self.header(&format!("[[{path}]]"));
+        self.header(&["[[", path, "]]\n"]);
     }
 
-    fn header(&mut self, header: &str) {
+    fn header(&mut self, header: &[&str]) {
         if !self.text.is_empty() {
             self.text.push('\n');
         }
-        self.text.push_str(header);
-        self.text.push('\n');
+        self.text.push_str(&header.concat());
     }
 
     fn key(&mut self, key: &str, value: &dyn Literal) {
-        self.text.push_str(&format!("{key} = {}\n", value.literal()));
+        for part in [key, " = ", &value.literal(), "\n"] {
+            self.text.push_str(part);
+        }
     }
 
     fn optional<T: Literal>(&mut self, key: &str, value: Option<&T>) {

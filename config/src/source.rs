@@ -1,7 +1,6 @@
 //! The file's text and where each key stands in it.
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Position, Refusal};
-use miette::{NamedSource, SourceCode};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,28 +8,40 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// A file's name and text; cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Text {
-    named: Arc<NamedSource<String>>,
+    file: Arc<str>,
+    content: Arc<str>,
+    /// Where each line begins.
     lines: Arc<[usize]>,
 }
 
+/// The line of an error, fit to be printed.
+pub(crate) struct Excerpt {
+    pub(crate) text: String,
+    /// Characters before the place.
+    pub(crate) before: usize,
+    /// Characters of the place, at least one.
+    pub(crate) marked: usize,
+}
+
+/// Longer lines are cut on both sides of the place.
+const LONGEST_LINE: usize = 120;
+/// Characters that stay before the place where a line is cut.
+const LEAD: usize = 30;
+
 impl Text {
     pub(crate) fn new(file: &str, text: &str) -> Self {
-        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { named: Arc::new(NamedSource::new(file, text.to_owned())), lines: starts }
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { file: file.into(), content: text.into(), lines }
     }
 
     pub(crate) fn file(&self) -> &str {
-        self.named.name()
+        &self.file
     }
 
     pub(crate) fn text(&self) -> &str {
-        self.named.inner()
-    }
-
-    pub(crate) fn source_code(&self) -> &dyn SourceCode {
-        &*self.named
+        &self.content
     }
 
     /// Line and column of a byte; one beyond the end counts as the end.
@@ -38,20 +49,29 @@ impl Text {
         let byte = self.floor(byte);
         let line = self.lines.partition_point(|start| *start <= byte);
         let start = self.lines[line - 1];
-        Position { line, column: self.text()[start..byte].chars().count() + 1 }
+        Position { line, column: self.content[start..byte].chars().count() + 1 }
     }
 
-    /// `span` cut to the text, to whole characters and to its first line, so that it can be underlined.
-    pub(crate) fn underlined(&self, span: &Range<usize>) -> Range<usize> {
+    /// The line in which `span` begins. Control characters become blanks, so that columns agree and a terminal
+    /// obeys nothing that stands in the file.
+    pub(crate) fn excerpt(&self, span: &Range<usize>) -> Excerpt {
+        let Position { line, column } = self.position(span.start);
+        let from = self.lines[line - 1];
+        let to = self.lines.get(line).map_or(self.content.len(), |next| next - 1);
+        let whole: Vec<char> = self.content[from..to].trim_end_matches('\r').chars().collect();
+        let before = (column - 1).min(whole.len());
         let start = self.floor(span.start);
-        let end = self.floor(span.end.max(start));
-        let line = &self.text()[start..end];
-        start..start + line.find(['\r', '\n']).unwrap_or(line.len())
+        let end = self.floor(span.end).min(to).max(start);
+        let marked = self.content[start..end].chars().count().min(whole.len() - before);
+        let skipped = if whole.len() > LONGEST_LINE { before.saturating_sub(LEAD) } else { 0 };
+        let shown = whole.iter().skip(skipped).take(LONGEST_LINE);
+        let text: String = shown.map(|c| if c.is_control() { ' ' } else { *c }).collect();
+        Excerpt { text, before: before - skipped, marked: marked.clamp(1, LONGEST_LINE) }
     }
 
     fn floor(&self, byte: usize) -> usize {
-        let mut at = byte.min(self.text().len());
-        while !self.text().is_char_boundary(at) {
+        let mut at = byte.min(self.content.len());
+        while !self.content.is_char_boundary(at) {
             at -= 1;
         }
         at
@@ -96,7 +116,7 @@ impl Source {
                 let place = self.place(&path);
                 Diagnostic {
                     position: place.map(|span| self.text.position(span.start)),
-                    span: place.map_or(0..0, |span| self.text.underlined(span)),
+                    span: place.map_or(0..0, Clone::clone),
                     path,
                     message,
                     help: Some(help).filter(|help| !help.is_empty()),

@@ -104,18 +104,15 @@ impl Record {
         }
         for one in new {
             let path = format!("{path}[{}]", name(one));
-            match before.get(&name(one)) {
-                Some(old) => {
-                    let before = self.changes.len();
-                    let change = compare(self, &path, old, one);
-                    if self.changes.len() > before {
-                        keyed.changed.push(change);
-                    }
-                }
-                None => {
-                    self.present(&path, None, Some(brief(one)));
-                    keyed.added.push(one.clone());
-                }
+            let Some(old) = before.get(&name(one)) else {
+                self.present(&path, None, Some(brief(one)));
+                keyed.added.push(one.clone());
+                continue;
+            };
+            let recorded = self.changes.len();
+            let change = compare(self, &path, old, one);
+            if self.changes.len() > recorded {
+                keyed.changed.push(change);
             }
         }
         keyed

@@ -73,15 +73,12 @@ pub(super) fn prefix(
     if old == new {
         return None;
     }
-    match (old, new) {
-        (Some(old), Some(new)) => {
-            record.key("prefix.pref64", &old.pref64, &new.pref64);
-            record.key("prefix.allow_private_ipv4", &old.allow_private_ipv4, &new.allow_private_ipv4);
-        }
-        (None, _) | (_, None) => {
-            let brief = |prefix: &Prefix| prefix.pref64.literal();
-            record.present("prefix", old.map(brief), new.map(brief));
-        }
+    if let (Some(old), Some(new)) = (old, new) {
+        record.key("prefix.pref64", &old.pref64, &new.pref64);
+        record.key("prefix.allow_private_ipv4", &old.allow_private_ipv4, &new.allow_private_ipv4);
+    } else {
+        let brief = |prefix: &Prefix| prefix.pref64.literal();
+        record.present("prefix", old.map(brief), new.map(brief));
     }
     Some(Changed { old: old.cloned(), new: new.cloned() })
 }

@@ -226,10 +226,7 @@ fn is_dns_name(name: &str) -> bool {
 fn prefix64_help(text: &str, error: Prefix64Error) -> String {
     match error {
         Prefix64Error::Syntax => "write an IPv6 address, a slash and a length: \"64:ff9b::/96\"".to_owned(),
-        Prefix64Error::Length(_) => {
-            let lengths = super::words(Prefix64::LENGTHS.map(|len| len.to_string()), "or");
-            format!("RFC 6052 §2.2 has the lengths {lengths}")
-        }
+        Prefix64Error::Length(_) => "RFC 6052 §2.2 knows no others; /96 is the usual one".to_owned(),
         Prefix64Error::HostBits(_) | Prefix64Error::UOctet => corrected(text).map_or_else(
             || "RFC 6052 §2.2 has zeros there".to_owned(),
             |prefix| format!("RFC 6052 §2.2 has zeros there: write \"{prefix}\""),

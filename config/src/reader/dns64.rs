@@ -1,6 +1,6 @@
 //! `[dns64]`: where it listens, whom it asks, and who is synthesized what.
 
-use super::shared::same_listener;
+use super::shared::{same_listener, twice};
 use super::{Placed, Read, Table, Value, all, not_empty, unique, values};
 use crate::defaults::{self, DNS_PORT, DNS_TLS_PORT};
 use crate::model::{ClientPrefix, Dns64, DnsClient, MappedRule, Upstream};
@@ -28,7 +28,7 @@ pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Dns64> {
     let client =
         table.tables("client").and_then(|tables| all(tables.iter().map(|table| client(table, pref64))));
     Ok(Dns64 {
-        listen: values(listen?),
+        listen: listen.and_then(|listen| unique(&listen, same_listener, twice).map(|()| values(listen)))?,
         upstream: upstream?,
         exclude_aaaa: exclude_aaaa?,
         cache_size: cache_size?,
@@ -44,9 +44,6 @@ fn listen<'a>(table: &Table<'a>) -> Read<Vec<Placed<'a, SocketAddr>>> {
         return Ok(defaults::DNS_LISTEN.map(|addr| table.at.with(addr)).into());
     };
     let list = not_empty(&table.spot("listen"), list, "address")?;
-    unique(&list, same_listener, |addr, first| {
-        (format!("{addr} already stands at {}", first.path), "remove one of the two".to_owned())
-    })?;
     Ok(list)
 }
 
@@ -68,7 +65,7 @@ fn upstream(table: &Table<'_>, listen: &[Placed<'_, SocketAddr>]) -> Read<Vec<Up
         |upstream| Some(upstream.clone()),
         |_, first| {
             (
-                format!("the same upstream already stands at {}", first.path),
+                format!("the same upstream already stands at {}", first.at.place()),
                 "remove one of the two".to_owned(),
             )
         },
@@ -126,7 +123,10 @@ fn prefixes(table: &Table<'_>, mapped: &[MappedRule]) -> Read<Option<Vec<ClientP
         &list,
         |one| Some(one.prefix),
         |one, first| {
-            (format!("{} already stands at {}", one.prefix, first.path), "remove one of the two".to_owned())
+            (
+                format!("{} already stands at {}", one.prefix, first.at.place()),
+                "remove one of the two".to_owned(),
+            )
         },
     )?;
     Ok(Some(values(list)))

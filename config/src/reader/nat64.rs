@@ -210,11 +210,11 @@ fn conflicting(conflict: &MapConflict, entries: &[&Entry<'_>]) -> super::Reporte
     match *conflict {
         MapConflict::SameV4 { first, second, net } => {
             let (at, first) = (&entries[second].v4.at, &entries[first].v4.at);
-            at.refuse(format!("{net} is already mapped at {}", first.path), "remove one of the two maps")
+            at.refuse(format!("{net} is already mapped at {}", first.place()), "remove one of the two maps")
         }
         MapConflict::SameV6 { first, second, net } => {
             let (at, first) = (&entries[second].v6.at, &entries[first].v6.at);
-            at.refuse(format!("{net} is already mapped at {}", first.path), "remove one of the two maps")
+            at.refuse(format!("{net} is already mapped at {}", first.place()), "remove one of the two maps")
         }
         MapConflict::Suffix { index, v4, v6 } => {
             let longest = 96 + v4.prefix_len();
@@ -228,7 +228,7 @@ fn conflicting(conflict: &MapConflict, entries: &[&Entry<'_>]) -> super::Reporte
 
 /// "This network", loopback, multicast and broadcast: no host has these addresses.
 const RESERVED_V4: [Ipv4Net; 4] = [
-    Ipv4Net::new_assert(Ipv4Addr::new(0, 0, 0, 0), 8),
+    Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 8),
     Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8),
     Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 4),
     Ipv4Net::new_assert(Ipv4Addr::BROADCAST, 32),

@@ -15,6 +15,9 @@ pub(super) fn required(root: &Table<'_>, prefix: Option<Prefix>) -> Read<Option<
     if prefix.is_some() {
         return Ok(prefix);
     }
+    if let Some(reported) = root.slip("prefix") {
+        return Err(reported);
+    }
     for section in ["nat64", "dns64"] {
         if let Some(value) = root.value(section) {
             return Err(value.at.lacks(

@@ -43,14 +43,11 @@ const ALPN_LENGTH: RangeInclusive<usize> = 1..=255;
 pub(super) fn read(table: &Table<'_>) -> Read<Proxy> {
     let workers = table.or("workers", defaults::WORKERS, |value| value.integer(super::nat64::WORKER_RANGE));
     let timeout = table.section("timeout", timeouts).map(Option::unwrap_or_default);
-    let pools = table.tables("pool").map(|tables| Named::read(tables));
+    let pools = table.tables("pool").map(Named::read);
     // If a pool's name could not be read, nobody can say which pools there are.
     let known = pools.as_ref().ok().and_then(|pools| all(pools.iter().map(|pool| pool.name.clone())).ok());
     let listener = table.tables("listener").and_then(|tables| listeners(tables, known.as_deref()));
-    let pool = pools.and_then(|pools| {
-        let unique = unique_names(&pools);
-        unique.and(all(pools.into_iter().map(pool)))
-    });
+    let pool = pools.and_then(|pools| unique_names(&pools).and(all(pools.into_iter().map(pool))));
     Ok(Proxy { workers: workers?, timeout: timeout?, listener: listener?, pool: pool? })
 }
 
@@ -77,7 +74,7 @@ fn unique_names(tables: &[Named<'_>]) -> Read<()> {
         |name| Some(name.clone()),
         |name, first| {
             (
-                format!("the name {name:?} already stands at {}", first.path),
+                format!("the name {name:?} already stands at {}", first.at.place()),
                 "give each its own name".to_owned(),
             )
         },
@@ -109,16 +106,19 @@ struct Bind {
 }
 
 fn listeners(tables: Vec<Table<'_>>, pools: Option<&[Placed<'_, String>]>) -> Read<Vec<Listener>> {
-    let named = Named::read(tables);
-    let names = unique_names(&named);
+    let tables = Named::read(tables);
+    let names = unique_names(&tables);
     let mut binds = Vec::new();
-    let listeners = named.into_iter().map(|named| listener(named, pools, &mut binds));
+    let listeners = tables.into_iter().map(|named| listener(named, pools, &mut binds));
     let listeners = all(listeners);
     let key = |bind: &Bind| Some((bind.datagrams, same_listener(&bind.address)?));
     let binds = unique(&binds, key, |bind, first| {
         let message = format!(
-            "listener {:?} binds {}, which already stands at {}",
-            bind.listener, bind.address, first.path
+            "listener {:?} binds {}, which listener {:?} has at {}",
+            bind.listener,
+            bind.address,
+            first.value.listener,
+            first.at.place()
         );
         (message, "give one of the two another address or port".to_owned())
     });
@@ -215,9 +215,8 @@ fn pool(Named { table, name }: Named<'_>) -> Read<Pool> {
     let balance = table.or("balance", defaults::BALANCE, |value| value.choice(&BALANCES));
     let check = table.section("check", check).map(Option::unwrap_or_default);
     let member = table.tables("member").and_then(|tables| {
-        let named = Named::read(tables);
-        let names = unique_names(&named);
-        names.and(all(named.into_iter().map(member)))
+        let tables = Named::read(tables);
+        unique_names(&tables).and(all(tables.into_iter().map(member)))
     });
     Ok(Pool { name: name?.value, balance: balance?, check: check?, member: member? })
 }

@@ -1,8 +1,9 @@
 //! `[admin]` and `[log]`, which every daemon reads.
 
-use super::{Read, Table, Value, unique, values};
+use super::{Placed, Read, Table, Value, unique, values};
 use crate::defaults;
 use crate::model::{Admin, Level, Log, LogFormat};
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -23,9 +24,7 @@ pub(super) fn admin(table: &Table<'_>) -> Read<Admin> {
     let listen = table.list("listen", |value| value.socket(None)).map(Option::unwrap_or_default);
     let token_file = table.maybe("token_file", Value::path);
     if let (Ok(listen), Ok(token_file)) = (&listen, &token_file) {
-        unique(listen, same_listener, |addr, first| {
-            (format!("{addr} already stands at {}", first.path), "remove one of the two".to_owned())
-        })?;
+        let distinct = unique(listen, same_listener, twice);
         let open = listen.iter().find(|placed| !addr::fold_mapped_socket(placed.value).ip().is_loopback());
         if let (Some(open), None) = (open, token_file) {
             return Err(open.at.lacks(
@@ -33,6 +32,7 @@ pub(super) fn admin(table: &Table<'_>) -> Read<Admin> {
                 "add token_file with the path of a file that holds a secret, or listen on [::1] or 127.0.0.1",
             ));
         }
+        distinct?;
     }
     Ok(Admin { socket: socket?, listen: values(listen?), token_file: token_file? })
 }
@@ -41,6 +41,11 @@ pub(super) fn log(table: &Table<'_>) -> Read<Log> {
     let level = table.or("level", defaults::LEVEL, |value| value.choice(&LEVELS));
     let format = table.or("format", defaults::FORMAT, |value| value.choice(&FORMATS));
     Ok(Log { level: level?, format: format? })
+}
+
+/// What to say of an address that stands in a list twice.
+pub(super) fn twice<T: Display>(value: &T, first: &Placed<'_, T>) -> (String, String) {
+    (format!("{value} already stands at {}", first.at.place()), "remove one of the two".to_owned())
 }
 
 /// What two listeners must not share. Port 0 is a new port each time.
