@@ -87,7 +87,8 @@ impl Bound {
         let mut listeners = JoinSet::new();
         listeners.spawn(connections::serve(self.unix, Access::Permissions, Arc::clone(&routes)));
         for (address, listener) in self.tcp {
-            tracing::info!(%address, "admin interface");
+            let bound = listener.local_addr().unwrap_or(address);
+            tracing::info!(address = %bound, "admin interface");
             let access = Access::over_tcp(address, self.tokens.clone());
             listeners.spawn(connections::serve(listener, access, Arc::clone(&routes)));
         }

@@ -2,11 +2,12 @@
 
 use crate::daemon::Daemon;
 use crate::error::chain;
-use crate::{file, run, status};
+use crate::file::{self, FileError};
+use crate::{run, status};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use std::error::Error;
+use config::Style;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -45,7 +46,7 @@ enum Command {
 
 /// Parses the process's arguments and does what they say.
 pub(crate) fn main<D: Daemon>() -> ExitCode {
-    let usage = Cli::command().name(D::NAME).about(D::ABOUT);
+    let usage = Cli::command().name(D::NAME).bin_name(D::NAME).about(D::ABOUT);
     let parsed = usage.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let Cli { config, command } = match parsed {
         Ok(cli) => cli,
@@ -80,14 +81,14 @@ fn check<D: Daemon>(config: &Path) -> ExitCode {
 fn show_config(config: &Path) -> ExitCode {
     match config::load(config) {
         Ok(loaded) => print(&config::show(&loaded.model), ExitCode::SUCCESS),
-        Err(error) => refuse(&error),
+        Err(error) => refuse(&error.into()),
     }
 }
 
 fn status<D: Daemon>(config: &Path, json: bool) -> ExitCode {
     let loaded = match config::load(config) {
         Ok(loaded) => loaded,
-        Err(error) => return refuse(&error),
+        Err(error) => return refuse(&error.into()),
     };
     match status::ask(&loaded.model.admin.socket, D::NAME) {
         Ok(status) => {
@@ -101,8 +102,9 @@ fn status<D: Daemon>(config: &Path, json: bool) -> ExitCode {
     }
 }
 
-fn refuse(error: &dyn Error) -> ExitCode {
-    complain(&format_args!("{}\n", chain(error).trim_end()));
+fn refuse(error: &FileError) -> ExitCode {
+    let style = if io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
+    complain(&format_args!("{}\n", error.render(style).trim_end()));
     ExitCode::from(BAD_INPUT)
 }
 

@@ -1,6 +1,7 @@
 //! What a daemon gives to [`crate::main`], and what it gets from it.
 
 use crate::readiness::Readiness;
+use caps::Capability;
 use config::{Diff, Gateway, Refusal, Section};
 use prometheus_client::registry::Registry;
 use std::error::Error;
@@ -12,14 +13,14 @@ use tokio::sync::mpsc;
 ///
 /// All methods run on the main thread's single-threaded runtime; data paths live on threads that `start` makes.
 pub trait Daemon: Sized + 'static {
-    /// The program's name, `causeway-…`.
+    /// The program's name, `causeway-…`. Its metrics and its admin socket are named after it.
     const NAME: &'static str;
     /// One sentence for `--help`.
     const ABOUT: &'static str;
     /// The section of the file it needs.
     const SECTION: Section;
     /// The capabilities it keeps; all others are dropped before `start`, while there is a single thread.
-    const CAPABILITIES: &'static [caps::Capability];
+    const CAPABILITIES: &'static [Capability];
     /// Its own errors.
     type Error: Error + Send + Sync + 'static;
     /// What `prepare` made ready and `commit` puts in place. Dropping it undoes the preparation.
@@ -41,7 +42,8 @@ pub trait Daemon: Sized + 'static {
     /// Puts a prepared model in place. Cannot fail.
     fn commit(&self, prepared: Self::Prepared);
 
-    /// The daemon's own admin routes, besides those that all daemons have.
+    /// The daemon's own admin routes, asked for once after `start`. All daemons have `/live`, `/ready`, `/status`,
+    /// `/metrics`, `/config` and `/reload` already; a path that is there twice, or a fallback of its own, panics.
     fn routes(&self) -> axum::Router;
 
     /// Takes no new work and finishes what was accepted; returns when all is done. Cut off by the drain limit.
@@ -50,10 +52,10 @@ pub trait Daemon: Sized + 'static {
 
 /// What `start` is handed.
 pub struct Boot<'a> {
-    /// Where metrics are registered; names get the daemon's prefix.
+    /// Where metrics are registered; `packets` becomes `causeway_nat64_packets`. Shown once `start` has returned.
     pub registry: &'a mut Registry,
     /// Parts that must serve before the daemon is ready.
     pub readiness: Readiness,
-    /// A part whose thread cannot go on says so here; the daemon then exits with status 1.
+    /// A part whose thread cannot go on says why; the daemon then drains for a moment and exits with status 1.
     pub failures: mpsc::UnboundedSender<String>,
 }

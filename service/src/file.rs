@@ -2,7 +2,8 @@
 //! daemon cannot serve. Start, `check` and reload all come through here.
 
 use crate::daemon::Daemon;
-use config::{Diagnostics, Gateway, LoadError, Refusal};
+use crate::error::chain;
+use config::{Diagnostics, Gateway, LoadError, Refusal, Style};
 use std::path::Path;
 use thiserror::Error;
 
@@ -13,6 +14,26 @@ pub(crate) enum FileError {
     Load(#[from] LoadError),
     #[error("{0}")]
     Refused(Diagnostics),
+}
+
+impl FileError {
+    /// The whole error for people: with source lines, and coloured where `style` says so.
+    pub(crate) fn render(&self, style: Style) -> String {
+        self.diagnostics().map_or_else(|| chain(self), |diagnostics| diagnostics.render(style))
+    }
+
+    /// The whole error as one log line.
+    pub(crate) fn line(&self) -> String {
+        self.diagnostics()
+            .map_or_else(|| chain(self), |diagnostics| diagnostics.lines().collect::<Vec<_>>().join(" | "))
+    }
+
+    const fn diagnostics(&self) -> Option<&Diagnostics> {
+        match self {
+            Self::Load(LoadError::Invalid(diagnostics)) | Self::Refused(diagnostics) => Some(diagnostics),
+            Self::Load(LoadError::Unreadable { .. } | LoadError::NotText { .. }) => None,
+        }
+    }
 }
 
 /// Reads and checks a file for one daemon. The error holds everything that is wrong with it.

@@ -76,10 +76,11 @@ impl Instance {
         number
     }
 
-    /// Shows a configuration that changes nothing for this daemon.
-    pub(crate) fn adopt(&self, model: Arc<Gateway>) {
+    /// Shows a configuration that changes nothing for this daemon, under the number of the one before.
+    pub(crate) fn adopt(&self, model: Arc<Gateway>) -> u64 {
         let number = self.generation.load().number;
         self.generation.store(Arc::new(Generation { number, model }));
+        number
     }
 
     /// Notes what came of a reload.
@@ -95,9 +96,11 @@ impl Instance {
         if self.readiness.is_draining() {
             return format!("draining; configuration {number}");
         }
+        let refused = self.last_reload.load().as_ref().is_some_and(|last| last.error.is_some());
+        let reload = if refused { "; last reload refused" } else { "" };
         match self.readiness.waiting().as_slice() {
-            [] => format!("serving; configuration {number}"),
-            waiting => format!("waiting for {}; configuration {number}", waiting.join(", ")),
+            [] => format!("serving; configuration {number}{reload}"),
+            waiting => format!("waiting for {}; configuration {number}{reload}", waiting.join(", ")),
         }
     }
 }

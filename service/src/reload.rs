@@ -7,7 +7,7 @@
 //! Until `commit` nothing that runs is touched; a reload that fails on the way leaves no trace but its error. Reloads
 //! run one at a time: requests wait in line.
 
-use crate::admin::{Admin, TokenError};
+use crate::admin::{Admin, NextToken, TokenError};
 use crate::daemon::Daemon;
 use crate::error::chain;
 use crate::file::{self, FileError};
@@ -15,9 +15,11 @@ use crate::instance::Instance;
 use crate::logs::Logs;
 use crate::signals::Hangups;
 use crate::systemd;
-use config::Change;
+use config::{Change, Gateway};
+use futures_util::FutureExt;
 use std::convert::Infallible;
 use std::error::Error;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use thiserror::Error;
@@ -53,6 +55,17 @@ pub(crate) enum ReloadError {
     Restart(Vec<String>),
     #[error("cannot prepare the change")]
     Prepare(#[source] Box<dyn Error + Send + Sync>),
+    #[error("preparing the change panicked; the log says where")]
+    Panic,
+}
+
+impl ReloadError {
+    fn line(&self) -> String {
+        match self {
+            Self::File(error) => error.line(),
+            Self::Token(_) | Self::Restart(_) | Self::Prepare(_) | Self::Panic => chain(self),
+        }
+    }
 }
 
 /// What a reload works with.
@@ -63,6 +76,15 @@ pub(crate) struct Reloader<'a, D> {
     pub(crate) instance: &'a Instance,
     pub(crate) admin: &'a Admin,
     pub(crate) logs: &'a Logs,
+}
+
+/// A reload that can only succeed.
+struct Plan<P> {
+    model: Arc<Gateway>,
+    token: NextToken,
+    changes: Vec<String>,
+    /// `None` where nothing concerns this daemon: the file may differ in what others read.
+    prepared: Option<P>,
 }
 
 /// Requests that may wait in line; more wait before it.
@@ -114,7 +136,7 @@ impl<D: Daemon> Reloader<'_, D> {
             }
             Err(error) => {
                 self.instance.reloaded(Some(error));
-                tracing::warn!(error = chain(error), "reload refused, the old configuration runs on");
+                tracing::warn!(error = error.line(), "reload refused, the old configuration runs on");
             }
         }
         if announced {
@@ -124,31 +146,37 @@ impl<D: Daemon> Reloader<'_, D> {
     }
 
     async fn attempt(&self) -> Result<Report, ReloadError> {
+        // A panic before anything is touched is a mistake of ours and no reason to stop serving.
+        let plan = AssertUnwindSafe(self.plan()).catch_unwind().await.unwrap_or(Err(ReloadError::Panic))?;
+        let generation = match plan.prepared {
+            Some(prepared) => {
+                self.daemon.commit(prepared);
+                self.logs.set(plan.model.log);
+                self.instance.advance(plan.model)
+            }
+            None => self.instance.adopt(plan.model),
+        };
+        self.admin.set_token(plan.token);
+        Ok(Report { generation, changes: plan.changes })
+    }
+
+    /// Everything that can fail.
+    async fn plan(&self) -> Result<Plan<D::Prepared>, ReloadError> {
         let model = Arc::new(file::load::<D>(self.file)?);
         let token = Admin::read_token(&model.admin)?;
-        let old = self.instance.generation();
-        let diff = config::diff(&old.model, &model);
+        let diff = config::diff(&self.instance.generation().model, &model);
         let restart = diff.needs_restart(D::SECTION);
         if !restart.is_empty() {
             return Err(ReloadError::Restart(lines(restart)));
         }
         let changes = lines(diff.for_section(D::SECTION));
-        if changes.is_empty() {
-            // The file may differ in what other daemons read; it is shown as it is, and this daemon goes on as it was.
-            self.admin.set_token(token);
-            self.instance.adopt(model);
-            return Ok(Report { generation: old.number, changes });
-        }
-        let prepared = self
-            .daemon
-            .prepare(Arc::clone(&model), &diff)
-            .await
-            .map_err(|error| ReloadError::Prepare(Box::new(error)))?;
-        self.daemon.commit(prepared);
-        self.admin.set_token(token);
-        self.logs.set(model.log);
-        let generation = self.instance.advance(model);
-        Ok(Report { generation, changes })
+        let prepared = if changes.is_empty() {
+            None
+        } else {
+            let prepared = self.daemon.prepare(Arc::clone(&model), &diff).await;
+            Some(prepared.map_err(|error| ReloadError::Prepare(Box::new(error)))?)
+        };
+        Ok(Plan { model, token, changes, prepared })
     }
 }
 

@@ -87,11 +87,21 @@ async fn life<D: Daemon>(file: &Path, model: Arc<Gateway>, logs: &Logs) -> Resul
         never = announce(&instance) => match never {},
         never = reloader.serve(&mut requests, &mut hangups) => match never {},
     };
+    // Who waits for a reload is told at once that none will come.
+    drop(requests);
     instance.readiness.drain();
-    drain(daemon, &end, &mut stops).await;
+    systemd::stopping("draining");
     match end {
-        End::Signal(_) => Ok(()),
-        End::Failure(reason) => Err(RunError::Part(reason)),
+        End::Signal(signal) => {
+            tracing::info!(signal, limit = ?DRAIN_LIMIT, "draining");
+            drain(daemon.drain(), DRAIN_LIMIT, &mut stops).await;
+            Ok(())
+        }
+        End::Failure(reason) => {
+            tracing::warn!(reason, limit = ?FAILURE_DRAIN_LIMIT, "draining");
+            drain(daemon.drain(), FAILURE_DRAIN_LIMIT, &mut stops).await;
+            Err(RunError::Part(reason))
+        }
     }
 }
 
@@ -109,30 +119,42 @@ async fn start<D: Daemon>(
 
 /// Says that the daemon serves as soon as it does, and then feeds the watchdog.
 async fn announce(instance: &Instance) -> Infallible {
-    systemd::status(&instance.summary());
+    let waiting = instance.readiness.waiting();
+    if !waiting.is_empty() {
+        tracing::info!(parts = waiting.join(" "), "waiting");
+        systemd::status(&instance.summary());
+    }
     instance.readiness.opened().await;
     systemd::ready(&instance.summary());
     tracing::info!("ready");
     systemd::watchdog().await
 }
 
-/// Lets accepted work finish, within a limit and until somebody is tired of waiting.
-async fn drain<D: Daemon>(daemon: D, end: &End, stops: &mut Stops) {
-    let limit = match end {
-        End::Signal(signal) => {
-            tracing::info!(signal, limit = ?DRAIN_LIMIT, "draining");
-            DRAIN_LIMIT
-        }
-        End::Failure(reason) => {
-            tracing::error!(reason, limit = ?FAILURE_DRAIN_LIMIT, "a part has failed, draining");
-            FAILURE_DRAIN_LIMIT
-        }
-    };
-    systemd::stopping("draining");
+/// Lets accepted work finish, within a limit and until somebody is tired of waiting. Returns whether it did.
+async fn drain(work: impl Future<Output = ()>, limit: Duration, stops: &mut Stops) -> bool {
     tokio::select! {
-        () = daemon.drain() => tracing::debug!("drained"),
+        biased;
+        () = work => return true,
         () = tokio::time::sleep(limit) => tracing::warn!("the drain limit is over, unfinished work is cut off"),
         signal = stops.next() => tracing::warn!(signal, "unfinished work is cut off"),
         never = systemd::watchdog() => match never {},
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn unfinished_work_is_cut_off_at_the_limit() {
+        let mut stops = Stops::new().unwrap();
+        assert!(!drain(std::future::pending(), Duration::ZERO, &mut stops).await);
+    }
+
+    #[tokio::test]
+    async fn finished_work_does_not_wait_for_the_limit() {
+        let mut stops = Stops::new().unwrap();
+        assert!(drain(std::future::ready(()), Duration::MAX, &mut stops).await);
     }
 }

@@ -23,9 +23,9 @@ pub(crate) fn stopping(status: &str) {
     notify(&[NotifyState::Stopping, NotifyState::Status(status)]);
 }
 
-/// What the daemon is doing, in a few words.
+/// What the daemon is doing, in a few words. Only the first line is sent: a message's lines are its fields.
 pub(crate) fn status(status: &str) {
-    notify(&[NotifyState::Status(status)]);
+    notify(&[NotifyState::Status(status.lines().next().unwrap_or_default())]);
 }
 
 /// Pings the watchdog at half of its time for as long as it is polled: polled by the main loop, it shows that the

@@ -120,7 +120,7 @@ async fn reload(State(shared): State<Arc<Shared>>) -> Response {
         }
         Some(Err(error)) => refused(&error, shared.instance.generation().number),
         None => {
-            let body = json!({ "ok": false, "error": "the daemon is starting or stopping; try again later" });
+            let body = json!({ "ok": false, "error": "the daemon is stopping" });
             (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
         }
     }
@@ -130,7 +130,7 @@ fn refused(error: &ReloadError, generation: u64) -> Response {
     let (status, restart) = match error {
         ReloadError::File(_) | ReloadError::Token(_) => (StatusCode::UNPROCESSABLE_ENTITY, &[][..]),
         ReloadError::Restart(changes) => (StatusCode::CONFLICT, changes.as_slice()),
-        ReloadError::Prepare(_) => (StatusCode::INTERNAL_SERVER_ERROR, &[][..]),
+        ReloadError::Prepare(_) | ReloadError::Panic => (StatusCode::INTERNAL_SERVER_ERROR, &[][..]),
     };
     let mut body = json!({ "ok": false, "generation": generation, "error": crate::error::chain(error), });
     if !restart.is_empty() {
