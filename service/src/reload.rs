@@ -51,7 +51,7 @@ pub(crate) enum ReloadError {
     File(#[from] FileError),
     #[error(transparent)]
     Token(#[from] TokenError),
-    #[error("these changes need a restart: {}", .0.join("; "))]
+    #[error("this cannot change while the daemon runs: {}", .0.join("; "))]
     Restart(Vec<String>),
     #[error("cannot prepare the change")]
     Prepare(#[source] Box<dyn Error + Send + Sync>),

@@ -23,8 +23,8 @@ fn a_running_daemon_answers_on_its_socket() {
     assert_eq!(daemon.get("/ready").status, 200);
     assert_eq!(daemon.get("/nothing").status, 404);
     assert_eq!(daemon.get("/reload").status, 405);
-    assert_eq!(daemon.metric("causeway_ready"), 1.0);
-    assert_eq!(daemon.metric("causeway_fake_pools"), 1.0);
+    assert_eq!(daemon.metric("causeway_ready"), 1);
+    assert_eq!(daemon.metric("causeway_fake_pools"), 1);
     let metrics = daemon.get("/metrics").body;
     assert!(metrics.contains("causeway_build_info{program=\"causeway-fake\""), "{metrics}");
     assert!(metrics.ends_with("# EOF\n"), "{metrics}");
@@ -38,7 +38,7 @@ fn ready_names_the_latches_that_are_closed() {
     daemon.wait_for("waiting");
     let answer = daemon.get("/ready");
     assert_eq!((answer.status, answer.body.as_str()), (503, "waiting for fake\n"));
-    assert_eq!(daemon.metric("causeway_ready"), 0.0);
+    assert_eq!(daemon.metric("causeway_ready"), 0);
     assert_eq!(daemon.get("/live").status, 200);
     assert_eq!(daemon.post("/open").status, 200);
     daemon.wait_for(" ready");

@@ -67,12 +67,14 @@ impl Home {
 
     /// A configuration with the pool `web` and extra pools.
     pub(crate) fn text(&self, pools: &[&str]) -> String {
-        let mut text = format!("[admin]\nsocket = \"{}\"\n", self.socket().parent().unwrap().display());
-        text.push_str("[proxy]\n[[proxy.listener]]\nname = \"web\"\nbind = [\"127.0.0.1:8080\"]\n");
-        text.push_str("mode = \"tcp\"\npool = \"web\"\n");
+        let socket = self.socket();
+        let mut text = format!("[admin]\nsocket = \"{}\"\n", socket.parent().unwrap().display());
+        text += "[proxy]\n[[proxy.listener]]\nname = \"web\"\nbind = [\"127.0.0.1:8080\"]\n";
+        text += "mode = \"tcp\"\npool = \"web\"\n";
         for name in [&["web"], pools].concat() {
-            text.push_str(&format!("[[proxy.pool]]\nname = \"{name}\"\n"));
-            text.push_str("[[proxy.pool.member]]\nname = \"a\"\naddress = \"192.0.2.11:8080\"\n");
+            text += "[[proxy.pool]]\nname = \"";
+            text += name;
+            text += "\"\n[[proxy.pool.member]]\nname = \"a\"\naddress = \"192.0.2.11:8080\"\n";
         }
         text
     }
@@ -169,8 +171,8 @@ impl Process {
         ask(&self.socket, "POST", path)
     }
 
-    /// The value of a metric without labels.
-    pub(crate) fn metric(&self, name: &str) -> f64 {
+    /// The value of a metric without labels, a whole number.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
         let text = self.get("/metrics").body;
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.unwrap_or_else(|| panic!("{name} is not in\n{text}")).parse().unwrap()

@@ -33,9 +33,9 @@ pub(crate) const TRIALS: &[Named] = &[
 
 #[track_caller]
 fn check_old_runs_on(daemon: &Process) {
-    assert_eq!(daemon.metric("causeway_config_generation"), 1.0);
-    assert_eq!(daemon.metric("causeway_config_last_reload_successful"), 0.0);
-    assert_eq!(daemon.metric("causeway_fake_pools"), 1.0);
+    assert_eq!(daemon.metric("causeway_config_generation"), 1);
+    assert_eq!(daemon.metric("causeway_config_last_reload_successful"), 0);
+    assert_eq!(daemon.metric("causeway_fake_pools"), 1);
     assert_eq!(daemon.get("/ready").status, 200);
     assert!(!daemon.get("/config").body.contains("name = \"extra\""));
 }
@@ -57,9 +57,9 @@ fn a_changed_file_is_the_next_generation() {
     let result = answer.json();
     assert_eq!((&result["ok"], &result["generation"]), (&json!(true), &json!(2)));
     assert!(result["changes"][0].as_str().unwrap().contains("proxy.pool[extra]"), "{result}");
-    assert_eq!(daemon.metric("causeway_config_generation"), 2.0);
-    assert_eq!(daemon.metric("causeway_config_last_reload_successful"), 1.0);
-    assert_eq!(daemon.metric("causeway_fake_pools"), 2.0);
+    assert_eq!(daemon.metric("causeway_config_generation"), 2);
+    assert_eq!(daemon.metric("causeway_config_last_reload_successful"), 1);
+    assert_eq!(daemon.metric("causeway_fake_pools"), 2);
     assert!(daemon.get("/config").body.contains("name = \"extra\""));
 }
 
@@ -150,8 +150,8 @@ fn sighup_reloads() {
     home.write(&home.text(&["extra"]));
     daemon.signal(Signal::SIGHUP);
     daemon.wait_for("configuration reloaded");
-    assert_eq!(daemon.metric("causeway_config_generation"), 2.0);
-    assert_eq!(daemon.metric("causeway_fake_pools"), 2.0);
+    assert_eq!(daemon.metric("causeway_config_generation"), 2);
+    assert_eq!(daemon.metric("causeway_fake_pools"), 2);
 }
 
 fn sighup_with_a_broken_file_is_logged_once() {
