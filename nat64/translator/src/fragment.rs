@@ -128,7 +128,7 @@ mod tests {
         let mut header = Ipv6::zeroed();
         header.set_class(0);
         header.set_next_header(17);
-        let payload: Vec<u8> = (0..3000).map(|i| i as u8).collect();
+        let payload = crate::testing::bytes(3000);
         into_v6(&mut state, &header, Position { identification: 7, offset: 0, more: false }, &payload, 1280);
         let sizes: Vec<_> = state.fragments().iter().map(|frame| frame.packet().len()).collect();
         assert_eq!(sizes, [1280, 1280, 48 + 536]);

@@ -23,6 +23,8 @@ mod map;
 mod mtu;
 mod offload;
 mod own;
+#[cfg(test)]
+mod properties;
 mod reply;
 mod state;
 #[cfg(test)]

@@ -98,9 +98,10 @@ fn cut(limit: usize, header: usize, segment: Option<Segment>) -> Fit {
 /// link may have is treated like none.
 pub(crate) fn packet_too_big(params: &Params, claimed: u16, quoted_len: u16) -> u32 {
     let claimed = match usize::from(claimed) {
-        0..MIN_IPV4_MTU => {
-            PLATEAUS.into_iter().find(|plateau| *plateau < usize::from(quoted_len)).unwrap_or(MIN_IPV6_MTU)
-        }
+        0..MIN_IPV4_MTU => PLATEAUS
+            .into_iter()
+            .find(|plateau| *plateau < usize::from(quoted_len))
+            .unwrap_or(MIN_IPV6_MTU - GROWTH),
         told => told,
     };
     let mtu = (claimed + GROWTH)

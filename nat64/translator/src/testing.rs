@@ -127,7 +127,9 @@ impl World {
 
     pub(crate) fn fragments(&mut self) -> Vec<Vec<u8>> {
         let fragments: Vec<_> = self.state.fragments().iter().map(|frame| frame.packet().to_vec()).collect();
-        fragments.iter().for_each(|fragment| judge(fragment));
+        for fragment in &fragments {
+            judge(fragment);
+        }
         fragments
     }
 

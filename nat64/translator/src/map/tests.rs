@@ -1,1 +1,127 @@
+use super::*;
+use crate::testing::{
+    CLIENT, LEASED, MAPPED, MAPPED_V4, OWN_V4, OWN_V6, Pool, REMOTE, REMOTE_V6, ROUTER_V6, params,
+};
+use addr::{ExplicitMap, ExplicitMaps};
 
+fn pool() -> Pool {
+    Pool { hosts: vec![CLIENT], free: 1 }
+}
+
+fn well_known(allow_private_ipv4: bool) -> Params {
+    Params { prefixes: vec![addr::Prefix64::WELL_KNOWN], allow_private_ipv4, ..params() }
+}
+
+#[test]
+fn ipv6_sources_are_own_explicit_embedded_or_leased() {
+    let check = |v6: Ipv6Addr, expect: Result<Ipv4Addr, DropReason>| {
+        assert_eq!(source_to_v4(&params(), &mut pool(), v6), expect, "{v6}");
+    };
+    check(OWN_V6, Ok(OWN_V4));
+    check(MAPPED, Ok(MAPPED_V4));
+    check(REMOTE_V6, Ok(REMOTE));
+    check(CLIENT, Ok(LEASED));
+    check(ROUTER_V6, Ok(Ipv4Addr::new(192, 0, 2, 102)));
+}
+
+#[test]
+fn ipv6_destinations_are_never_leased() {
+    assert_eq!(destination_to_v4(&params(), REMOTE_V6), Ok(REMOTE));
+    assert_eq!(destination_to_v4(&params(), MAPPED), Ok(MAPPED_V4));
+    assert_eq!(destination_to_v4(&params(), CLIENT), Err(DropReason::DestinationUnmapped));
+}
+
+#[test]
+fn ipv4_addresses_are_own_explicit_leased_or_embedded() {
+    let check = |v4: Ipv4Addr, expect: Result<Ipv6Addr, DropReason>| {
+        assert_eq!(source_to_v6(&params(), &mut pool(), v4), expect, "{v4}");
+        assert_eq!(destination_to_v6(&params(), &mut pool(), v4), expect, "{v4}");
+    };
+    check(OWN_V4, Ok(OWN_V6));
+    check(MAPPED_V4, Ok(MAPPED));
+    check(LEASED, Ok(CLIENT));
+    check(REMOTE, Ok(REMOTE_V6));
+    check(Ipv4Addr::new(192, 0, 2, 250), Err(DropReason::NoLease));
+}
+
+#[test]
+fn explicit_maps_beat_prefix_and_pool() {
+    let maps = ["192.0.2.101/32 2001:db8:9::1/128", "203.0.113.9/32 2001:db8:9::2/128"].map(|line| {
+        let (v4, v6) = line.split_once(' ').unwrap();
+        ExplicitMap { v4: v4.parse().unwrap(), v6: v6.parse().unwrap() }
+    });
+    let params = Params { maps: ExplicitMaps::new(maps).unwrap(), ..params() };
+    let to_v6 = |v4| destination_to_v6(&params, &mut pool(), v4).unwrap().to_string();
+    assert_eq!((to_v6(LEASED), to_v6(REMOTE)), ("2001:db8:9::1".into(), "2001:db8:9::2".into()));
+}
+
+#[test]
+fn without_a_prefix_only_maps_and_leases_cross() {
+    let params = Params { prefixes: Vec::new(), ..params() };
+    assert_eq!(source_to_v6(&params, &mut pool(), REMOTE), Err(DropReason::SourceUnmapped));
+    assert_eq!(destination_to_v6(&params, &mut pool(), REMOTE), Err(DropReason::DestinationUnmapped));
+    assert_eq!(source_to_v6(&params, &mut pool(), MAPPED_V4), Ok(MAPPED));
+}
+
+#[test]
+fn every_prefix_is_recognised_and_the_first_embeds() {
+    let second: addr::Prefix64 = "2001:db8:100::/40".parse().unwrap();
+    let mut params = params();
+    params.prefixes.push(second);
+    assert_eq!(destination_to_v4(&params, second.embed(REMOTE)), Ok(REMOTE));
+    assert_eq!(source_to_v6(&params, &mut pool(), REMOTE), Ok(REMOTE_V6));
+}
+
+/// RFC 6052 §3.1, both directions.
+#[test]
+fn well_known_prefix_carries_no_private_addresses_unless_allowed() {
+    let private = Ipv4Addr::new(10, 1, 2, 3);
+    let global = Ipv4Addr::new(9, 9, 9, 9);
+    let embed = |v4| addr::Prefix64::WELL_KNOWN.embed(v4);
+    let strict = well_known(false);
+    assert_eq!(destination_to_v4(&strict, embed(private)), Err(DropReason::NonGlobalIpv4));
+    assert_eq!(source_to_v4(&strict, &mut pool(), embed(private)), Err(DropReason::NonGlobalIpv4));
+    assert_eq!(source_to_v6(&strict, &mut pool(), private), Err(DropReason::NonGlobalIpv4));
+    assert_eq!(destination_to_v6(&strict, &mut pool(), private), Err(DropReason::NonGlobalIpv4));
+    assert_eq!(destination_to_v4(&strict, embed(global)), Ok(global));
+    assert_eq!(source_to_v6(&strict, &mut pool(), global), Ok(embed(global)));
+    let lax = well_known(true);
+    assert_eq!(destination_to_v4(&lax, embed(private)), Ok(private));
+    assert_eq!(source_to_v6(&lax, &mut pool(), private), Ok(embed(private)));
+}
+
+#[test]
+fn explicit_maps_and_leases_may_be_private_under_the_well_known_prefix() {
+    let strict = well_known(false);
+    assert_eq!(source_to_v4(&strict, &mut pool(), CLIENT), Ok(LEASED));
+    assert_eq!(destination_to_v6(&strict, &mut pool(), MAPPED_V4), Ok(MAPPED));
+}
+
+#[test]
+fn quoted_addresses_are_neither_leased_nor_judged() {
+    let mut pool = pool();
+    let strict = well_known(false);
+    let private = Ipv4Addr::new(10, 1, 2, 3);
+    assert_eq!(quoted_to_v6(&strict, &mut pool, private), Some(addr::Prefix64::WELL_KNOWN.embed(private)));
+    assert_eq!(
+        quoted_to_v6(&strict, &mut pool, Ipv4Addr::LOCALHOST),
+        Some("64:ff9b::7f00:1".parse().unwrap())
+    );
+    assert_eq!(quoted_to_v6(&strict, &mut pool, Ipv4Addr::new(192, 0, 2, 250)), None);
+    assert_eq!(quoted_to_v4(&strict, &mut pool, "64:ff9b::10.1.2.3".parse().unwrap()), Some(private));
+    assert_eq!(quoted_to_v4(&strict, &mut pool, CLIENT), Some(LEASED));
+    assert_eq!(quoted_to_v4(&strict, &mut pool, ROUTER_V6), None);
+    assert_eq!(pool.free, 1);
+}
+
+#[test]
+fn reporters_without_an_address_are_spoken_for() {
+    let mut pool = pool();
+    assert_eq!(reporter_to_v4(&params(), &mut pool, ROUTER_V6), OWN_V4);
+    assert_eq!(reporter_to_v4(&params(), &mut pool, CLIENT), LEASED);
+    assert_eq!(reporter_to_v4(&params(), &mut pool, REMOTE_V6), REMOTE);
+    assert_eq!(reporter_to_v4(&well_known(false), &mut pool, "64:ff9b::10.0.0.1".parse().unwrap()), OWN_V4);
+    assert_eq!(reporter_to_v6(&params(), &mut pool, REMOTE), REMOTE_V6);
+    assert_eq!(reporter_to_v6(&well_known(false), &mut pool, Ipv4Addr::new(10, 0, 0, 1)), OWN_V6);
+    assert_eq!(pool.free, 1);
+}
