@@ -77,8 +77,8 @@ impl ExplicitMap {
     fn extract(&self, v6: Ipv6Addr) -> Ipv4Addr {
         let suffix_len = 32 - u32::from(self.v4.prefix_len());
         let pad = 128 - u32::from(self.v6.prefix_len()) - suffix_len;
-        let shifted = v6.to_bits().checked_shr(pad).unwrap_or(0);
-        let suffix = (shifted & u128::from(u32::MAX)) as u32 & host_mask(self.v4.prefix_len());
+        let [.., a, b, c, d] = v6.to_bits().checked_shr(pad).unwrap_or(0).to_be_bytes();
+        let suffix = u32::from_be_bytes([a, b, c, d]) & host_mask(self.v4.prefix_len());
         Ipv4Addr::from_bits(self.v4.network().to_bits() | suffix)
     }
 }
@@ -122,10 +122,14 @@ impl ExplicitMaps {
             if 128 - u32::from(map.v6.prefix_len()) < 32 - u32::from(map.v4.prefix_len()) {
                 conflicts.push(MapConflict::Suffix { index, v4: map.v4, v6: map.v6 });
             }
-            if let Some(first) = insert(&mut table.by_v4, map.v4.prefix_len(), map.v4.network().to_bits(), index) {
+            if let Some(first) =
+                insert(&mut table.by_v4, map.v4.prefix_len(), map.v4.network().to_bits(), index)
+            {
                 conflicts.push(MapConflict::SameV4 { first, second: index, net: map.v4 });
             }
-            if let Some(first) = insert(&mut table.by_v6, map.v6.prefix_len(), map.v6.network().to_bits(), index) {
+            if let Some(first) =
+                insert(&mut table.by_v6, map.v6.prefix_len(), map.v6.network().to_bits(), index)
+            {
                 conflicts.push(MapConflict::SameV6 { first, second: index, net: map.v6 });
             }
             table.maps.push(map);

@@ -33,16 +33,6 @@ pub enum Prefix64Error {
     UOctet,
 }
 
-/// For each legal length, the octets of the IPv6 address that carry the IPv4 address (RFC 6052 §2.2, Figure 1).
-const LAYOUTS: [(u8, [usize; 4]); 6] = [
-    (32, [4, 5, 6, 7]),
-    (40, [5, 6, 7, 9]),
-    (48, [6, 7, 9, 10]),
-    (56, [7, 9, 10, 11]),
-    (64, [9, 10, 11, 12]),
-    (96, [12, 13, 14, 15]),
-];
-
 /// Octet 8 holds bits 64 to 71.
 const U_OCTET: usize = 8;
 
@@ -129,15 +119,6 @@ impl Prefix64 {
         Some(Ipv4Addr::from_bits((v4 & 0xffff_ffff) as u32))
     }
 
-    /// The octets of an address in this prefix that carry the IPv4 address, first octet first.
-    pub fn octets(self) -> [usize; 4] {
-        LAYOUTS
-            .iter()
-            .find(|(len, _)| *len == self.len)
-            .map(|(_, octets)| *octets)
-            .expect("the constructor admits only lengths that LAYOUTS lists")
-    }
-
     /// Whether `v4` may stand in this prefix: the Well-Known Prefix must not represent non-global IPv4 addresses
     /// (RFC 6052 §3.1) unless `allow_private` says that the operator accepts it. Other prefixes carry any address.
     pub fn may_embed(self, v4: Ipv4Addr, allow_private: bool) -> bool {
@@ -191,6 +172,20 @@ mod tests {
         ("64:ff9b::/96", "64:ff9b::192.0.2.33"),
     ];
 
+    /// For each legal length, the octets of the IPv6 address that carry the IPv4 address (RFC 6052 §2.2, Figure 1).
+    const LAYOUTS: [(u8, [usize; 4]); 6] = [
+        (32, [4, 5, 6, 7]),
+        (40, [5, 6, 7, 9]),
+        (48, [6, 7, 9, 10]),
+        (56, [7, 9, 10, 11]),
+        (64, [9, 10, 11, 12]),
+        (96, [12, 13, 14, 15]),
+    ];
+
+    fn layout(prefix: Prefix64) -> [usize; 4] {
+        LAYOUTS.iter().find(|(len, _)| *len == prefix.prefix_len()).expect("a legal length").1
+    }
+
     fn prefix(text: &str) -> Prefix64 {
         text.parse().unwrap_or_else(|e| panic!("{text}: {e}"))
     }
@@ -206,10 +201,10 @@ mod tests {
     }
 
     #[test]
-    fn octets_agree_with_embedding() {
+    fn embedding_fills_the_octets_of_the_rfc_6052_figure() {
         for (text, _) in VECTORS {
             let octets = prefix(text).embed(Ipv4Addr::new(0xa1, 0xb2, 0xc3, 0xd4)).octets();
-            assert_eq!(prefix(text).octets().map(|i| octets[i]), [0xa1, 0xb2, 0xc3, 0xd4], "{text}");
+            assert_eq!(layout(prefix(text)).map(|i| octets[i]), [0xa1, 0xb2, 0xc3, 0xd4], "{text}");
         }
     }
 
@@ -261,7 +256,7 @@ mod tests {
         fn extract_ignores_the_u_octet_and_the_suffix(prefix in any_prefix(), v4 in any::<u32>(), noise in any::<u128>()) {
             let v4 = Ipv4Addr::from_bits(v4);
             let mut octets = prefix.embed(v4).octets();
-            let carries = prefix.octets();
+            let carries = layout(prefix);
             let noise = noise.to_be_bytes();
             for i in usize::from(prefix.prefix_len() / 8)..16 {
                 if !carries.contains(&i) {

@@ -20,7 +20,15 @@ pub struct SpecialRange<N> {
     pub global: bool,
 }
 
-const fn v4(a: u8, b: u8, c: u8, d: u8, len: u8, name: &'static str, source: &'static str) -> SpecialRange<Ipv4Net> {
+const fn v4(
+    a: u8,
+    b: u8,
+    c: u8,
+    d: u8,
+    len: u8,
+    name: &'static str,
+    source: &'static str,
+) -> SpecialRange<Ipv4Net> {
     SpecialRange { net: Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), len), name, source, global: false }
 }
 
@@ -138,7 +146,15 @@ mod tests {
         ] {
             check(private, false);
         }
-        for global in ["9.9.9.9", "100.63.255.255", "100.128.0.0", "172.32.0.0", "192.0.0.9", "192.0.1.1", "223.255.255.255"] {
+        for global in [
+            "9.9.9.9",
+            "100.63.255.255",
+            "100.128.0.0",
+            "172.32.0.0",
+            "192.0.0.9",
+            "192.0.1.1",
+            "223.255.255.255",
+        ] {
             check(global, true);
         }
     }
