@@ -1,1 +1,36 @@
-//! stub
+//! causeway-proxy: tcp and http listeners, on IPv6 above all, in front of pools of servers, on IPv4 above all.
+//!
+//! ```text
+//!  file ---> reload: prepare, commit ---> snapshot (immutable, one pointer)
+//!                                             |  read per connection and per request
+//!  client --> listener --> worker --+--> tcp --> dial --> relay ------------> member
+//!                                   +--> http: guard, headers --> upstream --> member
+//!                                             |  read per pick
+//!  checks: one thread --> health -------------+
+//! ```
+//!
+//! One thread per core does all of a connection. Pure modules decide and know no runtime: `pool::balance`,
+//! `pool::health`, `http::framing`, `http::guard`, `http::headers`, `http::forwarded`, `http::deadlines`.
+
+mod admin;
+mod alarm;
+mod app;
+mod counts;
+mod dial;
+mod error;
+mod http;
+mod linger;
+mod listener;
+mod metrics;
+mod pool;
+mod relay;
+mod reload;
+mod snapshot;
+mod tcp;
+mod thread;
+mod upstream;
+mod worker;
+
+pub use app::App;
+pub use error::Error;
+pub use reload::Prepared;

@@ -1,0 +1,130 @@
+//! The daemon's own admin routes: what the listeners and pools are doing, as JSON.
+
+use crate::pool::health::Status;
+use crate::pool::{MemberState, Pool};
+use crate::snapshot::{Route, Shared};
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use config::model::{Balance, CheckKind, Mode};
+use serde::Serialize;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+/// `GET /pools` and `GET /listeners`.
+pub(crate) fn routes(shared: Arc<Shared>) -> Router {
+    Router::new().route("/pools", get(pools)).route("/listeners", get(listeners)).with_state(shared)
+}
+
+async fn pools(State(shared): State<Arc<Shared>>) -> Json<Vec<PoolView>> {
+    Json(shared.snapshot.load().pools.values().map(|pool| PoolView::new(pool)).collect())
+}
+
+async fn listeners(State(shared): State<Arc<Shared>>) -> Json<Vec<ListenerView>> {
+    Json(shared.snapshot.load().listeners.values().map(|route| ListenerView::new(route)).collect())
+}
+
+#[derive(Debug, Serialize)]
+struct PoolView {
+    name: String,
+    balance: &'static str,
+    check: &'static str,
+    members: Vec<MemberView>,
+}
+
+#[derive(Debug, Serialize)]
+struct MemberView {
+    name: String,
+    address: SocketAddr,
+    weight: u16,
+    /// `up`, `down` or `unchecked`.
+    state: &'static str,
+    /// What the latest check saw.
+    why: String,
+    /// When the state began, in Unix seconds.
+    since: u64,
+    /// Connections (tcp) and requests (http) under way.
+    connections: u64,
+    /// Connections and requests given to it so far.
+    used: u64,
+    connect_failures: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ListenerView {
+    name: String,
+    bind: Vec<SocketAddr>,
+    mode: &'static str,
+    pool: String,
+    /// Client connections open.
+    connections: u64,
+    connections_total: u64,
+    bytes_received: u64,
+    bytes_sent: u64,
+}
+
+impl PoolView {
+    fn new(pool: &Pool) -> Self {
+        let members = pool.members.iter().zip(&pool.config.member);
+        Self {
+            name: pool.config.name.clone(),
+            balance: balance(pool.config.balance),
+            check: match pool.config.check.kind {
+                CheckKind::Tcp => "tcp",
+                CheckKind::Off => "off",
+            },
+            members: members.map(|(state, member)| MemberView::new(state, member.weight)).collect(),
+        }
+    }
+}
+
+impl MemberView {
+    fn new(state: &MemberState, weight: u16) -> Self {
+        let sight = state.sight();
+        Self {
+            name: state.name.clone(),
+            address: state.address,
+            weight,
+            state: match state.status() {
+                Status::Unchecked => "unchecked",
+                Status::Up => "up",
+                Status::Down => "down",
+            },
+            why: sight.why,
+            since: sight.since.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            connections: state.load(),
+            used: state.counts.uses(),
+            connect_failures: state.counts.connect_failures(),
+        }
+    }
+}
+
+impl ListenerView {
+    fn new(route: &Route) -> Self {
+        Self {
+            name: route.name.clone(),
+            bind: route.bind.clone(),
+            mode: match route.mode {
+                Mode::Tcp => "tcp",
+                Mode::Http => "http",
+                Mode::Udp => "udp",
+            },
+            pool: route.pool.config.name.clone(),
+            connections: route.counts.active(),
+            connections_total: route.counts.total(),
+            bytes_received: route.counts.bytes_received(),
+            bytes_sent: route.counts.bytes_sent(),
+        }
+    }
+}
+
+const fn balance(balance: Balance) -> &'static str {
+    match balance {
+        Balance::Roundrobin => "roundrobin",
+        Balance::Leastconn => "leastconn",
+        Balance::Source => "source",
+        Balance::Random => "random",
+        Balance::Hash => "hash",
+    }
+}

@@ -1,0 +1,117 @@
+//! The proxy daemon, put together.
+
+use crate::error::Error;
+use crate::pool::check::Checker;
+use crate::reload::{self, Prepared};
+use crate::snapshot::Shared;
+use crate::worker::Worker;
+use crate::{admin, metrics};
+use arc_swap::ArcSwap;
+use config::model::{Gateway, Listener, Mode};
+use config::{Diff, Refusal, Section};
+use futures_util::future::join_all;
+use service::{Boot, Capability, Daemon};
+use std::sync::Arc;
+
+/// causeway-proxy.
+#[derive(Debug)]
+pub struct App {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) workers: Vec<Worker>,
+    pub(crate) checker: Checker,
+}
+
+impl Daemon for App {
+    const NAME: &'static str = "causeway-proxy";
+    const ABOUT: &'static str =
+        "A tcp and http load balancer: IPv6 and IPv4 listeners in front of pools of servers";
+    const SECTION: Section = Section::Proxy;
+    const CAPABILITIES: &'static [Capability] = &[Capability::CAP_NET_BIND_SERVICE];
+    type Error = Error;
+    type Prepared = Prepared;
+
+    fn check(model: &Gateway) -> Vec<Refusal> {
+        let Some(section) = &model.proxy else { return Vec::new() };
+        let listeners = section.listener.iter().enumerate();
+        listeners
+            .flat_map(|(place, listener)| {
+                let tls = listener.tls.is_some().then(|| Refusal {
+                    path: format!("proxy.listener[{place}].tls"),
+                    message: "causeway-proxy does not serve TLS yet".to_owned(),
+                    help: "leave out tls: mode = \"tcp\" passes TLS through to the members untouched"
+                        .to_owned(),
+                });
+                let udp = (listener.mode == Mode::Udp).then(|| Refusal {
+                    path: format!("proxy.listener[{place}].mode"),
+                    message: "causeway-proxy does not serve datagrams yet".to_owned(),
+                    help: "set mode = \"tcp\" or \"http\", or remove the listener".to_owned(),
+                });
+                tls.into_iter().chain(udp).chain(any_port(place, listener))
+            })
+            .collect()
+    }
+
+    async fn start(model: Arc<Gateway>, boot: &mut Boot<'_>) -> Result<Self, Error> {
+        let listening = boot.readiness.latch("listeners");
+        let first_checks = boot.readiness.latch("checks");
+
+        let workers = count(&model)?;
+        let (snapshot, sockets) = reload::prepare(&model, None, workers)?.into_parts();
+        let shared = Arc::new(Shared { snapshot: ArcSwap::from_pointee(snapshot), workers });
+        metrics::register(boot.registry, &shared);
+
+        let workers = (0..workers)
+            .map(|index| Worker::start(index, Arc::clone(&shared), boot.failures.clone()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let checker = Checker::start(Arc::clone(&shared), boot.failures.clone())?;
+
+        let snapshot = shared.snapshot.load_full();
+        let first_round = checker.check(snapshot.pools.values());
+        tokio::spawn(async move {
+            // An error means that the checks have failed, and the daemon with them.
+            if first_round.await.is_ok() {
+                first_checks.open();
+            }
+        });
+
+        reload::open(&workers, &snapshot, sockets);
+        join_all(workers.iter().map(Worker::reported)).await;
+        listening.open();
+        tracing::info!(workers = workers.len(), listeners = snapshot.listeners.len(), "listening");
+        Ok(Self { shared, workers, checker })
+    }
+
+    async fn prepare(&self, model: Arc<Gateway>, _: &Diff) -> Result<Prepared, Error> {
+        reload::prepare(&model, Some(&self.shared.snapshot.load()), self.shared.workers)
+    }
+
+    fn commit(&self, prepared: Prepared) {
+        reload::commit(self, prepared);
+    }
+
+    fn routes(&self) -> axum::Router {
+        admin::routes(Arc::clone(&self.shared))
+    }
+
+    async fn drain(self) {
+        join_all(self.workers.iter().map(Worker::drained)).await;
+    }
+}
+
+fn count(model: &Gateway) -> Result<usize, Error> {
+    let section = model.proxy.as_ref().ok_or(Error::NoSection)?;
+    Ok(if section.workers == 0 { service::cores() } else { usize::from(section.workers) })
+}
+
+/// Port 0 is a port that the system chooses: another one for every worker, and none that a client could know.
+fn any_port(place: usize, listener: &Listener) -> impl Iterator<Item = Refusal> {
+    let zero = listener.bind.iter().enumerate().filter(|(_, address)| address.port() == 0);
+    zero.map(move |(index, _)| Refusal {
+        path: format!("proxy.listener[{place}].bind[{index}]"),
+        message: "a listener needs a port that clients can know".to_owned(),
+        help: "give a port from 1 to 65535".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

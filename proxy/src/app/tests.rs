@@ -1,0 +1,39 @@
+use super::*;
+
+fn refusals(listener: &str) -> Vec<(String, String)> {
+    let text = format!(
+        "[proxy]\n[[proxy.listener]]\nname = \"plain\"\nbind = [\"[::1]:80\"]\npool = \"web\"\n\
+         [[proxy.listener]]\nname = \"web\"\nbind = [\"[::1]:443\"]\npool = \"web\"\n{listener}\n\
+         [[proxy.pool]]\nname = \"web\"\n"
+    );
+    let loaded = config::parse(&text, "gateway.toml").expect("the file itself is valid");
+    App::check(&loaded.model).into_iter().map(|refusal| (refusal.path, refusal.help)).collect()
+}
+
+#[test]
+fn what_is_served_is_not_refused() {
+    for mode in ["tcp", "http"] {
+        assert_eq!(refusals(&format!("mode = \"{mode}\"")), []);
+    }
+}
+
+#[test]
+fn tls_and_datagrams_are_refused_at_their_place_with_a_remedy() {
+    let tls = refusals("mode = \"http\"\ntls = { certificates = [\"/etc/causeway/web.pem\"] }");
+    assert_eq!(tls.len(), 1);
+    assert_eq!(tls[0].0, "proxy.listener[1].tls");
+    assert!(tls[0].1.contains("leave out tls"), "{tls:?}");
+    let udp = refusals("mode = \"udp\"");
+    assert_eq!(udp.len(), 1);
+    assert_eq!(udp[0].0, "proxy.listener[1].mode");
+    assert!(udp[0].1.contains("\"tcp\""), "{udp:?}");
+}
+
+#[test]
+fn a_port_that_nobody_could_know_is_refused() {
+    let text = "[proxy]\n[[proxy.listener]]\nname = \"web\"\nbind = [\"[::1]:80\", \"[::1]:0\"]\npool = \"web\"\n\
+                [[proxy.pool]]\nname = \"web\"\n";
+    let loaded = config::parse(text, "gateway.toml").expect("the file itself is valid");
+    let paths: Vec<_> = App::check(&loaded.model).into_iter().map(|refusal| refusal.path).collect();
+    assert_eq!(paths, ["proxy.listener[0].bind[1]"]);
+}

@@ -1,0 +1,233 @@
+//! Counters of the data path: one shard per worker, summed when somebody asks.
+//!
+//! A shard has one writer, its worker, so counting is a plain load and store on a cache line that no other core
+//! writes. Counters belong to a listener or a member and outlive changes of configuration together with its name.
+
+use hyper::StatusCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Why a connection or request of a client did not end well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// Every member of the pool is out.
+    NoMember,
+    /// Every member that was tried refused the connection or did not answer in time.
+    Unreachable,
+    /// The client's request is not one that can be passed on without doubt.
+    BadRequest,
+    /// The client asked for something this proxy does not do.
+    Unsupported,
+    /// The request head did not arrive in time.
+    SlowHead,
+    /// The client was silent while bytes were expected of it, or took none.
+    ClientTimeout,
+    /// The client's connection broke.
+    ClientGone,
+    /// The member was silent while bytes were expected of it.
+    MemberTimeout,
+    /// The member's connection broke before its answer was whole.
+    MemberGone,
+    /// The member's answer is not HTTP.
+    BadResponse,
+    /// The task of the connection panicked: a fault of this program.
+    Panic,
+}
+
+impl Failure {
+    /// All of them, each at the place of its number, with its label.
+    pub(crate) const ALL: [(Self, &'static str); 11] = [
+        (Self::NoMember, "no_member"),
+        (Self::Unreachable, "unreachable"),
+        (Self::BadRequest, "bad_request"),
+        (Self::Unsupported, "unsupported"),
+        (Self::SlowHead, "slow_head"),
+        (Self::ClientTimeout, "client_timeout"),
+        (Self::ClientGone, "client_gone"),
+        (Self::MemberTimeout, "member_timeout"),
+        (Self::MemberGone, "member_gone"),
+        (Self::BadResponse, "bad_response"),
+        (Self::Panic, "panic"),
+    ];
+}
+
+/// The classes of status codes, as labels.
+pub(crate) const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// Two cache lines: neighbours are fetched in pairs.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Shard<const N: usize>([AtomicU64; N]);
+
+/// `N` counters in one shard per worker.
+#[derive(Debug)]
+struct Shards<const N: usize>(Box<[Shard<N>]>);
+
+impl<const N: usize> Shards<N> {
+    fn new(workers: usize) -> Self {
+        Self((0..workers).map(|_| Shard(std::array::from_fn(|_| AtomicU64::new(0)))).collect())
+    }
+
+    /// Only the worker of that number may call this: a second writer would lose counts.
+    fn add(&self, worker: usize, slot: usize, amount: u64) {
+        let cell = &self.0[worker].0[slot];
+        cell.store(cell.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+    }
+
+    fn sum(&self, slot: usize) -> u64 {
+        self.0.iter().fold(0, |sum, shard| sum.wrapping_add(shard.0[slot].load(Ordering::Relaxed)))
+    }
+}
+
+const OPENED: usize = 0;
+const CLOSED: usize = 1;
+const RECEIVED: usize = 2;
+const SENT: usize = 3;
+const CLASS: usize = 4;
+const FAILURE: usize = CLASS + CLASSES.len();
+const LISTENER_SLOTS: usize = FAILURE + Failure::ALL.len();
+
+/// What is counted of one listener.
+#[derive(Debug)]
+pub(crate) struct ListenerCounts(Shards<LISTENER_SLOTS>);
+
+impl ListenerCounts {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self(Shards::new(workers))
+    }
+
+    pub(crate) fn opened(&self, worker: usize) {
+        self.0.add(worker, OPENED, 1);
+    }
+
+    pub(crate) fn closed(&self, worker: usize) {
+        self.0.add(worker, CLOSED, 1);
+    }
+
+    /// Bytes that came from clients.
+    pub(crate) fn received(&self, worker: usize, bytes: u64) {
+        self.0.add(worker, RECEIVED, bytes);
+    }
+
+    /// Bytes that went to clients.
+    pub(crate) fn sent(&self, worker: usize, bytes: u64) {
+        self.0.add(worker, SENT, bytes);
+    }
+
+    /// One request answered with this status.
+    pub(crate) fn answered(&self, worker: usize, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1;
+        self.0.add(worker, CLASS + class, 1);
+    }
+
+    pub(crate) fn failed(&self, worker: usize, failure: Failure) {
+        self.0.add(worker, FAILURE + failure as usize, 1);
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.0.sum(OPENED)
+    }
+
+    /// Connections open at this moment. A close counted by one worker is never seen before its open, for both are
+    /// counted by the same worker; the two sums are still taken at different moments.
+    pub(crate) fn active(&self) -> u64 {
+        let closed = self.0.sum(CLOSED);
+        self.0.sum(OPENED).saturating_sub(closed)
+    }
+
+    pub(crate) fn bytes_received(&self) -> u64 {
+        self.0.sum(RECEIVED)
+    }
+
+    pub(crate) fn bytes_sent(&self) -> u64 {
+        self.0.sum(SENT)
+    }
+
+    /// Requests of the class at this place of [`CLASSES`].
+    pub(crate) fn requests(&self, class: usize) -> u64 {
+        self.0.sum(CLASS + class)
+    }
+
+    pub(crate) fn failures(&self, failure: Failure) -> u64 {
+        self.0.sum(FAILURE + failure as usize)
+    }
+}
+
+/// What is counted of one member.
+#[derive(Debug)]
+pub(crate) struct MemberCounts(Shards<3>);
+
+const CONNECTED: usize = 0;
+const REFUSED: usize = 1;
+const CHOSEN: usize = 2;
+
+impl MemberCounts {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self(Shards::new(workers))
+    }
+
+    /// A connection was opened to the member.
+    pub(crate) fn connected(&self, worker: usize) {
+        self.0.add(worker, CONNECTED, 1);
+    }
+
+    /// A connection to the member could not be opened.
+    pub(crate) fn refused(&self, worker: usize) {
+        self.0.add(worker, REFUSED, 1);
+    }
+
+    /// The member was given a connection (tcp) or a request (http).
+    pub(crate) fn chosen(&self, worker: usize) {
+        self.0.add(worker, CHOSEN, 1);
+    }
+
+    pub(crate) fn connections(&self) -> u64 {
+        self.0.sum(CONNECTED)
+    }
+
+    pub(crate) fn connect_failures(&self) -> u64 {
+        self.0.sum(REFUSED)
+    }
+
+    pub(crate) fn uses(&self) -> u64 {
+        self.0.sum(CHOSEN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_run_over_all_workers() {
+        let counts = ListenerCounts::new(3);
+        for worker in 0..3 {
+            counts.opened(worker);
+            counts.received(worker, 10);
+        }
+        counts.closed(1);
+        counts.sent(2, 7);
+        assert_eq!((counts.total(), counts.active()), (3, 2));
+        assert_eq!((counts.bytes_received(), counts.bytes_sent()), (30, 7));
+    }
+
+    #[test]
+    fn each_failure_has_a_slot_of_its_own() {
+        for (place, (failure, label)) in Failure::ALL.into_iter().enumerate() {
+            assert_eq!(failure as usize, place, "{label}");
+            let counts = ListenerCounts::new(1);
+            counts.failed(0, failure);
+            for (other, label) in Failure::ALL {
+                assert_eq!(counts.failures(other), u64::from(other == failure), "{label}");
+            }
+        }
+    }
+
+    #[test]
+    fn statuses_fall_into_their_class() {
+        for (status, class) in [(101, 0), (200, 1), (304, 2), (431, 3), (599, 4), (999, 4)] {
+            let counts = ListenerCounts::new(1);
+            counts.answered(0, StatusCode::from_u16(status).unwrap());
+            assert_eq!(counts.requests(class), 1, "{status}");
+        }
+    }
+}

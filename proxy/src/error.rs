@@ -1,0 +1,32 @@
+//! What can keep the daemon from starting or a change from being made.
+
+use std::io;
+use std::net::SocketAddr;
+
+/// An error of the proxy daemon.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A listening address cannot be had: a matter of the configuration or of the machine.
+    #[error("listener \"{listener}\" cannot listen on {address}: {cause}; {remedy}")]
+    Bind {
+        /// The listener's name.
+        listener: String,
+        /// The address it asks for.
+        address: SocketAddr,
+        /// What the system said.
+        cause: io::Error,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// A thread or its runtime cannot be made.
+    #[error("cannot start {part}: {cause}; the machine is short of threads, memory or file descriptors")]
+    Thread {
+        /// Which thread.
+        part: String,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The file has no `[proxy]`.
+    #[error("the file has no [proxy] section; add one, or stop causeway-proxy")]
+    NoSection,
+}

@@ -1,0 +1,152 @@
+//! http mode: requests of a client connection, each forwarded to a member.
+//!
+//! ```text
+//! socket -> io (framing follows the bytes) -> HTTP library -> forward: verdict, guard, headers, forwarded
+//!                                                                  -> pick, connect or reuse, exchange -> body
+//! ```
+//!
+//! Both sides of a request run in the one task of the client connection. RFC 9110, RFC 9112. Deliberately not here:
+//! tunnels (`CONNECT`, `Upgrade`), HTTP/2, caching.
+
+mod answer;
+pub(crate) mod body;
+mod deadlines;
+mod forward;
+mod forwarded;
+mod framing;
+mod guard;
+mod headers;
+pub(crate) mod io;
+mod session;
+
+use crate::alarm::Alarm;
+use crate::counts::Failure;
+use crate::linger;
+use crate::snapshot::Route;
+use crate::upstream::MAX_BUFFER;
+use crate::worker::{Local, Stop};
+use answer::{Answer, SLOW_HEAD};
+use deadlines::Overdue;
+use hyper::StatusCode;
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use io::ClientStream;
+use session::Session;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use tokio::net::TcpStream;
+
+/// Carries one client connection from accept to close. When told to stop it finishes the response under way.
+pub(crate) async fn serve(
+    local: Rc<Local>,
+    route: Arc<Route>,
+    address: SocketAddr,
+    stream: TcpStream,
+    peer: SocketAddr,
+    mut stop: Stop,
+) {
+    let _ = stream.set_nodelay(true);
+    let session = Rc::new(Session::new(local, route, address, peer));
+    let io = TokioIo::new(ClientStream::new(stream, Rc::clone(&session)));
+    let service = {
+        let session = Rc::clone(&session);
+        service_fn(move |request| forward::forward(Rc::clone(&session), request))
+    };
+    let mut connection = Builder::new()
+        .half_close(true)
+        .header_read_timeout(None)
+        .max_buf_size(MAX_BUFFER)
+        .serve_connection(io, service);
+    let mut alarm = Alarm::default();
+    let mut stopped = pin!(stop.wait());
+    let mut stopping = false;
+    loop {
+        let event = poll_fn(|cx| {
+            if let Poll::Ready(end) = Pin::new(&mut connection).poll(cx) {
+                return Poll::Ready(Event::Ended(end));
+            }
+            if !stopping && stopped.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Event::Stop);
+            }
+            match session.waits.borrow().next() {
+                Some((deadline, overdue)) => {
+                    alarm.poll(cx, Some(deadline.into())).map(|()| Event::Overdue(overdue))
+                }
+                None => Poll::Pending,
+            }
+        })
+        .await;
+        match event {
+            Event::Ended(end) => return ended(&session, end),
+            Event::Stop => {
+                stopping = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            Event::Overdue(Overdue::Head) if session.waits.borrow().room.is_none() => {
+                return refuse(&session, connection.into_parts().io.into_inner(), SLOW_HEAD).await;
+            }
+            Event::Overdue(overdue) => {
+                if !keeps_on(&session, overdue) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+enum Event {
+    Ended(hyper::Result<()>),
+    Stop,
+    Overdue(Overdue),
+}
+
+/// Deals with what ran out. True where the request under way answers it.
+fn keeps_on(session: &Session, overdue: Overdue) -> bool {
+    let failure = match overdue {
+        Overdue::Idle | Overdue::Close => return false,
+        Overdue::Body | Overdue::Member if !session.is_responding() => {
+            session.set_overdue(overdue);
+            return true;
+        }
+        Overdue::Head => Failure::SlowHead,
+        Overdue::Body | Overdue::Room => Failure::ClientTimeout,
+        Overdue::Member => Failure::MemberTimeout,
+    };
+    session.route().counts.failed(session.local.index(), failure);
+    session.abort.set(true);
+    false
+}
+
+/// Answers a request whose head never became whole.
+async fn refuse(session: &Session, client: ClientStream, answer: Answer) {
+    let (route, worker) = (session.route(), session.local.index());
+    route.counts.failed(worker, answer.failure);
+    route.counts.answered(worker, answer.status);
+    let stream = client.into_inner();
+    // The answer fits into an empty socket; a client that takes nothing gets the close alone.
+    if let Ok(sent) = stream.try_write(&answer.bytes()) {
+        route.counts.sent(worker, sent as u64);
+    }
+    linger::close(stream).await;
+}
+
+/// Counts what the HTTP library ended by itself.
+fn ended(session: &Session, end: hyper::Result<()>) {
+    let Err(error) = end else { return };
+    tracing::debug!(%error, client = %session.client, "client connection did not end well");
+    if session.abort.get() {
+        return;
+    }
+    let (route, worker) = (session.route(), session.local.index());
+    if error.is_parse() {
+        route.counts.answered(worker, StatusCode::BAD_REQUEST);
+        route.counts.failed(worker, Failure::BadRequest);
+    } else {
+        route.counts.failed(worker, Failure::ClientGone);
+    }
+}

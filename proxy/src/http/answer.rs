@@ -1,0 +1,138 @@
+//! The proxy's own answers: small plain texts that say what happened, and nothing of the inside.
+
+use super::body::ResponseBody;
+use super::framing::Fault;
+use super::guard::Refusal;
+use crate::counts::Failure;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
+
+/// One kind of answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    /// What it is counted as.
+    pub(crate) failure: Failure,
+    /// One sentence for the client.
+    pub(crate) reason: &'static str,
+}
+
+const fn answer(status: StatusCode, failure: Failure, reason: &'static str) -> Answer {
+    Answer { status, failure, reason }
+}
+
+pub(crate) const NO_MEMBER: Answer = answer(
+    StatusCode::SERVICE_UNAVAILABLE,
+    Failure::NoMember,
+    "No server behind this address is in service.",
+);
+pub(crate) const UNREACHABLE: Answer = answer(
+    StatusCode::SERVICE_UNAVAILABLE,
+    Failure::Unreachable,
+    "No server behind this address can be reached.",
+);
+pub(crate) const MEMBER_GONE: Answer = answer(
+    StatusCode::BAD_GATEWAY,
+    Failure::MemberGone,
+    "The server behind this address closed the connection before it answered.",
+);
+pub(crate) const BAD_RESPONSE: Answer = answer(
+    StatusCode::BAD_GATEWAY,
+    Failure::BadResponse,
+    "The server behind this address did not answer in HTTP/1.",
+);
+pub(crate) const MEMBER_SILENT: Answer = answer(
+    StatusCode::GATEWAY_TIMEOUT,
+    Failure::MemberTimeout,
+    "The server behind this address did not answer in time.",
+);
+pub(crate) const CLIENT_SILENT: Answer =
+    answer(StatusCode::REQUEST_TIMEOUT, Failure::ClientTimeout, "The request body did not arrive in time.");
+pub(crate) const SLOW_HEAD: Answer =
+    answer(StatusCode::REQUEST_TIMEOUT, Failure::SlowHead, "The request head did not arrive in time.");
+pub(crate) const BROKEN_BODY: Answer =
+    answer(StatusCode::BAD_REQUEST, Failure::ClientGone, "The request body broke off or is malformed.");
+
+/// What a malformed head is answered with.
+pub(crate) const fn to_fault(fault: Fault) -> Answer {
+    const BAD: StatusCode = StatusCode::BAD_REQUEST;
+    let (status, reason) = match fault {
+        Fault::LineEnd => (BAD, "A line of the request head does not end in CR LF, or holds a CR or NUL."),
+        Fault::RequestLine => (BAD, "The request line is malformed."),
+        Fault::Field => (BAD, "A header field is malformed."),
+        Fault::Length => (BAD, "Content-Length is not one plain number."),
+        Fault::Coding => (BAD, "Transfer-Encoding is not the one word chunked."),
+        Fault::LengthAndCoding => (BAD, "Content-Length and Transfer-Encoding contradict each other."),
+        Fault::OldCoding => (BAD, "HTTP/1.0 has no Transfer-Encoding."),
+        Fault::LongTarget => (StatusCode::URI_TOO_LONG, "The request line is too long."),
+        Fault::LargeHead => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The request head is too large."),
+        Fault::Lost => (BAD, "The request before this one was malformed."),
+    };
+    answer(status, Failure::BadRequest, reason)
+}
+
+/// What a request that is not forwarded is answered with.
+pub(crate) const fn to_refusal(refusal: Refusal) -> Answer {
+    const BAD: StatusCode = StatusCode::BAD_REQUEST;
+    const NOT: StatusCode = StatusCode::NOT_IMPLEMENTED;
+    match refusal {
+        Refusal::NoHost => answer(BAD, Failure::BadRequest, "The Host field is missing."),
+        Refusal::TwoHosts => answer(BAD, Failure::BadRequest, "There is more than one Host field."),
+        Refusal::BadHost => answer(BAD, Failure::BadRequest, "The host is malformed."),
+        Refusal::BadTarget => answer(BAD, Failure::BadRequest, "The request target is malformed."),
+        Refusal::Connect => answer(NOT, Failure::Unsupported, "CONNECT is not supported here."),
+        Refusal::Upgrade => {
+            answer(NOT, Failure::Unsupported, "Upgrade to another protocol is not supported here.")
+        }
+    }
+}
+
+impl Answer {
+    fn text(self) -> String {
+        format!("{}\n{}\n", self.status, self.reason)
+    }
+
+    /// The answer to a request; `close` ends the connection after it.
+    pub(crate) fn response(self, close: bool) -> Response<ResponseBody> {
+        let mut response = Response::new(ResponseBody::text(self.text()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        if close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// The answer as bytes, for a request that was never whole. It ends the connection.
+    pub(crate) fn bytes(self) -> Vec<u8> {
+        let text = self.text();
+        let head = format!(
+            "HTTP/1.1 {}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            self.status,
+            text.len()
+        );
+        [head.into_bytes(), text.into_bytes()].concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_written_answer_is_a_whole_response() {
+        let bytes = String::from_utf8(SLOW_HEAD.bytes()).unwrap();
+        let (head, body) = bytes.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{head}");
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
+        assert_eq!(body, "408 Request Timeout\nThe request head did not arrive in time.\n");
+    }
+
+    #[test]
+    fn heads_that_are_too_large_have_their_own_statuses() {
+        assert_eq!(to_fault(Fault::LongTarget).status, 414);
+        assert_eq!(to_fault(Fault::LargeHead).status, 431);
+        assert_eq!(to_fault(Fault::LengthAndCoding).status, 400);
+    }
+}

@@ -1,0 +1,159 @@
+//! Bodies on their way through, frame by frame. Nothing is collected.
+
+use super::session::{Session, Underway, now};
+use crate::counts::Failure;
+use crate::pool::Lease;
+use crate::upstream::{Upstream, poll_with};
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+type Polled = Poll<Option<Result<Frame<Bytes>, hyper::Error>>>;
+
+/// The body of a request on its way to a member. Notes when the client is waited for.
+pub(crate) enum RequestBody {
+    Empty,
+    Client { incoming: Incoming, session: Rc<Session> },
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
+        let Self::Client { incoming, session } = &mut *self else { return Poll::Ready(None) };
+        let polled = Pin::new(incoming).poll_frame(cx);
+        let mut waits = session.waits.borrow_mut();
+        if polled.is_pending() {
+            waits.body.get_or_insert_with(now);
+        } else {
+            waits.body = None;
+            waits.member = Some(now());
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Client { incoming, .. } => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Client { incoming, .. } => incoming.size_hint(),
+        }
+    }
+}
+
+/// The body of a response on its way to the client, and with it the request's life.
+pub(crate) struct ResponseBody {
+    source: Source,
+    /// Ends the request when the body goes. Behind `source`, so that a member's connection is free before.
+    _underway: Option<Underway>,
+}
+
+enum Source {
+    Text(Option<Bytes>),
+    Member(MemberBody),
+}
+
+impl ResponseBody {
+    /// A short text of the proxy's own.
+    pub(crate) fn text(text: String) -> Self {
+        Self { source: Source::Text(Some(text.into())), _underway: None }
+    }
+
+    /// What a member answers.
+    pub(crate) const fn member(body: MemberBody) -> Self {
+        Self { source: Source::Member(body), _underway: None }
+    }
+
+    /// Ties the request's life to the body.
+    pub(crate) fn until_end(self, underway: Underway) -> Self {
+        Self { _underway: Some(underway), ..self }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
+        match &mut self.source {
+            Source::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Source::Member(body) => body.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Text(text) => text.is_none(),
+            Source::Member(body) => body.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
+            Source::Member(body) => body.incoming.size_hint(),
+        }
+    }
+}
+
+/// A member's answer; drives the member's connection whenever the client's side asks for more.
+pub(crate) struct MemberBody {
+    incoming: Incoming,
+    session: Rc<Session>,
+    /// Given back for the next request when the body has ended well.
+    upstream: Option<Box<Upstream>>,
+    ended: bool,
+    /// Counts as the member's load until the body goes.
+    _lease: Lease,
+}
+
+impl MemberBody {
+    pub(crate) const fn new(
+        incoming: Incoming,
+        session: Rc<Session>,
+        upstream: Box<Upstream>,
+        lease: Lease,
+    ) -> Self {
+        Self { incoming, session, upstream: Some(upstream), ended: false, _lease: lease }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
+        let Self { incoming, upstream, session, .. } = self;
+        let Some(upstream) = upstream else { return Poll::Ready(None) };
+        let polled = poll_with(upstream, cx, |cx| Pin::new(&mut *incoming).poll_frame(cx));
+        if polled.is_pending() {
+            session.waits.borrow_mut().member.get_or_insert_with(now);
+        }
+        let frame = ready!(polled);
+        session.waits.borrow_mut().member = None;
+        match &frame {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
+                tracing::debug!(%error, "member's answer broke off");
+                session.route().counts.failed(session.local.index(), Failure::MemberGone);
+                session.abort.set(true);
+            }
+            None => self.ended = true,
+        }
+        Poll::Ready(frame)
+    }
+}
+
+impl Drop for MemberBody {
+    fn drop(&mut self) {
+        if let Some(upstream) = self.upstream.take()
+            && (self.ended || self.incoming.is_end_stream())
+        {
+            self.session.local.upstreams.check_in(upstream);
+        }
+    }
+}

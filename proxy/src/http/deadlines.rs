@@ -1,0 +1,189 @@
+//! What a client connection waits for, since when, and until when at most. Pure: time comes in.
+//!
+//! | waiting for | since | limit |
+//! |---|---|---|
+//! | the first head | accept | `request_head` |
+//! | the next head's first byte | the end of the last response | `keep_alive` |
+//! | the rest of a head | its first byte | `request_head` |
+//! | bytes of a request body | the last of them | `client` |
+//! | room for a response | the first refused write | `client` |
+//! | the member, unless the client is waited for | the last byte to or from it | `server` |
+//! | the client's close | our own | [`crate::linger::LIMIT`] |
+
+use crate::linger;
+use config::model::ProxyTimeouts;
+use std::time::Instant;
+
+/// What did not come in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overdue {
+    /// A request: nobody is harmed by closing.
+    Idle,
+    /// The rest of a request head.
+    Head,
+    /// The rest of a request body.
+    Body,
+    /// Room for the response.
+    Room,
+    /// Anything from the member.
+    Member,
+    /// The client's close.
+    Close,
+}
+
+/// The waits of one connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Deadlines {
+    pub(crate) limits: ProxyTimeouts,
+    /// When the connection was accepted or the last response ended.
+    quiet: Instant,
+    /// Whether a response has ended.
+    served: bool,
+    /// Whether a request is being answered.
+    busy: bool,
+    /// When the first byte of a head came that is not whole.
+    pub(crate) head: Option<Instant>,
+    /// Since when bytes of a request body are waited for.
+    pub(crate) body: Option<Instant>,
+    /// Since when the client takes nothing.
+    pub(crate) room: Option<Instant>,
+    /// Since when the member is waited for.
+    pub(crate) member: Option<Instant>,
+    /// Since when the client is expected to close.
+    pub(crate) close: Option<Instant>,
+}
+
+impl Deadlines {
+    pub(crate) const fn new(limits: ProxyTimeouts, accepted: Instant) -> Self {
+        Self {
+            limits,
+            quiet: accepted,
+            served: false,
+            busy: false,
+            head: None,
+            body: None,
+            room: None,
+            member: None,
+            close: None,
+        }
+    }
+
+    /// A request is being answered.
+    pub(crate) const fn began(&mut self) {
+        self.busy = true;
+    }
+
+    /// The response has ended.
+    pub(crate) const fn ended(&mut self, now: Instant) {
+        self.busy = false;
+        self.served = true;
+        self.quiet = now;
+        self.body = None;
+        self.member = None;
+    }
+
+    /// What is due next.
+    pub(crate) fn next(&self) -> Option<(Instant, Overdue)> {
+        let close = self.close.map(|since| (since + linger::LIMIT, Overdue::Close));
+        let room = self.room.map(|since| (since + self.limits.client, Overdue::Room));
+        let other = if self.busy { self.while_busy() } else { Some(self.while_quiet()) };
+        if close.is_some() {
+            return close;
+        }
+        [room, other].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
+    }
+
+    fn while_busy(&self) -> Option<(Instant, Overdue)> {
+        match (self.body, self.member) {
+            (Some(since), _) => Some((since + self.limits.client, Overdue::Body)),
+            (None, Some(since)) => Some((since + self.limits.server, Overdue::Member)),
+            (None, None) => None,
+        }
+    }
+
+    fn while_quiet(&self) -> (Instant, Overdue) {
+        match self.head {
+            // The head of a request that came early does not age while the one before it is answered.
+            Some(since) => (since.max(self.quiet) + self.limits.request_head, Overdue::Head),
+            None if self.served => (self.quiet + self.limits.keep_alive, Overdue::Idle),
+            None => (self.quiet + self.limits.request_head, Overdue::Idle),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    fn deadlines() -> (Deadlines, Instant) {
+        let start = Instant::now();
+        let limits = ProxyTimeouts {
+            connect: seconds(1),
+            client: seconds(20),
+            server: seconds(30),
+            request_head: seconds(10),
+            keep_alive: seconds(60),
+        };
+        (Deadlines::new(limits, start), start)
+    }
+
+    fn check(deadlines: &Deadlines, start: Instant, expect: Option<(u64, Overdue)>) {
+        let next = deadlines.next().map(|(deadline, overdue)| ((deadline - start).as_secs(), overdue));
+        assert_eq!(next, expect, "{deadlines:?}");
+    }
+
+    #[test]
+    fn the_first_head_is_due_from_accept_and_the_next_one_is_waited_for_longer() {
+        let (mut waits, start) = deadlines();
+        check(&waits, start, Some((10, Overdue::Idle)));
+        waits.began();
+        check(&waits, start, None);
+        waits.ended(start + seconds(5));
+        check(&waits, start, Some((65, Overdue::Idle)));
+    }
+
+    #[test]
+    fn a_head_that_began_is_due_soon() {
+        let (mut waits, start) = deadlines();
+        waits.head = Some(start + seconds(3));
+        check(&waits, start, Some((13, Overdue::Head)));
+        waits.began();
+        check(&waits, start, None);
+        waits.ended(start + seconds(8));
+        check(&waits, start, Some((18, Overdue::Head)));
+    }
+
+    #[test]
+    fn the_member_is_not_to_blame_while_the_client_is_waited_for() {
+        let (mut waits, start) = deadlines();
+        waits.began();
+        waits.member = Some(start + seconds(1));
+        check(&waits, start, Some((31, Overdue::Member)));
+        waits.body = Some(start + seconds(40));
+        check(&waits, start, Some((60, Overdue::Body)));
+        waits.ended(start + seconds(50));
+        check(&waits, start, Some((110, Overdue::Idle)));
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_is_due_whatever_else_is_waited_for() {
+        let (mut waits, start) = deadlines();
+        waits.began();
+        waits.room = Some(start + seconds(2));
+        check(&waits, start, Some((22, Overdue::Room)));
+        waits.member = Some(start);
+        check(&waits, start, Some((22, Overdue::Room)));
+    }
+
+    #[test]
+    fn a_closing_connection_waits_for_nothing_else() {
+        let (mut waits, start) = deadlines();
+        waits.close = Some(start + seconds(100));
+        check(&waits, start, Some((102, Overdue::Close)));
+    }
+}

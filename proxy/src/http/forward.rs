@@ -1,0 +1,222 @@
+//! One request: judged, rewritten, sent to a member, answered.
+
+use super::answer::{self, Answer};
+use super::body::{MemberBody, RequestBody, ResponseBody};
+use super::deadlines::Overdue;
+use super::session::Session;
+use super::{forwarded, guard, headers};
+use crate::dial::{Dial, NoMember};
+use crate::snapshot::Route;
+use crate::upstream::{Upstream, poll_with};
+use hyper::body::{Body, Incoming};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode, Uri, Version};
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+/// Answers one request, whatever happens.
+pub(crate) async fn forward(
+    session: Rc<Session>,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, Infallible> {
+    let (underway, verdict) = session.begin();
+    let (route, in_force) = session.refresh();
+    let judged = match verdict {
+        Ok(()) => prepare(&session, &route, request),
+        Err(fault) => Err(answer::to_fault(fault)),
+    };
+    let answered = match judged {
+        Ok(outgoing) => send(&session, &route, outgoing).await,
+        Err(refused) => Err(refused),
+    };
+    let mut response = match answered {
+        Ok(response) => response,
+        Err(answer) => {
+            tracing::debug!(client = %session.client, listener = route.name, ?answer, "request is answered here");
+            route.counts.failed(session.local.index(), answer.failure);
+            let unread = session.framing.borrow().in_body();
+            answer.response(unread || answer.status.is_client_error())
+        }
+    };
+    if !in_force {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    session.responds();
+    route.counts.answered(session.local.index(), response.status());
+    Ok(response.map(|body| body.until_end(underway)))
+}
+
+/// A request as it is sent on.
+struct Outgoing {
+    head: Head,
+    body: RequestBody,
+    /// Whether it may be sent twice: nobody can tell whether a lost one was acted on (RFC 9110 §9.2.2).
+    repeatable: bool,
+}
+
+#[derive(Clone)]
+struct Head {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl Outgoing {
+    /// The same request once more, if it may be sent twice.
+    fn spare(&self) -> Option<Self> {
+        let spare = || Self { head: self.head.clone(), body: RequestBody::Empty, repeatable: true };
+        self.repeatable.then(spare)
+    }
+
+    fn into_request(self) -> Request<RequestBody> {
+        let mut request = Request::new(self.body);
+        *request.method_mut() = self.head.method;
+        *request.uri_mut() = self.head.uri;
+        *request.headers_mut() = self.head.headers;
+        request
+    }
+
+    fn from_request(request: Request<RequestBody>, repeatable: bool) -> Self {
+        let (Parts { method, uri, headers, .. }, body) = request.into_parts();
+        Self { head: Head { method, uri, headers }, body, repeatable }
+    }
+}
+
+fn prepare(session: &Rc<Session>, route: &Route, request: Request<Incoming>) -> Result<Outgoing, Answer> {
+    let (parts, incoming) = request.into_parts();
+    let target = guard::judge(&parts).map_err(answer::to_refusal)?;
+    let Parts { method, mut headers, .. } = parts;
+    headers::strip(&mut headers);
+    forwarded::apply(&mut headers, route.forwarded_for, session.client, route.trusts(session.client));
+    if let Some(host) = target.host {
+        headers.insert(HOST, host);
+    }
+    let body = if incoming.is_end_stream() {
+        RequestBody::Empty
+    } else {
+        if !headers.contains_key(CONTENT_LENGTH) {
+            // Without it the HTTP library takes a GET to have no body.
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        RequestBody::Client { incoming, session: Rc::clone(session) }
+    };
+    let repeatable = method.is_idempotent() && matches!(body, RequestBody::Empty);
+    Ok(Outgoing { head: Head { method, uri: target.uri, headers }, body, repeatable })
+}
+
+/// Why an exchange brought no answer.
+enum Lost {
+    /// The request did not leave: it may go another way, whatever it is.
+    Unsent(Box<Outgoing>),
+    /// The request may have been acted on. `heard`: the member had begun to answer.
+    Failed { heard: bool, error: hyper::Error },
+    /// Somebody was silent for too long.
+    Overdue(Overdue),
+}
+
+async fn send(
+    session: &Rc<Session>,
+    route: &Route,
+    outgoing: Outgoing,
+) -> Result<Response<ResponseBody>, Answer> {
+    let mut dial = Dial::new(&session.local, &route.pool, session.client);
+    // A connection that turns out to be dead loses a request that cannot be repeated, so the first one of a client goes
+    // on a fresh connection: that client could not know why.
+    let may_reuse = outgoing.repeatable || !session.is_first();
+    let mut outgoing = outgoing;
+    loop {
+        let (member, lease) = dial.next().map_err(|none| match none {
+            NoMember::AllOut => answer::NO_MEMBER,
+            NoMember::AllTried => answer::UNREACHABLE,
+        })?;
+        let mut idle = if may_reuse { session.local.upstreams.check_out(&member) } else { None };
+        loop {
+            let upstream = match idle.take() {
+                Some(upstream) => Ok(upstream),
+                None => Upstream::open(&session.local, Arc::clone(&member), route.timeout.connect).await,
+            };
+            let Ok(mut upstream) = upstream else { break };
+            let spare = if upstream.reused { outgoing.spare() } else { None };
+            match exchange(session, &mut upstream, outgoing).await {
+                Ok(response) => return respond(session, response, upstream, lease),
+                Err(lost) => outgoing = lost.again(upstream.reused, spare)?,
+            }
+        }
+    }
+}
+
+impl Lost {
+    /// The request for a second try on a fresh connection, where that is safe: the connection had been idle, so the
+    /// member may just have closed it.
+    fn again(self, reused: bool, spare: Option<Outgoing>) -> Result<Outgoing, Answer> {
+        match (self, spare) {
+            (Self::Unsent(unsent), _) if reused => Ok(*unsent),
+            (Self::Failed { heard: false, error }, Some(spare)) if !error.is_user() && !error.is_parse() => {
+                Ok(spare)
+            }
+            (lost, _) => Err(lost.answer()),
+        }
+    }
+
+    fn answer(self) -> Answer {
+        match self {
+            Self::Overdue(Overdue::Body) => answer::CLIENT_SILENT,
+            Self::Overdue(_) => answer::MEMBER_SILENT,
+            Self::Failed { error, .. } if error.is_user() => answer::BROKEN_BODY,
+            Self::Failed { error, .. } if error.is_parse() => answer::BAD_RESPONSE,
+            Self::Unsent(_) | Self::Failed { .. } => answer::MEMBER_GONE,
+        }
+    }
+}
+
+/// Sends the request and waits for the head of the answer, driving the member's connection meanwhile.
+async fn exchange(
+    session: &Session,
+    upstream: &mut Upstream,
+    outgoing: Outgoing,
+) -> Result<Response<Incoming>, Lost> {
+    let repeatable = outgoing.repeatable;
+    upstream.heard.set(false);
+    session.waits_for_member();
+    let mut sending = pin!(upstream.sender.try_send_request(outgoing.into_request()));
+    // The request lies ready in the connection: it leaves with the first drive.
+    let answered = poll_fn(|cx| {
+        if let Some(overdue) = session.take_overdue() {
+            return Poll::Ready(Err(Lost::Overdue(overdue)));
+        }
+        let heard = upstream.heard.clone();
+        poll_with(upstream, cx, |cx| sending.as_mut().poll(cx)).map_err(|mut error| {
+            match error.take_message() {
+                Some(request) => Lost::Unsent(Box::new(Outgoing::from_request(request, repeatable))),
+                None => Lost::Failed { heard: heard.get(), error: error.into_error() },
+            }
+        })
+    })
+    .await;
+    let mut waits = session.waits.borrow_mut();
+    waits.body = None;
+    waits.member = None;
+    answered
+}
+
+fn respond(
+    session: &Rc<Session>,
+    response: Response<Incoming>,
+    upstream: Box<Upstream>,
+    lease: crate::pool::Lease,
+) -> Result<Response<ResponseBody>, Answer> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        // No upgrade was asked for.
+        return Err(answer::BAD_RESPONSE);
+    }
+    let (mut parts, incoming) = response.into_parts();
+    parts.version = Version::HTTP_11;
+    headers::strip(&mut parts.headers);
+    let body = MemberBody::new(incoming, Rc::clone(session), upstream, lease);
+    Ok(Response::from_parts(parts, ResponseBody::member(body)))
+}

@@ -1,0 +1,316 @@
+//! Follows the bytes of a client connection to where each request head begins and ends, and judges the heads. Pure.
+//!
+//! The HTTP library forgives what a proxy must not: bare line feeds, a length beside a coding, repeated equal lengths.
+//! It hides some of it from its caller. So this module looks at the same bytes first, with one strict grammar
+//! (RFC 9112 §2 to §7), and says of each head whether it can mean one thing only. It changes no byte. Once it has lost
+//! the thread, no further request of the connection gets a verdict, and a request without a verdict is refused.
+//!
+//! Deliberately does not look at targets or `Host`: see [`super::guard`].
+
+use std::collections::VecDeque;
+
+/// Bytes of a whole head, and of each line of it.
+const MAX_HEAD: usize = 16 << 10;
+const MAX_LINE: usize = 8 << 10;
+const MAX_FIELDS: usize = 100;
+/// Bytes of the line with a chunk's size, extensions included, and of all trailers.
+const MAX_CHUNK_LINE: usize = 16 + 256;
+const MAX_TRAILERS: usize = 4 << 10;
+
+/// Why a head is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A line does not end in CR LF, or holds a CR or NUL.
+    LineEnd,
+    /// Not `method SP target SP HTTP/1.x`, or a target with a fragment or bytes that need encoding.
+    RequestLine,
+    /// A field line that is folded, without a colon, or with a name that is no token.
+    Field,
+    /// A length that is no plain decimal number, or more than one.
+    Length,
+    /// A transfer coding that is not the one word `chunked`.
+    Coding,
+    /// A length beside a coding.
+    LengthAndCoding,
+    /// A coding in HTTP/1.0.
+    OldCoding,
+    /// The request line is too long.
+    LongTarget,
+    /// The head has too many bytes or fields.
+    LargeHead,
+    /// The framing of what came before was lost.
+    Lost,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// In a head, or before its first byte.
+    Head,
+    /// This many bytes of a body are left.
+    Body(u64),
+    ChunkSize,
+    ChunkData(u64),
+    ChunkEnd,
+    Trailers,
+    /// Nothing more is followed.
+    Broken(Fault),
+}
+
+/// What is known of the head under way.
+#[derive(Clone, Debug, Default)]
+struct Head {
+    bytes: usize,
+    fields: usize,
+    request_line: bool,
+    old: bool,
+    length: Option<u64>,
+    chunked: bool,
+}
+
+/// The follower of one connection.
+#[derive(Debug)]
+pub(crate) struct Framing {
+    state: State,
+    head: Head,
+    /// The beginning of a line whose end has not come yet.
+    line: Vec<u8>,
+    /// Bytes of trailers so far.
+    trailers: usize,
+    /// Good heads that nobody has asked about yet.
+    good: VecDeque<()>,
+}
+
+impl Framing {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: State::Head,
+            head: Head::default(),
+            line: Vec::new(),
+            trailers: 0,
+            good: VecDeque::new(),
+        }
+    }
+
+    /// The verdict on the next request. Call once per request, in order.
+    pub(crate) fn verdict(&mut self) -> Result<(), Fault> {
+        match (self.good.pop_front(), self.state) {
+            (Some(()), _) => Ok(()),
+            (None, State::Broken(fault)) => Err(fault),
+            (None, _) => Err(Fault::Lost),
+        }
+    }
+
+    /// Whether a head has begun and not ended.
+    pub(crate) const fn in_head(&self) -> bool {
+        match self.state {
+            State::Head => self.head.bytes > 0,
+            State::Broken(_) => true,
+            State::Body(_) | State::ChunkSize | State::ChunkData(_) | State::ChunkEnd | State::Trailers => {
+                false
+            }
+        }
+    }
+
+    /// Whether a body has begun and not ended.
+    pub(crate) const fn in_body(&self) -> bool {
+        match self.state {
+            State::Body(_) | State::ChunkSize | State::ChunkData(_) | State::ChunkEnd | State::Trailers => {
+                true
+            }
+            State::Head | State::Broken(_) => false,
+        }
+    }
+
+    /// Takes in the next bytes of the client.
+    pub(crate) fn observe(&mut self, mut input: &[u8]) {
+        while !input.is_empty() {
+            input = match self.state {
+                State::Broken(_) => return,
+                State::Body(left) => {
+                    let (rest, left) = skip(input, left);
+                    self.state = if left == 0 { State::Head } else { State::Body(left) };
+                    rest
+                }
+                State::ChunkData(left) => {
+                    let (rest, left) = skip(input, left);
+                    self.state = if left == 0 { State::ChunkEnd } else { State::ChunkData(left) };
+                    rest
+                }
+                State::Head | State::ChunkSize | State::ChunkEnd | State::Trailers => {
+                    self.observe_line(input)
+                }
+            };
+        }
+    }
+
+    /// Takes in input up to the end of a line and acts on the line if it is whole.
+    fn observe_line<'a>(&mut self, input: &'a [u8]) -> &'a [u8] {
+        let end = memchr::memchr(b'\n', input);
+        let (part, rest) = input.split_at(end.map_or(input.len(), |end| end + 1));
+        let size = self.line.len() + part.len();
+        if self.state == State::Head {
+            self.head.bytes += part.len();
+            if self.head.bytes > MAX_HEAD {
+                return self.lose(Fault::LargeHead);
+            }
+            if size > MAX_LINE {
+                return self.lose(if self.head.request_line { Fault::LargeHead } else { Fault::LongTarget });
+            }
+        } else if size > MAX_TRAILERS {
+            return self.lose(Fault::Lost);
+        }
+        if end.is_none() {
+            self.line.extend_from_slice(part);
+            return rest;
+        }
+        let acted = if self.line.is_empty() {
+            self.act(part)
+        } else {
+            let mut line = std::mem::take(&mut self.line);
+            line.extend_from_slice(part);
+            let acted = self.act(&line);
+            line.clear();
+            self.line = line;
+            acted
+        };
+        match acted {
+            Ok(()) => rest,
+            Err(fault) => self.lose(fault),
+        }
+    }
+
+    fn lose<'a>(&mut self, fault: Fault) -> &'a [u8] {
+        self.state = State::Broken(fault);
+        self.line = Vec::new();
+        &[]
+    }
+
+    /// Acts on one whole line, its line feed included.
+    fn act(&mut self, line: &[u8]) -> Result<(), Fault> {
+        let Some((content, b"\r\n")) = line.split_last_chunk::<2>() else { return Err(Fault::LineEnd) };
+        if content.iter().any(|byte| matches!(byte, b'\r' | 0)) {
+            return Err(Fault::LineEnd);
+        }
+        match self.state {
+            State::Head if !self.head.request_line => self.request_line(content),
+            State::Head if content.is_empty() => self.end_of_head(),
+            State::Head => self.field(content),
+            State::ChunkSize => {
+                let size = chunk_size(content).ok_or(Fault::Lost)?;
+                self.trailers = 0;
+                self.state = if size == 0 { State::Trailers } else { State::ChunkData(size) };
+                Ok(())
+            }
+            State::ChunkEnd if content.is_empty() => {
+                self.state = State::ChunkSize;
+                Ok(())
+            }
+            State::Trailers if content.is_empty() => {
+                self.state = State::Head;
+                Ok(())
+            }
+            State::Trailers => {
+                self.trailers += line.len();
+                if self.trailers > MAX_TRAILERS { Err(Fault::Lost) } else { Ok(()) }
+            }
+            State::ChunkEnd | State::Body(_) | State::ChunkData(_) | State::Broken(_) => Err(Fault::Lost),
+        }
+    }
+
+    fn request_line(&mut self, line: &[u8]) -> Result<(), Fault> {
+        if line.is_empty() {
+            // RFC 9112 §2.2: an empty line before the request line is passed over.
+            return Ok(());
+        }
+        let mut parts = line.split(|byte| *byte == b' ');
+        let (Some(method), Some(target), Some(version), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Fault::RequestLine);
+        };
+        self.head.old = match version {
+            b"HTTP/1.1" => false,
+            b"HTTP/1.0" => true,
+            _ => return Err(Fault::RequestLine),
+        };
+        let plain = |byte: &u8| matches!(byte, 0x21..=0x7e) && *byte != b'#';
+        if !is_token(method) || target.is_empty() || !target.iter().all(plain) {
+            return Err(Fault::RequestLine);
+        }
+        self.head.request_line = true;
+        Ok(())
+    }
+
+    fn field(&mut self, line: &[u8]) -> Result<(), Fault> {
+        self.head.fields += 1;
+        if self.head.fields > MAX_FIELDS {
+            return Err(Fault::LargeHead);
+        }
+        let colon = memchr::memchr(b':', line).ok_or(Fault::Field)?;
+        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        if !is_token(name) {
+            return Err(Fault::Field);
+        }
+        if name.eq_ignore_ascii_case(b"content-length") {
+            let length = decimal(value).ok_or(Fault::Length)?;
+            if self.head.length.replace(length).is_some() {
+                return Err(Fault::Length);
+            }
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            if self.head.chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                return Err(Fault::Coding);
+            }
+            self.head.chunked = true;
+        }
+        Ok(())
+    }
+
+    fn end_of_head(&mut self) -> Result<(), Fault> {
+        let head = std::mem::take(&mut self.head);
+        self.state = match (head.chunked, head.length) {
+            (true, _) if head.old => return Err(Fault::OldCoding),
+            (true, Some(_)) => return Err(Fault::LengthAndCoding),
+            (true, None) => State::ChunkSize,
+            (false, None | Some(0)) => State::Head,
+            (false, Some(length)) => State::Body(length),
+        };
+        self.good.push_back(());
+        Ok(())
+    }
+}
+
+fn skip(input: &[u8], left: u64) -> (&[u8], u64) {
+    let here = usize::try_from(left).map_or(input.len(), |left| left.min(input.len()));
+    (&input[here..], left - here as u64)
+}
+
+/// RFC 9110 §5.6.2.
+pub(crate) fn is_token(name: &[u8]) -> bool {
+    !name.is_empty()
+        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+}
+
+/// RFC 9110 §8.6, within what a signed number of 64 bits holds.
+fn decimal(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let number: i64 = str::from_utf8(value).ok()?.parse().ok()?;
+    u64::try_from(number).ok()
+}
+
+/// RFC 9112 §7.1. Extensions are passed over.
+fn chunk_size(line: &[u8]) -> Option<u64> {
+    if line.len() > MAX_CHUNK_LINE {
+        return None;
+    }
+    let digits = line.split(|byte| *byte == b';').next()?;
+    let digits = digits.trim_ascii_end();
+    if digits.is_empty() || digits.len() > 16 || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests;

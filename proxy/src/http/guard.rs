@@ -1,0 +1,131 @@
+//! Whether a parsed request may be forwarded, and to which host and path. Pure.
+//!
+//! RFC 9112 §3.2 (target forms and `Host`), RFC 9110 §4.2 (authority) and §7.8 (`Upgrade`). What the bytes looked like is
+//! the matter of [`super::framing`].
+
+use hyper::header::{HOST, HeaderMap, HeaderValue, UPGRADE};
+use hyper::http::request::Parts;
+use hyper::http::uri::PathAndQuery;
+use hyper::{Method, Uri, Version};
+use std::net::Ipv6Addr;
+
+/// Protocols that a client may offer and that need no answer (RFC 9110 §7.8 lets a server go on with HTTP/1.1).
+const IGNORED_UPGRADES: [&[u8]; 1] = [b"h2c"];
+
+/// Why a request is not forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// HTTP/1.1 without a `Host`.
+    NoHost,
+    /// More than one `Host`.
+    TwoHosts,
+    /// A `Host`, or an authority in the target, that is no host with an optional port.
+    BadHost,
+    /// A target that is neither a path, nor an http address, nor the `*` of `OPTIONS`.
+    BadTarget,
+    /// `CONNECT`: this is no tunnel.
+    Connect,
+    /// `Upgrade` to another protocol.
+    Upgrade,
+}
+
+/// What is forwarded.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// The target in origin form, or `*`.
+    pub(crate) uri: Uri,
+    /// The `Host` to send, if it is not the one that came: that of an absolute target (RFC 9112 §3.2.2).
+    pub(crate) host: Option<HeaderValue>,
+}
+
+/// Judges a request.
+pub(crate) fn judge(request: &Parts) -> Result<Target, Refusal> {
+    if request.method == Method::CONNECT {
+        return Err(Refusal::Connect);
+    }
+    if request.version == Version::HTTP_11 && wants_upgrade(&request.headers) {
+        return Err(Refusal::Upgrade);
+    }
+    check_host(&request.headers, request.version)?;
+    target(&request.method, &request.uri)
+}
+
+fn wants_upgrade(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(UPGRADE)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .any(|protocol| !IGNORED_UPGRADES.iter().any(|ignored| protocol.eq_ignore_ascii_case(ignored)))
+}
+
+fn check_host(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(_), Some(_)) => Err(Refusal::TwoHosts),
+        (Some(host), None) if is_authority(host.as_bytes()) => Ok(()),
+        (Some(_), None) => Err(Refusal::BadHost),
+        (None, _) if version == Version::HTTP_11 => Err(Refusal::NoHost),
+        (None, _) => Ok(()),
+    }
+}
+
+fn target(method: &Method, uri: &Uri) -> Result<Target, Refusal> {
+    let path = || uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    match (uri.scheme_str(), uri.authority()) {
+        (None, None) if uri.path() == "*" && method != Method::OPTIONS => Err(Refusal::BadTarget),
+        (None, None) if uri.path() == "*" || uri.path().starts_with('/') => {
+            Ok(Target { uri: Uri::from(path()), host: None })
+        }
+        (Some("http" | "https"), Some(authority)) => {
+            if !is_authority(authority.as_str().as_bytes()) {
+                return Err(Refusal::BadHost);
+            }
+            let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::BadHost)?;
+            Ok(Target { uri: Uri::from(path()), host: Some(host) })
+        }
+        (None | Some(_), None | Some(_)) => Err(Refusal::BadTarget),
+    }
+}
+
+/// RFC 3986 §3.2.2 and §3.2.3 without user information and zone, and not empty.
+fn is_authority(text: &[u8]) -> bool {
+    let (host, port) = match text {
+        [b'[', rest @ ..] => {
+            let Some(end) = memchr::memchr(b']', rest) else { return false };
+            let literal = str::from_utf8(&rest[..end]).ok().and_then(|text| text.parse::<Ipv6Addr>().ok());
+            if literal.is_none() {
+                return false;
+            }
+            (&b"[]"[..], &rest[end + 1..])
+        }
+        _ => text.split_at(memchr::memchr(b':', text).unwrap_or(text.len())),
+    };
+    let name = host == b"[]" || (!host.is_empty() && is_registered_name(host));
+    let port = match port {
+        [] => true,
+        [b':', digits @ ..] => {
+            digits.is_empty()
+                || str::from_utf8(digits).is_ok_and(|text| {
+                    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok()
+                })
+        }
+        _ => false,
+    };
+    name && port
+}
+
+fn is_registered_name(name: &[u8]) -> bool {
+    let mut rest = name;
+    while let [byte, after @ ..] = rest {
+        rest = match (byte, after) {
+            (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => after,
+            _ if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte) => after,
+            _ => return false,
+        };
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests;

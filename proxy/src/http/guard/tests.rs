@@ -1,0 +1,108 @@
+use super::*;
+use hyper::Request;
+
+/// Judges `line` (method, target, version) with these `fields`.
+fn verdict(line: &str, fields: &[(&str, &str)]) -> Result<(String, Option<String>), Refusal> {
+    let mut words = line.split(' ');
+    let mut request = Request::builder().method(words.next().unwrap()).uri(words.next().unwrap());
+    request = request.version(match words.next() {
+        Some("1.0") => Version::HTTP_10,
+        _ => Version::HTTP_11,
+    });
+    for (name, value) in fields {
+        request = request.header(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+    }
+    judge(&request.body(()).unwrap().into_parts().0)
+        .map(|target| (target.uri.to_string(), target.host.map(|host| host.to_str().unwrap().to_owned())))
+}
+
+const HOST_A: (&str, &str) = ("host", "a.example");
+
+#[test]
+fn targets_are_forwarded_in_origin_form() {
+    let check = |line: &str, uri: &str, host: Option<&str>| {
+        assert_eq!(verdict(line, &[HOST_A]), Ok((uri.to_owned(), host.map(str::to_owned))), "{line}");
+    };
+    check("GET /", "/", None);
+    check("GET /a/../b?c=d&e", "/a/../b?c=d&e", None);
+    check("GET //b.example/c", "//b.example/c", None);
+    check("OPTIONS *", "*", None);
+    check("GET http://b.example/c?d", "/c?d", Some("b.example"));
+    check("GET http://b.example", "/", Some("b.example"));
+    check("GET HTTPS://[2001:db8::1]:8443/", "/", Some("[2001:db8::1]:8443"));
+}
+
+#[test]
+fn requests_that_are_not_forwarded() {
+    let check = |line: &str, fields: &[(&str, &str)], expect: Refusal| {
+        assert_eq!(verdict(line, fields), Err(expect), "{line} {fields:?}");
+    };
+    check("GET / 1.1", &[], Refusal::NoHost);
+    check("GET / 1.1", &[HOST_A, HOST_A], Refusal::TwoHosts);
+    check("GET / 1.0", &[HOST_A, ("host", "b.example")], Refusal::TwoHosts);
+    check("GET http://b.example/ 1.1", &[], Refusal::NoHost);
+    check("GET * 1.1", &[HOST_A], Refusal::BadTarget);
+    check("GET b.example:80 1.1", &[HOST_A], Refusal::BadTarget);
+    check("GET ftp://b.example/ 1.1", &[HOST_A], Refusal::BadTarget);
+    check("GET http://user@b.example/ 1.1", &[HOST_A], Refusal::BadHost);
+    check("CONNECT b.example:443 1.1", &[HOST_A], Refusal::Connect);
+    check("GET / 1.1", &[HOST_A, ("upgrade", "websocket")], Refusal::Upgrade);
+    check("GET / 1.1", &[HOST_A, ("upgrade", "h2c, websocket")], Refusal::Upgrade);
+}
+
+#[test]
+fn an_offer_that_needs_no_answer_is_passed_over() {
+    assert!(verdict("GET / 1.1", &[HOST_A, ("upgrade", "h2c")]).is_ok());
+    assert!(verdict("GET / 1.0", &[("upgrade", "websocket")]).is_ok(), "HTTP/1.0 has no upgrades");
+}
+
+#[test]
+fn old_requests_need_no_host() {
+    assert!(verdict("GET / 1.0", &[]).is_ok());
+}
+
+#[test]
+fn hosts_are_names_or_addresses_with_an_optional_port() {
+    for host in [
+        "a.example",
+        "a.example:80",
+        "a.example:",
+        "192.0.2.1",
+        "192.0.2.1:8080",
+        "[2001:db8::1]",
+        "[::1]:65535",
+        "xn--bcher-kva.example",
+        "a_b",
+        "%41.example",
+        "a!$&'()*+,;=b",
+    ] {
+        assert!(verdict("GET / 1.1", &[("host", host)]).is_ok(), "{host}");
+    }
+    for host in [
+        "",
+        ":80",
+        "a b",
+        "a/b",
+        "a?b",
+        "a#b",
+        "a@b",
+        "a\\b",
+        "a:b",
+        "a:80:80",
+        "a:65536",
+        "a:+80",
+        "[::1",
+        "[::1]x",
+        "[::1]80",
+        "[]",
+        "[fe80::1%25eth0]",
+        "[192.0.2.1]",
+        "2001:db8::1",
+        "%4",
+        "%zz",
+        "\u{fc}.example",
+        "a,b:x",
+    ] {
+        assert_eq!(verdict("GET / 1.1", &[("host", host)]), Err(Refusal::BadHost), "{host}");
+    }
+}

@@ -1,0 +1,160 @@
+//! The sockets of both sides as the HTTP library sees them, with what it does not tell.
+
+use super::session::{Session, now};
+use crate::linger::{self, Linger};
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// The client's socket. Its bytes are counted and followed by [`super::framing`], refused writes start a deadline, and
+/// the close waits for the client.
+pub(crate) struct ClientStream {
+    stream: Option<TcpStream>,
+    session: Rc<Session>,
+    linger: Linger,
+}
+
+impl ClientStream {
+    pub(crate) fn new(stream: TcpStream, session: Rc<Session>) -> Self {
+        Self { stream: Some(stream), session, linger: Linger::default() }
+    }
+
+    /// The socket itself, once the HTTP library is done with it.
+    pub(crate) fn into_inner(mut self) -> TcpStream {
+        self.stream.take().expect("taken here only, and this consumes self")
+    }
+
+    fn stream(&mut self) -> &mut TcpStream {
+        self.stream.as_mut().expect("taken by into_inner only, which consumes self")
+    }
+
+    fn note(&self, written: &Poll<io::Result<usize>>) {
+        match written {
+            Poll::Ready(Ok(count)) => self.session.sent(*count),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.session.stalled(),
+        }
+    }
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(self.stream()).poll_read(cx, buffer))?;
+        self.session.received(&buffer.filled()[before..]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(self.stream()).poll_write(cx, bytes);
+        self.note(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(self.stream()).poll_write_vectored(cx, slices);
+        self.note(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A TCP socket holds nothing back.
+        Poll::Ready(Ok(()))
+    }
+
+    /// Closes the write side; with a request body unread, waits for the client so that the answer is not lost.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.session.waits.borrow().close.is_none() {
+            ready!(Pin::new(self.stream()).poll_shutdown(cx))?;
+            let framing = self.session.framing.borrow();
+            if !framing.in_body() && !framing.in_head() {
+                return Poll::Ready(Ok(()));
+            }
+            drop(framing);
+            self.session.waits.borrow_mut().close = Some(now());
+        }
+        let Self { stream, linger, .. } = &mut *self;
+        let stream = stream.as_mut().expect("taken by into_inner only, which consumes self");
+        linger.poll(cx, stream).map(Ok)
+    }
+}
+
+impl Drop for ClientStream {
+    fn drop(&mut self) {
+        if let (Some(stream), true) = (&self.stream, self.session.abort.get()) {
+            linger::abort(stream);
+        }
+    }
+}
+
+/// A member's socket. Tells whether anything has been heard on it.
+pub(crate) struct MemberStream {
+    stream: TcpStream,
+    heard: Rc<Cell<bool>>,
+}
+
+impl MemberStream {
+    /// `heard` is set when a byte arrives.
+    pub(crate) const fn new(stream: TcpStream, heard: Rc<Cell<bool>>) -> Self {
+        Self { stream, heard }
+    }
+}
+
+impl AsyncRead for MemberStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        if buffer.filled().len() > before {
+            self.heard.set(true);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for MemberStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,144 @@
+//! What the parts of one client connection share: the socket, the requests on it, their bodies.
+//!
+//! All of them run in one task, one after the other, so plain cells do.
+
+use super::deadlines::{Deadlines, Overdue};
+use super::framing::{Fault, Framing};
+use crate::snapshot::Route;
+use crate::worker::Local;
+use addr::fold_mapped;
+use config::model::Mode;
+use std::cell::{Cell, RefCell};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One client connection.
+pub(crate) struct Session {
+    pub(crate) local: Rc<Local>,
+    /// The client, IPv4-mapped addresses as IPv4.
+    pub(crate) client: IpAddr,
+    /// The listening address it came to.
+    address: SocketAddr,
+    /// The route of the latest request.
+    route: RefCell<Arc<Route>>,
+    pub(crate) framing: RefCell<Framing>,
+    pub(crate) waits: RefCell<Deadlines>,
+    /// What ran out while a request was under way and is still to be answered.
+    overdue: Cell<Option<Overdue>>,
+    /// Whether the response has begun, so that nothing else can be answered.
+    responding: Cell<bool>,
+    /// Whether the connection must be reset and not closed: what was sent is a part only.
+    pub(crate) abort: Cell<bool>,
+    /// Whether a request has been answered on this connection.
+    served: Cell<bool>,
+}
+
+impl Session {
+    pub(crate) fn new(local: Rc<Local>, route: Arc<Route>, address: SocketAddr, peer: SocketAddr) -> Self {
+        Self {
+            local,
+            client: fold_mapped(peer.ip()),
+            address,
+            framing: RefCell::new(Framing::new()),
+            waits: RefCell::new(Deadlines::new(route.timeout, now())),
+            route: RefCell::new(route),
+            overdue: Cell::new(None),
+            responding: Cell::new(false),
+            abort: Cell::new(false),
+            served: Cell::new(false),
+        }
+    }
+
+    /// The route of the latest request.
+    pub(crate) fn route(&self) -> Arc<Route> {
+        Arc::clone(&self.route.borrow())
+    }
+
+    /// The route in force, and whether the listener still is: if not, the last one serves once more.
+    pub(crate) fn refresh(&self) -> (Arc<Route>, bool) {
+        let snapshot = self.local.shared().snapshot.load();
+        let Some(route) = snapshot.route(&self.address).filter(|route| route.mode == Mode::Http) else {
+            return (self.route(), false);
+        };
+        if !Arc::ptr_eq(&self.route.borrow(), route) {
+            self.waits.borrow_mut().limits = route.timeout;
+            *self.route.borrow_mut() = Arc::clone(route);
+        }
+        (Arc::clone(route), true)
+    }
+
+    /// A request has been handed over by the HTTP library; the guard ends it.
+    pub(crate) fn begin(self: &Rc<Self>) -> (Underway, Result<(), Fault>) {
+        self.waits.borrow_mut().began();
+        self.overdue.set(None);
+        self.responding.set(false);
+        (Underway(Rc::clone(self)), self.framing.borrow_mut().verdict())
+    }
+
+    /// Whether no request has been answered on this connection.
+    pub(crate) fn is_first(&self) -> bool {
+        !self.served.get()
+    }
+
+    pub(crate) fn responds(&self) {
+        self.responding.set(true);
+    }
+
+    pub(crate) fn is_responding(&self) -> bool {
+        self.responding.get()
+    }
+
+    /// Leaves it to the request under way to answer that something ran out.
+    pub(crate) fn set_overdue(&self, overdue: Overdue) {
+        let mut waits = self.waits.borrow_mut();
+        waits.body = None;
+        waits.member = None;
+        self.overdue.set(Some(overdue));
+    }
+
+    pub(crate) fn take_overdue(&self) -> Option<Overdue> {
+        self.overdue.take()
+    }
+
+    /// The member is waited for, from this moment.
+    pub(crate) fn waits_for_member(&self) {
+        self.waits.borrow_mut().member = Some(now());
+    }
+
+    /// Bytes of the client have come.
+    pub(crate) fn received(&self, bytes: &[u8]) {
+        self.route.borrow().counts.received(self.local.index(), bytes.len() as u64);
+        let mut framing = self.framing.borrow_mut();
+        framing.observe(bytes);
+        let mut waits = self.waits.borrow_mut();
+        waits.head = if framing.in_head() { waits.head.or_else(|| Some(now())) } else { None };
+    }
+
+    /// The client has taken bytes.
+    pub(crate) fn sent(&self, bytes: usize) {
+        self.route.borrow().counts.sent(self.local.index(), bytes as u64);
+        self.waits.borrow_mut().room = None;
+    }
+
+    /// The client takes nothing at the moment.
+    pub(crate) fn stalled(&self) {
+        self.waits.borrow_mut().room.get_or_insert_with(now);
+    }
+}
+
+/// A request under way.
+pub(crate) struct Underway(Rc<Session>);
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        self.0.waits.borrow_mut().ended(now());
+        self.0.served.set(true);
+        self.0.responding.set(false);
+    }
+}
+
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

@@ -1,0 +1,214 @@
+//! Every metric of the daemon: names, help texts, labels. The service adds the prefix `causeway_proxy_`.
+//!
+//! Values are read from the counters of the configuration in force when somebody asks. Labels are configured names and
+//! closed sets of words.
+
+use crate::counts::{CLASSES, Failure, ListenerCounts};
+use crate::pool::MemberState;
+use crate::pool::health::Status;
+use crate::snapshot::{Shared, Snapshot};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use std::fmt;
+use std::sync::Arc;
+
+/// Makes the daemon's metrics part of a registry.
+pub(crate) fn register(registry: &mut Registry, shared: &Arc<Shared>) {
+    registry.register_collector(Box::new(Metrics(Arc::clone(shared))));
+}
+
+#[derive(Debug)]
+struct Metrics(Arc<Shared>);
+
+/// A value with the label that tells it from its siblings.
+type Sample = (Option<(&'static str, &'static str)>, u64);
+
+/// A metric of each listener: name, help text, and its values with the label that tells them apart.
+struct OfListener {
+    name: &'static str,
+    help: &'static str,
+    kind: Kind,
+    values: fn(&ListenerCounts) -> Vec<Sample>,
+}
+
+/// A metric of each member.
+struct OfMember {
+    name: &'static str,
+    help: &'static str,
+    kind: Kind,
+    value: fn(&MemberState) -> u64,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Counter,
+    Gauge,
+}
+
+const LISTENERS: [OfListener; 5] = [
+    OfListener {
+        name: "connections",
+        help: "Client connections accepted",
+        kind: Kind::Counter,
+        values: |counts| vec![(None, counts.total())],
+    },
+    OfListener {
+        name: "connections_open",
+        help: "Client connections open",
+        kind: Kind::Gauge,
+        values: |counts| vec![(None, counts.active())],
+    },
+    OfListener {
+        name: "bytes",
+        help: "Bytes received from and sent to clients",
+        kind: Kind::Counter,
+        values: |counts| {
+            vec![
+                (Some(("direction", "received")), counts.bytes_received()),
+                (Some(("direction", "sent")), counts.bytes_sent()),
+            ]
+        },
+    },
+    OfListener {
+        name: "requests",
+        help: "HTTP requests by class of the status they were answered with",
+        kind: Kind::Counter,
+        values: |counts| {
+            let classes = CLASSES.iter().enumerate();
+            classes.map(|(place, class)| (Some(("class", *class)), counts.requests(place))).collect()
+        },
+    },
+    OfListener {
+        name: "failures",
+        help: "Connections and requests that did not end well, by reason",
+        kind: Kind::Counter,
+        values: |counts| {
+            let reasons = Failure::ALL.iter();
+            reasons.map(|(failure, label)| (Some(("reason", *label)), counts.failures(*failure))).collect()
+        },
+    },
+];
+
+const MEMBERS: [OfMember; 5] = [
+    OfMember {
+        name: "member_up",
+        help: "1 if the member takes work: up, or not checked yet",
+        kind: Kind::Gauge,
+        value: |member| u64::from(member.status() != Status::Down),
+    },
+    OfMember {
+        name: "member_load",
+        help: "Connections (tcp) and requests (http) under way at the member",
+        kind: Kind::Gauge,
+        value: MemberState::load,
+    },
+    OfMember {
+        name: "member_uses",
+        help: "Connections (tcp) and requests (http) given to the member",
+        kind: Kind::Counter,
+        value: |member| member.counts.uses(),
+    },
+    OfMember {
+        name: "member_connections",
+        help: "Connections opened to the member, health checks apart",
+        kind: Kind::Counter,
+        value: |member| member.counts.connections(),
+    },
+    OfMember {
+        name: "member_connect_failures",
+        help: "Connections to the member that could not be opened, health checks apart",
+        kind: Kind::Counter,
+        value: |member| member.counts.connect_failures(),
+    },
+];
+
+impl Collector for Metrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let snapshot = self.0.snapshot.load();
+        for metric in &LISTENERS {
+            metric.encode(&mut encoder, &snapshot)?;
+        }
+        for metric in &MEMBERS {
+            metric.encode(&mut encoder, &snapshot)?;
+        }
+        Ok(())
+    }
+}
+
+impl OfListener {
+    fn encode(&self, encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
+        let samples = snapshot.listeners.values().flat_map(|route| {
+            let name = route.name.as_str();
+            (self.values)(&route.counts).into_iter().map(move |(label, value)| {
+                (std::iter::once(("listener", name)).chain(label).collect(), value)
+            })
+        });
+        encode(encoder, (self.name, self.help, self.kind), samples)
+    }
+}
+
+impl OfMember {
+    fn encode(&self, encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
+        let samples = snapshot.pools.values().flat_map(|pool| {
+            pool.members.iter().map(|member| {
+                (vec![("pool", member.pool.as_str()), ("member", member.name.as_str())], (self.value)(member))
+            })
+        });
+        encode(encoder, (self.name, self.help, self.kind), samples)
+    }
+}
+
+fn encode<'a>(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help, kind): (&str, &str, Kind),
+    samples: impl Iterator<Item = (Vec<(&'a str, &'a str)>, u64)>,
+) -> fmt::Result {
+    let metric_type = match kind {
+        Kind::Counter => ConstCounter::new(0_u64).metric_type(),
+        Kind::Gauge => ConstGauge::new(0_i64).metric_type(),
+    };
+    let mut metric = encoder.encode_descriptor(name, help, None, metric_type)?;
+    for (labels, value) in samples {
+        let family = metric.encode_family(&labels)?;
+        match kind {
+            Kind::Counter => ConstCounter::new(value).encode(family)?,
+            Kind::Gauge => ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(family)?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::tests::{listener, model};
+    use arc_swap::ArcSwap;
+    use config::model::Mode;
+
+    #[test]
+    fn every_listener_and_member_has_its_samples() {
+        let model = model(vec![listener("web", "[2001:db8::80]:80", Mode::Http, "web")], &["web"]);
+        let snapshot = Snapshot::new(&model, None, 1);
+        snapshot.listeners["web"].counts.failed(0, Failure::NoMember);
+        snapshot.listeners["web"].counts.sent(0, 42);
+        let shared = Arc::new(Shared { snapshot: ArcSwap::from_pointee(snapshot), workers: 1 });
+        let mut registry = Registry::with_prefix("causeway_proxy");
+        register(&mut registry, &shared);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for line in [
+            "causeway_proxy_connections_total{listener=\"web\"} 0",
+            "causeway_proxy_connections_open{listener=\"web\"} 0",
+            "causeway_proxy_bytes_total{listener=\"web\",direction=\"sent\"} 42",
+            "causeway_proxy_requests_total{listener=\"web\",class=\"5xx\"} 0",
+            "causeway_proxy_failures_total{listener=\"web\",reason=\"no_member\"} 1",
+            "causeway_proxy_member_up{pool=\"web\",member=\"a\"} 1",
+            "causeway_proxy_member_connect_failures_total{pool=\"web\",member=\"a\"} 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The health checks: one thread of its own, one task per checked member.
+//!
+//! A thread apart, so that neither a busy data path nor a slow admin client delays a check. What a check sees goes
+//! through [`Health`] and is published in the member's state, which the workers read.
+
+use super::health::{Health, Outcome, Status};
+use super::{MemberState, Pool};
+use crate::error::Error;
+use crate::snapshot::Shared;
+use config::model::{Check, CheckKind};
+use nix::errno::Errno;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time;
+
+/// The checking thread. Dropping it ends the checks.
+#[derive(Debug)]
+pub(crate) struct Checker {
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+/// Check these members from here on, and no others.
+struct Order {
+    plans: Vec<Plan>,
+    first_round: Option<oneshot::Sender<()>>,
+}
+
+struct Plan {
+    member: Arc<MemberState>,
+    check: Check,
+}
+
+impl Checker {
+    /// Starts the thread. `failures` hears of it if the thread ends before its time.
+    pub(crate) fn start(shared: Arc<Shared>, failures: mpsc::UnboundedSender<String>) -> Result<Self, Error> {
+        let (orders, queue) = mpsc::unbounded_channel();
+        crate::thread::start("health checks", failures, move || run(queue, shared))
+            .map_err(|cause| Error::Thread { part: "health checks".to_owned(), cause })?;
+        Ok(Self { orders })
+    }
+
+    /// Checks the members of these pools from here on. The receiver hears when each of them has been checked once.
+    pub(crate) fn check<'a>(&self, pools: impl Iterator<Item = &'a Arc<Pool>>) -> oneshot::Receiver<()> {
+        let plans = pools
+            .flat_map(|pool| {
+                pool.members
+                    .iter()
+                    .map(|member| Plan { member: Arc::clone(member), check: pool.config.check })
+            })
+            .collect();
+        let (first_round, done) = oneshot::channel();
+        // A checking thread that is gone has been reported as a failure of the daemon.
+        let _ = self.orders.send(Order { plans, first_round: Some(first_round) });
+        done
+    }
+}
+
+/// A member under check.
+struct Watched {
+    /// Held so that no other member can come to lie at the address that is the key.
+    _member: Arc<MemberState>,
+    check: Check,
+    task: Option<AbortHandle>,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+async fn run(mut queue: mpsc::UnboundedReceiver<Order>, shared: Arc<Shared>) {
+    let mut watched: HashMap<*const MemberState, Watched> = HashMap::new();
+    while let Some(Order { plans, first_round }) = queue.recv().await {
+        // Dropped by the last task that has checked its member once: that closes the channel.
+        let round = first_round.map(|sender| Rc::new(Round(RefCell::new(Some(sender)))));
+        let mut kept = HashMap::new();
+        for plan in plans {
+            let key = Arc::as_ptr(&plan.member);
+            let same = watched.remove(&key).filter(|old| old.check == plan.check);
+            kept.insert(key, same.unwrap_or_else(|| watch(plan, &shared, round.clone())));
+        }
+        watched = kept;
+    }
+}
+
+/// Says that the first round is over when the last holder has dropped it.
+struct Round(RefCell<Option<oneshot::Sender<()>>>);
+
+impl Drop for Round {
+    fn drop(&mut self) {
+        if let Some(sender) = self.0.borrow_mut().take() {
+            // Nobody waits for the round of a reload.
+            let _ = sender.send(());
+        }
+    }
+}
+
+fn watch(plan: Plan, shared: &Arc<Shared>, round: Option<Rc<Round>>) -> Watched {
+    let Plan { member, check } = plan;
+    let task = match check.kind {
+        CheckKind::Off => {
+            let changed = (member.status() != Status::Up).then_some(Status::Up);
+            member.publish(changed, "members of this pool are not checked");
+            None
+        }
+        CheckKind::Tcp => {
+            let task =
+                tokio::task::spawn_local(checks(Arc::clone(&member), check, Arc::clone(shared), round));
+            Some(task.abort_handle())
+        }
+    };
+    Watched { _member: member, check, task }
+}
+
+/// Checks one member forever.
+async fn checks(member: Arc<MemberState>, check: Check, shared: Arc<Shared>, mut round: Option<Rc<Round>>) {
+    let mut health = Health::new(member.status(), check.rise, check.fall);
+    let mut ticks = time::interval(check.interval);
+    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let (outcome, why) = connect(&member, &check).await;
+        let changed = health.observe(outcome);
+        member.publish(changed, &why);
+        if let Some(status) = changed {
+            report(&member, status, &why, &shared);
+        }
+        drop(round.take());
+    }
+}
+
+async fn connect(member: &MemberState, check: &Check) -> (Outcome, String) {
+    match time::timeout(check.timeout, TcpStream::connect(member.address)).await {
+        Ok(Ok(_)) => (Outcome::Good, "tcp connection accepted".to_owned()),
+        Ok(Err(error)) if is_ours(&error) => (Outcome::Inconclusive, format!("check not possible: {error}")),
+        Ok(Err(error)) => (Outcome::Bad, format!("tcp connection failed: {error}")),
+        Err(_) => (Outcome::Bad, format!("no tcp connection within {:?}", check.timeout)),
+    }
+}
+
+/// Whether the error is a shortage on this side: file descriptors, memory, local ports.
+fn is_ours(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(Errno::from_raw),
+        Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS | Errno::EADDRNOTAVAIL)
+    )
+}
+
+fn report(member: &MemberState, status: Status, why: &str, shared: &Shared) {
+    let up = status == Status::Up;
+    tracing::info!(pool = member.pool, member = member.name, up, why, "member changed state");
+    let snapshot = shared.snapshot.load();
+    if !up && snapshot.pools.get(&member.pool).is_some_and(|pool| pool.is_out()) {
+        tracing::warn!(pool = member.pool, "pool has no member left: its listeners turn clients away");
+    }
+}

@@ -1,0 +1,188 @@
+use super::*;
+use crate::snapshot::tests::{listener, model};
+use crate::snapshot::{Shared, Snapshot};
+use arc_swap::ArcSwap;
+use config::model::Mode;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+const LONG: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(50);
+
+/// A client and a member, and between them a relay with short timeouts.
+struct Bench {
+    local: Local,
+    route: Arc<Route>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(LONG, LONG)
+    }
+
+    /// Timeouts of the client and the member.
+    fn with(client: Duration, server: Duration) -> Self {
+        let mut model = model(vec![listener("web", "[2001:db8::80]:80", Mode::Tcp, "web")], &["web"]);
+        (model.timeout.client, model.timeout.server) = (client, server);
+        let snapshot = Snapshot::new(&model, None, 1);
+        let route = Arc::clone(&snapshot.listeners["web"]);
+        let shared = Shared { snapshot: ArcSwap::from_pointee(snapshot), workers: 1 };
+        Self { local: Local::new(0, Arc::new(shared)), route }
+    }
+
+    /// Runs the relay beside `ends`, which gets the client's and the member's end.
+    async fn run<F: Future>(&self, ends: impl FnOnce(TcpStream, TcpStream) -> F) -> (End, F::Output) {
+        let (client, client_side) = pair().await;
+        let (member, member_side) = pair().await;
+        tokio::join!(relay(&self.local, &self.route, client_side, member_side), ends(client, member))
+    }
+
+    fn free_buffers(&self) -> usize {
+        self.local.buffers.0.borrow().len()
+    }
+}
+
+async fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("[::1]:0").await.unwrap();
+    let (one, two) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+    (one.unwrap(), two.unwrap().0)
+}
+
+fn noise(length: usize) -> Vec<u8> {
+    (0..length).map(|place| crate::pool::balance::mix(place as u64).to_le_bytes()[0]).collect()
+}
+
+#[tokio::test]
+async fn the_end_of_one_direction_leaves_the_other_open() {
+    let bench = Bench::new();
+    let (asked, answered) = (noise(3 << 20), noise((2 << 20) + 7));
+    let (question, answer) = (asked.clone(), answered.clone());
+    let (end, (at_member, at_client)) = bench
+        .run(|mut client, mut member| async move {
+            let client_ends = async {
+                client.write_all(&question).await.unwrap();
+                client.shutdown().await.unwrap();
+                let mut got = Vec::new();
+                client.read_to_end(&mut got).await.unwrap();
+                got
+            };
+            let member_ends = async {
+                let mut got = Vec::new();
+                // The end of the request is seen before a byte of the answer is sent.
+                member.read_to_end(&mut got).await.unwrap();
+                member.write_all(&answer).await.unwrap();
+                member.shutdown().await.unwrap();
+                got
+            };
+            let (at_client, at_member) = tokio::join!(client_ends, member_ends);
+            (at_member, at_client)
+        })
+        .await;
+    assert_eq!(end, End::Whole);
+    assert!(at_member == asked && at_client == answered, "bytes arrive as they were sent");
+    assert_eq!(bench.route.counts.bytes_received(), asked.len() as u64);
+    assert_eq!(bench.route.counts.bytes_sent(), answered.len() as u64);
+}
+
+#[tokio::test]
+async fn the_member_may_end_first() {
+    let (end, got) = Bench::new()
+        .run(|mut client, mut member| async move {
+            member.write_all(b"hello").await.unwrap();
+            member.shutdown().await.unwrap();
+            let mut hello = Vec::new();
+            client.read_to_end(&mut hello).await.unwrap();
+            client.write_all(b"goodbye").await.unwrap();
+            client.shutdown().await.unwrap();
+            let mut goodbye = Vec::new();
+            member.read_to_end(&mut goodbye).await.unwrap();
+            (hello, goodbye)
+        })
+        .await;
+    assert_eq!(end, End::Whole);
+    assert_eq!(got, (b"hello".to_vec(), b"goodbye".to_vec()));
+}
+
+#[tokio::test]
+async fn an_idle_connection_holds_no_buffer() {
+    let bench = Bench::new();
+    let (_, free) = bench
+        .run(|mut client, mut member| {
+            let bench = &bench;
+            async move {
+                client.write_all(b"ping").await.unwrap();
+                let mut ping = [0; 4];
+                member.read_exact(&mut ping).await.unwrap();
+                let free = bench.free_buffers();
+                drop((client, member));
+                free
+            }
+        })
+        .await;
+    assert_eq!(free, 1, "the one buffer that was borrowed is back");
+}
+
+#[tokio::test]
+async fn a_receiver_that_takes_nothing_is_given_up() {
+    let bench = Bench::with(LONG, SHORT);
+    let (end, ()) = bench
+        .run(|mut client, member| async move {
+            let sent = client.write_all(&noise(64 << 20)).await;
+            assert!(sent.is_err(), "the relay breaks the connection");
+            drop(member);
+        })
+        .await;
+    assert_eq!(end, End::MemberSilent);
+}
+
+#[tokio::test]
+async fn silence_ends_the_connection_by_a_reset() {
+    let (end, error) = Bench::with(SHORT, LONG)
+        .run(|mut client, member| async move {
+            let error = client.read_u8().await.unwrap_err().kind();
+            drop(member);
+            error
+        })
+        .await;
+    assert_eq!(end, End::ClientSilent);
+    assert_eq!(error, io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn a_client_that_has_said_all_is_not_expected_to_speak() {
+    let (end, ()) = Bench::with(SHORT, SHORT * 4)
+        .run(|mut client, member| async move {
+            client.shutdown().await.unwrap();
+            let _ = client.read_u8().await;
+            drop(member);
+        })
+        .await;
+    assert_eq!(end, End::MemberSilent);
+}
+
+#[tokio::test]
+async fn a_reset_of_the_member_is_passed_on_as_a_reset() {
+    let (end, error) = Bench::new()
+        .run(|mut client, member| async move {
+            member.set_zero_linger().unwrap();
+            drop(member);
+            client.read_u8().await.unwrap_err().kind()
+        })
+        .await;
+    assert_eq!(end, End::MemberGone);
+    assert_eq!(error, io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn a_reset_of_the_client_is_passed_on_as_a_reset() {
+    let (end, error) = Bench::new()
+        .run(|client, mut member| async move {
+            client.set_zero_linger().unwrap();
+            drop(client);
+            member.read_u8().await.unwrap_err().kind()
+        })
+        .await;
+    assert_eq!(end, End::ClientGone);
+    assert_eq!(error, io::ErrorKind::ConnectionReset);
+}

@@ -1,0 +1,199 @@
+//! The configuration as the data path reads it: immutable, swapped as one pointer.
+//!
+//! Workers read it per connection (tcp) and per request (http), so that a kept connection follows a change with its
+//! next request. State that outlives a configuration (counters, health) is carried over by name.
+
+use crate::counts::ListenerCounts;
+use crate::pool::{MemberState, Pool};
+use addr::fold_mapped;
+use arc_swap::ArcSwap;
+use config::model::{ForwardedFor, Listener, Mode, Proxy, ProxyTimeouts};
+use ipnet::IpNet;
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// What all threads of the daemon share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The configuration in force.
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    /// The number of workers, which is also the number of shards of every counter.
+    pub(crate) workers: usize,
+}
+
+/// One configuration.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    /// By name.
+    pub(crate) listeners: BTreeMap<String, Arc<Route>>,
+    /// By name.
+    pub(crate) pools: BTreeMap<String, Arc<Pool>>,
+    /// By the address that is listened on.
+    routes: HashMap<SocketAddr, Arc<Route>>,
+}
+
+/// What becomes of the connections of one listener.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) name: String,
+    pub(crate) bind: Vec<SocketAddr>,
+    pub(crate) mode: Mode,
+    pub(crate) forwarded_for: ForwardedFor,
+    trusted_proxies: Vec<IpNet>,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) timeout: ProxyTimeouts,
+    pub(crate) counts: Arc<ListenerCounts>,
+}
+
+impl Snapshot {
+    /// Builds a configuration; what `previous` has under the same names keeps its counters and health.
+    pub(crate) fn new(model: &Proxy, previous: Option<&Self>, workers: usize) -> Self {
+        let pools: BTreeMap<String, Arc<Pool>> = model
+            .pool
+            .iter()
+            .map(|pool| {
+                let old = previous.and_then(|snapshot| snapshot.pools.get(&pool.name));
+                let kept = old.filter(|old| old.config == *pool).cloned();
+                let built = || Arc::new(Pool::new(pool, old.map(AsRef::as_ref), workers));
+                (pool.name.clone(), kept.unwrap_or_else(built))
+            })
+            .collect();
+        let listeners: BTreeMap<String, Arc<Route>> = model
+            .listener
+            .iter()
+            .filter_map(|listener| {
+                // The model has no listener without its pool.
+                let pool = pools.get(&listener.pool)?;
+                let old = previous.and_then(|snapshot| snapshot.listeners.get(&listener.name));
+                let route =
+                    Route::new(listener, Arc::clone(pool), model.timeout, old.map(AsRef::as_ref), workers);
+                Some((listener.name.clone(), Arc::new(route)))
+            })
+            .collect();
+        let routes = listeners
+            .values()
+            .flat_map(|route| route.bind.iter().map(|address| (*address, Arc::clone(route))))
+            .collect();
+        Self { listeners, pools, routes }
+    }
+
+    /// What becomes of connections to this listening address.
+    pub(crate) fn route(&self, address: &SocketAddr) -> Option<&Arc<Route>> {
+        self.routes.get(address)
+    }
+
+    /// Whether the member is part of this configuration.
+    pub(crate) fn has_member(&self, member: &Arc<MemberState>) -> bool {
+        self.pools
+            .get(&member.pool)
+            .is_some_and(|pool| pool.members.iter().any(|known| Arc::ptr_eq(known, member)))
+    }
+
+    /// Every listening address with the name of its listener.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (SocketAddr, &str)> {
+        self.listeners
+            .values()
+            .flat_map(|route| route.bind.iter().map(|address| (*address, route.name.as_str())))
+    }
+}
+
+impl Route {
+    fn new(
+        listener: &Listener,
+        pool: Arc<Pool>,
+        timeout: ProxyTimeouts,
+        previous: Option<&Self>,
+        workers: usize,
+    ) -> Self {
+        Self {
+            name: listener.name.clone(),
+            bind: listener.bind.clone(),
+            mode: listener.mode,
+            forwarded_for: listener.forwarded_for,
+            trusted_proxies: listener.trusted_proxies.clone(),
+            pool,
+            timeout,
+            counts: previous
+                .map_or_else(|| Arc::new(ListenerCounts::new(workers)), |route| Arc::clone(&route.counts)),
+        }
+    }
+
+    /// Whether forwarding headers of this address are believed. IPv4-mapped addresses count as IPv4.
+    pub(crate) fn trusts(&self, client: IpAddr) -> bool {
+        let client = fold_mapped(client);
+        self.trusted_proxies.iter().any(|net| net.contains(&client))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use config::model::{Balance, Check, CheckKind, Member};
+    use std::time::Duration;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    pub(crate) fn listener(name: &str, bind: &str, mode: Mode, pool: &str) -> Listener {
+        Listener {
+            name: name.to_owned(),
+            bind: vec![bind.parse().unwrap()],
+            mode,
+            tls: None,
+            forwarded_for: ForwardedFor::Append,
+            trusted_proxies: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8:1::/48".parse().unwrap()],
+            pool: pool.to_owned(),
+        }
+    }
+
+    pub(crate) fn model(listener: Vec<Listener>, pools: &[&str]) -> Proxy {
+        let check = Check { kind: CheckKind::Off, interval: SECOND, timeout: SECOND, rise: 1, fall: 1 };
+        let member = Member { name: "a".to_owned(), address: "192.0.2.1:80".parse().unwrap(), weight: 100 };
+        Proxy {
+            workers: 1,
+            timeout: ProxyTimeouts {
+                connect: SECOND,
+                client: SECOND,
+                server: SECOND,
+                request_head: SECOND,
+                keep_alive: SECOND,
+            },
+            listener,
+            pool: pools
+                .iter()
+                .map(|name| config::model::Pool {
+                    name: (*name).to_owned(),
+                    balance: Balance::Roundrobin,
+                    check,
+                    member: vec![member.clone()],
+                })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn counters_and_unchanged_pools_survive_a_change() {
+        let bind = "[2001:db8::80]:80";
+        let one = Snapshot::new(&model(vec![listener("web", bind, Mode::Http, "web")], &["web"]), None, 1);
+        one.listeners["web"].counts.opened(0);
+        let changed = model(vec![listener("web", bind, Mode::Tcp, "new")], &["web", "new"]);
+        let two = Snapshot::new(&changed, Some(&one), 1);
+        assert_eq!(two.listeners["web"].counts.total(), 1);
+        assert!(Arc::ptr_eq(&one.pools["web"], &two.pools["web"]));
+        assert_eq!(two.route(&bind.parse().unwrap()).unwrap().pool.config.name, "new");
+    }
+
+    #[test]
+    fn trusted_proxies_hold_both_families_and_fold_mapped_addresses() {
+        let model = model(vec![listener("web", "[2001:db8::80]:80", Mode::Http, "web")], &["web"]);
+        let snapshot = Snapshot::new(&model, None, 1);
+        let check = |client: &str, expect: bool| {
+            assert_eq!(snapshot.listeners["web"].trusts(client.parse().unwrap()), expect, "{client}");
+        };
+        check("192.0.2.9", true);
+        check("::ffff:192.0.2.9", true);
+        check("2001:db8:1::9", true);
+        check("198.51.100.9", false);
+        check("2001:db8:2::9", false);
+    }
+}

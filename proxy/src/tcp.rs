@@ -1,0 +1,56 @@
+//! tcp mode: one connection of a client becomes one connection to a member.
+
+use crate::counts::Failure;
+use crate::dial::{self, Dial};
+use crate::linger;
+use crate::pool::Lease;
+use crate::relay::{self, End};
+use crate::snapshot::Route;
+use crate::worker::Local;
+use addr::fold_mapped;
+use std::net::SocketAddr;
+use tokio::net::TcpStream;
+
+/// Carries one connection from accept to close.
+///
+/// Without a member the connection is closed in an orderly way: the client sees the end of the stream, not a reset.
+pub(crate) async fn serve(local: &Local, route: &Route, client: TcpStream, peer: SocketAddr) {
+    let counts = &route.counts;
+    let (member, lease) = match reach(local, route, peer).await {
+        Ok(reached) => reached,
+        Err(failure) => {
+            counts.failed(local.index(), failure);
+            return linger::close(client).await;
+        }
+    };
+    let _ = client.set_nodelay(true);
+    let end = relay::relay(local, route, client, member).await;
+    drop(lease);
+    if let Some(failure) = failure(end) {
+        tracing::debug!(%peer, listener = route.name, ?end, "connection did not end well");
+        counts.failed(local.index(), failure);
+    }
+}
+
+async fn reach(local: &Local, route: &Route, peer: SocketAddr) -> Result<(TcpStream, Lease), Failure> {
+    let mut dial = Dial::new(local, &route.pool, fold_mapped(peer.ip()));
+    loop {
+        let (member, lease) = dial.next().map_err(|none| match none {
+            dial::NoMember::AllOut => Failure::NoMember,
+            dial::NoMember::AllTried => Failure::Unreachable,
+        })?;
+        if let Ok(stream) = dial::connect(local, &member, route.timeout.connect).await {
+            return Ok((stream, lease));
+        }
+    }
+}
+
+const fn failure(end: End) -> Option<Failure> {
+    match end {
+        End::Whole => None,
+        End::ClientGone => Some(Failure::ClientGone),
+        End::MemberGone => Some(Failure::MemberGone),
+        End::ClientSilent => Some(Failure::ClientTimeout),
+        End::MemberSilent => Some(Failure::MemberTimeout),
+    }
+}

@@ -1,0 +1,152 @@
+//! HTTP connections to members, kept for the next request: one set per worker, shared by its clients.
+//!
+//! A connection is driven by whoever uses it, in the task of the client; an idle one is looked at by its worker once a
+//! second and dropped when the member has closed it, when it has been idle for long, or when the member has left the
+//! configuration.
+
+use crate::dial;
+use crate::http::body::RequestBody;
+use crate::http::io::MemberStream;
+use crate::pool::MemberState;
+use crate::snapshot::{Shared, Snapshot};
+use crate::worker::Local;
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper_util::rt::TokioIo;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::{self, Instant};
+
+/// How long a connection may be idle. Servers close theirs after 5 s (Apache) to 75 s (nginx).
+const IDLE: Duration = Duration::from_secs(30);
+/// Idle connections kept per member and worker.
+const KEPT: usize = 1024;
+/// How often idle connections are looked at.
+const SWEEP: Duration = Duration::from_secs(1);
+/// The read and write buffers of one connection grow to this at most.
+pub(crate) const MAX_BUFFER: usize = 64 << 10;
+
+/// One connection to a member.
+pub(crate) struct Upstream {
+    member: Arc<MemberState>,
+    pub(crate) sender: SendRequest<RequestBody>,
+    connection: Connection<TokioIo<MemberStream>, RequestBody>,
+    ended: bool,
+    /// Set when a byte arrives.
+    pub(crate) heard: Rc<Cell<bool>>,
+    /// Whether it has carried a request before.
+    pub(crate) reused: bool,
+    idle_since: Instant,
+}
+
+impl Upstream {
+    /// Opens a connection.
+    pub(crate) async fn open(
+        local: &Local,
+        member: Arc<MemberState>,
+        limit: Duration,
+    ) -> io::Result<Box<Self>> {
+        let stream = dial::connect(local, &member, limit).await?;
+        let heard = Rc::new(Cell::new(false));
+        let io = TokioIo::new(MemberStream::new(stream, Rc::clone(&heard)));
+        let (sender, connection) =
+            Builder::new().max_buf_size(MAX_BUFFER).handshake(io).await.map_err(io::Error::other)?;
+        Ok(Box::new(Self {
+            member,
+            sender,
+            connection,
+            ended: false,
+            heard,
+            reused: false,
+            idle_since: Instant::now(),
+        }))
+    }
+
+    /// Drives reading and writing. Whether it failed shows in what is read and sent.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        if !self.ended && Pin::new(&mut self.connection).poll(cx).is_ready() {
+            self.ended = true;
+        }
+    }
+
+    /// Whether the connection can take a request, as far as this side knows at this moment.
+    fn is_usable(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        !self.ended && self.sender.is_ready()
+    }
+}
+
+/// The idle connections of one worker.
+#[derive(Default)]
+pub(crate) struct Upstreams {
+    #[expect(clippy::vec_box, reason = "a connection is large, and moves in and out with every request")]
+    idle: RefCell<HashMap<*const MemberState, Vec<Box<Upstream>>>>,
+    filled: Notify,
+}
+
+impl Upstreams {
+    /// An idle connection to the member: the one used last, which is the likeliest to be alive.
+    pub(crate) fn check_out(&self, member: &Arc<MemberState>) -> Option<Box<Upstream>> {
+        let mut idle = self.idle.borrow_mut();
+        let kept = idle.get_mut(&Arc::as_ptr(member))?;
+        while let Some(mut upstream) = kept.pop() {
+            if upstream.is_usable() {
+                return Some(upstream);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose response has ended, if it can be used again.
+    pub(crate) fn check_in(&self, mut upstream: Box<Upstream>) {
+        if !upstream.is_usable() {
+            return;
+        }
+        upstream.reused = true;
+        upstream.idle_since = Instant::now();
+        let mut idle = self.idle.borrow_mut();
+        let kept = idle.entry(Arc::as_ptr(&upstream.member)).or_default();
+        if kept.len() < KEPT {
+            kept.push(upstream);
+            self.filled.notify_one();
+        }
+    }
+
+    /// Drops what cannot be used again, forever.
+    pub(crate) async fn tend(&self, shared: &Shared) {
+        loop {
+            if self.idle.borrow().is_empty() {
+                self.filled.notified().await;
+            }
+            time::sleep(SWEEP).await;
+            self.sweep(&shared.snapshot.load(), Instant::now());
+        }
+    }
+
+    fn sweep(&self, snapshot: &Snapshot, now: Instant) {
+        self.idle.borrow_mut().retain(|_, kept| {
+            kept.retain_mut(|upstream| now - upstream.idle_since < IDLE && upstream.is_usable());
+            kept.first().is_some_and(|upstream| snapshot.has_member(&upstream.member))
+        });
+    }
+}
+
+/// Drives the connection until `poll` is ready, which is asked after each step.
+pub(crate) fn poll_with<T>(
+    upstream: &mut Upstream,
+    cx: &mut Context<'_>,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Poll<T> {
+    let polled = poll(cx);
+    if polled.is_ready() {
+        return polled;
+    }
+    upstream.drive(cx);
+    poll(cx)
+}

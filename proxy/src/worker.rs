@@ -1,0 +1,241 @@
+//! One worker: a thread with a single-threaded runtime that carries connections from accept to close.
+//!
+//! Nothing of a connection ever moves to another thread, so the data path needs no lock and no `Send`. A panic in the
+//! task of one connection ends that connection; it is counted and logged.
+
+use crate::counts::{Failure, ListenerCounts};
+use crate::error::Error;
+use crate::listener;
+use crate::pool::balance::mix;
+use crate::relay::Buffers;
+use crate::snapshot::{Route, Shared};
+use crate::upstream::Upstreams;
+use futures_util::FutureExt;
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+/// What a worker is told.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Accept from this socket.
+    Open {
+        /// What it listens on.
+        address: SocketAddr,
+        /// What becomes of its connections.
+        route: Arc<Route>,
+        /// The worker's own socket of that address.
+        socket: std::net::TcpListener,
+    },
+    /// Accept no longer at this address; what was accepted is finished.
+    Close(SocketAddr),
+    /// Say so when everything ordered before has been done.
+    Report(oneshot::Sender<()>),
+    /// Accept no longer anywhere, and say so when all connections have ended.
+    Drain(oneshot::Sender<()>),
+}
+
+/// A running worker. Dropping it ends its thread and cuts its connections.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+impl Worker {
+    /// Starts worker number `index`. `failures` hears of it if the thread panics.
+    pub(crate) fn start(
+        index: usize,
+        shared: Arc<Shared>,
+        failures: mpsc::UnboundedSender<String>,
+    ) -> Result<Self, Error> {
+        let part = format!("worker {index}");
+        let (orders, queue) = mpsc::unbounded_channel();
+        crate::thread::start(&part, failures, move || run(Local::new(index, shared), queue))
+            .map_err(|cause| Error::Thread { part, cause })?;
+        Ok(Self { orders })
+    }
+
+    /// Orders are carried out in turn. A worker that is gone has been reported as a failure of the daemon.
+    pub(crate) fn order(&self, order: Order) {
+        let _ = self.orders.send(order);
+    }
+
+    /// Returns when everything ordered so far has been done.
+    pub(crate) async fn reported(&self) {
+        let (done, wait) = oneshot::channel();
+        self.order(Order::Report(done));
+        let _ = wait.await;
+    }
+
+    /// Accepts nothing more and returns when all connections have ended.
+    pub(crate) async fn drained(&self) {
+        let (done, wait) = oneshot::channel();
+        self.order(Order::Drain(done));
+        let _ = wait.await;
+    }
+}
+
+async fn run(local: Local, mut queue: mpsc::UnboundedReceiver<Order>) {
+    let local = Rc::new(local);
+    tokio::task::spawn_local(Rc::clone(&local).tend_upstreams());
+    let mut accepting: HashMap<SocketAddr, watch::Sender<bool>> = HashMap::new();
+    while let Some(order) = queue.recv().await {
+        match order {
+            Order::Open { address, route, socket } => match TcpListener::from_std(socket) {
+                Ok(listener) => {
+                    let (sender, stop) = watch::channel(false);
+                    let task = listener::accept(Rc::clone(&local), listener, address, route, Stop(stop));
+                    local.track(task);
+                    accepting.insert(address, sender);
+                }
+                Err(error) => {
+                    tracing::error!(%error, worker = local.index, listener = route.name, "socket is lost");
+                }
+            },
+            Order::Close(address) => {
+                if let Some(sender) = accepting.remove(&address) {
+                    sender.send_replace(true);
+                }
+            }
+            Order::Report(done) => {
+                // Whoever asked may have given up waiting.
+                let _ = done.send(());
+            }
+            Order::Drain(done) => {
+                for (_, sender) in accepting.drain() {
+                    sender.send_replace(true);
+                }
+                let local = Rc::clone(&local);
+                tokio::task::spawn_local(async move {
+                    local.idle().await;
+                    let _ = done.send(());
+                });
+            }
+        }
+    }
+}
+
+/// The word to stop: to accepting, and to http connections, which then close after the response under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// Returns when stopping is due.
+    pub(crate) async fn wait(&mut self) {
+        // A sender that is gone means that the worker is ending.
+        let _ = self.0.wait_for(|stop| *stop).await;
+    }
+}
+
+/// What the connections of one worker share. Never leaves its thread.
+pub(crate) struct Local {
+    index: usize,
+    shared: Arc<Shared>,
+    pub(crate) buffers: Buffers,
+    pub(crate) upstreams: Upstreams,
+    random: Cell<u64>,
+    /// Connections and accept loops that run.
+    running: Cell<usize>,
+    ended: Notify,
+}
+
+impl Local {
+    pub(crate) fn new(index: usize, shared: Arc<Shared>) -> Self {
+        Self {
+            index,
+            shared,
+            buffers: Buffers::default(),
+            upstreams: Upstreams::default(),
+            random: Cell::new(RandomState::new().hash_one(index)),
+            running: Cell::new(0),
+            ended: Notify::new(),
+        }
+    }
+
+    /// The worker's number, which is its shard of every counter.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// A number for balancing; not for secrets.
+    pub(crate) fn random(&self) -> u64 {
+        let next = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.random.set(next);
+        mix(next)
+    }
+
+    /// Returns when the next connection or accept loop of this worker ends.
+    pub(crate) async fn connection_ended(&self) {
+        self.ended.notified().await;
+    }
+
+    /// Runs one connection to its end, counted. A panic in it stays in it.
+    pub(crate) fn spawn(
+        self: &Rc<Self>,
+        counts: Arc<ListenerCounts>,
+        connection: impl Future<Output = ()> + 'static,
+    ) {
+        let local = Rc::clone(self);
+        counts.opened(self.index);
+        self.track(async move {
+            if AssertUnwindSafe(connection).catch_unwind().await.is_err() {
+                counts.failed(local.index, Failure::Panic);
+                tracing::error!(
+                    worker = local.index,
+                    "a connection's task panicked; the connection is closed"
+                );
+            }
+            counts.closed(local.index);
+        });
+    }
+
+    /// Runs a task that [`Local::idle`] waits for.
+    fn track(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
+        let running = Running::new(self);
+        tokio::task::spawn_local(async move {
+            task.await;
+            drop(running);
+        });
+    }
+
+    /// Returns when nothing tracked runs.
+    async fn idle(&self) {
+        while self.running.get() > 0 {
+            self.ended.notified().await;
+        }
+    }
+
+    async fn tend_upstreams(self: Rc<Self>) {
+        self.upstreams.tend(&self.shared).await;
+    }
+}
+
+/// Counts a task while it runs.
+struct Running(Rc<Local>);
+
+impl Running {
+    fn new(local: &Rc<Local>) -> Self {
+        local.running.set(local.running.get() + 1);
+        Self(Rc::clone(local))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.set(self.0.running.get() - 1);
+        self.0.ended.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+use super::*;
+use crate::snapshot::Snapshot;
+use crate::snapshot::tests::model;
+use arc_swap::ArcSwap;
+
+fn local() -> Rc<Local> {
+    let snapshot = Snapshot::new(&model(vec![], &[]), None, 1);
+    Rc::new(Local::new(0, Arc::new(Shared { snapshot: ArcSwap::from_pointee(snapshot), workers: 1 })))
+}
+
+/// Runs a future as a worker's thread does.
+fn on_a_worker(future: impl Future<Output = ()>) {
+    crate::thread::runtime().unwrap().block_on(future);
+}
+
+#[test]
+fn a_panic_in_one_connection_is_counted_and_disturbs_no_other() {
+    on_a_worker(async {
+        let local = local();
+        let counts = Arc::new(ListenerCounts::new(1));
+        let (go, wait) = oneshot::channel::<()>();
+        let served = Rc::new(Cell::new(false));
+        let seen = Rc::clone(&served);
+        local.spawn(Arc::clone(&counts), async move {
+            wait.await.unwrap();
+            seen.set(true);
+        });
+        local.spawn(Arc::clone(&counts), async move {
+            // Dropped by the panic, which ends the wait of the other connection with an error if it were shared.
+            panic!("a fault of this one connection");
+        });
+        local.connection_ended().await;
+        assert_eq!((counts.failures(Failure::Panic), counts.active()), (1, 1));
+        go.send(()).unwrap();
+        local.idle().await;
+        assert!(served.get());
+        assert_eq!((counts.failures(Failure::Panic), counts.active()), (1, 0));
+    });
+}
+
+#[test]
+fn a_worker_without_connections_is_idle_at_once() {
+    on_a_worker(async { local().idle().await });
+}
+
+#[test]
+fn random_numbers_of_two_workers_differ() {
+    let (one, two) = (local(), local());
+    assert_ne!((one.random(), one.random()), (two.random(), two.random()));
+}
