@@ -33,13 +33,15 @@ impl Admin {
         self.exchange("POST", path)
     }
 
-    /// The value of one time series of `/metrics`, written as there: `name{label="value"}`. Absent is zero, since
-    /// a family shows its members when they first count.
-    pub fn metric(&self, series: &str) -> Result<f64> {
+    /// The value of one whole-numbered time series of `/metrics`, written as there: `name{label="value"}`.
+    ///
+    /// # Errors
+    /// The daemon shows no such series; all that count from zero are there from the start.
+    pub fn metric(&self, series: &str) -> Result<u64> {
         let text = self.get("/metrics")?.text();
         let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        value
-            .map_or(Ok(0.0), |value| value.parse().with_context(|| format!("the value of {series}: {value}")))
+        let value = value.with_context(|| format!("{} shows no {series}", self.socket.display()))?;
+        value.parse().with_context(|| format!("the value of {series}: {value}"))
     }
 
     fn exchange(&self, method: &str, path: &str) -> Result<Reply> {

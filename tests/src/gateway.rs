@@ -6,7 +6,7 @@ use crate::namespace::Namespace;
 use crate::program::{Launch, Program};
 use crate::topology::{ALPHA, BETA, NAMES, POOL, PREF64, PROXY, RESOLVER, TRANSLATOR, TRANSLATOR_V4};
 use crate::wait::{PATIENCE, until};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -176,7 +176,7 @@ impl Daemon {
             }
             Ok(self.admin.get("/ready").ok().filter(|reply| reply.status == 200).map(drop))
         })
-        .with_context(|| self.last_words())
+        .map_err(|cause| anyhow!("{cause:#}; {}", self.last_words()))
     }
 
     /// How it ended and what it said last, if it ended.

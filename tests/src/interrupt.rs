@@ -47,7 +47,8 @@ impl Interrupt {
         drop(change.wait_while(asked, |asked| !*asked));
     }
 
-    fn ask(&self) {
+    /// Asks for the end in the place of somebody at the keyboard.
+    pub fn ask(&self) {
         let (asked, change) = &*self.asked;
         *asked.lock().unwrap_or_else(PoisonError::into_inner) = true;
         change.notify_all();

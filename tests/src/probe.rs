@@ -3,6 +3,7 @@
 
 pub mod dns;
 pub mod icmp;
+pub mod packet;
 pub mod tcp;
 pub mod udp;
 

@@ -195,6 +195,16 @@ impl Program {
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
+    /// Has `act` run once it has ended.
+    pub fn at_end(&self, act: impl FnOnce() + Send + 'static) {
+        let life = Arc::clone(&self.life);
+        thread::spawn(move || {
+            let ended = life.lock();
+            drop(life.change.wait_while(ended, |ended| ended.is_none()));
+            act();
+        });
+    }
+
     /// Sends a signal to it and to what it started; false if it has ended.
     pub fn signal(&self, signal: Signal) -> bool {
         self.life.signal(signal)

@@ -66,7 +66,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
             Ok(writeln!(io::stdout(), "{}", report::row(outcome, first, paint))?)
         }
     })?;
-    let ok = outcomes.iter().all(|outcome| outcome.ok);
+    let mut ok = outcomes.iter().all(|outcome| outcome.ok);
     if arguments.json {
         writeln!(out, "{}", report::machine(&outcomes))?;
     } else {
@@ -78,11 +78,25 @@ fn run(arguments: &Arguments) -> Result<bool> {
     if arguments.hold {
         writeln!(out, "{}", hold::instructions(&lab, standing))?;
         out.flush()?;
-        interrupt.wait();
+        ok &= hold(&lab, &interrupt)?;
         writeln!(out, "\nTaking the lab down.")?;
     }
     drop(lab);
     Ok(ok)
+}
+
+/// Waits until somebody asks for the end or a daemon dies; false for the latter.
+fn hold(lab: &Lab, interrupt: &Interrupt) -> Result<bool> {
+    for daemon in lab.daemons() {
+        let interrupt = interrupt.clone();
+        daemon.program.at_end(move || interrupt.ask());
+    }
+    interrupt.wait();
+    let casualties = lab.casualties();
+    for casualty in &casualties {
+        writeln!(io::stderr(), "\n{casualty}")?;
+    }
+    Ok(casualties.is_empty())
 }
 
 /// Runs the checks in order; after the death of a daemon the rest is not worth waiting for.

@@ -3,8 +3,15 @@
 //! The harness is the crate's own because `main` must enter the sandbox before any thread exists, and because a
 //! test that cannot run here says `SKIPPED` and why; in CI (`CI=true`) that is a failure.
 
+mod checks;
+mod cleanup;
+mod clients;
+mod faults;
+mod garbage;
 mod network;
 mod stage;
+mod startup;
+mod traffic;
 
 use libtest_mimic::Arguments;
 use stage::Stage;
@@ -13,7 +20,16 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let stage = if arguments.list { Stage::unused() } else { Stage::set() };
-    let trials = [network::trials(&stage)].into_iter().flatten().collect();
+    let themes = [
+        network::trials,
+        checks::trials,
+        clients::trials,
+        startup::trials,
+        faults::trials,
+        garbage::trials,
+        cleanup::trials,
+    ];
+    let trials = themes.iter().flat_map(|theme| theme(&stage)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     stage.clear();
     conclusion.exit_code()

@@ -86,6 +86,24 @@ pub(crate) fn trial(
     })
 }
 
+/// A test in a lab of its own, with all daemons running.
+pub(crate) fn in_own_lab(stage: &Arc<Stage>, theme: &str, name: &'static str, test: Test) -> Trial {
+    trial(stage, theme, name, move |stage| on(Lab::start(stage.binaries()?)?, name, test))
+}
+
+/// A test in a lab of its own, before any daemon has been started.
+pub(crate) fn in_prepared_lab(stage: &Arc<Stage>, theme: &str, name: &'static str, test: Test) -> Trial {
+    trial(stage, theme, name, move |stage| on(Lab::prepare(stage.binaries()?)?, name, test))
+}
+
+/// A test that may break its lab.
+type Test = fn(&mut Lab) -> Result<()>;
+
+fn on(mut lab: Lab, name: &str, test: Test) -> Result<Verdict> {
+    let outcome = test(&mut lab);
+    keeping_captures(&lab, name, || outcome)
+}
+
 /// Keeps the captures of a lab in which `test` failed, and says where.
 pub(crate) fn keeping_captures(lab: &Lab, name: &str, test: impl FnOnce() -> Result<()>) -> Result<Verdict> {
     match test() {
