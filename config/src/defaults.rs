@@ -16,7 +16,7 @@ pub const STATE_DIR: &str = "/var/lib/causeway";
 pub const WORKERS: u16 = 0;
 /// `nat64.offload`: super-packets are the larger part of the translator's speed.
 pub const OFFLOAD: Offload = Offload::Auto;
-/// `nat64.udp_zero_checksum`: what RFC 7915 §4.5 asks for unless configured otherwise, and what Tayga does.
+/// `nat64.udp_zero_checksum`: the cheaper of the two ways that RFC 7915 §4.5 names, and what Tayga does.
 pub const UDP_ZERO_CHECKSUM: UdpZeroChecksum = UdpZeroChecksum::Drop;
 /// `nat64.ipv6_min_mtu` in bytes: the least MTU of any IPv6 link (RFC 8200 §5), so fragments of it pass everywhere.
 pub const IPV6_MIN_MTU: u16 = 1280;

@@ -3,11 +3,12 @@
 //!
 //! A path here has no indices: `proxy.pool.member.address`.
 
-mod table;
+mod dns64;
+mod nat64;
+mod proxy;
+mod shared;
 
-pub use table::KEYS;
-
-use crate::reader::words;
+use crate::reader::listing;
 use std::fmt;
 
 /// One key.
@@ -70,16 +71,22 @@ pub(crate) struct Unknown {
     pub(crate) near: Option<&'static str>,
 }
 
+/// Every key, in the order of docs/configuration.md.
+pub fn all() -> impl Iterator<Item = &'static Key> {
+    let sections = [shared::PREFIX, nat64::NAT64, dns64::DNS64, proxy::PROXY, shared::ADMIN, shared::LOG];
+    sections.into_iter().flatten()
+}
+
 /// The key at `path`, with or without indices.
 pub fn find(path: &str) -> Option<&'static Key> {
     let path = schema(path);
-    KEYS.iter().find(|key| key.path == path)
+    all().find(|key| key.path == path)
 }
 
 /// The keys that the table at `path` has; the sections for the empty path.
 pub fn of_table(path: &str) -> impl Iterator<Item = &'static Key> {
     let table = schema(path);
-    KEYS.iter().filter(move |key| key.table() == table)
+    all().filter(move |key| key.table() == table)
 }
 
 impl Key {
@@ -127,10 +134,10 @@ pub(crate) fn unknown(table: &str, key: &str) -> Option<Unknown> {
     let near = nearest(key, known.iter().map(|known| known.name()));
     let help = if let Some(near) = near {
         format!("did you mean {}?", show(near))
-    } else if let Some(elsewhere) = KEYS.iter().find(|known| known.name() == key) {
+    } else if let Some(elsewhere) = all().find(|known| known.name() == key) {
         format!("{key} is a key of [{}]", elsewhere.table())
     } else {
-        format!("known here: {}", words(known.iter().map(|known| show(known.name())), "and"))
+        format!("known here: {}", listing(known.iter().map(|known| show(known.name())), "and"))
     };
     Some(Unknown { message, help, near })
 }
@@ -144,6 +151,26 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         .filter(|(distance, candidate)| *distance <= candidate.chars().count().div_ceil(3))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+const fn key(
+    path: &'static str,
+    kind: &'static str,
+    default: Default,
+    apply: Apply,
+    source: &'static str,
+    example: &'static str,
+    doc: &'static str,
+) -> Key {
+    Key { path, kind: Kind::Value(kind), default, apply, source, example, doc }
+}
+
+const fn table(path: &'static str, default: Default, apply: Apply, doc: &'static str) -> Key {
+    Key { path, kind: Kind::Table, default, apply, source: "", example: "", doc }
+}
+
+const fn tables(path: &'static str, apply: Apply, doc: &'static str) -> Key {
+    Key { path, kind: Kind::Tables, default: Default::Absent, apply, source: "", example: "", doc }
 }
 
 impl fmt::Display for Apply {
@@ -182,8 +209,8 @@ mod tests {
 
     #[test]
     fn paths_are_unique_and_every_key_stands_in_a_table() {
-        for (index, key) in KEYS.iter().enumerate() {
-            assert!(KEYS[..index].iter().all(|other| other.path != key.path), "{} stands twice", key.path);
+        for key in all() {
+            assert_eq!(all().filter(|other| other.path == key.path).count(), 1, "{}", key.path);
             if !key.table().is_empty() {
                 let table = find(key.table()).unwrap_or_else(|| panic!("no table for {}", key.path));
                 assert!(
@@ -197,8 +224,8 @@ mod tests {
 
     #[test]
     fn a_key_that_restarts_does_not_hide_in_one_that_is_live() {
-        for key in KEYS.iter().filter(|key| key.kind == Kind::Tables && key.apply == Apply::Live) {
-            for below in KEYS.iter().filter(|below| below.path.starts_with(&format!("{}.", key.path))) {
+        for key in all().filter(|key| key.kind == Kind::Tables && key.apply == Apply::Live) {
+            for below in all().filter(|below| below.path.starts_with(&format!("{}.", key.path))) {
                 assert_eq!(below.apply, Apply::Live, "{}", below.path);
             }
         }

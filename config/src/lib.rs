@@ -19,6 +19,7 @@ mod load;
 mod reader;
 mod show;
 mod source;
+mod words;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Position, Refusal, Style};
 pub use diff::{Change, Diff, diff};

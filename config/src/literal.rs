@@ -4,10 +4,8 @@ use crate::model::{
     Balance, CheckKind, ClientPrefix, ForwardedFor, Level, LogFormat, MappedRule, Mode, Offload,
     UdpZeroChecksum, Upstream, UpstreamTransport,
 };
-use crate::reader::{
-    BALANCES, CHECK_KINDS, FORMATS, FORWARDED_FOR, LEVELS, MODES, OFFLOADS, UDP_ZERO_CHECKSUMS,
-    duration_text, size_text,
-};
+use crate::reader::{duration_text, size_text};
+use crate::words::Word;
 use addr::Prefix64;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -42,33 +40,16 @@ macro_rules! in_quotes {
     })+ };
 }
 
-/// Types that have one word for each value, the words that the reader takes.
-macro_rules! words {
-    ($($name:ty = $table:expr),+) => { $(impl Literal for $name {
-        fn literal(&self) -> String { word(&$table, self) }
+/// Types whose values are words.
+macro_rules! as_word {
+    ($($name:ty),+) => { $(impl Literal for $name {
+        fn literal(&self) -> String { quoted(self.word()) }
     })+ };
 }
 
 bare!(bool, u16, u32);
 in_quotes!(String, Ipv4Addr, Ipv6Addr, SocketAddr, Ipv4Net, Ipv6Net, IpNet, Prefix64);
-words!(
-    Offload = OFFLOADS,
-    UdpZeroChecksum = UDP_ZERO_CHECKSUMS,
-    Mode = MODES,
-    ForwardedFor = FORWARDED_FOR,
-    Balance = BALANCES,
-    CheckKind = CHECK_KINDS,
-    Level = LEVELS,
-    LogFormat = FORMATS
-);
-
-fn word<T: PartialEq>(table: &[(&str, T)], value: &T) -> String {
-    let (word, _) = table
-        .iter()
-        .find(|(_, known)| known == value)
-        .expect("each table has a row for each variant, which a test of this module holds");
-    quoted(word)
-}
+as_word!(Offload, UdpZeroChecksum, Mode, ForwardedFor, Balance, CheckKind, Level, LogFormat);
 
 impl Literal for PathBuf {
     fn literal(&self) -> String {

@@ -127,7 +127,7 @@ pub struct Dns64 {
 }
 
 /// One entry of `dns64.upstream`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Upstream {
     /// How it is spoken to.
     pub transport: UpstreamTransport,
@@ -136,7 +136,7 @@ pub struct Upstream {
 }
 
 /// How an upstream resolver is spoken to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum UpstreamTransport {
     /// `192.0.2.53`: UDP, and TCP after truncation.
     Plain,

@@ -12,15 +12,16 @@ mod proxy;
 mod quantity;
 mod shared;
 
-pub(crate) use nat64::{OFFLOADS, UDP_ZERO_CHECKSUMS};
-pub(crate) use proxy::{BALANCES, CHECK_KINDS, FORWARDED_FOR, MODES};
 pub(crate) use quantity::{duration_text, size_text};
-pub(crate) use shared::{FORMATS, LEVELS};
 
 use crate::keys;
 use crate::model::Gateway;
 use crate::source::{Text, join};
+use crate::words::Word;
 use std::cell::RefCell;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::Hash;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
@@ -168,7 +169,7 @@ impl<'a> Table<'a> {
 
     /// The value of `key`, if it is given.
     fn value(&self, key: &str) -> Option<Value<'a>> {
-        let (_, value) = self.entries.iter().find(|(have, _)| have.get_ref() == key)?;
+        let value = self.entries.get(key)?;
         Some(Value::new(join(&self.at.path, key), value, self.at.problems))
     }
 
@@ -290,12 +291,12 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// One of the words of `choices`.
-    fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Read<T> {
-        let expected = words(choices.iter().map(|(word, _)| format!("{word:?}")), "or");
+    /// One of the words of a choice.
+    fn choice<T: Word>(&self) -> Read<T> {
+        let expected = listing(T::ALL.iter().map(|(word, _)| format!("{word:?}")), "or");
         let text = self.text(&expected)?;
-        choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
-            let help = keys::nearest(text, choices.iter().map(|(word, _)| *word))
+        T::ALL.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
+            let help = keys::nearest(text, T::ALL.iter().map(|(word, _)| *word))
                 .map_or(String::new(), |near| format!("did you mean {near:?}?"));
             self.mismatch_but(&expected, help)
         })
@@ -322,23 +323,30 @@ fn values<T>(list: Vec<Placed<'_, T>>) -> Vec<T> {
 }
 
 /// Refuses every value whose key came before.
-fn unique<T, K: PartialEq>(
+fn unique<T, K: Hash + Eq>(
     list: &[Placed<'_, T>],
     key: impl Fn(&T) -> Option<K>,
     say: impl Fn(&T, &Placed<'_, T>) -> (String, String),
 ) -> Read<()> {
-    let keys: Vec<Option<K>> = list.iter().map(|placed| key(&placed.value)).collect();
-    let repeated = list.iter().enumerate().filter_map(|(index, placed)| {
-        let mine = keys[index].as_ref()?;
-        let first = keys[..index].iter().position(|other| other.as_ref() == Some(mine))?;
-        let (message, help) = say(&placed.value, &list[first]);
-        Some(Err(placed.at.refuse(message, help)))
-    });
-    all::<()>(repeated).map(drop)
+    let mut seen: HashMap<K, &Placed<'_, T>> = HashMap::new();
+    let mut outcome = Ok(());
+    for placed in list {
+        match key(&placed.value).map(|key| seen.entry(key)) {
+            Some(Entry::Occupied(first)) => {
+                let (message, help) = say(&placed.value, first.get());
+                outcome = Err(placed.at.refuse(message, help));
+            }
+            Some(Entry::Vacant(free)) => {
+                free.insert(placed);
+            }
+            None => {}
+        }
+    }
+    outcome
 }
 
 /// `a, b or c`.
-pub(crate) fn words(items: impl IntoIterator<Item = impl Into<String>>, last: &str) -> String {
+pub(crate) fn listing(items: impl IntoIterator<Item = impl Into<String>>, last: &str) -> String {
     let mut items: Vec<String> = items.into_iter().map(Into::into).collect();
     match items.pop() {
         Some(end) if items.is_empty() => end,

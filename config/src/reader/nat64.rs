@@ -2,23 +2,13 @@
 
 use super::{Placed, Read, Spot, Table, Value, all};
 use crate::defaults;
-use crate::model::{Nat64, Offload, UdpZeroChecksum};
+use crate::model::Nat64;
 use addr::special::{is_legal_source_v4, is_legal_source_v6};
 use addr::{ExplicitMap, ExplicitMaps, MapConflict, Prefix64};
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-
-/// The words of `nat64.offload`.
-pub(crate) const OFFLOADS: [(&str, Offload); 2] = [("auto", Offload::Auto), ("off", Offload::Off)];
-
-/// The words of `nat64.udp_zero_checksum`.
-pub(crate) const UDP_ZERO_CHECKSUMS: [(&str, UdpZeroChecksum); 3] = [
-    ("drop", UdpZeroChecksum::Drop),
-    ("calculate", UdpZeroChecksum::Calculate),
-    ("forward", UdpZeroChecksum::Forward),
-];
 
 /// From the least MTU of IPv6 (RFC 8200 §5) to the longest IPv4 packet.
 const MTU_RANGE: RangeInclusive<u16> = 1280..=65535;
@@ -39,9 +29,8 @@ pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Nat64> {
     let dynamic_pool = table.maybe("dynamic_pool", pool);
     let state_dir = table.or("state_dir", PathBuf::from(defaults::STATE_DIR), Value::path);
     let workers = table.or("workers", defaults::WORKERS, |value| value.integer(WORKER_RANGE));
-    let offload = table.or("offload", defaults::OFFLOAD, |value| value.choice(&OFFLOADS));
-    let udp_zero_checksum =
-        table.or("udp_zero_checksum", defaults::UDP_ZERO_CHECKSUM, |value| value.choice(&UDP_ZERO_CHECKSUMS));
+    let offload = table.or("offload", defaults::OFFLOAD, Value::choice);
+    let udp_zero_checksum = table.or("udp_zero_checksum", defaults::UDP_ZERO_CHECKSUM, Value::choice);
     let ipv6_min_mtu = table.or("ipv6_min_mtu", defaults::IPV6_MIN_MTU, |value| value.integer(MTU_RANGE));
     let mtu = table.or("mtu", defaults::MTU, |value| value.integer(MTU_RANGE));
     let configure_interface = table.or("configure_interface", defaults::CONFIGURE_INTERFACE, Value::boolean);
@@ -220,7 +209,7 @@ fn conflicting(conflict: &MapConflict, entries: &[&Entry<'_>]) -> super::Reporte
             let longest = 96 + v4.prefix_len();
             entries[index].v6.at.refuse(
                 format!("{v6} has fewer addresses than {v4}, so that some would collide"),
-                format!("take a length of {longest} or less (RFC 7757 §3.3)"),
+                format!("take a length of {longest} or less (RFC 7757 §3.2)"),
             )
         }
     }

@@ -1,34 +1,13 @@
 //! `[proxy]`: timeouts, listeners and pools.
 
 use super::shared::same_listener;
-use super::{Placed, Read, Table, Value, all, not_empty, unique, values, words};
+use super::{Placed, Read, Table, Value, all, listing, not_empty, unique, values};
 use crate::defaults;
 use crate::keys;
-use crate::model::{
-    Balance, Check, CheckKind, ForwardedFor, Listener, Member, Mode, Pool, Proxy, ProxyTimeouts, Tls,
-};
+use crate::model::{Check, ForwardedFor, Listener, Member, Mode, Pool, Proxy, ProxyTimeouts, Tls};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
-
-/// The words of `proxy.listener.mode`.
-pub(crate) const MODES: [(&str, Mode); 3] = [("tcp", Mode::Tcp), ("http", Mode::Http), ("udp", Mode::Udp)];
-
-/// The words of `proxy.listener.forwarded_for`.
-pub(crate) const FORWARDED_FOR: [(&str, ForwardedFor); 3] =
-    [("append", ForwardedFor::Append), ("replace", ForwardedFor::Replace), ("off", ForwardedFor::Off)];
-
-/// The words of `proxy.pool.balance`.
-pub(crate) const BALANCES: [(&str, Balance); 5] = [
-    ("roundrobin", Balance::Roundrobin),
-    ("leastconn", Balance::Leastconn),
-    ("source", Balance::Source),
-    ("random", Balance::Random),
-    ("hash", Balance::Hash),
-];
-
-/// The words of `proxy.pool.check.kind`.
-pub(crate) const CHECK_KINDS: [(&str, CheckKind); 2] = [("tcp", CheckKind::Tcp), ("off", CheckKind::Off)];
 
 /// A day is longer than any wait on a network; 0 would mean to give up before trying.
 const TIMEOUT_RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86400);
@@ -130,7 +109,7 @@ fn listener<'a>(
     pools: Option<&[Placed<'_, String>]>,
     binds: &mut Vec<Placed<'a, Bind>>,
 ) -> Read<Listener> {
-    let mode = table.or("mode", defaults::MODE, |value| value.choice(&MODES));
+    let mode = table.or("mode", defaults::MODE, Value::choice);
     let bind = table.need("bind", |value| {
         let list = all(value.elements()?.map(|element| Ok(element.at.with(element.socket(None)?))))?;
         not_empty(&value.at, list, "address with its port")
@@ -183,7 +162,7 @@ fn protocol(value: &Value<'_>) -> Read<String> {
 }
 
 fn forwarded_for(table: &Table<'_>, mode: Read<Mode>) -> Read<ForwardedFor> {
-    let given = table.maybe("forwarded_for", |value| value.choice(&FORWARDED_FOR))?;
+    let given = table.maybe("forwarded_for", Value::choice)?;
     match (given, mode?) {
         (Some(ForwardedFor::Append | ForwardedFor::Replace), Mode::Tcp | Mode::Udp) => {
             Err(table.spot("forwarded_for").refuse(
@@ -206,13 +185,13 @@ fn existing_pool(value: &Value<'_>, pools: Option<&[Placed<'_, String>]>) -> Rea
     let help = match keys::nearest(&name, names()) {
         Some(near) => format!("did you mean {near:?}?"),
         None if pools.is_empty() => format!("add [[proxy.pool]] with name = {name:?}"),
-        None => format!("the pools are {}", words(names().map(|name| format!("{name:?}")), "and")),
+        None => format!("the pools are {}", listing(names().map(|name| format!("{name:?}")), "and")),
     };
     Err(value.at.lacks(format!("there is no pool {name:?}"), help))
 }
 
 fn pool(Named { table, name }: Named<'_>) -> Read<Pool> {
-    let balance = table.or("balance", defaults::BALANCE, |value| value.choice(&BALANCES));
+    let balance = table.or("balance", defaults::BALANCE, Value::choice);
     let check = table.section("check", check).map(Option::unwrap_or_default);
     let member = table.tables("member").and_then(|tables| {
         let tables = Named::read(tables);
@@ -223,7 +202,7 @@ fn pool(Named { table, name }: Named<'_>) -> Read<Pool> {
 
 fn check(table: &Table<'_>) -> Read<Check> {
     let default = Check::default();
-    let kind = table.or("kind", default.kind, |value| value.choice(&CHECK_KINDS));
+    let kind = table.or("kind", default.kind, Value::choice);
     let interval = table.or("interval", default.interval, |value| value.duration(INTERVAL_RANGE));
     let timeout = table.maybe("timeout", |value| {
         let longest = interval.unwrap_or(*INTERVAL_RANGE.end());

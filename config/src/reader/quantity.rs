@@ -1,6 +1,6 @@
 //! Numbers, durations, sizes, names and paths.
 
-use super::{Read, Value, words};
+use super::{Read, Value, listing};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -62,7 +62,7 @@ impl Value<'_> {
         let expected =
             format!("a size from {:?} to {:?}", size_text(*range.start()), size_text(*range.end()));
         let help = || {
-            let units = words(SIZE_UNITS.iter().rev().map(|(unit, _)| *unit), "or");
+            let units = listing(SIZE_UNITS.iter().rev().map(|(unit, _)| *unit), "or");
             format!("a size is a whole number and a unit, {units}: \"32MiB\"")
         };
         let DeValue::String(text) = self.value else {

@@ -2,22 +2,10 @@
 
 use super::{Placed, Read, Table, Value, unique, values};
 use crate::defaults;
-use crate::model::{Admin, Level, Log, LogFormat};
+use crate::model::{Admin, Log};
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-
-/// The words of `log.level`.
-pub(crate) const LEVELS: [(&str, Level); 5] = [
-    ("error", Level::Error),
-    ("warn", Level::Warn),
-    ("info", Level::Info),
-    ("debug", Level::Debug),
-    ("trace", Level::Trace),
-];
-
-/// The words of `log.format`.
-pub(crate) const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 
 pub(super) fn admin(table: &Table<'_>) -> Read<Admin> {
     let socket = table.or("socket", PathBuf::from(defaults::ADMIN_SOCKET), Value::path);
@@ -38,8 +26,8 @@ pub(super) fn admin(table: &Table<'_>) -> Read<Admin> {
 }
 
 pub(super) fn log(table: &Table<'_>) -> Read<Log> {
-    let level = table.or("level", defaults::LEVEL, |value| value.choice(&LEVELS));
-    let format = table.or("format", defaults::FORMAT, |value| value.choice(&FORMATS));
+    let level = table.or("level", defaults::LEVEL, Value::choice);
+    let format = table.or("format", defaults::FORMAT, Value::choice);
     Ok(Log { level: level?, format: format? })
 }
 

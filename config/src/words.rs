@@ -1,0 +1,38 @@
+//! The words that stand for the values of choices such as `nat64.offload`.
+
+use crate::model::{Balance, CheckKind, ForwardedFor, Level, LogFormat, Mode, Offload, UdpZeroChecksum};
+
+/// A type whose values are words in the file.
+pub(crate) trait Word: Copy + 'static {
+    /// Every value with its word.
+    const ALL: &'static [(&'static str, Self)];
+
+    /// The word of a value.
+    fn word(self) -> &'static str;
+}
+
+/// Writes both directions from one list; a variant that is left out does not compile.
+macro_rules! words {
+    ($($name:ident { $($variant:ident = $word:literal),+ })+) => { $(
+        impl Word for $name {
+            const ALL: &'static [(&'static str, Self)] = &[$(($word, Self::$variant)),+];
+
+            fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+    )+ };
+}
+
+words! {
+    Offload { Auto = "auto", Off = "off" }
+    UdpZeroChecksum { Drop = "drop", Calculate = "calculate", Forward = "forward" }
+    Mode { Tcp = "tcp", Http = "http", Udp = "udp" }
+    ForwardedFor { Append = "append", Replace = "replace", Off = "off" }
+    Balance {
+        Roundrobin = "roundrobin", Leastconn = "leastconn", Source = "source", Random = "random", Hash = "hash"
+    }
+    CheckKind { Tcp = "tcp", Off = "off" }
+    Level { Error = "error", Warn = "warn", Info = "info", Debug = "debug", Trace = "trace" }
+    LogFormat { Text = "text", Json = "json" }
+}

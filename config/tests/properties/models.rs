@@ -1,0 +1,299 @@
+//! Models of every shape that the file can express.
+
+use addr::{ExplicitMap, ExplicitMaps, Prefix64};
+use config::defaults;
+use config::model::{
+    Admin, Balance, Check, CheckKind, ClientPrefix, Dns64, DnsClient, ForwardedFor, Gateway, Level, Listener,
+    Log, LogFormat, MappedRule, Member, Mode, Nat64, Offload, Pool, Prefix, Proxy, ProxyTimeouts, Tls,
+    UdpZeroChecksum, Upstream, UpstreamTransport,
+};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Own addresses stand apart from the ranges that the other strategies draw from.
+const OWN_V4: Ipv4Addr = Ipv4Addr::new(192, 168, 255, 1);
+const OWN_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 0x64);
+
+pub(crate) fn gateway() -> impl Strategy<Value = Gateway> {
+    let sections = (option::of(nat64()), option::of(dns64()), option::of(proxy()));
+    (prefix(), sections, admin(), log()).prop_map(|(prefix, (nat64, dns64, proxy), admin, log)| Gateway {
+        prefix: Some(prefix),
+        nat64,
+        dns64,
+        proxy,
+        admin,
+        log,
+    })
+}
+
+/// Two models that have more in common than two drawn alone.
+pub(crate) fn pair() -> impl Strategy<Value = (Gateway, Gateway)> {
+    (gateway(), gateway(), any::<[bool; 6]>()).prop_map(|(old, other, same)| {
+        let pick = |same| if same { &old } else { &other };
+        let new = Gateway {
+            prefix: pick(same[0]).prefix.clone(),
+            nat64: pick(same[1]).nat64.clone(),
+            dns64: pick(same[2]).dns64.clone(),
+            proxy: pick(same[3]).proxy.clone(),
+            admin: pick(same[4]).admin.clone(),
+            log: pick(same[5]).log,
+        };
+        (old, new)
+    })
+}
+
+fn prefix64() -> impl Strategy<Value = Prefix64> {
+    (any::<u32>(), any::<u32>(), select(Prefix64::LENGTHS.to_vec())).prop_map(|(high, low, len)| {
+        // 2001:db8::/32 in front, zeros in bits 64 to 71 and beyond the length.
+        let bits = (0x2001_0db8_u128 << 96) | (u128::from(high) << 64) | (u128::from(low & 0xff_ffff) << 32);
+        Prefix64::new(Ipv6Addr::from_bits(bits & (u128::MAX << (128 - u32::from(len)))), len).expect("masked")
+    })
+}
+
+fn prefix() -> impl Strategy<Value = Prefix> {
+    let pref64 = prefix64().prop_filter("the own address stays outside", |prefix| !prefix.contains(OWN_V6));
+    (pref64, any::<bool>()).prop_map(|(pref64, allow_private_ipv4)| Prefix { pref64, allow_private_ipv4 })
+}
+
+fn v4() -> impl Strategy<Value = Ipv4Addr> {
+    any::<[u8; 3]>().prop_map(|[a, b, c]| Ipv4Addr::new(10, a, b, c))
+}
+
+fn v6() -> impl Strategy<Value = Ipv6Addr> {
+    any::<u64>().prop_map(|low| Ipv6Addr::from_bits((0x2001_0db8_0001_u128 << 80) | u128::from(low)))
+}
+
+fn v4_net() -> impl Strategy<Value = Ipv4Net> {
+    (any::<u32>(), 0u8..=32)
+        .prop_map(|(bits, len)| Ipv4Net::new_assert(Ipv4Addr::from_bits(bits), len).trunc())
+}
+
+fn v6_net() -> impl Strategy<Value = Ipv6Net> {
+    (v6(), 0u8..=128).prop_map(|(addr, len)| Ipv6Net::new_assert(addr, len).trunc())
+}
+
+fn net() -> impl Strategy<Value = IpNet> {
+    prop_oneof![v4_net().prop_map(IpNet::from), v6_net().prop_map(IpNet::from)]
+}
+
+fn socket() -> impl Strategy<Value = SocketAddr> {
+    (prop_oneof![v4().prop_map(IpAddr::from), v6().prop_map(IpAddr::from)], 1u16..)
+        .prop_map(|(ip, port)| SocketAddr::new(ip, port))
+}
+
+/// Sockets that differ from each other.
+fn sockets(most: usize) -> impl Strategy<Value = Vec<SocketAddr>> {
+    proptest::collection::hash_set(socket(), 1..=most).prop_map(|set| set.into_iter().collect())
+}
+
+fn path() -> impl Strategy<Value = PathBuf> {
+    "/[^\u{0}]{0,20}".prop_map(PathBuf::from)
+}
+
+fn duration(least: u64, most: u64) -> impl Strategy<Value = Duration> {
+    let steps = [1, 1000, 60_000, 3_600_000];
+    (least..=most, select(steps.to_vec()))
+        .prop_map(move |(millis, step)| Duration::from_millis((millis / step * step).max(least)))
+}
+
+fn names(most: usize) -> impl Strategy<Value = Vec<String>> {
+    proptest::collection::hash_set("[A-Za-z0-9._:-]{1,12}", 0..=most)
+        .prop_map(|set| set.into_iter().collect())
+}
+
+fn nat64() -> impl Strategy<Value = Nat64> {
+    let device =
+        "[a-z0-9\u{e4}\"\\\\]{1,7}".prop_filter("not a directory", |name| name != "." && name != "..");
+    let pool = (any::<u8>(), 16u8..=31)
+        .prop_map(|(a, len)| Ipv4Net::new_assert(Ipv4Addr::new(100, a, 0, 0), len).trunc());
+    let words = (
+        select(vec![Offload::Auto, Offload::Off]),
+        select(vec![UdpZeroChecksum::Drop, UdpZeroChecksum::Calculate, UdpZeroChecksum::Forward]),
+    );
+    let numbers = (0u16..=256, 1280u16.., 1280u16.., any::<bool>());
+    (device, option::of(pool), path(), words, numbers, vec(map(), 0..5)).prop_map(
+        |(device, dynamic_pool, state_dir, (offload, udp_zero_checksum), numbers, maps)| {
+            let (workers, ipv6_min_mtu, mtu, configure_interface) = numbers;
+            Nat64 {
+                device,
+                ipv4_addr: OWN_V4,
+                ipv6_addr: OWN_V6,
+                dynamic_pool,
+                state_dir,
+                workers,
+                offload,
+                udp_zero_checksum,
+                ipv6_min_mtu,
+                mtu,
+                configure_interface,
+                map: if ExplicitMaps::new(maps.clone()).is_ok() { maps } else { Vec::new() },
+            }
+        },
+    )
+}
+
+fn map() -> impl Strategy<Value = ExplicitMap> {
+    (v4(), 9u8..=32, v6(), 0u8..=40).prop_map(|(v4, len4, v6, spare)| ExplicitMap {
+        v4: Ipv4Net::new_assert(v4, len4).trunc(),
+        v6: Ipv6Net::new_assert(v6, 96 + len4 - spare).trunc(),
+    })
+}
+
+fn upstream() -> impl Strategy<Value = Upstream> {
+    let transport = prop_oneof![
+        Just(UpstreamTransport::Plain),
+        Just(UpstreamTransport::Tcp),
+        "[a-z]{1,8}(\\.[a-z0-9-]{1,8}){0,3}".prop_map(|name| UpstreamTransport::Tls { name }),
+    ];
+    // Never the port that dns64 listens at.
+    (transport, socket()).prop_map(|(transport, mut address)| {
+        address.set_port(address.port() | 1);
+        Upstream { transport, address }
+    })
+}
+
+fn dns64() -> impl Strategy<Value = Dns64> {
+    let listen = sockets(3).prop_map(|list| {
+        let even = |mut addr: SocketAddr| {
+            addr.set_port((addr.port() & !1).max(2));
+            addr
+        };
+        list.into_iter().map(even).collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+    });
+    let upstream = vec(upstream(), 1..4).prop_map(|list| {
+        let mut distinct: Vec<Upstream> = Vec::new();
+        for one in list {
+            if !distinct.contains(&one) {
+                distinct.push(one);
+            }
+        }
+        distinct
+    });
+    let numbers = (65_536u64..=1 << 40, 0u16..=256, any::<bool>());
+    (listen, upstream, vec(v6_net(), 0..3), numbers, vec(client(), 0..4)).prop_map(
+        |(listen, upstream, exclude_aaaa, (cache_size, workers, rebind_protection), client)| Dns64 {
+            listen,
+            upstream,
+            exclude_aaaa,
+            cache_size,
+            workers,
+            rebind_protection,
+            client,
+        },
+    )
+}
+
+fn client() -> impl Strategy<Value = DnsClient> {
+    let rule = (v4_net(), any::<bool>()).prop_map(|(net, allow)| MappedRule { net, allow });
+    let prefixes = proptest::collection::btree_map(prefix64(), vec(rule, 1..4), 1..=8).prop_map(|map| {
+        map.into_iter().map(|(prefix, mapped)| ClientPrefix { prefix, mapped }).collect::<Vec<_>>()
+    });
+    (vec(net(), 1..4), any::<bool>(), prefixes).prop_map(|(from, synthesize, prefixes)| DnsClient {
+        from,
+        synthesize,
+        prefixes,
+    })
+}
+
+fn proxy() -> impl Strategy<Value = Proxy> {
+    let timeout = vec(duration(1, 86_400_000), 5).prop_map(|all| ProxyTimeouts {
+        connect: all[0],
+        client: all[1],
+        server: all[2],
+        request_head: all[3],
+        keep_alive: all[4],
+    });
+    let pools = names(3).prop_flat_map(|names| names.into_iter().map(pool).collect::<Vec<_>>());
+    let fronts = (names(4), sockets(8), vec(front(), 4));
+    (0u16..=256, timeout, pools, fronts).prop_map(|(workers, timeout, pool, (names, sockets, fronts))| {
+        let mut sockets = sockets.into_iter();
+        let mut listener = Vec::new();
+        for (name, front) in names.into_iter().zip(fronts) {
+            let bind: Vec<_> = sockets.by_ref().take(2).collect();
+            let target = pool.get(listener.len() % pool.len().max(1)).map(|pool: &Pool| pool.name.clone());
+            if let (false, Some(target)) = (bind.is_empty(), target) {
+                listener.push(Listener { name, bind, pool: target, ..front });
+            }
+        }
+        Proxy { workers, timeout, listener, pool }
+    })
+}
+
+/// A listener that still lacks its name, addresses and pool.
+fn front() -> impl Strategy<Value = Listener> {
+    let mode = select(vec![Mode::Tcp, Mode::Http, Mode::Udp]);
+    let tls = (vec(path(), 1..3), vec("[a-z0-9/.\"\n]{1,9}", 0..3))
+        .prop_map(|(certificates, alpn)| Tls { certificates, alpn });
+    let header = select(vec![ForwardedFor::Append, ForwardedFor::Replace, ForwardedFor::Off]);
+    (mode, option::of(tls), header, vec(net(), 0..3)).prop_map(|(mode, tls, header, trusted_proxies)| {
+        Listener {
+            name: String::new(),
+            bind: Vec::new(),
+            mode,
+            tls: tls.filter(|_| mode != Mode::Udp),
+            forwarded_for: if mode == Mode::Http { header } else { defaults::forwarded_for(mode) },
+            trusted_proxies,
+            pool: String::new(),
+        }
+    })
+}
+
+fn pool(name: String) -> impl Strategy<Value = Pool> {
+    let balance = select(vec![
+        Balance::Roundrobin,
+        Balance::Leastconn,
+        Balance::Source,
+        Balance::Random,
+        Balance::Hash,
+    ]);
+    let check = (
+        select(vec![CheckKind::Tcp, CheckKind::Off]),
+        duration(50, 3_600_000),
+        duration(1, 86_400_000),
+        1u32..=1000,
+        1u32..=1000,
+    )
+        .prop_map(|(kind, interval, timeout, rise, fall)| Check {
+            kind,
+            interval,
+            timeout: timeout.min(interval),
+            rise,
+            fall,
+        });
+    let members = names(4).prop_flat_map(|names| {
+        names
+            .into_iter()
+            .map(|name| {
+                (socket(), 0u16..=256).prop_map(move |(address, weight)| Member {
+                    name: name.clone(),
+                    address,
+                    weight,
+                })
+            })
+            .collect::<Vec<_>>()
+    });
+    (balance, check, members).prop_map(move |(balance, check, member)| Pool {
+        name: name.clone(),
+        balance,
+        check,
+        member,
+    })
+}
+
+fn admin() -> impl Strategy<Value = Admin> {
+    (path(), option::of(path()), sockets(2)).prop_map(|(socket, token_file, listen)| {
+        let listen = if token_file.is_some() { listen } else { Vec::new() };
+        Admin { socket, listen, token_file }
+    })
+}
+
+fn log() -> impl Strategy<Value = Log> {
+    let level = select(vec![Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace]);
+    (level, select(vec![LogFormat::Text, LogFormat::Json])).prop_map(|(level, format)| Log { level, format })
+}
