@@ -1,10 +1,11 @@
 //! IP/ICMP translation (RFC 7915) as a pure function: a packet in, a verdict and packets out.
 //!
 //! ```text
-//!            Frame in            maps addresses            Frame out, rewritten in place
-//!   wire ──> v6_to_v4 / v4_to_v6 ──> map ──> mtu, fragment ──> offload ──> Verdict::Forward | Split
-//!                │                    │             │
-//!                └────────────────────┴─────────────┴──> reply ──> Verdict::Reply, or Verdict::Drop(reason)
+//!   Frame ─> wire ─> own address? ─> map destination ─> offload ─> icmp or transport ─> hop limit ─> mtu ─> map source
+//!              │           │               │                │                │               │          │        │
+//!              │           │               └────────────────┴───── reply <───┴───────────────┴──────────┘        │
+//!              v           v                                         │                                           v
+//!            Drop     Reply(Echo)                          Reply(Error) or Drop      Forward <─ rewrite, or fragment ─> Split
 //! ```
 //!
 //! Owns everything between the bytes of one packet and the bytes that leave: header translation both ways, ICMP and

@@ -56,11 +56,7 @@ pub(crate) fn answer_v4(frame: &mut Frame, header: &Ipv4<[u8; 20]>) -> Result<Ve
 }
 
 /// Answers an IPv6 packet to [`crate::Params::own_v6`], or to the own IPv4 address through the prefix.
-pub(crate) fn answer_v6(
-    frame: &mut Frame,
-    header: &Ipv6<[u8; 40]>,
-    chain: &Chain,
-) -> Result<Verdict, Refusal> {
+pub(crate) fn answer_v6(frame: &mut Frame, chain: &Chain) -> Result<Verdict, Refusal> {
     if chain.protocol != ICMPV6 {
         return Err(Refusal::pointed(DropReason::ToSelf, chain.protocol_at));
     }
@@ -76,13 +72,13 @@ pub(crate) fn answer_v6(
     if !frame.replace_front(chain.transport, Ipv6::LEN) {
         return Err(DropReason::Oversize.into());
     }
-    let mut own = *header;
-    own.set_class(header.traffic_class());
+    let mut own = chain.ip;
+    own.set_class(chain.ip.traffic_class());
     own.set_payload_len(field16(frame.packet().len() - Ipv6::LEN));
     own.set_next_header(ICMPV6);
     own.set_hop_limit(HOP_LIMIT);
-    own.set_src(header.dst());
-    own.set_dst(header.src());
+    own.set_src(chain.ip.dst());
+    own.set_dst(chain.ip.src());
     let packet = frame.packet_mut();
     packet[..Ipv6::LEN].copy_from_slice(own.bytes());
     // The addresses change places, so the pseudo-header sums to the same.

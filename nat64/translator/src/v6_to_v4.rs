@@ -26,7 +26,6 @@ use std::net::Ipv4Addr;
 
 /// A packet that may cross, and what was found out about it.
 struct Crossing {
-    header: Ipv6<[u8; 40]>,
     chain: Chain,
     /// Length of the transport at hand.
     payload: usize,
@@ -59,11 +58,11 @@ pub(crate) fn translate(
         return Err(Refusal::pointed(DropReason::SegmentsLeft, at));
     }
     if header.dst() == params.own_v6 {
-        return own::answer_v6(frame, &header, &chain);
+        return own::answer_v6(frame, &chain);
     }
     let dst = map::destination_to_v4(params, header.dst()).map_err(Refusal::answered)?;
     if dst == params.own_v4 {
-        return own::answer_v6(frame, &header, &chain);
+        return own::answer_v6(frame, &chain);
     }
     if chain.protocol == ICMPV4 {
         return Err(DropReason::Protocol.into());
@@ -76,7 +75,7 @@ pub(crate) fn translate(
         match icmp::echo_to_v4(icmp.kind()) {
             Some(kind) => Message::Echo(kind),
             None if icmp::find(&icmp::V6_TO_V4, icmp.kind(), icmp.code()).is_some() => {
-                return error::translate(params, frame, ctx, &header, &chain, dst);
+                return error::translate(params, frame, ctx, &chain, dst);
             }
             None => return Err(DropReason::IcmpType.into()),
         }
@@ -97,7 +96,7 @@ pub(crate) fn translate(
         return Err(Refusal::too_big(mtu));
     }
     let src = map::source_to_v4(params, ctx.leases, header.src()).map_err(Refusal::answered)?;
-    let crossing = Crossing { header, chain, payload, offload, message, src, dst };
+    let crossing = Crossing { chain, payload, offload, message, src, dst };
     Ok(cross(frame, ctx, crossing, fit))
 }
 
@@ -149,7 +148,7 @@ fn cross(frame: &mut Frame, ctx: &mut Context<'_>, mut packet: Crossing, fit: Fi
     rewrite_transport(frame, &packet);
     let segment = packet.offload.segment;
     let link_payload = segment.map_or(packet.payload, offload::Segment::len);
-    let mut own = translate_header(&packet.header, &packet.chain, packet.src, packet.dst, link_payload);
+    let mut own = translate_header(&packet.chain, packet.src, packet.dst, link_payload);
     if packet.chain.fragment.is_none() && !own.dont_fragment() {
         let count = segment.map_or(1, |segment| packet.payload.div_ceil(segment.size.max(1).into()));
         own.set_identification(ctx.state.identifications(field16(count)));
@@ -172,7 +171,7 @@ fn cross(frame: &mut Frame, ctx: &mut Context<'_>, mut packet: Crossing, fit: Fi
 
 /// Writes what the transport needs, in place.
 fn rewrite_transport(frame: &mut Frame, packet: &Crossing) {
-    let old = Pair { src: packet.header.src(), dst: packet.header.dst() };
+    let old = Pair { src: packet.chain.ip.src(), dst: packet.chain.ip.dst() };
     let new = Pair { src: packet.src, dst: packet.dst };
     let partial = packet.offload.partial;
     let Some(transport) = frame.packet_mut().get_mut(packet.chain.transport..) else { return };
@@ -206,16 +205,10 @@ fn rewrite_echo(message: &mut [u8], kind: u8, pseudo_header: Sum, partial: bool)
 
 /// The IPv4 header for a packet with these IPv6 headers and `payload` bytes of transport in each packet on the link;
 /// total length and checksum are left open (RFC 7915 §5.1, §5.1.1).
-fn translate_header(
-    header: &Ipv6<[u8; 40]>,
-    chain: &Chain,
-    src: Ipv4Addr,
-    dst: Ipv4Addr,
-    payload: usize,
-) -> Ipv4<[u8; 20]> {
+fn translate_header(chain: &Chain, src: Ipv4Addr, dst: Ipv4Addr, payload: usize) -> Ipv4<[u8; 20]> {
     let mut new = Ipv4::zeroed();
     new.set_plain();
-    new.set_tos(header.traffic_class());
+    new.set_tos(chain.ip.traffic_class());
     match &chain.fragment {
         Some(fragment) => {
             new.set_identification(fragment.identification_low());
@@ -223,7 +216,7 @@ fn translate_header(
         }
         None => new.set_fragment(0, if Ipv4::LEN + payload > mtu::MAX_WITHOUT_DF { DF } else { 0 }),
     }
-    new.set_ttl(header.hop_limit().saturating_sub(1));
+    new.set_ttl(chain.ip.hop_limit().saturating_sub(1));
     new.set_protocol(if chain.protocol == ICMPV6 { ICMPV4 } else { chain.protocol });
     new.set_src(src);
     new.set_dst(dst);

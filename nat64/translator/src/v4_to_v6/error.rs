@@ -40,7 +40,7 @@ pub(super) fn translate(
     offload::complete(frame);
     let mut out = std::mem::take(&mut ctx.state.message);
     let message = frame.packet().get(header.header_len()..).unwrap_or_default();
-    let result = write(params, ctx, header, message, dst, &mut out);
+    let result = write(params, ctx, &Received { header, message, dst }, &mut out);
     if result.is_ok() {
         frame.set_packet(&out);
     }
@@ -49,13 +49,18 @@ pub(super) fn translate(
     Ok(Verdict::Forward(Direction::V4ToV6))
 }
 
-/// Writes the ICMPv6 error for the ICMP error `message` to `out`.
+/// An ICMP error and where it goes.
+struct Received<'a> {
+    header: &'a Ipv4<[u8; 20]>,
+    message: &'a [u8],
+    dst: Ipv6Addr,
+}
+
+/// Writes the ICMPv6 error for the ICMP error to `out`.
 fn write(
     params: &Params,
     ctx: &mut Context<'_>,
-    header: &Ipv4<[u8; 20]>,
-    message: &[u8],
-    dst: Ipv6Addr,
+    &Received { header, message, dst }: &Received<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), DropReason> {
     let icmp = Icmpv4::copy_from(message).ok_or(DropReason::TransportHeader)?;

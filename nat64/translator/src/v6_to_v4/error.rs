@@ -16,7 +16,6 @@ use crate::wire::field16;
 use crate::wire::icmpv4::{self, Icmpv4};
 use crate::wire::icmpv6::{self, Icmpv6};
 use crate::wire::ipv4::Ipv4;
-use crate::wire::ipv6::Ipv6;
 use crate::wire::protocol::ICMPV6;
 use crate::wire::quoted::{self, QuotedIpv6, QuotedTransport};
 use crate::{map, mtu, offload};
@@ -31,17 +30,16 @@ pub(super) fn translate(
     params: &Params,
     frame: &mut Frame,
     ctx: &mut Context<'_>,
-    header: &Ipv6<[u8; 40]>,
     chain: &Chain,
     dst: Ipv4Addr,
 ) -> Result<Verdict, Refusal> {
-    if header.hop_limit() <= 1 {
+    if chain.ip.hop_limit() <= 1 {
         return Err(Refusal::answered(DropReason::HopLimit));
     }
     offload::complete(frame);
     let mut out = std::mem::take(&mut ctx.state.message);
     let message = frame.packet().get(chain.transport..).unwrap_or_default();
-    let result = write(params, ctx, (header, chain), message, dst, &mut out);
+    let result = write(params, ctx, &Received { chain, message, dst }, &mut out);
     if result.is_ok() {
         frame.set_packet(&out);
     }
@@ -50,13 +48,18 @@ pub(super) fn translate(
     Ok(Verdict::Forward(Direction::V6ToV4))
 }
 
-/// Writes the ICMP error for the ICMPv6 error `message` to `out`.
+/// An ICMPv6 error and where it goes.
+struct Received<'a> {
+    chain: &'a Chain,
+    message: &'a [u8],
+    dst: Ipv4Addr,
+}
+
+/// Writes the ICMP error for the ICMPv6 error to `out`.
 fn write(
     params: &Params,
     ctx: &mut Context<'_>,
-    (header, chain): (&Ipv6<[u8; 40]>, &Chain),
-    message: &[u8],
-    dst: Ipv4Addr,
+    &Received { chain, message, dst }: &Received<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), DropReason> {
     let icmp = Icmpv6::copy_from(message).ok_or(DropReason::TransportHeader)?;
@@ -65,7 +68,7 @@ fn write(
     let (quoted, extension) = quoted::split_extension(behind, words, icmpv6::QUOTED_UNIT);
     let quoted = quoted::ipv6(quoted).ok_or(DropReason::QuotedPacket)?;
     let mut new_icmp = translate_icmp(params, icmp, &quoted)?;
-    let src = map::reporter_to_v4(params, ctx.leases, header.src());
+    let src = map::reporter_to_v4(params, ctx.leases, chain.ip.src());
 
     out.clear();
     out.resize(BODY.start, 0);
@@ -77,7 +80,7 @@ fn write(
         new_icmp.set_quoted_words(words);
     }
     let len = out.len() - Ipv4::LEN;
-    let mut new_header = super::translate_header(header, chain, src, dst, len);
+    let mut new_header = super::translate_header(chain, src, dst, len);
     if chain.fragment.is_none() {
         new_header.set_identification(ctx.state.identifications(1));
     }
@@ -85,7 +88,7 @@ fn write(
     new_header.fill_checksum();
     out[..Ipv4::LEN].copy_from_slice(new_header.bytes());
     out[Ipv4::LEN..BODY.start].copy_from_slice(new_icmp.bytes());
-    let old = Pair { src: header.src(), dst: header.dst() };
+    let old = Pair { src: chain.ip.src(), dst: chain.ip.dst() };
     let delta = Delta {
         removed: body::covered(message).plus(old.pseudo_header(ICMPV6, message.len())),
         added: body::covered(&out[Ipv4::LEN..]),
@@ -128,12 +131,12 @@ fn append_quoted(
     out: &mut Vec<u8>,
     quoted: &QuotedIpv6<'_>,
 ) -> Result<(), DropReason> {
-    let header = &quoted.header;
+    let header = &quoted.chain.ip;
     let old = Pair { src: header.src(), dst: header.dst() };
     let mut lookup = |v6| map::quoted_to_v4(params, ctx.leases, v6).ok_or(DropReason::QuotedUnmapped);
     let new = Pair { src: lookup(old.src)?, dst: lookup(old.dst)? };
 
-    let mut new_header = super::translate_header(header, &quoted.chain, new.src, new.dst, quoted.claimed);
+    let mut new_header = super::translate_header(&quoted.chain, new.src, new.dst, quoted.claimed);
     new_header.set_ttl(header.hop_limit());
     new_header.set_total_len(field16(Ipv4::LEN + quoted.claimed));
     new_header.fill_checksum();

@@ -21,9 +21,11 @@ const BARRED_BEHIND_FRAGMENT: [u8; 8] =
 /// Offset of Segments Left in a routing header.
 const SEGMENTS_LEFT: usize = 3;
 
-/// What stands between the IPv6 header and the transport.
+/// The headers of an IPv6 packet up to its transport.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chain {
+    /// The IPv6 header.
+    pub(crate) ip: Ipv6<[u8; 40]>,
     /// The transport protocol, or whatever ended the walk.
     pub(crate) protocol: u8,
     /// Offset in the packet of the field that names the protocol.
@@ -38,9 +40,10 @@ pub(crate) struct Chain {
 
 /// Walks the extension headers of `packet`, which starts with an IPv6 header and ends where that says.
 pub(crate) fn walk(packet: &[u8]) -> Result<Chain, DropReason> {
-    let header = Ipv6::copy_from(packet).ok_or(DropReason::ExtensionHeader)?;
+    let ip = Ipv6::copy_from(packet).ok_or(DropReason::ExtensionHeader)?;
     let mut chain = Chain {
-        protocol: header.next_header(),
+        ip,
+        protocol: ip.next_header(),
         protocol_at: NEXT_HEADER_AT.into(),
         transport: Ipv6::LEN,
         fragment: None,

@@ -28,9 +28,7 @@ pub(crate) struct QuotedIpv4<'a> {
 /// A quoted IPv6 packet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QuotedIpv6<'a> {
-    /// Its header.
-    pub(crate) header: Ipv6<[u8; 40]>,
-    /// Its extension headers.
+    /// Its headers.
     pub(crate) chain: Chain,
     /// As much of its transport as is quoted.
     pub(crate) payload: &'a [u8],
@@ -52,14 +50,10 @@ pub(crate) fn ipv4(bytes: &[u8]) -> Option<QuotedIpv4<'_>> {
 
 /// Reads a quoted IPv6 packet; `None` when its headers up to the transport are not all there.
 pub(crate) fn ipv6(bytes: &[u8]) -> Option<QuotedIpv6<'_>> {
-    let header = Ipv6::copy_from(bytes)?;
-    if header.version() != 6 {
-        return None;
-    }
-    let chain = extension::walk(bytes).ok()?;
-    let claimed = usize::from(header.payload_len()).saturating_sub(chain.transport - Ipv6::LEN);
+    let chain = extension::walk(bytes).ok().filter(|chain| chain.ip.version() == 6)?;
+    let claimed = usize::from(chain.ip.payload_len()).saturating_sub(chain.transport - Ipv6::LEN);
     let payload = bytes.get(chain.transport..)?;
-    Some(QuotedIpv6 { header, chain, payload: &payload[..payload.len().min(claimed)], claimed })
+    Some(QuotedIpv6 { chain, payload: &payload[..payload.len().min(claimed)], claimed })
 }
 
 /// Parts what follows the 8 bytes of an ICMP error into the quoted packet and the extension structure behind it.
