@@ -11,8 +11,9 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::sys::stat::{Mode, SFlag, makedev, mknod, umask};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::{Pid, getpid, getppid};
+use nix::unistd::{Gid, Pid, Uid, getpid, getppid, setgid, setgroups, setuid};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
@@ -116,6 +117,31 @@ impl Launch {
         before_exec(&mut self.command, move || {
             private_mounts()?;
             mount(Some("none"), place, Some("tmpfs"), MsFlags::empty(), None::<&str>)
+        });
+        self
+    }
+
+    /// Gives the program a `/dev/net/tun` that every user may open, in a mount namespace of its own.
+    #[must_use]
+    pub fn with_tun_for_all(mut self) -> Self {
+        before_exec(&mut self.command, || {
+            private_mounts()?;
+            mount(Some("none"), "/dev/net", Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
+            umask(Mode::empty());
+            mknod("/dev/net/tun", SFlag::S_IFCHR, Mode::from_bits_truncate(0o666), makedev(10, 200))
+        });
+        self
+    }
+
+    /// Runs it as a user, and group, of this number, without root's rights. To be called last.
+    #[must_use]
+    pub fn as_user(mut self, id: u32) -> Self {
+        before_exec(&mut self.command, move || {
+            setgroups(&[])?;
+            setgid(Gid::from_raw(id))?;
+            setuid(Uid::from_raw(id))?;
+            // A change of user forgets it.
+            set_pdeathsig(Signal::SIGKILL)
         });
         self
     }

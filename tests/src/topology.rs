@@ -11,19 +11,19 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// The lab as people see it. A test holds it against the addresses below.
 pub const PICTURE: &str = r"
-     IPv6 only                                                                    IPv4 only
+    IPv6 only                                                              IPv4 only
 
-                                  gateway                                         alpha
-                                 ┌───────────────────────────────────┐           ┌────────────────────────┐
-                                 │ causeway-dns64   2001:db8::53     │ 192.0.2.1 │ 192.0.2.10  web, echo  │
-     client                      │                                   ├───────────┤ 192.0.2.53  names      │
-    ┌───────────────┐            │ causeway-nat64                    │           └────────────────────────┘
-    │ 2001:db8:6::2 ├────────────┤   2001:db8:64::/96   the prefix   │            beta
-    └───────────────┘            │   2001:db8:ffff::64  its address  │           ┌────────────────────────┐
-                   2001:db8:6::1 │   192.168.255.0/24   its pool     ├───────────┤ 198.51.100.10          │
-                                 │                                   │198.51.100.1            web, echo   │
-                                 │ causeway-proxy   2001:db8::80     │           └────────────────────────┘
-                                 └───────────────────────────────────┘
+                       gateway
+                      ┌────────────────────────────────────────┐       alpha
+    client            │ 2001:db8:6::1                192.0.2.1 │      ┌──────────────────────────┐
+   ┌───────────────┐  │                                        ├──────┤ 192.0.2.10     web, echo │
+   │ 2001:db8:6::2 ├──┤ causeway-dns64  2001:db8::53           │      │ 192.0.2.53     names     │
+   └───────────────┘  │ causeway-proxy  2001:db8::80           │      └──────────────────────────┘
+                      │ causeway-nat64  2001:db8:ffff::64      │       beta
+                      │          prefix 2001:db8:64::/96       │      ┌──────────────────────────┐
+                      │            pool 192.168.255.0/24       ├──────┤ 198.51.100.10  web, echo │
+                      │                           198.51.100.1 │      └──────────────────────────┘
+                      └────────────────────────────────────────┘
 ";
 
 /// The client's only address.
@@ -229,6 +229,12 @@ mod tests {
         for text in six.iter().chain(&four).map(String::as_str).chain([POOL, PREF64]) {
             assert!(PICTURE.contains(text), "{text}");
         }
+    }
+
+    #[test]
+    fn readme_shows_the_same_picture() {
+        let readme = include_str!("../../README.md");
+        assert!(readme.contains(PICTURE.trim_matches('\n')), "put the picture into README.md:\n{PICTURE}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod clients;
 mod faults;
 mod garbage;
 mod network;
+mod rootless;
 mod stage;
 mod startup;
 mod traffic;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         faults::trials,
         garbage::trials,
         cleanup::trials,
+        rootless::trials,
     ];
     let trials = themes.iter().flat_map(|theme| theme(&stage)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tests::binaries::Binaries;
 use tests::lab::Lab;
-use tests::sandbox;
+use tests::sandbox::{self, Standing};
 
 /// How a test ended that did not fail.
 pub(crate) enum Verdict {
@@ -21,6 +21,7 @@ pub(crate) enum Verdict {
 pub(crate) struct Stage {
     /// What this machine does not give; then nothing can run.
     missing: Option<String>,
+    standing: Option<Standing>,
     binaries: Result<Binaries, String>,
     shared: Mutex<Option<Result<Arc<Lab>, String>>>,
 }
@@ -29,13 +30,21 @@ impl Stage {
     /// Builds the daemons and enters the sandbox, in this order: cargo may need the machine's network.
     pub(crate) fn set() -> Arc<Self> {
         let binaries = Binaries::build().map_err(|cause| format!("{cause:#}"));
-        let missing = sandbox::enter().err().map(|missing| missing.to_string());
-        Arc::new(Self { missing, binaries, shared: Mutex::new(None) })
+        let (standing, missing) = match sandbox::enter() {
+            Ok(standing) => (Some(standing), None),
+            Err(missing) => (None, Some(missing.to_string())),
+        };
+        Arc::new(Self { missing, standing, binaries, shared: Mutex::new(None) })
     }
 
     /// For a run that only lists names.
     pub(crate) fn unused() -> Arc<Self> {
-        Arc::new(Self { missing: None, binaries: Err("nothing is run".to_owned()), shared: Mutex::new(None) })
+        Arc::new(Self {
+            missing: None,
+            standing: None,
+            binaries: Err("nothing is run".to_owned()),
+            shared: Mutex::new(None),
+        })
     }
 
     /// Takes the shared lab down.
@@ -46,6 +55,11 @@ impl Stage {
     /// What daemons are run from.
     pub(crate) fn binaries(&self) -> Result<&Binaries> {
         self.binaries.as_ref().map_err(|cause| anyhow!(cause.clone()))
+    }
+
+    /// Whether the tests themselves run without root.
+    pub(crate) fn is_rootless(&self) -> bool {
+        self.standing == Some(Standing::UserNamespace)
     }
 
     /// The lab that tests share; a test that breaks something makes its own.
