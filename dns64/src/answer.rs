@@ -4,29 +4,11 @@
 //! RFC 6147 §5.3.3). Owns the check that a reply belongs to its query (RFC 5452 §9.1) and the offsets of its
 //! sections. Does not decode records; [`Answer::message`] does that for synthesis alone.
 
-use crate::name::WireName;
+use crate::query::Query;
 use crate::wire::{self, HEADER, QUESTION_TAIL, flag};
 use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::RecordType;
 use hickory_proto::serialize::binary::DecodeError;
 use std::borrow::Cow;
-
-/// What is asked of an upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Query {
-    /// The name, in the client's case.
-    pub name: WireName,
-    /// The type.
-    pub qtype: RecordType,
-    /// The class.
-    pub qclass: u16,
-    /// RD.
-    pub recursion_desired: bool,
-    /// CD.
-    pub checking_disabled: bool,
-    /// DO.
-    pub dnssec_ok: bool,
-}
 
 /// The outcome of a query.
 pub type Outcome = Result<Answer, Failure>;
@@ -72,14 +54,7 @@ impl Failure {
             Self::Overload | Self::Resources => 0,
             Self::Malformed => 23,
         };
-        let text = match self {
-            Self::Silent => "no upstream resolver answered in time",
-            Self::Unreachable => "no upstream resolver can be reached",
-            Self::Overload => "too many queries are waiting for upstream resolvers",
-            Self::Malformed => "the upstream resolver's answer cannot be read",
-            Self::Resources => "the resolver is out of resources",
-        };
-        ExtendedError { code, text: Cow::Borrowed(text.as_bytes()) }
+        ExtendedError { code, text: Cow::Owned(self.to_string().into_bytes()) }
     }
 }
 

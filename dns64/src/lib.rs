@@ -12,15 +12,30 @@
 //! [`answer`], [`synth`], [`reply`] and what they are made of. They name message types of hickory-proto and nothing
 //! else of hickory, and know no runtime, socket, clock or log. The shell around them asks, waits and counts.
 
+mod admin;
 pub mod answer;
+mod app;
+pub mod error;
 mod ipv4only;
+pub mod listen;
+pub mod metrics;
 pub mod name;
 pub mod plan;
 pub mod policy;
+pub mod query;
 pub mod question;
+mod reload;
 pub mod reply;
+pub mod resolver;
 mod reverse;
+pub mod snapshot;
 mod special;
+mod stream;
 pub mod synth;
+mod udp;
+pub mod upstream;
 mod wire;
+mod worker;
 mod zone;
+
+pub use app::App;

@@ -102,6 +102,24 @@ impl WireName {
         None
     }
 
+    /// The same name with letters in upper case where `mask` has a bit, and in lower case elsewhere.
+    ///
+    /// Octet `i` of the name goes with bit `i` of the mask, counted from the first octet's lowest bit.
+    #[must_use]
+    pub fn respelt(&self, mask: &[u8; 32]) -> Self {
+        let mut name = *self;
+        for (index, octet) in name.octets.iter_mut().enumerate() {
+            let upper = mask[index / 8] >> (index % 8) & 1 == 1;
+            // Length octets are below 64 and no letters.
+            if upper {
+                octet.make_ascii_uppercase();
+            } else {
+                octet.make_ascii_lowercase();
+            }
+        }
+        name
+    }
+
     /// The name for building records, case kept.
     ///
     /// # Panics
@@ -156,6 +174,16 @@ mod tests {
         assert_eq!(name("Www.Example").to_string(), "Www.Example.");
         assert_eq!(name("Www.Example").to_name().to_string(), "Www.Example.");
         assert_eq!(WireName::ROOT.to_string(), ".");
+    }
+
+    #[test]
+    fn respelling_follows_the_mask_and_keeps_the_name() {
+        let mut mask = [0; 32];
+        mask[0] = 0b0000_0110;
+        let name = name("Www.Example");
+        assert_eq!(name.respelt(&mask).to_string(), "WWw.example.");
+        assert_eq!(name.respelt(&mask), name);
+        assert_eq!(name.respelt(&[0xff; 32]).to_string(), "WWW.EXAMPLE.");
     }
 
     #[test]

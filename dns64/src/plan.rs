@@ -6,7 +6,6 @@
 //! for nothing to be looked up on its behalf. DO alone does not keep synthesis away: this is the
 //! security-oblivious mode of RFC 6147 §3.
 
-use crate::answer::Query;
 use crate::name::WireName;
 use crate::policy::{Policy, Synthesis};
 use crate::question::{CLASS_IN, Question};
@@ -58,18 +57,6 @@ pub fn plan(question: &Question, policy: &Policy, client: IpAddr) -> Plan {
     match synthesis {
         Some(synthesis) if wants_synthesis(question) => Plan::Synthesize(Arc::clone(synthesis)),
         _ => Plan::Forward,
-    }
-}
-
-/// The query for `question`'s name and another type.
-pub fn query(question: &Question, qtype: RecordType) -> Query {
-    Query {
-        name: question.name,
-        qtype,
-        qclass: question.qclass,
-        recursion_desired: question.recursion_desired,
-        checking_disabled: question.checking_disabled,
-        dnssec_ok: question.dnssec_ok(),
     }
 }
 

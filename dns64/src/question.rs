@@ -67,14 +67,22 @@ pub enum DropReason {
     SourcePort,
     /// The answer did not fit into the socket's send buffer.
     SendBuffer,
+    /// The operating system refused to send the answer.
+    Unsendable,
     /// The client's connection was gone before its answer.
     ConnectionGone,
 }
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 5] =
-        [Self::Short, Self::Response, Self::SourcePort, Self::SendBuffer, Self::ConnectionGone];
+    pub const ALL: [Self; 6] = [
+        Self::Short,
+        Self::Response,
+        Self::SourcePort,
+        Self::SendBuffer,
+        Self::Unsendable,
+        Self::ConnectionGone,
+    ];
 
     /// The metric's label.
     pub const fn label(self) -> &'static str {
@@ -83,6 +91,7 @@ impl DropReason {
             Self::Response => "response",
             Self::SourcePort => "source_port",
             Self::SendBuffer => "send_buffer",
+            Self::Unsendable => "unsendable",
             Self::ConnectionGone => "connection_gone",
         }
     }

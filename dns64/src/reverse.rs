@@ -7,7 +7,7 @@
 //! stands also where the IPv4 name has no data; the reply then says so for the IPv4 name. An IPv4 address that may
 //! not be embedded has no reverse name either.
 
-use crate::answer::{Outcome, Query};
+use crate::answer::{Failure, Outcome};
 use crate::ipv4only;
 use crate::name::WireName;
 use crate::policy::Site;
@@ -99,18 +99,6 @@ fn judge(question: &Question, site: Site, address: Ipv6Addr, below: usize, valid
     Reverse::Chase(target)
 }
 
-/// The query that finds what `target` holds.
-pub(crate) fn chase(question: &Question, target: WireName) -> Query {
-    Query {
-        name: target,
-        qtype: question.qtype,
-        qclass: question.qclass,
-        recursion_desired: question.recursion_desired,
-        checking_disabled: question.checking_disabled,
-        dnssec_ok: question.dnssec_ok(),
-    }
-}
-
 /// The reply, once it is known what `target` holds.
 pub(crate) fn assemble(question: &Question, target: WireName, outcome: Outcome) -> Reply {
     let answer = match outcome {
@@ -124,7 +112,7 @@ pub(crate) fn assemble(question: &Question, target: WireName, outcome: Outcome) 
         return Reply { origin: Origin::Reverse, body: Body::Built(built) };
     }
     let Ok(message) = answer.message() else {
-        return Reply::failed(crate::answer::Failure::Malformed);
+        return Reply::failed(Failure::Malformed);
     };
     let ttl = MAX_TTL.min(target_ttl(&message));
     let mut answers = vec![alias(question.name.to_name(), target, ttl)];

@@ -1,7 +1,8 @@
 use super::*;
+use crate::name::WireName;
 use hickory_proto::op::{Edns, MessageType, OpCode};
 use hickory_proto::rr::rdata::{A, opt::EdnsOption};
-use hickory_proto::rr::{Name, RData, Record};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 use proptest::prelude::*;
 
 /// A query as the resolver asks it.

@@ -1,8 +1,8 @@
 use super::*;
-use crate::answer::Failure;
 use crate::answer::tests::{answer, reply as upstream_reply};
 use crate::policy::tests::synthesis;
 use crate::policy::{ClientRule, Policy};
+use crate::query::Query;
 use crate::reply::tests::{built, question, shown};
 use addr::Prefix64;
 use hickory_proto::rr::rdata::PTR;
@@ -161,7 +161,7 @@ fn pointer(owner: &str, ttl: u32) -> Record {
 fn assembled(edit: impl FnOnce(&mut Message)) -> Built {
     let question = question(&name_of("2001:db8:64::192.0.2.33"), RecordType::PTR);
     let target = reverse_v4(Ipv4Addr::new(192, 0, 2, 33));
-    let query = chase(&question, target);
+    let query = Query::new(&question, target, RecordType::PTR);
     let mut message = upstream_reply(&query);
     edit(&mut message);
     built(assemble(&question, target, Ok(answer(&query, &message))))

@@ -1,0 +1,17 @@
+//! The daemon's own admin routes: `GET /upstreams` tells how the upstream resolvers are.
+
+use crate::resolver::Shared;
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use std::sync::Arc;
+
+/// The routes.
+pub(crate) fn routes(shared: Arc<Shared>) -> Router {
+    Router::new().route("/upstreams", get(upstreams)).with_state(shared)
+}
+
+async fn upstreams(State(shared): State<Arc<Shared>>) -> Json<Vec<crate::upstream::Report>> {
+    let snapshot = shared.snapshot();
+    Json(snapshot.upstreams.members().iter().map(|upstream| upstream.report()).collect())
+}

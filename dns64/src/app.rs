@@ -1,0 +1,158 @@
+//! The composition root: builds the daemon in the order of its boot log.
+
+use crate::admin;
+use crate::error::Error;
+use crate::listen::{self, MAX_CONNECTIONS};
+use crate::metrics::Metrics;
+use crate::reload::Prepared;
+use crate::resolver::Shared;
+use crate::snapshot::Snapshot;
+use crate::upstream::probe;
+use crate::worker::Worker;
+use config::model::{Dns64, Upstream, UpstreamTransport};
+use config::{Diff, Gateway, Refusal, Section};
+use service::{Boot, Capability, Daemon};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+
+/// The daemon.
+#[derive(Debug)]
+pub struct App {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) workers: RefCell<Workers>,
+    failures: mpsc::UnboundedSender<String>,
+    prober: JoinHandle<()>,
+}
+
+/// The workers, and what each of them listens on.
+#[derive(Debug, Default)]
+pub(crate) struct Workers {
+    pub(crate) threads: Vec<Worker>,
+    /// The listening addresses and their bounds on connections.
+    pub(crate) connections: HashMap<SocketAddr, Arc<Semaphore>>,
+}
+
+impl Daemon for App {
+    const NAME: &'static str = "causeway-dns64";
+    const ABOUT: &'static str = "Answers AAAA questions for names that only have A records (DNS64, RFC 6147)";
+    const SECTION: Section = Section::Dns64;
+    const CAPABILITIES: &'static [Capability] = &[Capability::CAP_NET_BIND_SERVICE];
+    type Error = Error;
+    type Prepared = Prepared;
+
+    fn check(model: &Gateway) -> Vec<Refusal> {
+        model.dns64.as_ref().map(refusals).unwrap_or_default()
+    }
+
+    async fn start(model: Arc<Gateway>, boot: &mut Boot<'_>) -> Result<Self, Error> {
+        let serving = boot.readiness.latch("listeners");
+        let prefix = model.prefix.as_ref().ok_or(Error::Section("prefix"))?;
+        let dns64 = model.dns64.as_ref().ok_or(Error::Section("dns64"))?;
+
+        let metrics = Arc::new(Metrics::new(boot.registry));
+        let snapshot = Snapshot::new(prefix, dns64, Arc::clone(&metrics), None);
+        let shared = Arc::new(Shared::new(snapshot, metrics));
+        tracing::info!(pref64 = %prefix.pref64, upstreams = dns64.upstream.len(), "policy and upstreams ready");
+        tracing::info!(bytes = dns64.cache_size, "cache_size has no effect: every question goes upstream");
+
+        let prober = tokio::spawn({
+            let shared = Arc::clone(&shared);
+            probe::run(move || shared.snapshot().upstreams.members().to_vec())
+        });
+        let app = Self { shared, workers: RefCell::default(), failures: boot.failures.clone(), prober };
+        app.listen(dns64).await?;
+        serving.open();
+        Ok(app)
+    }
+
+    async fn prepare(&self, model: Arc<Gateway>, _diff: &Diff) -> Result<Prepared, Error> {
+        self.prepare_change(&model)
+    }
+
+    fn commit(&self, prepared: Prepared) {
+        self.commit_change(prepared);
+    }
+
+    fn routes(&self) -> axum::Router {
+        admin::routes(Arc::clone(&self.shared))
+    }
+
+    async fn drain(self) {
+        self.prober.abort();
+        let workers = self.workers.into_inner();
+        let draining: Vec<_> = workers.threads.into_iter().map(Worker::drain).collect();
+        for drained in draining {
+            // A worker that is gone has nothing left to finish.
+            let _ = drained.await;
+        }
+    }
+}
+
+impl App {
+    /// Binds every address for every worker, then starts the workers and waits until all of them serve.
+    async fn listen(&self, dns64: &Dns64) -> Result<(), Error> {
+        let count = worker_count(dns64);
+        let mut workers = Workers::default();
+        let mut sockets = Vec::new();
+        for address in &dns64.listen {
+            let limit = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+            sockets.push(listen::bind(*address, count, true, &limit)?);
+            workers.connections.insert(*address, limit);
+        }
+        for index in 0..count {
+            workers.threads.push(self.start_worker(index)?);
+        }
+        let mut serving = Vec::new();
+        for bound in sockets {
+            serving.extend(workers.threads.iter().zip(bound).map(|(worker, bound)| worker.serve(bound)));
+        }
+        for served in serving {
+            served.await.map_err(|_| Error::WorkerGone)?;
+        }
+        tracing::info!(listeners = workers.connections.len(), workers = count, "listening");
+        self.workers.replace(workers);
+        Ok(())
+    }
+
+    pub(crate) fn start_worker(&self, index: usize) -> Result<Worker, Error> {
+        Worker::start(index, Arc::clone(&self.shared), self.failures.clone())
+    }
+}
+
+/// How many workers `dns64.workers` asks for.
+pub(crate) fn worker_count(dns64: &Dns64) -> usize {
+    match dns64.workers {
+        0 => service::cores(),
+        count => usize::from(count),
+    }
+}
+
+/// What a valid section asks for that this daemon cannot do.
+fn refusals(dns64: &Dns64) -> Vec<Refusal> {
+    let over_tls =
+        |(_, upstream): &(usize, &Upstream)| matches!(upstream.transport, UpstreamTransport::Tls { .. });
+    let refuse = |(index, _)| Refusal {
+        path: format!("dns64.upstream[{index}]"),
+        message: "this daemon does not speak DNS over TLS to upstreams".to_owned(),
+        help: "name the upstream without tls:// or with tcp://".to_owned(),
+    };
+    dns64.upstream.iter().enumerate().filter(over_tls).map(refuse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dns_over_tls_is_refused_where_it_stands() {
+        let text = "[prefix]\npref64 = \"2001:db8:64::/96\"\n[dns64]\nlisten = [\"[::1]:53\"]\n\
+            upstream = [\"192.0.2.53\", \"tls://192.0.2.54#dns.example\", \"tcp://192.0.2.55\"]\n";
+        let model = config::parse(text, "gateway.toml").unwrap_or_else(|error| panic!("{error}")).model;
+        let refused: Vec<_> = App::check(&model).into_iter().map(|refusal| refusal.path).collect();
+        assert_eq!(refused, ["dns64.upstream[1]"]);
+    }
+}

@@ -1,0 +1,83 @@
+//! Why the daemon cannot start or take on a changed configuration.
+
+use std::io;
+use std::net::SocketAddr;
+
+/// Why the daemon cannot start or take on a changed configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file lacks a section; the shared command line checks before.
+    #[error("the file has no [{0}] section")]
+    Section(&'static str),
+    /// A listening address.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// A worker's thread.
+    #[error("cannot start worker thread {index}")]
+    Worker {
+        /// Which, from 0.
+        index: usize,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A worker that ended before it served.
+    #[error("a worker thread ended before it served")]
+    WorkerGone,
+}
+
+/// Why an address of `dns64.listen` cannot be bound.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Someone else has it.
+    #[error(
+        "{address} ({transport}) is in use, most likely by another resolver; `ss -lnp{flag} 'sport = :{}'` shows by \
+         whom. Stop it (systemd-resolved: DNSStubListener=no; dnsmasq: port=0 or bind-interfaces) or change \
+         dns64.listen", address.port()
+    )]
+    InUse {
+        /// The address.
+        address: SocketAddr,
+        /// `UDP` or `TCP`.
+        transport: &'static str,
+        /// The option of `ss` that shows this transport.
+        flag: char,
+    },
+    /// The port is privileged.
+    #[error(
+        "{address} needs the capability CAP_NET_BIND_SERVICE: start as root, through systemd, or change dns64.listen to a port from 1024 up"
+    )]
+    Forbidden {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// No interface has the address.
+    #[error("{address} is not an address of this machine: add it to an interface or change dns64.listen")]
+    NotLocal {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// Anything else.
+    #[error("cannot listen on {address}")]
+    Other {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl ListenError {
+    pub(crate) fn new(address: SocketAddr, udp: bool, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => {
+                let (transport, flag) = if udp { ("UDP", 'u') } else { ("TCP", 't') };
+                Self::InUse { address, transport, flag }
+            }
+            io::ErrorKind::PermissionDenied => Self::Forbidden { address },
+            io::ErrorKind::AddrNotAvailable => Self::NotLocal { address },
+            _ => Self::Other { address, source },
+        }
+    }
+}

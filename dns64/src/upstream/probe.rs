@@ -1,0 +1,40 @@
+//! Brings upstreams back: those that are down are asked a small question every second until one answer comes.
+
+use super::{Breakdown, Upstream};
+use crate::name::WireName;
+use crate::query::Query;
+use crate::question::CLASS_IN;
+use hickory_proto::rr::RecordType;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// From one probe to the next, and how long one may take.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Probes whatever upstreams `current` names, forever.
+pub(crate) async fn run(current: impl Fn() -> Vec<Arc<Upstream>>) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    loop {
+        ticks.tick().await;
+        for upstream in current().into_iter().filter(|upstream| !upstream.is_up()) {
+            tokio::spawn(async move {
+                // A reply marks the upstream as up by itself.
+                let _ = timeout(INTERVAL, probe(&upstream)).await;
+            });
+        }
+    }
+}
+
+/// The root's name servers: a question every resolver can answer from memory.
+async fn probe(upstream: &Upstream) -> Result<(), Breakdown> {
+    let query = Query {
+        name: WireName::ROOT,
+        qtype: RecordType::NS,
+        qclass: CLASS_IN,
+        recursion_desired: true,
+        checking_disabled: false,
+        dnssec_ok: false,
+    };
+    super::exchange(upstream, &query).await.map(|_| upstream.replied())
+}

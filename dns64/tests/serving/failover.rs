@@ -1,0 +1,142 @@
+//! Upstreams that are silent, dead, or unwilling.
+
+use crate::scripted::{Scripted, a, back, only_a, reply, with};
+use crate::world::{LONG, World, synthesized, v6};
+use dns64::metrics::Transport;
+use dns64::upstream::{Place, Timing};
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::RecordType;
+use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
+use std::time::Duration;
+
+/// Moves on soon and gives up late.
+fn hasty() -> Timing {
+    Timing { patience: Duration::from_millis(20), total: LONG, head_start: LONG }
+}
+
+/// Gives up soon.
+fn brief() -> Timing {
+    Timing { patience: Duration::from_millis(20), total: Duration::from_millis(100), head_start: LONG }
+}
+
+#[tokio::test]
+async fn silence_moves_on_to_the_next_upstream() {
+    let silent = Scripted::start(|_, _| vec![]).await;
+    let good = Scripted::start(only_a).await;
+    let world = World::new(&[silent.address, good.address], hasty());
+    assert_eq!(v6(&world.ask("v4.example.", RecordType::AAAA).await), synthesized());
+    assert!(!silent.asked().is_empty(), "the first was asked first");
+}
+
+#[tokio::test]
+async fn a_closed_port_moves_on_at_once() {
+    let good = Scripted::start(only_a).await;
+    let patient = Timing { patience: LONG, total: LONG, head_start: LONG };
+    let dead = Scripted::nobody();
+    let world = World::new(&[dead, good.address], patient);
+    assert_eq!(v6(&world.ask("v4.example.", RecordType::AAAA).await), synthesized());
+    let line = format!(r#"upstream_failures_total{{upstream="{dead}",reason="unreachable"}}"#);
+    assert_eq!(world.metric(&line), "2", "for AAAA and for A");
+}
+
+#[tokio::test]
+async fn servfail_and_refused_get_a_second_opinion() {
+    for rcode in [ResponseCode::ServFail, ResponseCode::Refused] {
+        let unwilling = Scripted::start(move |query, _| back(&reply(query, rcode))).await;
+        let good = Scripted::start(only_a).await;
+        let world = World::new(&[unwilling.address, good.address], hasty());
+        let message = world.ask("v4.example.", RecordType::A).await;
+        assert_eq!(message.answers[0].data, a("192.0.2.1"), "{rcode}");
+        assert_eq!((unwilling.asked().len(), good.asked().len()), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn where_all_are_unwilling_the_first_answer_is_passed_on() {
+    let refusing = Scripted::start(|query, _| back(&reply(query, ResponseCode::Refused))).await;
+    let failing = Scripted::start(|query, _| back(&reply(query, ResponseCode::ServFail))).await;
+    let world = World::new(&[refusing.address, failing.address], hasty());
+    let message = world.ask("v4.example.", RecordType::A).await;
+    assert_eq!(message.metadata.response_code, ResponseCode::Refused);
+}
+
+#[tokio::test]
+async fn a_name_error_is_final() {
+    let first = Scripted::start(|query, _| back(&reply(query, ResponseCode::NXDomain))).await;
+    let second = Scripted::start(only_a).await;
+    let world = World::new(&[first.address, second.address], hasty());
+    let message = world.ask("missing.example.", RecordType::A).await;
+    assert_eq!((message.metadata.response_code, second.asked().len()), (ResponseCode::NXDomain, 0));
+}
+
+#[tokio::test]
+async fn a_late_answer_is_still_an_answer() {
+    let held = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = std::sync::Arc::clone(&held);
+    // The first query is answered only when the retries have arrived.
+    let slow =
+        Scripted::start(move |query, _| match count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+            0..3 => vec![],
+            _ => back(&with(query, [a("192.0.2.1")])),
+        })
+        .await;
+    let world = World::new(&[slow.address], hasty());
+    assert_eq!(world.ask("v4.example.", RecordType::A).await.answers[0].data, a("192.0.2.1"));
+    assert_eq!(slow.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn dead_upstreams_end_in_a_server_failure_that_says_why() {
+    let silent = Scripted::start(|_, _| vec![]).await;
+    for (upstream, text) in [
+        (Scripted::nobody(), "no upstream resolver can be reached"),
+        (silent.address, "no upstream resolver answered in time"),
+    ] {
+        let world = World::new(&[upstream], brief());
+        let message = world.ask("v4.example.", RecordType::AAAA).await;
+        assert_eq!(message.metadata.response_code, ResponseCode::ServFail);
+        let Some(EdnsOption::Unknown(15, body)) =
+            message.edns.as_ref().unwrap().option(EdnsCode::Unknown(15)).cloned()
+        else {
+            panic!("{message}");
+        };
+        assert_eq!(body, [&[0, 22], text.as_bytes()].concat());
+        let line = r#"queries_total{transport="udp",type="AAAA",outcome="failed"}"#;
+        assert_eq!(world.metric(line), "1");
+    }
+}
+
+#[tokio::test]
+async fn silent_upstreams_end_in_a_server_failure_within_the_limit() {
+    let silent = Scripted::start(|_, _| vec![]).await;
+    let world = World::new(&[silent.address], brief());
+    let message =
+        tokio::time::timeout(LONG, world.ask("v4.example.", RecordType::AAAA)).await.expect("an end");
+    assert_eq!(message.metadata.response_code, ResponseCode::ServFail);
+    let line = format!(r#"upstream_failures_total{{upstream="{}",reason="timeout"}}"#, silent.address);
+    assert_ne!(world.metric(&line), "0");
+    assert_eq!(world.metric("upstream_in_flight"), "0");
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_down_goes_last() {
+    let silent = Scripted::start(|_, _| vec![]).await;
+    let good = Scripted::start(only_a).await;
+    let world = World::new(&[silent.address, good.address], hasty());
+    let up = format!(r#"upstream_up{{upstream="{}"}}"#, silent.address);
+    while world.metric(&up) == "1" {
+        world.ask("v4.example.", RecordType::A).await;
+    }
+    let before = silent.asked().len();
+    world.ask("v4.example.", RecordType::A).await;
+    assert_eq!(silent.asked().len(), before, "the good one is asked first");
+}
+
+#[tokio::test]
+async fn a_tcp_upstream_is_never_asked_over_udp() {
+    let upstream = Scripted::start(only_a).await;
+    let place = Place { address: upstream.address, transport: Transport::Tcp };
+    let world = World::with_places(&[place], Timing::default());
+    assert_eq!(v6(&world.ask("v4.example.", RecordType::AAAA).await), synthesized());
+    assert!(upstream.asked().iter().all(|asked| asked.tcp));
+}

@@ -1,0 +1,198 @@
+//! An upstream resolver that does what a script says: answers, stays silent, truncates, lies; over UDP and TCP.
+
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::task::JoinSet;
+
+/// The port of every scripted upstream: below those that the kernel gives away, so nobody else takes it.
+const PORT: u16 = 5355;
+
+/// What the upstream is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) name: String,
+    pub(crate) qtype: RecordType,
+    pub(crate) tcp: bool,
+}
+
+/// What it sends; none is silence.
+pub(crate) type Sends = Vec<Send>;
+
+/// One thing it sends.
+pub(crate) enum Send {
+    /// From where it was asked.
+    Back(Vec<u8>),
+    /// From another port.
+    FromElsewhere(Vec<u8>),
+}
+
+type Script = dyn Fn(&Message, &Asked) -> Sends + std::marker::Send + Sync;
+
+/// A running upstream. Dropping it closes its sockets.
+pub(crate) struct Scripted {
+    pub(crate) address: SocketAddr,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    _tasks: JoinSet<()>,
+}
+
+/// A loopback address that no other test of this machine has.
+pub(crate) fn own_address() -> IpAddr {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let next =
+        u8::try_from(NEXT.fetch_add(1, Ordering::Relaxed)).expect("a test program needs few addresses");
+    // The low half of the process id is unique among running processes unless there are more than 65536.
+    Ipv4Addr::new(127, high | 1, low, next).into()
+}
+
+impl Scripted {
+    /// An upstream that follows `script`.
+    pub(crate) async fn start(
+        script: impl Fn(&Message, &Asked) -> Sends + std::marker::Send + Sync + 'static,
+    ) -> Self {
+        Self::start_at(SocketAddr::new(own_address(), PORT), script).await
+    }
+
+    /// The same at an address that is known before.
+    pub(crate) async fn start_at(
+        address: SocketAddr,
+        script: impl Fn(&Message, &Asked) -> Sends + std::marker::Send + Sync + 'static,
+    ) -> Self {
+        let script: Arc<Script> = Arc::new(script);
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let udp = UdpSocket::bind(address).await.unwrap();
+        let tcp = TcpListener::bind(address).await.unwrap();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(serve_udp(udp, Arc::clone(&script), Arc::clone(&asked)));
+        tasks.spawn(serve_tcp(tcp, script, Arc::clone(&asked)));
+        Self { address, asked, _tasks: tasks }
+    }
+
+    /// An address where nothing listens.
+    pub(crate) fn nobody() -> SocketAddr {
+        SocketAddr::new(own_address(), PORT)
+    }
+
+    /// All that was asked so far.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// How often a type was asked for.
+    pub(crate) fn count(&self, qtype: RecordType) -> usize {
+        self.asked().iter().filter(|asked| asked.qtype == qtype).count()
+    }
+}
+
+fn read(message: &[u8], tcp: bool, asked: &Mutex<Vec<Asked>>) -> (Message, Asked) {
+    let message = Message::from_vec(message).expect("the resolver sends well-formed queries");
+    let query = &message.queries[0];
+    let question = Asked { name: query.name.to_string().to_lowercase(), qtype: query.query_type, tcp };
+    asked.lock().unwrap().push(question.clone());
+    (message, question)
+}
+
+async fn serve_udp(socket: UdpSocket, script: Arc<Script>, asked: Arc<Mutex<Vec<Asked>>>) {
+    let mut buffer = vec![0; 4096];
+    loop {
+        let (length, client) = socket.recv_from(&mut buffer).await.unwrap();
+        let (message, question) = read(&buffer[..length], false, &asked);
+        for send in script(&message, &question) {
+            match send {
+                Send::Back(reply) => socket.send_to(&reply, client).await.unwrap(),
+                Send::FromElsewhere(reply) => {
+                    let elsewhere = SocketAddr::new(socket.local_addr().unwrap().ip(), 0);
+                    UdpSocket::bind(elsewhere).await.unwrap().send_to(&reply, client).await.unwrap()
+                }
+            };
+        }
+    }
+}
+
+async fn serve_tcp(listener: TcpListener, script: Arc<Script>, asked: Arc<Mutex<Vec<Asked>>>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        // A client that hangs up has heard enough.
+        connections.spawn(converse(stream, Arc::clone(&script), Arc::clone(&asked)));
+    }
+}
+
+async fn converse(
+    mut stream: TcpStream,
+    script: Arc<Script>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+) -> io::Result<()> {
+    loop {
+        let length = stream.read_u16().await?;
+        let mut buffer = vec![0; usize::from(length)];
+        stream.read_exact(&mut buffer).await?;
+        let (message, question) = read(&buffer, true, &asked);
+        for send in script(&message, &question) {
+            if let Send::Back(reply) = send {
+                stream.write_u16(u16::try_from(reply.len()).unwrap()).await?;
+                stream.write_all(&reply).await?;
+            }
+        }
+    }
+}
+
+// === what scripts are made of ===
+
+/// One reply.
+pub(crate) fn back(message: &Message) -> Sends {
+    vec![Send::Back(message.to_vec().unwrap())]
+}
+
+/// An empty reply to `query`, spelt as it was sent.
+pub(crate) fn reply(query: &Message, rcode: ResponseCode) -> Message {
+    let mut message = Message::response(query.metadata.id, query.metadata.op_code);
+    message.metadata.recursion_desired = query.metadata.recursion_desired;
+    message.metadata.recursion_available = true;
+    message.metadata.response_code = rcode;
+    message.add_queries(query.queries.clone());
+    message.edns.clone_from(&query.edns);
+    message
+}
+
+/// A reply with `data` at the name asked for.
+pub(crate) fn with(query: &Message, data: impl IntoIterator<Item = RData>) -> Message {
+    let mut message = reply(query, ResponseCode::NoError);
+    let owner = query.queries[0].name.clone();
+    message.add_answers(data.into_iter().map(|data| Record::from_rdata(owner.clone(), 300, data)));
+    message
+}
+
+/// A reply without records, with an SOA record.
+pub(crate) fn no_data(query: &Message) -> Message {
+    use hickory_proto::rr::rdata::SOA;
+    let mut message = reply(query, ResponseCode::NoError);
+    let zone = Name::from_ascii("example.").unwrap();
+    let soa = SOA::new(zone.clone(), zone.clone(), 1, 3600, 600, 86_400, 60);
+    message.add_authority(Record::from_rdata(zone, 900, RData::SOA(soa)));
+    message
+}
+
+/// An A record's data.
+pub(crate) fn a(v4: &str) -> RData {
+    RData::A(v4.parse::<Ipv4Addr>().unwrap().into())
+}
+
+/// An AAAA record's data.
+pub(crate) fn aaaa(v6: &str) -> RData {
+    RData::AAAA(v6.parse::<std::net::Ipv6Addr>().unwrap().into())
+}
+
+/// A name that has only an A record.
+pub(crate) fn only_a(query: &Message, asked: &Asked) -> Sends {
+    match asked.qtype {
+        RecordType::A => back(&with(query, [a("192.0.2.1")])),
+        _ => back(&no_data(query)),
+    }
+}

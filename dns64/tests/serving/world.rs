@@ -1,0 +1,101 @@
+//! The resolver without listeners: a question in, a reply out, upstreams over real sockets.
+
+use addr::Prefix64;
+use dns64::metrics::{Metrics, Transport};
+use dns64::policy::{Limits, MappedNet, Policy, PrefixRule, Synthesis};
+use dns64::resolver::{Received, Shared};
+use dns64::snapshot::Snapshot;
+use dns64::upstream::{Place, Timing, Upstreams};
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
+use hickory_proto::rr::{Name, RData, RecordType};
+use prometheus_client::registry::Registry;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The prefix of every test.
+pub(crate) const PREF64: &str = "2001:db8:64::/96";
+
+/// A time limit that is never reached in a test that passes.
+pub(crate) const LONG: Duration = Duration::from_secs(30);
+
+/// A resolver and its metrics.
+pub(crate) struct World {
+    shared: Arc<Shared>,
+    registry: Registry,
+}
+
+impl World {
+    /// A resolver that asks `upstreams` over UDP, with `timing`.
+    pub(crate) fn new(upstreams: &[SocketAddr], timing: Timing) -> Self {
+        let places = upstreams.iter().map(|address| Place { address: *address, transport: Transport::Udp });
+        Self::with_places(&places.collect::<Vec<_>>(), timing)
+    }
+
+    pub(crate) fn with_places(places: &[Place], timing: Timing) -> Self {
+        let mut registry = Registry::default();
+        let metrics = Arc::new(Metrics::new(&mut registry));
+        let prefix: Prefix64 = PREF64.parse().unwrap();
+        let all = MappedNet { net: "0.0.0.0/0".parse().unwrap(), allow: true };
+        let synthesis = Arc::new(Synthesis {
+            prefixes: vec![PrefixRule { prefix, mapped: vec![all] }],
+            exclude: vec!["::ffff:0:0/96".parse().unwrap()],
+            limits: Limits::default(),
+        });
+        let policy = Policy::new(Vec::new(), synthesis, prefix);
+        let upstreams = Upstreams::new(places, timing, Arc::clone(&metrics), None);
+        let shared = Arc::new(Shared::new(Snapshot { policy, upstreams }, metrics));
+        Self { shared, registry }
+    }
+
+    /// The reply to a question with EDNS.
+    pub(crate) async fn ask(&self, name: &str, qtype: RecordType) -> Message {
+        self.ask_raw(&question(name, qtype)).await.expect("a reply")
+    }
+
+    /// The reply to whatever octets.
+    pub(crate) async fn ask_raw(&self, message: &[u8]) -> Option<Message> {
+        let client = "[2001:db8:6::1]:4096".parse().unwrap();
+        let mut out = Vec::new();
+        match self.shared.receive(message, client, Transport::Udp, &mut out) {
+            Received::Nothing => return None,
+            Received::Reply => {}
+            Received::Job(job) => job.run(&mut out).await,
+        }
+        Some(Message::from_vec(&out).expect("a well-formed reply"))
+    }
+
+    /// The value of a metric's line that begins so.
+    pub(crate) fn metric(&self, line: &str) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        let found = text.lines().find_map(|found| found.strip_prefix(line));
+        found.unwrap_or_else(|| panic!("{line} in\n{text}")).trim().to_owned()
+    }
+}
+
+/// A question's octets, RD set, with EDNS.
+pub(crate) fn question(name: &str, qtype: RecordType) -> Vec<u8> {
+    let mut message = Message::new(0x4711, MessageType::Query, OpCode::Query);
+    message.metadata.recursion_desired = true;
+    message.add_query(Query::query(Name::from_ascii(name).unwrap(), qtype));
+    message.set_edns(Edns::new());
+    message.to_vec().unwrap()
+}
+
+/// The AAAA records' addresses.
+pub(crate) fn v6(message: &Message) -> Vec<Ipv6Addr> {
+    message
+        .answers
+        .iter()
+        .filter_map(|record| match record.data {
+            RData::AAAA(v6) => Some(v6.0),
+            _ => None,
+        })
+        .collect()
+}
+
+/// 192.0.2.1 in the prefix of every test.
+pub(crate) fn synthesized() -> Vec<Ipv6Addr> {
+    vec!["2001:db8:64::192.0.2.1".parse().unwrap()]
+}
