@@ -8,7 +8,7 @@ pub(super) const NAT64: &[Key] = &[
     table("nat64", Absent, Restart, "The translator between IPv6 and IPv4 packets; causeway-nat64 needs it."),
     key(
         "nat64.device",
-        "name, 1 to 15 bytes without `/`, `:` and blanks",
+        "name, 1 to 15 bytes without `/`, `:`, `%` and blanks",
         Value("\"nat64\""),
         Restart,
         "Tayga `tun-device`",

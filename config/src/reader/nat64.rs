@@ -59,13 +59,13 @@ pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Nat64> {
 
 fn device(value: &Value<'_>) -> Read<String> {
     let text = value.text("the name of a device")?;
-    let legal = |c: char| c != '/' && c != ':' && !c.is_whitespace() && !c.is_control();
+    let legal = |c: char| c != '/' && c != ':' && c != '%' && !c.is_whitespace() && !c.is_control();
     if DEVICE_LENGTH.contains(&text.len()) && text.chars().all(legal) && text != "." && text != ".." {
         return Ok(text.to_owned());
     }
     Err(value.mismatch_but(
         "the name of a device",
-        "the kernel allows 1 to 15 bytes without '/', ':' and blanks: \"nat64\"",
+        "the kernel allows 1 to 15 bytes without '/', ':', '%' and blanks: \"nat64\"",
     ))
 }
 
