@@ -164,6 +164,22 @@ mod tests {
     }
 
     #[test]
+    fn an_ipv4_fragment_that_is_cut_keeps_its_place_and_its_successors() {
+        let mut state = state();
+        let mut header = Ipv4::zeroed();
+        header.set_plain();
+        header.set_fragment(1200, MF);
+        into_v4(&mut state, &header, &[1; 1200], 820);
+        let seen: Vec<_> = state
+            .fragments()
+            .iter()
+            .map(|frame| crate::wire::ipv4::parse(frame.packet()).expect("valid"))
+            .map(|header| (header.fragment_offset(), header.more_fragments()))
+            .collect();
+        assert_eq!(seen, [(1200, true), (2000, true)]);
+    }
+
+    #[test]
     fn ipv4_fragments_have_checksums_and_lengths_of_their_own() {
         let mut state = state();
         let mut header = Ipv4::zeroed();

@@ -121,6 +121,8 @@ fn reporters_without_an_address_are_spoken_for() {
     assert_eq!(reporter_to_v4(&params(), &mut pool, CLIENT), LEASED);
     assert_eq!(reporter_to_v4(&params(), &mut pool, REMOTE_V6), REMOTE);
     assert_eq!(reporter_to_v4(&well_known(false), &mut pool, "64:ff9b::10.0.0.1".parse().unwrap()), OWN_V4);
+    let loopback = "2001:db8:64::127.0.0.1".parse().unwrap();
+    assert_eq!(reporter_to_v4(&params(), &mut pool, loopback), OWN_V4);
     assert_eq!(reporter_to_v6(&params(), &mut pool, REMOTE), REMOTE_V6);
     assert_eq!(reporter_to_v6(&well_known(false), &mut pool, Ipv4Addr::new(10, 0, 0, 1)), OWN_V6);
     assert_eq!(pool.free, 1);

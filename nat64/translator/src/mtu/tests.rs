@@ -91,4 +91,12 @@ fn sizes_at_the_edge_of_the_ipv4_side() {
     assert_eq!(fit(false, 1281, 1241), Fit::TooBig(1280));
     let wide = |fragment| fit_v4(&sided(1400, 1500), fragment, 1500, 1452, None);
     assert_eq!(wide(true), Fit::TooBig(1428));
+    let narrow_v6 = fit_v4(&sided(1490, 1500), false, 1511, 1471, None);
+    assert_eq!(narrow_v6, Fit::TooBig(1500), "never more than the IPv6 side carries");
+}
+
+#[test]
+fn lowest_ipv6_mtu_never_exceeds_the_mtu() {
+    let params = Params { ipv6_min_mtu: 1500, ..sided(1500, 1400) };
+    assert_eq!(fit_v6(&params, &Ipv4::zeroed(), 1361, None), Fit::Fragments(1400));
 }

@@ -214,6 +214,15 @@ fn partial_checksum_is_completed_before_a_packet_is_fragmented() {
 }
 
 #[test]
+fn partial_checksum_is_completed_before_a_packet_is_fragmented_for_ipv4() {
+    let (packet, vnet) = tcp_out(1000, 0);
+    let mut world = World::with(|params| params.mtu_v4 = 600);
+    assert_eq!(world.offloaded(&(packet, vnet)), Verdict::Split(Direction::V6ToV4));
+    let whole: Vec<_> = world.fragments().iter().flat_map(|packet| packet[20..].to_vec()).collect();
+    judge(&ipv4(LEASED, REMOTE, IpNumber::TCP, &whole));
+}
+
+#[test]
 fn error_about_a_super_packet_quotes_its_first_segment() {
     let mut world = World::with(|params| params.mtu_v6 = 1400);
     let mut expired = tcp_in(60_000, 500, true);
@@ -271,10 +280,41 @@ fn partial_checksum_in_an_error_is_completed() {
 }
 
 #[test]
+fn partial_checksum_in_an_icmpv4_error_is_completed() {
+    let mut world = World::new();
+    let mut message = raw_icmp4(3, 3, [0; 4], &World::new().forward(&udp_out(b"x")));
+    message[2..4].fill(0);
+    let packet = ipv4(REMOTE, LEASED, IpNumber::ICMP, &message);
+    let vnet = VnetHeader { flags: NEEDS_CSUM, csum_start: 20, csum_offset: 2, ..VnetHeader::default() };
+    assert_eq!(world.offloaded(&(packet, vnet)), Verdict::Forward(Direction::V4ToV6));
+    judge(world.frame.packet());
+}
+
+#[test]
+fn partial_checksum_of_a_ping_to_an_own_address_is_completed() {
+    let mut world = World::new();
+    let message = icmp6(CLIENT, OWN_V6, Icmpv6Type::EchoRequest(ECHO), b"hello");
+    let mut packet = ipv6(CLIENT, OWN_V6, IpNumber::IPV6_ICMP, &message);
+    let vnet = make_partial(&mut packet, Pair { src: CLIENT, dst: OWN_V6 }, ICMPV6, 2);
+    assert_eq!(world.offloaded(&(packet, vnet)), Verdict::Reply(Reply::Echo));
+    judge(world.frame.packet());
+    let mut message = icmp4(etherparse::Icmpv4Type::EchoRequest(ECHO), b"hello");
+    message[2..4].fill(0);
+    let packet = ipv4(REMOTE, OWN_V4, IpNumber::ICMP, &message);
+    assert_eq!(
+        world.offloaded(&(packet, VnetHeader { csum_start: 20, ..vnet })),
+        Verdict::Reply(Reply::Echo)
+    );
+    judge(world.frame.packet());
+    assert_eq!(world.frame.vnet, VnetHeader::default());
+}
+
+#[test]
 fn vnet_headers_that_contradict_the_packet_are_dropped() {
     let (packet, good) = tcp_out(5000, 1428);
     for bad in [
         VnetHeader { csum_start: 39, ..good },
+        VnetHeader { csum_start: 39, gso_type: GSO_NONE, ..good },
         VnetHeader { csum_start: 41, ..good },
         VnetHeader { csum_offset: 6, ..good },
         VnetHeader { csum_offset: u16::MAX, csum_start: u16::MAX, ..good },

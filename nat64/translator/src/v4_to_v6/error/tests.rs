@@ -170,6 +170,14 @@ fn extensions_cross_behind_the_quoted_packet() {
 }
 
 #[test]
+fn extensions_end_where_the_new_type_has_no_length_field() {
+    let mut quoted = seen(&udp_out(&bytes(100)));
+    quoted.extend_from_slice(&[0x20, 0, 0, 0]);
+    let out = World::new().forward(&error(3, 4, [0, 32, 5, 0], &quoted));
+    assert_eq!((out.len(), &out[44..48]), (48 + 148, &1300_u32.to_be_bytes()[..]));
+}
+
+#[test]
 fn wrong_checksum_stays_wrong() {
     let mut packet = error(3, 3, [0; 4], &seen(&udp_out(b"x")));
     packet[22] ^= 0x40;
