@@ -36,7 +36,7 @@ const TSO: libc::c_uint = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6
 /// UDP segmentation, since Linux 6.2; the kernel takes both flags or neither.
 const USO: libc::c_uint = libc::TUN_F_USO4 | libc::TUN_F_USO6;
 
-/// `IFF_PERSIST` of linux/if_tun.h: the device stays when its last descriptor is closed.
+/// `IFF_PERSIST` of `linux/if_tun.h`: the device stays when its last descriptor is closed.
 const IFF_PERSIST: libc::c_int = 0x0800;
 
 /// An attached device.
@@ -65,19 +65,27 @@ pub struct Offloads {
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
     /// The kernel has no TUN driver, or the container does not see it.
-    #[error("{CLONE_DEVICE} is missing: run `modprobe tun`, or give the device to the container (--device {CLONE_DEVICE})")]
+    #[error(
+        "{CLONE_DEVICE} is missing: run `modprobe tun`, or give the device to the container (--device {CLONE_DEVICE})"
+    )]
     NoDriver,
     /// The user may not open it.
-    #[error("cannot open {CLONE_DEVICE}: give the daemon's user read and write permission, and allow the container the device 10:200")]
+    #[error(
+        "cannot open {CLONE_DEVICE}: give the daemon's user read and write permission, and allow the container the device 10:200"
+    )]
     Forbidden(#[source] io::Error),
     /// The user may not make or attach a device.
-    #[error("cannot attach to device {0}: run with the capability CAP_NET_ADMIN, or own the persistent device")]
+    #[error(
+        "cannot attach to device {0}: run with the capability CAP_NET_ADMIN, or own the persistent device"
+    )]
     NotCapable(String),
     /// Somebody else is attached.
     #[error("device {0} is in use: stop the program that is attached to it, or choose another nat64.device")]
     Busy(String),
     /// The name belongs to something else.
-    #[error("{name} is a {kind} and no TUN device: choose another nat64.device or remove it with `ip link delete {name}`")]
+    #[error(
+        "{name} is a {kind} and no TUN device: choose another nat64.device or remove it with `ip link delete {name}`"
+    )]
     NotTun {
         /// The name.
         name: String,
@@ -126,7 +134,12 @@ nix::ioctl_write_ptr_bad!(
 impl Device {
     /// Attaches `queues` descriptors to the device `name`, and makes the device if `existing` says that it is not
     /// there. A device that was made without multi-queue gets one.
-    pub fn open(name: &str, existing: Option<&Link>, queues: usize, offload: Offload) -> Result<Self, DeviceError> {
+    pub fn open(
+        name: &str,
+        existing: Option<&Link>,
+        queues: usize,
+        offload: Offload,
+    ) -> Result<Self, DeviceError> {
         Self::open_at(Path::new(CLONE_DEVICE), name, existing, queues, offload)
     }
 
@@ -216,12 +229,17 @@ fn request(name: &str, flags: libc::c_int) -> Result<libc::ifreq, Errno> {
     for (to, from) in ifr_name.iter_mut().zip(name.bytes()) {
         *to = libc::c_char::from_ne_bytes([from]);
     }
-    let ifru_flags = libc::c_short::try_from(flags).expect("IFF_MULTI_QUEUE, IFF_NO_PI, IFF_VNET_HDR fit in 15 bits");
+    let ifru_flags =
+        libc::c_short::try_from(flags).expect("IFF_MULTI_QUEUE, IFF_NO_PI, IFF_VNET_HDR fit in 15 bits");
     Ok(libc::ifreq { ifr_name, ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_flags } })
 }
 
 fn flags(queue: &OwnedFd, name: &str) -> Result<libc::c_int, DeviceError> {
-    let os = |errno: Errno| DeviceError::Os { action: "read the flags of", name: name.into(), source: errno.into() };
+    let os = |errno: Errno| DeviceError::Os {
+        action: "read the flags of",
+        name: name.into(),
+        source: errno.into(),
+    };
     let mut request = request(name, 0).map_err(os)?;
     #[expect(unsafe_code, reason = "the system call")]
     // SAFETY: the descriptor is open, and the kernel writes an ifreq into the one that is lent for the call.

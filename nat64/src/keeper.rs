@@ -7,11 +7,10 @@
 use crate::lease::SharedPool;
 use crate::persist::{PersistError, StateFile};
 use crate::pool::Lease;
-use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -28,66 +27,87 @@ pub const FAILURE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Wakes the keeper; cheap, never blocks.
 #[derive(Clone, Debug)]
-pub struct Bell(SyncSender<Call>);
+pub struct Bell {
+    calls: Sender<Call>,
+    /// A call is on its way; another would say the same.
+    rung: Arc<AtomicBool>,
+}
 
-/// The other end of a [`Bell`], to be given to [`Keeper::start`].
+/// Where a [`Bell`] is heard, to be given to [`Keeper::start`].
 #[derive(Debug)]
-pub struct Calls(Receiver<Call>);
+pub struct Calls {
+    calls: Receiver<Call>,
+    rung: Arc<AtomicBool>,
+}
 
 /// The running thread.
 #[derive(Debug)]
 pub struct Keeper {
-    bell: Bell,
+    calls: Sender<Call>,
     thread: JoinHandle<()>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the keeper is told.
+#[derive(Debug)]
 enum Call {
     NewLease,
+    KeepIn(StateFile),
     Stop,
 }
 
-impl Bell {
-    /// A bell and where it is heard. One call waits at a time: more would say the same.
-    pub fn new() -> (Self, Calls) {
-        let (bell, calls) = sync_channel(1);
-        (Self(bell), Calls(calls))
-    }
+/// A bell, and where it is heard.
+pub fn bell() -> (Bell, Calls) {
+    let (sender, calls) = channel();
+    let rung = Arc::new(AtomicBool::new(false));
+    (Bell { calls: sender, rung: Arc::clone(&rung) }, Calls { calls, rung })
+}
 
+impl Bell {
     /// Says that there is a lease the file does not have.
     pub fn ring(&self) {
-        // Full: the keeper will write anyway. Disconnected: it has ended, and so has the daemon.
-        let _ = self.0.try_send(Call::NewLease);
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            // Nobody listens any more when the daemon ends.
+            let _ = self.calls.send(Call::NewLease);
+        }
     }
 }
 
 impl Keeper {
-    /// Starts the thread. `bell` is the one whose `calls` it hears; `failures` counts writes that failed.
+    /// Starts the thread, which keeps nothing until it has a file. `bell` rings for `calls`; `failures` counts writes
+    /// that failed.
     pub fn start(
-        file: StateFile,
         pool: Arc<SharedPool>,
-        (bell, calls): (Bell, Calls),
+        bell: &Bell,
+        calls: Calls,
         failures: Arc<AtomicU64>,
     ) -> io::Result<Self> {
-        let mut work = Work { file, pool, failures, written: None, logged: None };
-        let thread = std::thread::Builder::new().name("leases".into()).spawn(move || work.run(&calls.0))?;
-        Ok(Self { bell, thread })
+        let mut work = Work { file: None, pool, rung: calls.rung, failures, written: None, logged: None };
+        let thread =
+            std::thread::Builder::new().name("leases".into()).spawn(move || work.run(&calls.calls))?;
+        Ok(Self { calls: bell.calls.clone(), thread })
+    }
+
+    /// Keeps the leases in this file from here on.
+    pub fn keep_in(&self, file: StateFile) {
+        let _ = self.calls.send(Call::KeepIn(file));
     }
 
     /// Writes what is not yet written and ends the thread. Blocks as long as the disk takes.
     pub fn stop(self) {
-        // The thread empties the channel until it ends, so this waits for one write at most.
-        let _ = self.bell.0.send(Call::Stop);
+        let _ = self.calls.send(Call::Stop);
         if self.thread.join().is_err() {
-            tracing::error!("the thread that writes dynamic.map has panicked: the latest leases are not on disk");
+            tracing::error!(
+                "the thread that writes dynamic.map has panicked: the latest leases are not on disk"
+            );
         }
     }
 }
 
 /// What the thread works on.
 struct Work {
-    file: StateFile,
+    file: Option<StateFile>,
     pool: Arc<SharedPool>,
+    rung: Arc<AtomicBool>,
     failures: Arc<AtomicU64>,
     /// What the file holds.
     written: Option<Vec<Lease>>,
@@ -99,25 +119,57 @@ impl Work {
     fn run(&mut self, calls: &Receiver<Call>) {
         let mut pause = REFRESH_INTERVAL;
         loop {
-            let call = match calls.recv_timeout(pause) {
-                Ok(Call::NewLease) => gather(calls),
-                Err(RecvTimeoutError::Timeout) => Call::NewLease,
-                Ok(Call::Stop) | Err(RecvTimeoutError::Disconnected) => Call::Stop,
+            let go_on = match calls.recv_timeout(pause) {
+                Ok(Call::NewLease) => self.gather(calls),
+                Ok(call) => self.take(call),
+                Err(RecvTimeoutError::Timeout) => true,
+                Err(RecvTimeoutError::Disconnected) => false,
             };
             pause = if self.write() { REFRESH_INTERVAL } else { FAILURE_INTERVAL };
-            if call == Call::Stop {
+            if !go_on {
                 return;
             }
         }
     }
 
+    /// Waits until no more leases need come into the next write; returns whether to go on after it.
+    fn gather(&mut self, calls: &Receiver<Call>) -> bool {
+        let deadline = Instant::now() + WRITE_DELAY;
+        loop {
+            match calls.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(call) => {
+                    if !self.take(call) {
+                        return false;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// Returns whether to go on.
+    fn take(&mut self, call: Call) -> bool {
+        match call {
+            Call::NewLease => true,
+            Call::KeepIn(file) => {
+                (self.file, self.written) = (Some(file), None);
+                true
+            }
+            Call::Stop => false,
+        }
+    }
+
     /// Writes the leases unless the file has them already; returns whether it has them afterwards.
     fn write(&mut self) -> bool {
+        // Before the leases are looked at, so that one that comes meanwhile rings again.
+        self.rung.store(false, Ordering::Release);
+        let Some(file) = &self.file else { return true };
         let leases = self.pool.leases();
         if self.written.as_ref() == Some(&leases) {
             return true;
         }
-        match self.file.write(&leases) {
+        match file.write(&leases) {
             Ok(()) => {
                 self.written = Some(leases);
                 true
@@ -132,21 +184,9 @@ impl Work {
     fn report(&mut self, error: &PersistError) {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
         if self.logged.is_none_or(|logged| logged.elapsed() >= FAILURE_INTERVAL) {
-            let cause = error.source().map(ToString::to_string);
+            let cause = crate::error::cause(error);
             tracing::warn!(%error, cause, failures, "new leases are not on disk and a crash would lose them");
             self.logged = Some(Instant::now());
-        }
-    }
-}
-
-/// Waits until no more leases need come into the next write.
-fn gather(calls: &Receiver<Call>) -> Call {
-    let deadline = Instant::now() + WRITE_DELAY;
-    loop {
-        match calls.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(Call::NewLease) => {}
-            Err(RecvTimeoutError::Timeout) => return Call::NewLease,
-            Ok(Call::Stop) | Err(RecvTimeoutError::Disconnected) => return Call::Stop,
         }
     }
 }
@@ -162,14 +202,19 @@ mod tests {
     const NOW: UnixTime = UnixTime(1_700_000_000);
 
     fn keeper(dir: &Path) -> (Keeper, Arc<SharedPool>, Arc<AtomicU64>) {
-        let (bell, calls) = Bell::new();
-        let range =
-            Range::new("198.51.100.0/24".parse().unwrap(), "192.0.2.1".parse().unwrap(), Default::default());
+        let (bell, calls) = bell();
+        let range = Range::new(
+            "198.51.100.0/24".parse().unwrap(),
+            "192.0.2.1".parse().unwrap(),
+            addr::ExplicitMaps::default(),
+        );
         let ring = bell.clone();
         let pool = Arc::new(SharedPool::new(Pool::new(Some(range)), move || ring.ring()));
         let failures = Arc::new(AtomicU64::new(0));
         let file = StateFile::open(dir).unwrap();
-        (Keeper::start(file, Arc::clone(&pool), (bell, calls), Arc::clone(&failures)).unwrap(), pool, failures)
+        let keeper = Keeper::start(Arc::clone(&pool), &bell, calls, Arc::clone(&failures)).unwrap();
+        keeper.keep_in(file);
+        (keeper, pool, failures)
     }
 
     fn until(what: &str, condition: impl Fn() -> bool) {

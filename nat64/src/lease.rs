@@ -144,7 +144,8 @@ impl LeaseCache {
             self.ended = ended;
         }
         let granted = self.shared.granted.load(Ordering::Acquire);
-        if granted != self.granted || now.since(self.refused_since) >= REFUSAL_AGE || now < self.refused_since {
+        if granted != self.granted || now.since(self.refused_since) >= REFUSAL_AGE || now < self.refused_since
+        {
             self.forget_refusals();
             self.granted = granted;
         }

@@ -4,14 +4,14 @@
 
 use rtnetlink::packet_core::Nla as _;
 use rtnetlink::packet_route::link::{
-    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoTun, LinkAttribute, LinkFlags, LinkInfo,
-    LinkMessage,
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoTun, LinkAttribute, LinkFlags,
+    LinkInfo, LinkMessage,
 };
 use rtnetlink::{Handle, LinkUnspec};
 use std::io;
 use tokio::task::JoinHandle;
 
-/// `IFLA_TUN_TYPE`, whose value is `IFF_TUN` or `IFF_TAP` (linux/if_link.h).
+/// `IFLA_TUN_TYPE`, whose value is `IFF_TUN` or `IFF_TAP` (`linux/if_link.h`).
 const IFLA_TUN_TYPE: u16 = 3;
 /// `IFLA_TUN_NUM_QUEUES`: how many descriptors are attached.
 const IFLA_TUN_NUM_QUEUES: u16 = 8;
@@ -25,7 +25,9 @@ pub enum NetlinkError {
     #[error("cannot open a netlink socket")]
     Socket(#[source] io::Error),
     /// The kernel may not be asked this.
-    #[error("cannot {action}: run with the capability CAP_NET_ADMIN, or set nat64.configure_interface = false")]
+    #[error(
+        "cannot {action}: run with the capability CAP_NET_ADMIN, or set nat64.configure_interface = false"
+    )]
     NotCapable {
         /// What was tried.
         action: String,
@@ -102,7 +104,7 @@ impl Netlink {
         match found {
             Ok(message) => Ok(message.map(|message| Link::from_message(&message))),
             Err(error) if errno(&error) == Some(nix::libc::ENODEV) => Ok(None),
-            Err(error) => Err(refused(format!("look for device {name}"), error)),
+            Err(error) => Err(refused(format!("look for device {name}"), &error)),
         }
     }
 
@@ -125,9 +127,13 @@ impl Netlink {
         self.change(message, || format!("set the MTU of device {} to {mtu}", link.name)).await
     }
 
-    async fn change(&self, message: LinkMessage, action: impl FnOnce() -> String) -> Result<(), NetlinkError> {
+    async fn change(
+        &self,
+        message: LinkMessage,
+        action: impl FnOnce() -> String,
+    ) -> Result<(), NetlinkError> {
         let changed = self.handle.link().change(message).execute().await;
-        changed.map_err(|error| refused(action(), error))
+        changed.map_err(|error| refused(action(), &error))
     }
 }
 
@@ -204,8 +210,8 @@ pub(crate) fn errno(error: &rtnetlink::Error) -> Option<i32> {
 }
 
 /// Puts `action` in front of what the kernel said.
-pub(crate) fn refused(action: String, error: rtnetlink::Error) -> NetlinkError {
-    match errno(&error) {
+pub(crate) fn refused(action: String, error: &rtnetlink::Error) -> NetlinkError {
+    match errno(error) {
         Some(nix::libc::EPERM) => NetlinkError::NotCapable { action },
         Some(code) => NetlinkError::Refused { action, source: io::Error::from_raw_os_error(code) },
         None => NetlinkError::Answer { action, answer: error.to_string() },

@@ -94,10 +94,11 @@ impl StateFile {
     pub fn open(dir: &Path) -> Result<Self, PersistError> {
         let made = std::fs::create_dir_all(dir).and_then(|()| File::open(dir));
         let made = made.map_err(|source| PersistError::MakeDir { dir: dir.to_owned(), source })?;
-        let locked = Flock::lock(made, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-            Errno::EWOULDBLOCK => PersistError::InUse { dir: dir.to_owned() },
-            errno => PersistError::MakeDir { dir: dir.to_owned(), source: errno.into() },
-        })?;
+        let locked =
+            Flock::lock(made, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+                Errno::EWOULDBLOCK => PersistError::InUse { dir: dir.to_owned() },
+                errno => PersistError::MakeDir { dir: dir.to_owned(), source: errno.into() },
+            })?;
         let (path, temporary) = (dir.join(FILE_NAME), dir.join(TEMPORARY_NAME));
         match std::fs::remove_file(&temporary) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -200,7 +201,8 @@ mod tests {
 
     #[test]
     fn reads_what_tayga_writes() {
-        let text = "###\n###\n\n192.0.2.1\t2001:db8::1\t1700000001\n  192.0.2.2 2001:db8::2 1700000002\n# end";
+        let text =
+            "###\n###\n\n192.0.2.1\t2001:db8::1\t1700000001\n  192.0.2.2 2001:db8::2 1700000002\n# end";
         assert_eq!(parse(text), (vec![lease(1), lease(2)], vec![]));
     }
 
@@ -246,7 +248,8 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_are_bad_lines() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join(FILE_NAME), b"\xff\xfe\x00\n192.0.2.1\t2001:db8::1\t1700000001\n").unwrap();
+        std::fs::write(dir.path().join(FILE_NAME), b"\xff\xfe\x00\n192.0.2.1\t2001:db8::1\t1700000001\n")
+            .unwrap();
         let (leases, bad) = StateFile::open(dir.path()).unwrap().read().unwrap();
         assert_eq!((leases, bad.len()), (vec![lease(1)], 1));
     }

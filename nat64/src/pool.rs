@@ -21,7 +21,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 /// A lease is safe from other hosts for this long after the host's last packet: 2 h 4 min, the shortest time an
-/// idle TCP connection must be kept (RFC 6146 §4, TCP_EST).
+/// idle TCP connection must be kept (RFC 6146 §4, `TCP_EST`).
 pub const MIN_LEASE: Duration = Duration::from_secs(7440);
 
 /// A lease ends this long after the host's last packet: two weeks, so that a host finds its address again after a
@@ -40,6 +40,7 @@ impl UnixTime {
     }
 
     /// `self` less `age`, not before 1970.
+    #[must_use]
     pub const fn before(self, age: Duration) -> Self {
         Self(self.0.saturating_sub(age.as_secs()))
     }
@@ -224,7 +225,7 @@ impl Pool {
         let misfits: Vec<Ipv4Addr> = self
             .by_v4
             .iter()
-            .filter(|&(&v4, &(v6, _))| !self.range.as_ref().is_some_and(|range| range.admit(v4, v6).is_ok()))
+            .filter(|&(&v4, &(v6, _))| self.range.as_ref().is_none_or(|range| range.admit(v4, v6).is_err()))
             .map(|(&v4, _)| v4)
             .collect();
         for &v4 in &misfits {
@@ -235,9 +236,7 @@ impl Pool {
 
     /// All leases, longest silent first.
     pub fn leases(&self) -> impl Iterator<Item = Lease> {
-        self.by_age.iter().filter_map(|&(last_used, v4)| {
-            self.v6_of(v4).map(|v6| Lease { v4, v6, last_used })
-        })
+        self.by_age.iter().filter_map(|&(last_used, v4)| self.v6_of(v4).map(|v6| Lease { v4, v6, last_used }))
     }
 
     /// How many leases there are.

@@ -10,15 +10,17 @@
 //! source from the host's other interfaces (RFC 6724 §4 for IPv6), which is an address that answers can come back to;
 //! an IPv6 one gets a lease from the dynamic pool like any other host.
 
+use crate::error::cause;
 use crate::link::{Link, Netlink, NetlinkError, errno, refused};
 use config::model::{Nat64, Prefix};
 use futures_util::TryStreamExt as _;
 use ipnet::{IpNet, Ipv6Net};
 use nix::libc;
+use rtnetlink::RouteMessageBuilder;
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope,
 };
-use rtnetlink::{Handle, RouteMessageBuilder};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::pin;
@@ -40,7 +42,9 @@ pub enum RouteError {
         key: &'static str,
     },
     /// The kernel has IPv6 switched off.
-    #[error("IPv6 is off on device {device}: run `sysctl -w net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0`")]
+    #[error(
+        "IPv6 is off on device {device}: run `sysctl -w net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0`"
+    )]
     Ipv6Off {
         /// The device.
         device: String,
@@ -59,8 +63,7 @@ pub enum RouteError {
 /// The IPv6 side of a map is a real host, which has its route already; but of a map of the whole IPv4 Internet the
 /// IPv6 side is the one that stands for something, and the default route stays where it is.
 pub fn wanted(nat64: &Nat64, prefix: &Prefix) -> BTreeSet<IpNet> {
-    let pref64 = Ipv6Net::new(prefix.pref64.addr(), prefix.pref64.prefix_len())
-        .expect("a translation prefix is at most 96 bits long");
+    let pref64 = Ipv6Net::new_assert(prefix.pref64.addr(), prefix.pref64.prefix_len());
     let maps = nat64.map.iter().map(|map| match map.v4.prefix_len() {
         0 => IpNet::V6(map.v6),
         _ => IpNet::V4(map.v4),
@@ -101,7 +104,7 @@ fn key(net: IpNet) -> &'static str {
 #[derive(Debug)]
 pub struct Routes {
     commands: UnboundedSender<Command>,
-    ours: BTreeSet<IpNet>,
+    ours: RefCell<BTreeSet<IpNet>>,
 }
 
 /// Routes that were added for a change that is not yet in force. Dropping it removes them again.
@@ -115,6 +118,7 @@ pub struct Added {
 enum Command {
     Add(IpNet, oneshot::Sender<Result<Owner, RouteError>>),
     Remove(IpNet),
+    SetMtu(u16),
     Flush(oneshot::Sender<()>),
 }
 
@@ -129,17 +133,17 @@ enum Owner {
 
 impl Routes {
     /// No routes yet. Spawns the task that works on them.
-    pub fn new(netlink: &Netlink, link: &Link) -> Self {
+    pub fn new(netlink: Netlink, link: Link) -> Self {
         let (commands, queue) = unbounded_channel();
-        let table = Table { handle: netlink.handle().clone(), index: link.index, device: link.name.clone() };
-        tokio::spawn(table.serve(queue));
-        Self { commands, ours: BTreeSet::new() }
+        tokio::spawn(Table { netlink, link }.serve(queue));
+        Self { commands, ours: RefCell::default() }
     }
 
     /// Adds what of `wanted` is not there. Nothing is added when one route cannot be.
     pub async fn add(&self, wanted: &BTreeSet<IpNet>) -> Result<Added, RouteError> {
         let mut added = Added { nets: Vec::new(), commands: self.commands.clone() };
-        for &net in wanted.difference(&self.ours) {
+        let missing: Vec<IpNet> = wanted.difference(&self.ours.borrow()).copied().collect();
+        for net in missing {
             let (reply, answer) = oneshot::channel();
             let _ = self.commands.send(Command::Add(net, reply));
             if answer.await.map_err(|_| RouteError::Stopped)?? == Owner::Us {
@@ -150,18 +154,24 @@ impl Routes {
     }
 
     /// Keeps what was added and removes what is not in `wanted`.
-    pub fn commit(&mut self, mut added: Added, wanted: &BTreeSet<IpNet>) {
-        self.ours.extend(std::mem::take(&mut added.nets));
-        let (stay, go): (BTreeSet<_>, BTreeSet<_>) = self.ours.iter().partition(|net| wanted.contains(net));
-        self.ours = stay;
-        for net in go {
+    pub fn commit(&self, mut added: Added, wanted: &BTreeSet<IpNet>) {
+        let mut ours = self.ours.borrow_mut();
+        ours.extend(std::mem::take(&mut added.nets));
+        let stale: Vec<IpNet> = ours.difference(wanted).copied().collect();
+        for net in stale {
+            ours.remove(&net);
             let _ = self.commands.send(Command::Remove(net));
         }
     }
 
+    /// Gives the device another MTU, in bytes.
+    pub fn set_mtu(&self, mtu: u16) {
+        let _ = self.commands.send(Command::SetMtu(mtu));
+    }
+
     /// Removes all that are ours.
     pub async fn close(self) {
-        for net in self.ours {
+        for net in self.ours.take() {
             let _ = self.commands.send(Command::Remove(net));
         }
         let (done, finished) = oneshot::channel();
@@ -180,9 +190,8 @@ impl Drop for Added {
 
 /// The kernel's main routing table, as far as it leads to the device.
 struct Table {
-    handle: Handle,
-    index: u32,
-    device: String,
+    netlink: Netlink,
+    link: Link,
 }
 
 impl Table {
@@ -193,6 +202,11 @@ impl Table {
                     let _ = reply.send(self.add(net).await);
                 }
                 Command::Remove(net) => self.remove(net).await,
+                Command::SetMtu(mtu) => {
+                    if let Err(error) = self.netlink.set_mtu(&self.link, mtu).await {
+                        tracing::warn!(%error, cause = cause(&error), "the device keeps its MTU");
+                    }
+                }
                 Command::Flush(done) => {
                     let _ = done.send(());
                 }
@@ -201,22 +215,26 @@ impl Table {
     }
 
     async fn add(&self, net: IpNet) -> Result<Owner, RouteError> {
-        let Err(error) = self.handle.route().add(self.message(net)).execute().await else { return Ok(Owner::Us) };
+        let Err(error) = self.netlink.handle().route().add(self.message(net)).execute().await else {
+            return Ok(Owner::Us);
+        };
         match errno(&error) {
             Some(libc::EEXIST) => self.owner(net).await?.ok_or(RouteError::Taken { net, key: key(net) }),
             Some(libc::EACCES | libc::EINVAL | libc::EAFNOSUPPORT) if matches!(net, IpNet::V6(_)) => {
-                Err(RouteError::Ipv6Off { device: self.device.clone() })
+                Err(RouteError::Ipv6Off { device: self.link.name.clone() })
             }
-            _ => Err(refused(format!("route {net} to device {}", self.device), error).into()),
+            _ => Err(refused(format!("route {net} to device {}", self.link.name), &error).into()),
         }
     }
 
     /// A route that is gone already, perhaps with its device, is as good as removed.
     async fn remove(&self, net: IpNet) {
-        match self.handle.route().del(self.message(net)).execute().await {
+        match self.netlink.handle().route().del(self.message(net)).execute().await {
             Ok(()) => {}
             Err(error) if matches!(errno(&error), Some(libc::ESRCH | libc::ENODEV)) => {}
-            Err(error) => tracing::warn!(%net, device = self.device, %error, "a route could not be removed"),
+            Err(error) => {
+                tracing::warn!(%net, device = self.link.name, %error, "a route could not be removed");
+            }
         }
     }
 
@@ -226,14 +244,12 @@ impl Table {
             IpNet::V4(_) => RouteMessageBuilder::<Ipv4Addr>::new().build(),
             IpNet::V6(_) => RouteMessageBuilder::<Ipv6Addr>::new().build(),
         };
-        let mut routes = pin!(self.handle.route().get(any).execute());
+        let mut routes = pin!(self.netlink.handle().route().get(any).execute());
         let mut owner = None;
-        while let Some(route) = routes
-            .try_next()
-            .await
-            .map_err(|error| refused("read the routing table".into(), error))?
+        while let Some(route) =
+            routes.try_next().await.map_err(|error| refused("read the routing table".into(), &error))?
         {
-            if route.header.table == RouteHeader::RT_TABLE_MAIN && leads(&route, net, self.index) {
+            if route.header.table == RouteHeader::RT_TABLE_MAIN && leads(&route, net, self.link.index) {
                 owner = Some(if route.header.protocol == PROTOCOL { Owner::Us } else { Owner::Operator });
             }
         }
@@ -244,13 +260,13 @@ impl Table {
         match net {
             IpNet::V4(net) => RouteMessageBuilder::<Ipv4Addr>::new()
                 .destination_prefix(net.network(), net.prefix_len())
-                .output_interface(self.index)
+                .output_interface(self.link.index)
                 .scope(RouteScope::Link)
                 .protocol(PROTOCOL)
                 .build(),
             IpNet::V6(net) => RouteMessageBuilder::<Ipv6Addr>::new()
                 .destination_prefix(net.network(), net.prefix_len())
-                .output_interface(self.index)
+                .output_interface(self.link.index)
                 .protocol(PROTOCOL)
                 .build(),
         }

@@ -142,7 +142,7 @@ fn a_clock_set_back_does_not_stop_reports() {
     let (pool, _) = shared("198.51.100.0/24");
     let mut cache = LeaseCache::new(Arc::clone(&pool), NOW);
     cache.lease_for_v6(host(1)).unwrap();
-    let earlier = NOW.before(std::time::Duration::from_secs(86_400));
+    let earlier = NOW.before(Duration::from_secs(86_400));
     cache.begin(earlier);
     assert_eq!(cache.reported, earlier);
     assert!(cache.lease_for_v6(host(2)).is_some());

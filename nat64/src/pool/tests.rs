@@ -35,7 +35,7 @@ fn chooses_the_address_tayga_chooses() {
     assert_eq!(pool.lease(v6("2001:db8::69"), NOW), Some(v4("169.254.0.80")));
 }
 
-/// Worked by hand: the little-endian words 0xb80d0120, 0, 0 and 0x01000000 of 2001:db8::1 fold to 0x0120 + 0xb80d =
+/// Worked by hand: the little-endian words 0xb80d0120, 0, 0 and 0x01000000 of `2001:db8::1` fold to 0x0120 + 0xb80d =
 /// 0xb92d, then 0xb92d + 0x0100 = 0xba2d.
 #[test]
 fn folds_to_the_size_of_the_pool() {
@@ -95,7 +95,11 @@ fn a_host_that_sends_is_not_recycled() {
     pool.touch(only, host(1), later(5000));
     assert_eq!(pool.lease(host(2), later(MIN_LEASE.as_secs() + 10)), None);
     pool.touch(only, host(2), later(99_999));
-    assert_eq!(pool.lease(host(2), later(5000 + MIN_LEASE.as_secs())), Some(only), "another's report counts nothing");
+    assert_eq!(
+        pool.lease(host(2), later(5000 + MIN_LEASE.as_secs())),
+        Some(only),
+        "another's report counts nothing"
+    );
 }
 
 #[test]
@@ -121,7 +125,8 @@ fn an_ended_lease_makes_room_in_a_full_pool() {
 fn a_changed_range_keeps_what_fits() {
     let mut pool = pool("198.51.100.0/24");
     let kept = pool.lease(v6("2001:db8::69"), NOW).unwrap();
-    let lost: Vec<_> = (1..=60).filter_map(|n| pool.lease(host(n), NOW)).filter(|a| *a > v4("198.51.100.127")).collect();
+    let lost: Vec<_> =
+        (1..=60).filter_map(|n| pool.lease(host(n), NOW)).filter(|a| *a > v4("198.51.100.127")).collect();
     assert!(kept < v4("198.51.100.128") && !lost.is_empty(), "both kinds are there");
     assert_eq!(pool.change_range(Some(range("198.51.100.0/25", &[]))), lost.len());
     assert_eq!(pool.v6_of(kept), Some(v6("2001:db8::69")));
@@ -132,7 +137,8 @@ fn a_changed_range_keeps_what_fits() {
 fn restores_what_fits_and_says_why_the_rest_does_not() {
     let lease = |v4_text: &str, host: Ipv6Addr| Lease { v4: v4(v4_text), v6: host, last_used: NOW };
     let mut pool = Pool::new(Some(range("192.0.2.0/24", &[("192.0.2.9/32", "2001:db8::9/128")])));
-    let ended = Lease { last_used: NOW.before(MAX_LEASE + Duration::from_secs(1)), ..lease("192.0.2.20", host(20)) };
+    let ended =
+        Lease { last_used: NOW.before(MAX_LEASE + Duration::from_secs(1)), ..lease("192.0.2.20", host(20)) };
     let misfits = pool.restore(
         &[
             lease("192.0.2.10", host(10)),
@@ -172,7 +178,10 @@ fn leases_from_the_future_make_all_dormant_and_none_ended() {
     let mut pool = pool("198.51.100.0/30");
     let at = |v4_text: &str, number, last_used| Lease { v4: v4(v4_text), v6: host(number), last_used };
     let misfits = pool.restore(
-        &[at("198.51.100.1", 1, NOW.before(Duration::from_secs(60))), at("198.51.100.2", 2, UnixTime(u64::MAX))],
+        &[
+            at("198.51.100.1", 1, NOW.before(Duration::from_secs(60))),
+            at("198.51.100.2", 2, UnixTime(u64::MAX)),
+        ],
         NOW,
     );
     assert_eq!(misfits, []);

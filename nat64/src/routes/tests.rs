@@ -39,7 +39,8 @@ fn map(v4: &str, v6: &str) -> ExplicitMap {
 #[test]
 fn prefix_pool_maps_and_own_addresses_are_routed() {
     let nat64 = Nat64 { map: vec![map("203.0.113.0/28", "2001:db8:1::/124")], ..section() };
-    let expected = ["192.0.2.1/32", "198.51.100.0/24", "203.0.113.0/28", "2001:db8:64::/96", "2001:db8:ffff::64/128"];
+    let expected =
+        ["192.0.2.1/32", "198.51.100.0/24", "203.0.113.0/28", "2001:db8:64::/96", "2001:db8:ffff::64/128"];
     assert_eq!(wanted(&nat64, &prefix()), nets(&expected));
 }
 
@@ -50,12 +51,16 @@ fn what_lies_within_another_route_needs_none() {
         map: vec![map("198.51.100.10/32", "2001:db8:1::10/128")],
         ..section()
     };
-    assert_eq!(wanted(&nat64, &prefix()), nets(&["198.51.100.0/24", "2001:db8:64::/96", "2001:db8:ffff::64/128"]));
+    assert_eq!(
+        wanted(&nat64, &prefix()),
+        nets(&["198.51.100.0/24", "2001:db8:64::/96", "2001:db8:ffff::64/128"])
+    );
 }
 
 #[test]
 fn a_map_of_everything_does_not_take_the_default_route() {
-    let nat64 = Nat64 { dynamic_pool: None, map: vec![map("0.0.0.0/0", "2001:db8:1:ff00::/64")], ..section() };
+    let nat64 =
+        Nat64 { dynamic_pool: None, map: vec![map("0.0.0.0/0", "2001:db8:1:ff00::/64")], ..section() };
     let expected = ["192.0.2.1/32", "2001:db8:64::/96", "2001:db8:1:ff00::/64", "2001:db8:ffff::64/128"];
     assert_eq!(wanted(&nat64, &prefix()), nets(&expected));
 }
@@ -71,15 +76,20 @@ async fn device(netlink: &Netlink) -> (Device, Link) {
 /// All routes of the main table through a device.
 async fn through(netlink: &Netlink, link: &Link) -> BTreeSet<IpNet> {
     let mut found = BTreeSet::new();
-    for any in [RouteMessageBuilder::<Ipv4Addr>::new().build(), RouteMessageBuilder::<Ipv6Addr>::new().build()] {
-        let routes: Vec<RouteMessage> = netlink.handle().route().get(any).execute().try_collect().await.unwrap();
+    for any in
+        [RouteMessageBuilder::<Ipv4Addr>::new().build(), RouteMessageBuilder::<Ipv6Addr>::new().build()]
+    {
+        let routes: Vec<RouteMessage> =
+            netlink.handle().route().get(any).execute().try_collect().await.unwrap();
         for route in routes.iter().filter(|route| route.header.table == RouteHeader::RT_TABLE_MAIN) {
             let destination = route.attributes.iter().find_map(|attribute| match attribute {
                 RouteAttribute::Destination(RouteAddress::Inet(v4)) => Some(IpAddr::V4(*v4)),
                 RouteAttribute::Destination(RouteAddress::Inet6(v6)) => Some(IpAddr::V6(*v6)),
                 _ => None,
             });
-            if let Some(ip) = destination.filter(|_| route.attributes.contains(&RouteAttribute::Oif(link.index))) {
+            if let Some(ip) =
+                destination.filter(|_| route.attributes.contains(&RouteAttribute::Oif(link.index)))
+            {
                 found.insert(IpNet::new(ip, route.header.destination_prefix_length).unwrap());
             }
         }
@@ -107,15 +117,19 @@ fn a_change_adds_and_removes_just_the_difference() {
         block_on(async {
             let netlink = Netlink::connect().unwrap();
             let (_device, link) = device(&netlink).await;
-            let mut routes = Routes::new(&netlink, &link);
+            let routes = Routes::new(Netlink::connect().unwrap(), link.clone());
             let first = nets(&["192.0.2.1/32", "198.51.100.0/24", "2001:db8:64::/96"]);
             let added = routes.add(&first).await.unwrap();
             routes.commit(added, &first);
             assert_eq!(through(&netlink, &link).await, first);
 
-            let second = nets(&["192.0.2.1/32", "203.0.113.0/24", "2001:db8:64::/96", "2001:db8:ffff::64/128"]);
+            let second =
+                nets(&["192.0.2.1/32", "203.0.113.0/24", "2001:db8:64::/96", "2001:db8:ffff::64/128"]);
             let added = routes.add(&second).await.unwrap();
-            assert_eq!(added.nets, nets(&["203.0.113.0/24", "2001:db8:ffff::64/128"]).into_iter().collect::<Vec<_>>());
+            assert_eq!(
+                added.nets,
+                nets(&["203.0.113.0/24", "2001:db8:ffff::64/128"]).into_iter().collect::<Vec<_>>()
+            );
             routes.commit(added, &second);
             // An addition waits for the removals before it.
             let added = routes.add(&second).await.unwrap();
@@ -141,7 +155,7 @@ fn a_dropped_addition_leaves_no_trace() {
         block_on(async {
             let netlink = Netlink::connect().unwrap();
             let (_device, link) = device(&netlink).await;
-            let routes = Routes::new(&netlink, &link);
+            let routes = Routes::new(Netlink::connect().unwrap(), link.clone());
             drop(routes.add(&nets(&["198.51.100.0/24", "2001:db8:64::/96"])).await.unwrap());
             flush(&routes).await;
             assert_eq!(through(&netlink, &link).await, nets(&[]));
@@ -165,9 +179,12 @@ fn a_route_of_another_device_is_not_taken_and_nothing_is_left_behind() {
                 .build();
             netlink.handle().route().add(taken).execute().await.unwrap();
 
-            let routes = Routes::new(&netlink, &link);
+            let routes = Routes::new(Netlink::connect().unwrap(), link.clone());
             let error = routes.add(&nets(&["192.0.2.1/32", "198.51.100.0/24"])).await.unwrap_err();
-            assert!(matches!(&error, RouteError::Taken { net, .. } if net.to_string() == "198.51.100.0/24"), "{error}");
+            assert!(
+                matches!(&error, RouteError::Taken { net, .. } if net.to_string() == "198.51.100.0/24"),
+                "{error}"
+            );
             flush(&routes).await;
             assert_eq!(through(&netlink, &link).await, nets(&[]));
             assert!(through(&netlink, &other).await.is_superset(&nets(&["198.51.100.0/24"])));
@@ -181,7 +198,7 @@ fn routes_of_a_crashed_run_are_adopted_and_those_of_the_operator_stay() {
         block_on(async {
             let netlink = Netlink::connect().unwrap();
             let (_device, link) = device(&netlink).await;
-            let crashed = Routes::new(&netlink, &link);
+            let crashed = Routes::new(Netlink::connect().unwrap(), link.clone());
             let leftover = crashed.add(&nets(&["198.51.100.0/24", "2001:db8:64::/96"])).await.unwrap();
             std::mem::forget(leftover);
             let by_hand = RouteMessageBuilder::<Ipv4Addr>::new()
@@ -190,7 +207,7 @@ fn routes_of_a_crashed_run_are_adopted_and_those_of_the_operator_stay() {
                 .build();
             netlink.handle().route().add(by_hand).execute().await.unwrap();
 
-            let mut routes = Routes::new(&netlink, &link);
+            let routes = Routes::new(Netlink::connect().unwrap(), link.clone());
             let all = nets(&["192.0.2.1/32", "198.51.100.0/24", "2001:db8:64::/96"]);
             let added = routes.add(&all).await.unwrap();
             routes.commit(added, &all);
@@ -206,7 +223,7 @@ fn a_device_that_is_gone_takes_its_routes_along() {
         block_on(async {
             let netlink = Netlink::connect().unwrap();
             let (device, link) = device(&netlink).await;
-            let mut routes = Routes::new(&netlink, &link);
+            let routes = Routes::new(Netlink::connect().unwrap(), link.clone());
             let all = nets(&["198.51.100.0/24"]);
             let added = routes.add(&all).await.unwrap();
             routes.commit(added, &all);

@@ -1,0 +1,256 @@
+//! The daemon put together. [`App::start`] reads as the boot log does.
+
+use crate::admin;
+use crate::device::{Device, TX_QUEUE_LEN};
+use crate::error::Error;
+use crate::forwarding;
+use crate::keeper::{self, Keeper};
+use crate::lease::SharedPool;
+use crate::link::{Link, Netlink};
+use crate::metrics::Sources;
+use crate::pool::Pool;
+use crate::reload::{Plan, Prepared, State};
+use crate::routes::Routes;
+use crate::worker::{Shared, unix_time};
+use crate::workers::Workers;
+use arc_swap::ArcSwap;
+use config::model::Nat64;
+use config::{Diff, Gateway, Refusal, Section};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use service::{Boot, Capability, Daemon, Latch};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a device that others bring up is looked at until it is up.
+const LINK_POLL_INTERVAL: Duration = Duration::from_millis(200);
+
+/// The running daemon.
+pub struct App {
+    shared: Shared,
+    workers: Workers,
+    keeper: Keeper,
+    /// Whether the keeper has a file.
+    keeps_leases: Cell<bool>,
+    /// `None` where the operator looks after routes.
+    routes: Option<Routes>,
+    /// Whether the device stays after the end.
+    persistent: bool,
+    sources: Sources,
+}
+
+impl Daemon for App {
+    const NAME: &'static str = "causeway-nat64";
+    const ABOUT: &'static str = "Translates packets between IPv6 and IPv4 on a TUN device";
+    const SECTION: Section = Section::Nat64;
+    const CAPABILITIES: &'static [Capability] = &[Capability::CAP_NET_ADMIN];
+    type Error = Error;
+    type Prepared = Prepared;
+
+    fn check(model: &Gateway) -> Vec<Refusal> {
+        model.nat64.as_ref().map(swallowed_pool).unwrap_or_default()
+    }
+
+    async fn start(model: Arc<Gateway>, boot: &mut Boot<'_>) -> Result<Self, Error> {
+        let latch = boot.readiness.latch("data path");
+        let nat64 = model.nat64.as_ref().ok_or(Error::Unchecked("[nat64] is missing"))?;
+        let plan = Plan::of(&model)?;
+        warn_of_closed_switches();
+
+        let (bell, calls) = keeper::bell();
+        let ring = bell.clone();
+        let pool = Arc::new(SharedPool::new(Pool::new(plan.range.clone()), move || ring.ring()));
+        let state = plan.range.is_some().then(|| State::open(&plan.state_dir)).transpose()?;
+
+        let netlink = Netlink::connect()?;
+        let device = open_device(&netlink, nat64).await?;
+        let link = netlink.link(&nat64.device).await?.ok_or_else(|| Error::Vanished(nat64.device.clone()))?;
+        warn_of_mtu(&link, nat64);
+
+        let stop = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
+        let stop = Arc::new(stop.map_err(|errno| Error::EventFd(errno.into()))?);
+        let translator = Arc::new(ArcSwap::from_pointee(plan.translator.clone()));
+        let shared = Shared { translator, pool: Arc::clone(&pool), stop };
+        let persist_failures = Arc::default();
+        let keeper = Keeper::start(Arc::clone(&pool), &bell, calls, Arc::clone(&persist_failures))
+            .map_err(Error::Thread)?;
+        let workers =
+            Workers::start(device.queues, shared.clone(), &boot.failures).await.map_err(Error::Thread)?;
+        let sources = Sources { workers: workers.counters(), pool, persist_failures };
+        boot.registry.register_collector(Box::new(sources.clone()));
+
+        let mut app = Self {
+            shared,
+            workers,
+            keeper,
+            keeps_leases: Cell::new(false),
+            routes: None,
+            persistent: device.persistent,
+            sources,
+        };
+        if let Some(state) = state {
+            app.keep_leases(state);
+        }
+        if nat64.configure_interface {
+            netlink.bring_up(&link, nat64.mtu, TX_QUEUE_LEN).await?;
+            let routes = Routes::new(netlink, link);
+            routes.commit(routes.add(&plan.routes).await?, &plan.routes);
+            tracing::info!(
+                device = nat64.device,
+                routes = plan.routes.len(),
+                "the device is up, routes lead to it"
+            );
+            app.routes = Some(routes);
+            latch.open();
+        } else {
+            tokio::spawn(open_when_up(netlink, link, latch));
+        }
+        Ok(app)
+    }
+
+    async fn prepare(&self, model: Arc<Gateway>, _diff: &Diff) -> Result<Prepared, Error> {
+        let plan = Plan::of(&model)?;
+        let needs_state = plan.range.is_some() && !self.keeps_leases.get();
+        let state = needs_state.then(|| State::open(&plan.state_dir)).transpose()?;
+        let added = match &self.routes {
+            Some(routes) => Some(routes.add(&plan.routes).await?),
+            None => None,
+        };
+        Ok(Prepared { plan, state, added })
+    }
+
+    fn commit(&self, Prepared { plan, state, added }: Prepared) {
+        let mtu = plan.mtu();
+        if let Some(routes) =
+            self.routes.as_ref().filter(|_| mtu != self.shared.translator.load().params().mtu_v6)
+        {
+            routes.set_mtu(mtu);
+        }
+        let ended = self.shared.pool.change_range(plan.range);
+        if ended > 0 {
+            tracing::info!(leases = ended, "leases that do not fit the pool have ended");
+        }
+        self.shared.translator.store(Arc::new(plan.translator));
+        if let Some(state) = state {
+            self.keep_leases(state);
+        }
+        if let Some((routes, added)) = self.routes.as_ref().zip(added) {
+            routes.commit(added, &plan.routes);
+        }
+    }
+
+    fn routes(&self) -> axum::Router {
+        admin::routes(self.sources.clone())
+    }
+
+    async fn drain(self) {
+        // A device that vanishes takes its routes along; one that stays would go on collecting packets for nobody.
+        if let Some(routes) = self.routes.filter(|_| self.persistent) {
+            routes.close().await;
+        }
+        let (workers, keeper) = (self.workers, self.keeper);
+        let stopped = tokio::task::spawn_blocking(move || {
+            workers.stop();
+            keeper.stop();
+        });
+        if stopped.await.is_err() {
+            tracing::error!("the workers could not be stopped in order");
+        }
+    }
+}
+
+impl App {
+    /// Takes back the leases of an earlier run and keeps all in its file.
+    fn keep_leases(&self, State { file, leases }: State) {
+        let misfits = self.shared.pool.restore(&leases, unix_time());
+        for (lease, misfit) in &misfits {
+            tracing::debug!(v4 = %lease.v4, v6 = %lease.v6, %misfit, "a lease of an earlier run is given up");
+        }
+        let path = file.path().display();
+        tracing::info!(%path, leases = leases.len() - misfits.len(), given_up = misfits.len(), "leases restored");
+        self.keeper.keep_in(file);
+        self.keeps_leases.set(true);
+    }
+}
+
+/// A pool whose every address is explicitly mapped has none to give.
+fn swallowed_pool(nat64: &Nat64) -> Vec<Refusal> {
+    let Some(pool) = nat64.dynamic_pool else { return Vec::new() };
+    let wider = nat64.map.iter().enumerate().filter(|(_, map)| map.v4.contains(&pool));
+    wider
+        .map(|(index, map)| Refusal {
+            path: format!("nat64.map[{index}].v4"),
+            message: format!(
+                "{} holds all of nat64.dynamic_pool ({pool}), and maps go before the pool",
+                map.v4
+            ),
+            help: "map fewer addresses, or move the pool".into(),
+        })
+        .collect()
+}
+
+fn warn_of_closed_switches() {
+    for switch in forwarding::switched_off() {
+        tracing::warn!(switch, "the kernel does not pass packets on: run `sysctl -w {switch}=1`");
+    }
+}
+
+async fn open_device(netlink: &Netlink, nat64: &Nat64) -> Result<Device, Error> {
+    let wanted = match nat64.workers {
+        0 => service::cores(),
+        workers => workers.into(),
+    };
+    let existing = netlink.link(&nat64.device).await?;
+    let device = Device::open(&nat64.device, existing.as_ref(), wanted, nat64.offload)?;
+    let queues = device.queues.len();
+    if queues < wanted {
+        tracing::warn!(
+            device = device.name,
+            wanted,
+            "the device was made without multi-queue and has one worker: make it with `ip tuntap add ... multi_queue`"
+        );
+    }
+    let (tcp, udp) = (device.offloads.tcp, device.offloads.udp);
+    tracing::info!(
+        device = device.name,
+        queues,
+        tcp,
+        udp,
+        persistent = device.persistent,
+        "attached to the device"
+    );
+    Ok(device)
+}
+
+/// Where others look after the device, its MTU may not be what the translator goes by.
+fn warn_of_mtu(link: &Link, nat64: &Nat64) {
+    if !nat64.configure_interface && link.mtu != u32::from(nat64.mtu) {
+        tracing::warn!(
+            device = link.name,
+            mtu = link.mtu,
+            configured = nat64.mtu,
+            "the device's MTU is not nat64.mtu: packets too big for one or the other will be lost"
+        );
+    }
+}
+
+/// Says that packets can come, once somebody has brought the device up.
+async fn open_when_up(netlink: Netlink, link: Link, latch: Latch) {
+    let mut ticks = tokio::time::interval(LINK_POLL_INTERVAL);
+    let mut is_announced = false;
+    loop {
+        ticks.tick().await;
+        match netlink.link(&link.name).await {
+            Ok(Some(link)) if link.is_up => break,
+            Ok(Some(_)) if !is_announced => {
+                tracing::info!(device = link.name, "waiting for the device to be brought up");
+                is_announced = true;
+            }
+            Ok(Some(_)) => {}
+            // The workers report a device that is gone.
+            Ok(None) | Err(_) => return,
+        }
+    }
+    tracing::info!(device = link.name, "the device is up");
+    latch.open();
+}

@@ -1,0 +1,268 @@
+//! All metrics of this daemon: names, help texts, labels.
+//!
+//! Nothing is registered one by one: a collector sums the workers' counters when somebody scrapes, so every label
+//! value is there from the start, at zero. Names get the prefix `causeway_nat64_`, counters the suffix `_total`.
+
+use crate::counters::{BATCH_BUCKETS, Counters, Family, WriteError};
+use crate::lease::SharedPool;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use translator::{Direction, DropReason};
+
+/// Where the numbers come from.
+#[derive(Clone)]
+pub struct Sources {
+    /// One per worker.
+    pub workers: Vec<Arc<Counters>>,
+    /// The dynamic pool.
+    pub pool: Arc<SharedPool>,
+    /// Writes of `dynamic.map` that failed.
+    pub persist_failures: Arc<AtomicU64>,
+}
+
+/// A counter with one label.
+struct Labelled {
+    name: &'static str,
+    help: &'static str,
+    label: &'static str,
+    values: fn(&Sources) -> Vec<(&'static str, u64)>,
+}
+
+/// A number without labels.
+struct Plain {
+    name: &'static str,
+    help: &'static str,
+    value: fn(&Sources) -> u64,
+}
+
+const LABELLED_COUNTERS: [Labelled; 9] = [
+    Labelled {
+        name: "received_packets",
+        help: "Packets read from the device; a super-packet counts once",
+        label: "family",
+        values: |of| of.by(Family::ALL, Family::label, |worker, index| worker.received[index].packets.get()),
+    },
+    Labelled {
+        name: "received_bytes",
+        help: "Bytes read from the device, from the IP header on",
+        label: "family",
+        values: |of| of.by(Family::ALL, Family::label, |worker, index| worker.received[index].bytes.get()),
+    },
+    Labelled {
+        name: "sent_packets",
+        help: "Packets written to the device; a super-packet counts once",
+        label: "family",
+        values: |of| of.by(Family::ALL, Family::label, |worker, index| worker.sent[index].packets.get()),
+    },
+    Labelled {
+        name: "sent_bytes",
+        help: "Bytes written to the device, from the IP header on",
+        label: "family",
+        values: |of| of.by(Family::ALL, Family::label, |worker, index| worker.sent[index].bytes.get()),
+    },
+    Labelled {
+        name: "translated_packets",
+        help: "Packets translated",
+        label: "direction",
+        values: |of| {
+            of.by(Direction::ALL, Direction::label, |worker, index| worker.translated[index].packets.get())
+        },
+    },
+    Labelled {
+        name: "translated_bytes",
+        help: "Bytes translated, as they were read",
+        label: "direction",
+        values: |of| {
+            of.by(Direction::ALL, Direction::label, |worker, index| worker.translated[index].bytes.get())
+        },
+    },
+    Labelled {
+        name: "dropped_packets",
+        help: "Packets dropped without a word, by reason",
+        label: "reason",
+        values: Sources::dropped,
+    },
+    Labelled {
+        name: "icmp_errors",
+        help: "Packets answered with an ICMP error, by reason",
+        label: "reason",
+        values: |of| of.by(DropReason::ALL, DropReason::label, |worker, index| worker.errors[index].get()),
+    },
+    Labelled {
+        name: "write_errors",
+        help: "Packets that the device did not take",
+        label: "error",
+        values: |of| {
+            of.by(WriteError::ALL, WriteError::label, |worker, index| worker.write_errors[index].get())
+        },
+    },
+];
+
+const COUNTERS: [Plain; 5] = [
+    Plain {
+        name: "echo_replies",
+        help: "Echo requests to own addresses that were answered",
+        value: |of| of.sum(|worker| worker.echo_replies.get()),
+    },
+    Plain {
+        name: "split_packets",
+        help: "Packets translated into several",
+        value: |of| of.sum(|worker| worker.split.get()),
+    },
+    Plain {
+        name: "super_packets",
+        help: "Packets read that stand for several segments",
+        value: |of| of.sum(|worker| worker.super_packets.get()),
+    },
+    Plain {
+        name: "worker_panics",
+        help: "Panics of workers; each costs one packet and is worth a report",
+        value: |of| of.sum(|worker| worker.panics.get()),
+    },
+    Plain {
+        name: "lease_write_failures",
+        help: "Writes of dynamic.map that failed",
+        value: |of| of.persist_failures.load(Ordering::Relaxed),
+    },
+];
+
+const GAUGES: [Plain; 3] = [
+    Plain {
+        name: "leases",
+        help: "Hosts with an address of the dynamic pool",
+        value: |of| of.pool.len() as u64,
+    },
+    Plain {
+        name: "pool_addresses",
+        help: "Addresses in the dynamic pool's prefix",
+        value: |of| of.pool.size(),
+    },
+    Plain { name: "workers", help: "Threads that translate", value: |of| of.workers.len() as u64 },
+];
+
+impl Sources {
+    /// Packets dropped, by the label of the reason.
+    pub fn dropped(&self) -> Vec<(&'static str, u64)> {
+        self.by(DropReason::ALL, DropReason::label, |worker, index| worker.dropped[index].get())
+    }
+
+    /// A number for each of `all`, summed over the workers.
+    fn by<T, const N: usize>(
+        &self,
+        all: [T; N],
+        label: fn(T) -> &'static str,
+        count: fn(&Counters, usize) -> u64,
+    ) -> Vec<(&'static str, u64)> {
+        let values = all.into_iter().enumerate();
+        values.map(|(index, value)| (label(value), self.sum(|worker| count(worker, index)))).collect()
+    }
+
+    fn sum(&self, count: impl Fn(&Counters) -> u64) -> u64 {
+        self.workers.iter().map(|worker| count(worker)).sum()
+    }
+
+    /// The sizes of batches. Their sum is the number of packets received.
+    fn encode_batches(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let counts: Vec<u64> =
+            (0..BATCH_BUCKETS.len()).map(|index| self.sum(|worker| worker.batches[index].get())).collect();
+        let buckets: Vec<(f64, u64)> = BATCH_BUCKETS
+            .iter()
+            .zip(&counts)
+            .map(|(&bound, &count)| (f64::from(u32::try_from(bound).unwrap_or(u32::MAX)), count))
+            .collect();
+        let packets = self.sum(|worker| worker.received.iter().map(|tally| tally.packets.get()).sum());
+        encoder
+            .encode_descriptor("batch_packets", "Packets read at one go", None, MetricType::Histogram)?
+            .encode_histogram::<NoLabelSet>(lossy(packets), counts.iter().sum(), &buckets, None)
+    }
+}
+
+/// The number as OpenMetrics has it.
+#[expect(clippy::cast_precision_loss, reason = "sums of histograms are floating-point by the format")]
+const fn lossy(number: u64) -> f64 {
+    number as f64
+}
+
+impl Collector for Sources {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for Labelled { name, help, label, values } in &LABELLED_COUNTERS {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (value, number) in values(self) {
+                let labels = [(*label, value)];
+                metric.encode_family(&labels)?.encode_counter::<NoLabelSet, u64, f64>(&number, None)?;
+            }
+        }
+        for Plain { name, help, value } in &COUNTERS {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            metric.encode_counter::<NoLabelSet, u64, f64>(&value(self), None)?;
+        }
+        for Plain { name, help, value } in &GAUGES {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            metric.encode_gauge(&value(self))?;
+        }
+        self.encode_batches(&mut encoder)
+    }
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources").field("workers", &self.workers.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::Pool;
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::registry::Registry;
+    use translator::Verdict;
+
+    fn scraped(workers: Vec<Arc<Counters>>) -> String {
+        let pool = Arc::new(SharedPool::new(Pool::new(None), || ()));
+        let mut registry = Registry::with_prefix("causeway_nat64");
+        registry.register_collector(Box::new(Sources { workers, pool, persist_failures: Arc::default() }));
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        text
+    }
+
+    #[test]
+    fn every_reason_is_there_at_zero() {
+        let text = scraped(vec![]);
+        for reason in DropReason::ALL {
+            for name in ["dropped_packets", "icmp_errors"] {
+                let line = format!("causeway_nat64_{name}_total{{reason=\"{}\"}} 0\n", reason.label());
+                assert!(text.contains(&line), "{line}{text}");
+            }
+        }
+        assert!(text.contains("causeway_nat64_leases 0\n"), "{text}");
+    }
+
+    #[test]
+    fn workers_are_summed() {
+        let workers: Vec<_> = (0..3).map(|_| Arc::new(Counters::default())).collect();
+        for worker in &workers {
+            worker.received(&[0x45; 100], true);
+            worker.verdict(Verdict::Forward(Direction::V4ToV6), 100);
+            worker.sent(&[0x60; 120]);
+            worker.batch(1);
+        }
+        let text = scraped(workers);
+        for line in [
+            "causeway_nat64_received_bytes_total{family=\"ipv4\"} 300",
+            "causeway_nat64_sent_packets_total{family=\"ipv6\"} 3",
+            "causeway_nat64_translated_packets_total{direction=\"v4_to_v6\"} 3",
+            "causeway_nat64_super_packets_total 3",
+            "causeway_nat64_batch_packets_count 3",
+            "causeway_nat64_batch_packets_bucket{le=\"1.0\"} 3",
+            "causeway_nat64_workers 3",
+        ] {
+            assert!(text.contains(&format!("{line}\n")), "{line}\n{text}");
+        }
+    }
+}

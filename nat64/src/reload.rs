@@ -1,0 +1,115 @@
+//! From a model to what the daemon runs on, and from one to the next.
+//!
+//! ```text
+//! model --Plan::of--> what is wanted --prepare--> leases read, routes added --commit--> translator, pool, MTU swapped
+//!                                       \--fails or is dropped--> routes removed again, nothing else was touched
+//! ```
+//!
+//! Leases live through it: those that fit the new pool stay, and explicit maps come and go beside them.
+
+use crate::error::Error;
+use crate::persist::StateFile;
+use crate::pool::{Lease, Range};
+use crate::routes::{self, Added};
+use addr::ExplicitMaps;
+use config::Gateway;
+use config::model::{Nat64, Prefix, UdpZeroChecksum};
+use ipnet::IpNet;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use translator::{Params, Translator};
+
+/// Lines and leases that are named one by one in the log; of more only the number is.
+const NAMED: usize = 10;
+
+/// What a model asks for. Pure.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The translator.
+    pub translator: Translator,
+    /// What the pool gives away.
+    pub range: Option<Range>,
+    /// What leads to the device.
+    pub routes: BTreeSet<IpNet>,
+    /// Where leases are kept.
+    pub state_dir: PathBuf,
+}
+
+/// A plan whose preconditions are met.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(crate) plan: Plan,
+    pub(crate) state: Option<State>,
+    pub(crate) added: Option<Added>,
+}
+
+/// The leases of an earlier run, and the file that keeps them from here on.
+#[derive(Debug)]
+pub struct State {
+    /// The file.
+    pub file: StateFile,
+    /// What it held.
+    pub leases: Vec<Lease>,
+}
+
+impl Plan {
+    /// What `model` asks for.
+    ///
+    /// # Errors
+    /// [`Error::Unchecked`] if the model has no `[nat64]`, no `[prefix]`, or maps in conflict.
+    pub fn of(model: &Gateway) -> Result<Self, Error> {
+        let nat64 = model.nat64.as_ref().ok_or(Error::Unchecked("[nat64] is missing"))?;
+        let prefix = model.prefix.as_ref().ok_or(Error::Unchecked("[prefix] is missing"))?;
+        let maps = ExplicitMaps::new(nat64.map.iter().copied());
+        let maps = maps.map_err(|_| Error::Unchecked("maps are in conflict"))?;
+        Ok(Self {
+            range: nat64.dynamic_pool.map(|net| Range::new(net, nat64.ipv4_addr, maps.clone())),
+            translator: Translator::new(params(nat64, prefix, maps)),
+            routes: routes::wanted(nat64, prefix),
+            state_dir: nat64.state_dir.clone(),
+        })
+    }
+
+    /// The MTU of the device in bytes.
+    pub const fn mtu(&self) -> u16 {
+        self.translator.params().mtu_v6
+    }
+}
+
+/// The translator's parameters. It has no view of the routes behind the device, so both sides have the device's MTU.
+fn params(nat64: &Nat64, prefix: &Prefix, maps: ExplicitMaps) -> Params {
+    Params {
+        prefixes: vec![prefix.pref64],
+        allow_private_ipv4: prefix.allow_private_ipv4,
+        own_v4: nat64.ipv4_addr,
+        own_v6: nat64.ipv6_addr,
+        maps,
+        pool: nat64.dynamic_pool,
+        udp_zero_checksum: match nat64.udp_zero_checksum {
+            UdpZeroChecksum::Drop => translator::UdpZeroChecksum::Drop,
+            UdpZeroChecksum::Calculate => translator::UdpZeroChecksum::Calculate,
+            UdpZeroChecksum::Forward => translator::UdpZeroChecksum::Forward,
+        },
+        ipv6_min_mtu: nat64.ipv6_min_mtu,
+        mtu_v4: nat64.mtu,
+        mtu_v6: nat64.mtu,
+    }
+}
+
+impl State {
+    /// Claims the directory and reads the leases in it.
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        let file = StateFile::open(dir)?;
+        let (leases, bad) = file.read()?;
+        for line in bad.iter().take(NAMED) {
+            let path = file.path().display();
+            tracing::warn!(%path, line = line.line, problem = line.problem, "a line that is no lease is passed over");
+        }
+        if bad.len() > NAMED {
+            tracing::warn!(path = %file.path().display(), lines = bad.len(), "so many lines are no leases");
+        }
+        // Whoever cannot write leases should know at once and not when the power fails.
+        file.write(&leases)?;
+        Ok(Self { file, leases })
+    }
+}

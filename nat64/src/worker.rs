@@ -1,0 +1,199 @@
+//! The packet loop: one thread, one queue of the device, one translator for all packets of a batch.
+//!
+//! ```text
+//! poll ──> read ──> translate in place ──> write on the same queue ──> read ... until empty or BATCH ──> poll
+//! ```
+//!
+//! Packets of one flow come from one queue and go back to it in their order: the kernel learns from writes which
+//! queue a flow belongs to, so that its answers come to the same worker. Nothing is allocated or locked per packet; the
+//! translator's parameters are looked up once per batch. Does not log: what happens is counted in
+//! [`Counters`] or returned.
+
+use crate::counters::{BATCH, Counters, WriteError};
+use crate::lease::{LeaseCache, REPORT_INTERVAL, SharedPool};
+use crate::pool::UnixTime;
+use arc_swap::ArcSwap;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::EventFd;
+use nix::unistd::{read, write};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use translator::{Context, ErrorBudget, Frame, GsoType, Translator, Verdict, WorkerState};
+
+/// The longest packet a TUN device gives: an IPv6 super-packet, whose header comes on top of 65 535 bytes.
+const LONGEST_PACKET: usize = 65_535 + 40;
+
+/// Why a worker cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WorkerError {
+    /// The device was removed.
+    #[error("the TUN device was removed: start the daemon again, and leave the device alone while it runs")]
+    DeviceGone,
+    /// The kernel said something else.
+    #[error("cannot read from the TUN device: {0}")]
+    Read(Errno),
+}
+
+/// What all workers share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The translator of the configuration in force.
+    pub translator: Arc<ArcSwap<Translator>>,
+    /// The dynamic pool.
+    pub pool: Arc<SharedPool>,
+    /// Readable when the workers are to end.
+    pub stop: Arc<EventFd>,
+}
+
+/// One worker.
+pub struct Worker {
+    queue: OwnedFd,
+    shared: Shared,
+    counters: Arc<Counters>,
+    leases: LeaseCache,
+    state: WorkerState,
+    frame: Frame,
+    started: Instant,
+}
+
+enum Wake {
+    Packets,
+    Timeout,
+    Stop,
+}
+
+impl Worker {
+    /// A worker on a non-blocking `queue`.
+    pub fn new(queue: OwnedFd, shared: Shared, counters: Arc<Counters>) -> Self {
+        Self {
+            queue,
+            leases: LeaseCache::new(Arc::clone(&shared.pool), unix_time()),
+            shared,
+            counters,
+            state: fresh_state(),
+            frame: Frame::with_capacity(LONGEST_PACKET),
+            started: Instant::now(),
+        }
+    }
+
+    /// Translates packets until told to stop.
+    pub fn run(&mut self) -> Result<(), WorkerError> {
+        loop {
+            match self.wait()? {
+                Wake::Packets => self.batch()?,
+                Wake::Timeout => self.leases.begin(unix_time()),
+                Wake::Stop => {
+                    self.leases.report();
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Makes the worker fit to run again after a panic in [`Worker::run`], at the cost of the packet at hand.
+    pub fn recover(&mut self) {
+        self.counters.panicked();
+        self.state = fresh_state();
+        self.frame = Frame::with_capacity(LONGEST_PACKET);
+    }
+
+    /// Sleeps until there is something to do.
+    fn wait(&self) -> Result<Wake, WorkerError> {
+        let timeout = if self.leases.has_unreported() {
+            PollTimeout::try_from(REPORT_INTERVAL).unwrap_or(PollTimeout::MAX)
+        } else {
+            PollTimeout::NONE
+        };
+        let mut fds = [
+            PollFd::new(self.shared.stop.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.queue.as_fd(), PollFlags::POLLIN),
+        ];
+        match poll(&mut fds, timeout) {
+            Ok(0) | Err(Errno::EINTR) => return Ok(Wake::Timeout),
+            Ok(_) => {}
+            Err(errno) => return Err(WorkerError::Read(errno)),
+        }
+        let [stop, queue] = fds.map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
+        if !stop.is_empty() {
+            return Ok(Wake::Stop);
+        }
+        // The driver says POLLERR when the device behind the descriptor is gone.
+        if queue.intersects(PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL) {
+            return Err(WorkerError::DeviceGone);
+        }
+        Ok(Wake::Packets)
+    }
+
+    /// Translates what the queue holds, at most [`BATCH`] packets.
+    fn batch(&mut self) -> Result<(), WorkerError> {
+        self.leases.begin(unix_time());
+        let translator = self.shared.translator.load();
+        let now = self.started.elapsed();
+        let mut packets = 0;
+        while packets < BATCH {
+            match read(&self.queue, self.frame.receive_buffer()) {
+                Ok(len) => {
+                    packets += 1;
+                    self.packet(len, &translator, now);
+                }
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => break,
+                Err(Errno::EBADFD | Errno::EFAULT | Errno::ENODEV) => return Err(WorkerError::DeviceGone),
+                Err(errno) => return Err(WorkerError::Read(errno)),
+            }
+        }
+        self.counters.batch(packets);
+        Ok(())
+    }
+
+    /// Translates the `len` bytes that were read and writes what comes of them.
+    fn packet(&mut self, len: usize, translator: &Translator, now: Duration) {
+        if let Err(reason) = self.frame.set_received(len) {
+            self.counters.received(&[], false);
+            return self.counters.verdict(Verdict::Drop(reason), 0);
+        }
+        let bytes = self.frame.packet().len();
+        self.counters.received(self.frame.packet(), self.frame.vnet.gso() != GsoType::None);
+        let mut context = Context { leases: &mut self.leases, now, state: &mut self.state };
+        let verdict = translator.translate(&mut self.frame, &mut context);
+        self.counters.verdict(verdict, bytes);
+        match verdict {
+            Verdict::Forward(_) | Verdict::Reply(_) => send(&self.queue, &mut self.frame, &self.counters),
+            Verdict::Split(_) => {
+                for fragment in self.state.fragments() {
+                    send(&self.queue, fragment, &self.counters);
+                }
+            }
+            Verdict::Drop(_) => {}
+        }
+    }
+}
+
+/// Writes one packet. One that the kernel does not take is counted and gone, as on any link.
+fn send(queue: &OwnedFd, frame: &mut Frame, counters: &Counters) {
+    let error = match write(queue, frame.wire()) {
+        Ok(_) => return counters.sent(frame.packet()),
+        Err(Errno::EINVAL) => WriteError::Refused,
+        Err(Errno::EIO) => WriteError::Down,
+        Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM) => WriteError::NoRoom,
+        Err(_) => WriteError::Other,
+    };
+    counters.write_error(error);
+}
+
+/// A worker state whose first identification nobody can foretell and that differs from worker to worker.
+fn fresh_state() -> WorkerState {
+    let [low, high, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
+    WorkerState::new(u16::from_ne_bytes([low, high]), ErrorBudget::default())
+}
+
+/// The time for leases. A clock before 1970 counts as 1970.
+pub(crate) fn unix_time() -> UnixTime {
+    UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+}
+
+#[cfg(test)]
+mod tests;

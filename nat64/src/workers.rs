@@ -1,0 +1,109 @@
+//! The threads of the data path: started together, stopped together, and never lost without a word.
+
+use crate::counters::Counters;
+use crate::worker::{Shared, Worker};
+use std::any::Any;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// How often panics are logged, by each worker.
+const PANIC_LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Running workers.
+pub struct Workers {
+    threads: Vec<JoinHandle<()>>,
+    counters: Vec<Arc<Counters>>,
+    shared: Shared,
+}
+
+impl Workers {
+    /// Starts one thread per queue. A worker that cannot go on says why through `failures`. Returns when every worker
+    /// runs.
+    pub async fn start(
+        queues: Vec<OwnedFd>,
+        shared: Shared,
+        failures: &UnboundedSender<String>,
+    ) -> io::Result<Self> {
+        let mut workers = Self { threads: Vec::new(), counters: Vec::new(), shared };
+        let (running, mut started) = tokio::sync::mpsc::channel::<()>(1);
+        for (number, queue) in queues.into_iter().enumerate() {
+            let counters = Arc::new(Counters::default());
+            let mut worker = Worker::new(queue, workers.shared.clone(), Arc::clone(&counters));
+            let (failures, running) = (failures.clone(), running.clone());
+            let thread = std::thread::Builder::new().name(format!("nat64-{number}")).spawn(move || {
+                // The channel ends when the last thread has come here.
+                drop(running);
+                keep_running(&mut worker, number, &failures);
+            });
+            match thread {
+                Ok(thread) => workers.threads.push(thread),
+                Err(error) => {
+                    workers.stop();
+                    return Err(error);
+                }
+            }
+            workers.counters.push(counters);
+        }
+        drop(running);
+        // Nothing is ever sent: this waits for the end of the channel.
+        let _ = started.recv().await;
+        Ok(workers)
+    }
+
+    /// The counters of each worker.
+    pub fn counters(&self) -> Vec<Arc<Counters>> {
+        self.counters.clone()
+    }
+
+    /// Ends all workers; blocks for as long as a batch takes.
+    pub fn stop(self) {
+        if let Err(errno) = self.shared.stop.write(1) {
+            tracing::error!(%errno, "the workers cannot be told to stop");
+            return;
+        }
+        for thread in self.threads {
+            // The thread catches panics, so there is nothing to learn from its end.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Runs a worker again after each panic: one packet that trips over a mistake must not end the others' service.
+fn keep_running(worker: &mut Worker, number: usize, failures: &UnboundedSender<String>) {
+    let mut logged: Option<Instant> = None;
+    let mut panics = 0_u64;
+    loop {
+        match catch_unwind(AssertUnwindSafe(|| worker.run())) {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => {
+                let _ = failures.send(format!("worker {number}: {error}"));
+                return;
+            }
+            Err(panic) => {
+                worker.recover();
+                panics += 1;
+                if logged.is_none_or(|logged| logged.elapsed() >= PANIC_LOG_INTERVAL) {
+                    let reason = text(&*panic);
+                    tracing::warn!(
+                        worker = number,
+                        panics,
+                        reason,
+                        "a packet made the translator panic and is lost"
+                    );
+                    (logged, panics) = (Some(Instant::now()), 0);
+                }
+            }
+        }
+    }
+}
+
+/// What `panic!` was given.
+fn text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
+}
