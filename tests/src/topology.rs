@@ -66,22 +66,26 @@ pub const CLOSED: u16 = 9;
 /// The lab's links carry Ethernet's usual frames.
 const MTU: u32 = 1500;
 
-/// Names that the lab's zone has.
+/// Names that the lab's zones have, all absolute.
 pub mod names {
     /// The zone itself.
-    pub const ZONE: &str = "lab.example.";
+    pub const ZONE: &str = "lab.example";
+    /// The zone of alpha's addresses.
+    pub const REVERSE: &str = "2.0.192.in-addr.arpa";
+    /// alpha's address in it.
+    pub const ALPHA_REVERSE: &str = "10.2.0.192.in-addr.arpa";
     /// Only an A record.
-    pub const ALPHA: &str = "alpha.lab.example.";
+    pub const ALPHA: &str = "alpha.lab.example";
     /// Only an A record.
-    pub const BETA: &str = "beta.lab.example.";
+    pub const BETA: &str = "beta.lab.example";
     /// An alias of alpha.
-    pub const ALIAS: &str = "www.lab.example.";
+    pub const ALIAS: &str = "www.lab.example";
     /// Only an AAAA record.
-    pub const SIX: &str = "six.lab.example.";
+    pub const SIX: &str = "six.lab.example";
     /// Both kinds of record.
-    pub const BOTH: &str = "both.lab.example.";
+    pub const BOTH: &str = "both.lab.example";
     /// A name of the zone that does not exist.
-    pub const NOTHING: &str = "nothing.lab.example.";
+    pub const NOTHING: &str = "nothing.lab.example";
 }
 
 /// Settings of every namespace: nothing is inherited from the machine, and no message is held back by a rate limit.
@@ -181,7 +185,8 @@ impl Servers {
 
     /// Starts the name server alone.
     pub fn start_names(network: &Network) -> Result<ZoneServer> {
-        let zone = Zone::new(names::ZONE)
+        let zone = Zone::new(&[names::ZONE, names::REVERSE])
+            .pointer(names::ALPHA_REVERSE, names::ALPHA)
             .v4(names::ALPHA, ALPHA)
             .v4(names::BETA, BETA)
             .alias(names::ALIAS, names::ALPHA)

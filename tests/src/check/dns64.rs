@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 /// The name whose addresses tell the prefix, and its addresses (RFC 7050 §2.2).
 const IPV4_ONLY: (&str, [Ipv4Addr; 2]) =
-    ("ipv4only.arpa.", [Ipv4Addr::new(192, 0, 0, 170), Ipv4Addr::new(192, 0, 0, 171)]);
+    ("ipv4only.arpa", [Ipv4Addr::new(192, 0, 0, 170), Ipv4Addr::new(192, 0, 0, 171)]);
 
 fn aaaa(lab: &Lab, name: &str, transport: Transport) -> Result<Message> {
     let server = SocketAddr::new(RESOLVER.into(), DNS);
@@ -60,5 +60,5 @@ pub(super) fn tells_prefix(lab: &Lab) -> Result<String> {
     let mut seen = addresses(&aaaa(lab, name, Transport::Udp)?);
     seen.sort_unstable();
     ensure!(seen == known.map(through_nat64), "{name} {seen:?}");
-    Ok(format!("{name} is {}: so {}", seen[0], topology::PREF64))
+    Ok(format!("{name} is {}, so the prefix is {}", seen[0], topology::PREF64))
 }

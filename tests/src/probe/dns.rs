@@ -16,11 +16,13 @@ pub enum Transport {
     Tcp,
 }
 
-/// Asks `server` for the records of one type of one name.
+/// Asks `server` for the records of one type of one name, which is absolute with or without its last dot.
 pub fn ask(server: SocketAddr, name: &str, kind: RecordType, transport: Transport) -> Result<Message> {
     let mut query = Message::query();
     query.metadata.recursion_desired = true;
-    query.add_query(Query::query(Name::from_ascii(name)?, kind));
+    let mut question = Name::from_ascii(name)?;
+    question.set_fqdn(true);
+    query.add_query(Query::query(question, kind));
     let bytes = query.to_vec()?;
     let reply = match transport {
         Transport::Udp => exchange_datagram(server, &bytes),

@@ -1,11 +1,11 @@
-//! An authoritative name server for the lab's zone, over UDP and TCP.
+//! An authoritative name server for the lab's zones, over UDP and TCP.
 
 use super::TcpServer;
 use super::echo::UdpServer;
 use crate::namespace::Namespace;
 use anyhow::{Context, Result};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::rdata::{A, AAAA, CNAME, SOA};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, PTR, SOA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -15,10 +15,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// How long resolvers may keep an answer, in seconds.
 const TTL: u32 = 60;
 
-/// The content of a zone.
+/// The content of one or several zones.
 #[derive(Clone, Debug)]
 pub struct Zone {
-    origin: Name,
+    origins: Vec<Name>,
     records: Vec<Record>,
 }
 
@@ -36,12 +36,12 @@ struct State {
 }
 
 impl Zone {
-    /// An empty zone.
+    /// Empty zones.
     ///
     /// # Panics
-    /// `origin` is no domain name.
-    pub fn new(origin: &str) -> Self {
-        Self { origin: name(origin), records: Vec::new() }
+    /// One of `origins` is no domain name.
+    pub fn new(origins: &[&str]) -> Self {
+        Self { origins: origins.iter().copied().map(name).collect(), records: Vec::new() }
     }
 
     /// Adds an A record.
@@ -62,6 +62,12 @@ impl Zone {
         self.with(owner, RData::CNAME(CNAME(name(target))))
     }
 
+    /// Adds a PTR record.
+    #[must_use]
+    pub fn pointer(self, owner: &str, target: &str) -> Self {
+        self.with(owner, RData::PTR(PTR(name(target))))
+    }
+
     fn with(mut self, owner: &str, data: RData) -> Self {
         self.records.push(Record::from_rdata(name(owner), TTL, data));
         self
@@ -77,17 +83,18 @@ impl Zone {
             reply.metadata.response_code = ResponseCode::FormErr;
             return reply;
         };
-        if query.metadata.op_code != OpCode::Query || !self.origin.zone_of(&question.name) {
+        let zone = self.origins.iter().find(|origin| origin.zone_of(&question.name));
+        let Some(origin) = zone.filter(|_| query.metadata.op_code == OpCode::Query) else {
             reply.metadata.response_code = ResponseCode::Refused;
             return reply;
-        }
+        };
         reply.metadata.authoritative = true;
         let last = self.follow(question, &mut reply);
-        if !self.records.iter().any(|record| record.name == last) && last != self.origin {
+        if !self.records.iter().any(|record| record.name == last) && last != *origin {
             reply.metadata.response_code = ResponseCode::NXDomain;
         }
         if !reply.answers.iter().any(|record| record.record_type() == question.query_type) {
-            reply.add_authority(self.soa());
+            reply.add_authority(soa(origin));
         }
         reply
     }
@@ -112,11 +119,11 @@ impl Zone {
             _ => None,
         })
     }
+}
 
-    fn soa(&self) -> Record {
-        let soa = SOA::new(self.origin.clone(), self.origin.clone(), 1, 3600, 600, 86400, TTL);
-        Record::from_rdata(self.origin.clone(), TTL, RData::SOA(soa))
-    }
+fn soa(origin: &Name) -> Record {
+    let soa = SOA::new(origin.clone(), origin.clone(), 1, 3600, 600, 86400, TTL);
+    Record::from_rdata(origin.clone(), TTL, RData::SOA(soa))
 }
 
 impl ZoneServer {
@@ -182,7 +189,7 @@ mod tests {
     use super::*;
 
     fn ask(owner: &str, kind: RecordType) -> Message {
-        let zone = Zone::new("lab.example")
+        let zone = Zone::new(&["lab.example"])
             .alias("www.lab.example", "alpha.lab.example")
             .v4("alpha.lab.example", Ipv4Addr::new(192, 0, 2, 10));
         let mut query = Message::query();

@@ -183,11 +183,11 @@ fn held_lab_tells_of_crash() -> Result<()> {
     let held = Held::start()?;
     let daemons: Vec<i32> =
         held.traces.processes.iter().copied().filter(|pid| *pid != held.lab.pid()).collect();
-    kill(Pid::from_raw(daemons[0]), Signal::SIGSEGV)?;
+    kill(Pid::from_raw(daemons[0]), Signal::SIGABRT)?;
     let status = held.lab.wait(PATIENCE).context("the lab did not notice")?;
     ensure!(status.code() == Some(1), "{status}");
     let said = held.lab.output();
-    ensure!(said.contains("ended (signal: 11"), "{said}");
+    ensure!(said.contains("ended (signal: 6"), "{said}");
     held.traces.wait_for_end()
 }
 

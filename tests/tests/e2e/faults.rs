@@ -44,7 +44,7 @@ fn ask(lab: &Lab, name: &str) -> Result<Message> {
 fn ensure_servfail_but_local_names(lab: &Lab) -> Result<()> {
     let reply = ask(lab, names::BETA)?;
     ensure!(reply.metadata.response_code == ResponseCode::ServFail, "{}", reply.metadata.response_code);
-    let local = ask(lab, "ipv4only.arpa.")?;
+    let local = ask(lab, "ipv4only.arpa")?;
     ensure!(dns::addresses(&local).len() == 2, "ipv4only.arpa. {}", local.metadata.response_code);
     Ok(())
 }

@@ -16,11 +16,18 @@ mod traffic;
 
 use libtest_mimic::Arguments;
 use stage::Stage;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let stage = if arguments.list { Stage::unused() } else { Stage::set() };
+    let stage = match if arguments.list { Ok(Stage::unused()) } else { Stage::set() } {
+        Ok(stage) => stage,
+        Err(cause) => {
+            let _ = writeln!(io::stderr(), "{cause:#}");
+            return ExitCode::FAILURE;
+        }
+    };
     let themes = [
         network::trials,
         checks::trials,

@@ -1,6 +1,6 @@
 //! What the tests stand on: the sandbox, the binaries, and one lab that those share who do it no harm.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use libtest_mimic::{Completion, Failed, Trial};
 use std::env;
 use std::path::{Path, PathBuf};
@@ -19,32 +19,27 @@ pub(crate) enum Verdict {
 
 /// Shared by all tests of one run.
 pub(crate) struct Stage {
-    /// What this machine does not give; then nothing can run.
-    missing: Option<String>,
-    standing: Option<Standing>,
-    binaries: Result<Binaries, String>,
+    /// How the run came to its privileges, or what this machine does not give; then nothing can run.
+    standing: Result<Standing, String>,
+    binaries: Option<Binaries>,
     shared: Mutex<Option<Result<Arc<Lab>, String>>>,
 }
 
 impl Stage {
     /// Builds the daemons and enters the sandbox, in this order: cargo may need the machine's network.
-    pub(crate) fn set() -> Arc<Self> {
-        let binaries = Binaries::build().map_err(|cause| format!("{cause:#}"));
-        let (standing, missing) = match sandbox::enter() {
-            Ok(standing) => (Some(standing), None),
-            Err(missing) => (None, Some(missing.to_string())),
-        };
-        Arc::new(Self { missing, standing, binaries, shared: Mutex::new(None) })
+    ///
+    /// # Errors
+    /// The daemons do not build: no test needs to say so once more.
+    pub(crate) fn set() -> Result<Arc<Self>> {
+        let binaries = Some(Binaries::build()?);
+        let standing = sandbox::enter().map_err(|missing| missing.to_string());
+        Ok(Arc::new(Self { standing, binaries, shared: Mutex::new(None) }))
     }
 
     /// For a run that only lists names.
     pub(crate) fn unused() -> Arc<Self> {
-        Arc::new(Self {
-            missing: None,
-            standing: None,
-            binaries: Err("nothing is run".to_owned()),
-            shared: Mutex::new(None),
-        })
+        let standing = Err("nothing is run".to_owned());
+        Arc::new(Self { standing, binaries: None, shared: Mutex::new(None) })
     }
 
     /// Takes the shared lab down.
@@ -54,12 +49,12 @@ impl Stage {
 
     /// What daemons are run from.
     pub(crate) fn binaries(&self) -> Result<&Binaries> {
-        self.binaries.as_ref().map_err(|cause| anyhow!(cause.clone()))
+        self.binaries.as_ref().context("nothing was built for a list of names")
     }
 
     /// Whether the tests themselves run without root.
     pub(crate) fn is_rootless(&self) -> bool {
-        self.standing == Some(Standing::UserNamespace)
+        self.standing == Ok(Standing::UserNamespace)
     }
 
     /// The lab that tests share; a test that breaks something makes its own.
@@ -86,9 +81,9 @@ pub(crate) fn trial(
 ) -> Trial {
     let stage = Arc::clone(stage);
     Trial::ignorable_test(format!("{theme}::{name}"), move || {
-        let verdict = match &stage.missing {
-            None => run(&stage).map_err(|cause| Failed::from(format!("{cause:#}")))?,
-            Some(missing) => Verdict::Skipped(missing.clone()),
+        let verdict = match &stage.standing {
+            Ok(_) => run(&stage).map_err(|cause| Failed::from(format!("{cause:#}")))?,
+            Err(missing) => Verdict::Skipped(missing.clone()),
         };
         match verdict {
             Verdict::Passed => Ok(Completion::Completed),
