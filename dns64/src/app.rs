@@ -13,7 +13,6 @@ use config::model::{Dns64, Upstream, UpstreamTransport};
 use config::{Diff, Gateway, Refusal, Section};
 use service::{Boot, Capability, Daemon};
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
@@ -23,17 +22,10 @@ use tokio::task::JoinHandle;
 #[derive(Debug)]
 pub struct App {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) workers: RefCell<Workers>,
-    failures: mpsc::UnboundedSender<String>,
+    pub(crate) workers: Vec<Worker>,
+    /// What every worker listens on.
+    pub(crate) listening: RefCell<Vec<SocketAddr>>,
     prober: JoinHandle<()>,
-}
-
-/// The workers, and what each of them listens on.
-#[derive(Debug, Default)]
-pub(crate) struct Workers {
-    pub(crate) threads: Vec<Worker>,
-    /// The listening addresses and their bounds on connections.
-    pub(crate) connections: HashMap<SocketAddr, Arc<Semaphore>>,
 }
 
 impl Daemon for App {
@@ -59,14 +51,13 @@ impl Daemon for App {
         tracing::info!(pref64 = %prefix.pref64, upstreams = dns64.upstream.len(), "policy and upstreams ready");
         tracing::info!(bytes = dns64.cache_size, "cache_size has no effect: every question goes upstream");
 
+        let workers = listen(dns64, &shared, &boot.failures).await?;
         let prober = tokio::spawn({
             let shared = Arc::clone(&shared);
             probe::run(move || shared.snapshot().upstreams.members().to_vec())
         });
-        let app = Self { shared, workers: RefCell::default(), failures: boot.failures.clone(), prober };
-        app.listen(dns64).await?;
         serving.open();
-        Ok(app)
+        Ok(Self { shared, workers, listening: RefCell::new(dns64.listen.clone()), prober })
     }
 
     async fn prepare(&self, model: Arc<Gateway>, _diff: &Diff) -> Result<Prepared, Error> {
@@ -83,8 +74,7 @@ impl Daemon for App {
 
     async fn drain(self) {
         self.prober.abort();
-        let workers = self.workers.into_inner();
-        let draining: Vec<_> = workers.threads.into_iter().map(Worker::drain).collect();
+        let draining: Vec<_> = self.workers.into_iter().map(Worker::drain).collect();
         for drained in draining {
             // A worker that is gone has nothing left to finish.
             let _ = drained.await;
@@ -92,39 +82,33 @@ impl Daemon for App {
     }
 }
 
-impl App {
-    /// Binds every address for every worker, then starts the workers and waits until all of them serve.
-    async fn listen(&self, dns64: &Dns64) -> Result<(), Error> {
-        let count = worker_count(dns64);
-        let mut workers = Workers::default();
-        let mut sockets = Vec::new();
-        for address in &dns64.listen {
-            let limit = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-            sockets.push(listen::bind(*address, count, true, &limit)?);
-            workers.connections.insert(*address, limit);
-        }
-        for index in 0..count {
-            workers.threads.push(self.start_worker(index)?);
-        }
-        let mut serving = Vec::new();
-        for bound in sockets {
-            serving.extend(workers.threads.iter().zip(bound).map(|(worker, bound)| worker.serve(bound)));
-        }
-        for served in serving {
-            served.await.map_err(|_| Error::WorkerGone)?;
-        }
-        tracing::info!(listeners = workers.connections.len(), workers = count, "listening");
-        self.workers.replace(workers);
-        Ok(())
+/// Binds every address for every worker, starts the workers, and waits until all of them serve.
+async fn listen(
+    dns64: &Dns64,
+    shared: &Arc<Shared>,
+    failures: &mpsc::UnboundedSender<String>,
+) -> Result<Vec<Worker>, Error> {
+    let count = worker_count(dns64);
+    let mut sockets = Vec::new();
+    for address in &dns64.listen {
+        let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        sockets.push(listen::bind(*address, count, true, &connections)?);
     }
-
-    pub(crate) fn start_worker(&self, index: usize) -> Result<Worker, Error> {
-        Worker::start(index, Arc::clone(&self.shared), self.failures.clone())
+    let start = |index| Worker::start(index, Arc::clone(shared), failures.clone());
+    let workers = (0..count).map(start).collect::<Result<Vec<_>, _>>()?;
+    let mut serving = Vec::new();
+    for bound in sockets {
+        serving.extend(workers.iter().zip(bound).map(|(worker, bound)| worker.serve(bound)));
     }
+    for served in serving {
+        served.await.map_err(|_| Error::WorkerGone)?;
+    }
+    tracing::info!(addresses = dns64.listen.len(), workers = count, "listening");
+    Ok(workers)
 }
 
 /// How many workers `dns64.workers` asks for.
-pub(crate) fn worker_count(dns64: &Dns64) -> usize {
+fn worker_count(dns64: &Dns64) -> usize {
     match dns64.workers {
         0 => service::cores(),
         count => usize::from(count),

@@ -1,12 +1,13 @@
 //! Upstreams that are silent, dead, or unwilling.
 
-use crate::scripted::{Scripted, a, back, only_a, reply, with};
-use crate::world::{LONG, World, synthesized, v6};
+use crate::scripted::{Scripted, Send, a, back, only_a, reply, with};
+use crate::world::{LONG, World, synthesized, unhurried, v6};
 use dns64::metrics::Transport;
 use dns64::upstream::{Place, Timing};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Moves on soon and gives up late.
@@ -70,19 +71,32 @@ async fn a_name_error_is_final() {
 }
 
 #[tokio::test]
-async fn a_late_answer_is_still_an_answer() {
-    let held = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let count = std::sync::Arc::clone(&held);
-    // The first query is answered only when the retries have arrived.
-    let slow =
-        Scripted::start(move |query, _| match count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
-            0..3 => vec![],
-            _ => back(&with(query, [a("192.0.2.1")])),
-        })
+async fn a_query_that_gets_lost_is_sent_again() {
+    let lost = AtomicUsize::new(0);
+    let upstream =
+        Scripted::start(
+            move |query, asked| {
+                if lost.fetch_add(1, Ordering::SeqCst) < 3 { vec![] } else { only_a(query, asked) }
+            },
+        )
         .await;
-    let world = World::new(&[slow.address], hasty());
+    let world = World::new(&[upstream.address], hasty());
     assert_eq!(world.ask("v4.example.", RecordType::A).await.answers[0].data, a("192.0.2.1"));
-    assert_eq!(slow.asked().len(), 4);
+    assert_eq!(upstream.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn a_late_answer_is_still_an_answer() {
+    let first = AtomicBool::new(true);
+    // The first query is answered when the second arrives, and the second never.
+    let upstream = Scripted::start(move |query, _| {
+        let reply = with(query, [a("192.0.2.1")]).to_vec().unwrap();
+        if first.swap(false, Ordering::SeqCst) { vec![Send::WithNext(reply)] } else { vec![] }
+    })
+    .await;
+    let world = World::new(&[upstream.address], hasty());
+    assert_eq!(world.ask("v4.example.", RecordType::A).await.answers[0].data, a("192.0.2.1"));
+    assert!(upstream.asked().len() >= 2);
 }
 
 #[tokio::test]
@@ -120,23 +134,25 @@ async fn silent_upstreams_end_in_a_server_failure_within_the_limit() {
 
 #[tokio::test]
 async fn an_upstream_that_is_down_goes_last() {
-    let silent = Scripted::start(|_, _| vec![]).await;
+    let dead = Scripted::nobody();
     let good = Scripted::start(only_a).await;
-    let world = World::new(&[silent.address, good.address], hasty());
-    let up = format!(r#"upstream_up{{upstream="{}"}}"#, silent.address);
+    let world = World::new(&[dead, good.address], unhurried());
+    let up = format!(r#"upstream_up{{upstream="{dead}"}}"#);
+    let failures = format!(r#"upstream_failures_total{{upstream="{dead}",reason="unreachable"}}"#);
+    assert_eq!(world.metric(&up), "1");
     while world.metric(&up) == "1" {
         world.ask("v4.example.", RecordType::A).await;
     }
-    let before = silent.asked().len();
+    let before = world.metric(&failures);
     world.ask("v4.example.", RecordType::A).await;
-    assert_eq!(silent.asked().len(), before, "the good one is asked first");
+    assert_eq!(world.metric(&failures), before, "the good one is asked first");
 }
 
 #[tokio::test]
 async fn a_tcp_upstream_is_never_asked_over_udp() {
     let upstream = Scripted::start(only_a).await;
     let place = Place { address: upstream.address, transport: Transport::Tcp };
-    let world = World::with_places(&[place], Timing::default());
+    let world = World::with_places(&[place], unhurried());
     assert_eq!(v6(&world.ask("v4.example.", RecordType::AAAA).await), synthesized());
     assert!(upstream.asked().iter().all(|asked| asked.tcp));
 }

@@ -1,9 +1,13 @@
 //! The daemon over real sockets: the resolver, and the whole program, against an upstream that follows a script.
 
+#![expect(clippy::unwrap_used, reason = "what tests are made of fails by panicking, as tests do")]
+
+mod daemon;
 mod failover;
 mod names;
-
+mod program;
+mod reload;
 mod scripted;
-
+mod streams;
 mod synthesis;
 mod world;

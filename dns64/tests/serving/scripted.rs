@@ -18,6 +18,7 @@ const PORT: u16 = 5355;
 pub(crate) struct Asked {
     pub(crate) name: String,
     pub(crate) qtype: RecordType,
+    pub(crate) port: u16,
     pub(crate) tcp: bool,
 }
 
@@ -30,6 +31,8 @@ pub(crate) enum Send {
     Back(Vec<u8>),
     /// From another port.
     FromElsewhere(Vec<u8>),
+    /// From where it was asked, when the next query has come. Only over UDP.
+    WithNext(Vec<u8>),
 }
 
 type Script = dyn Fn(&Message, &Asked) -> Sends + std::marker::Send + Sync;
@@ -48,7 +51,7 @@ pub(crate) fn own_address() -> IpAddr {
     let next =
         u8::try_from(NEXT.fetch_add(1, Ordering::Relaxed)).expect("a test program needs few addresses");
     // The low half of the process id is unique among running processes unless there are more than 65536.
-    Ipv4Addr::new(127, high | 1, low, next).into()
+    Ipv4Addr::new(127, high ^ 0x80, low, next).into()
 }
 
 impl Scripted {
@@ -90,27 +93,32 @@ impl Scripted {
     }
 }
 
-fn read(message: &[u8], tcp: bool, asked: &Mutex<Vec<Asked>>) -> (Message, Asked) {
+fn read(message: &[u8], port: u16, tcp: bool, asked: &Mutex<Vec<Asked>>) -> (Message, Asked) {
     let message = Message::from_vec(message).expect("the resolver sends well-formed queries");
     let query = &message.queries[0];
-    let question = Asked { name: query.name.to_string().to_lowercase(), qtype: query.query_type, tcp };
+    let question = Asked { name: query.name.to_string().to_lowercase(), qtype: query.query_type, port, tcp };
     asked.lock().unwrap().push(question.clone());
     (message, question)
 }
 
 async fn serve_udp(socket: UdpSocket, script: Arc<Script>, asked: Arc<Mutex<Vec<Asked>>>) {
     let mut buffer = vec![0; 4096];
+    let mut held: Vec<(Vec<u8>, SocketAddr)> = Vec::new();
     loop {
         let (length, client) = socket.recv_from(&mut buffer).await.unwrap();
-        let (message, question) = read(&buffer[..length], false, &asked);
+        for (reply, client) in held.drain(..) {
+            socket.send_to(&reply, client).await.unwrap();
+        }
+        let (message, question) = read(&buffer[..length], client.port(), false, &asked);
         for send in script(&message, &question) {
             match send {
-                Send::Back(reply) => socket.send_to(&reply, client).await.unwrap(),
+                Send::Back(reply) => drop(socket.send_to(&reply, client).await.unwrap()),
+                Send::WithNext(reply) => held.push((reply, client)),
                 Send::FromElsewhere(reply) => {
                     let elsewhere = SocketAddr::new(socket.local_addr().unwrap().ip(), 0);
-                    UdpSocket::bind(elsewhere).await.unwrap().send_to(&reply, client).await.unwrap()
+                    UdpSocket::bind(elsewhere).await.unwrap().send_to(&reply, client).await.unwrap();
                 }
-            };
+            }
         }
     }
 }
@@ -118,14 +126,15 @@ async fn serve_udp(socket: UdpSocket, script: Arc<Script>, asked: Arc<Mutex<Vec<
 async fn serve_tcp(listener: TcpListener, script: Arc<Script>, asked: Arc<Mutex<Vec<Asked>>>) {
     let mut connections = JoinSet::new();
     loop {
-        let (stream, _) = listener.accept().await.unwrap();
+        let (stream, client) = listener.accept().await.unwrap();
         // A client that hangs up has heard enough.
-        connections.spawn(converse(stream, Arc::clone(&script), Arc::clone(&asked)));
+        connections.spawn(converse(stream, client.port(), Arc::clone(&script), Arc::clone(&asked)));
     }
 }
 
 async fn converse(
     mut stream: TcpStream,
+    port: u16,
     script: Arc<Script>,
     asked: Arc<Mutex<Vec<Asked>>>,
 ) -> io::Result<()> {
@@ -133,7 +142,7 @@ async fn converse(
         let length = stream.read_u16().await?;
         let mut buffer = vec![0; usize::from(length)];
         stream.read_exact(&mut buffer).await?;
-        let (message, question) = read(&buffer, true, &asked);
+        let (message, question) = read(&buffer, port, true, &asked);
         for send in script(&message, &question) {
             if let Send::Back(reply) = send {
                 stream.write_u16(u16::try_from(reply.len()).unwrap()).await?;

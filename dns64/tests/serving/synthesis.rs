@@ -1,11 +1,13 @@
 //! What is asked upstream for an AAAA question, and what comes of it.
 
 use crate::scripted::{Scripted, Send, a, aaaa, back, no_data, only_a, reply, with};
-use crate::world::{LONG, World, question, synthesized, v6};
+use crate::world::{LONG, World, nibbles, question, synthesized, unhurried, v6};
 use dns64::upstream::Timing;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::PTR;
 use hickory_proto::rr::{Name, RData, RecordType};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 
 fn patient() -> Timing {
     Timing { patience: LONG, total: LONG, head_start: LONG }
@@ -14,7 +16,7 @@ fn patient() -> Timing {
 #[tokio::test]
 async fn a_name_with_only_a_gets_an_address_in_the_prefix() {
     let upstream = Scripted::start(only_a).await;
-    let world = World::new(&[upstream.address], Timing::default());
+    let world = World::new(&[upstream.address], unhurried());
     let message = world.ask("v4.example.", RecordType::AAAA).await;
     assert_eq!(v6(&message), synthesized());
     assert_eq!(message.answers[0].ttl, 60, "the negative TTL of the AAAA answer");
@@ -67,7 +69,7 @@ async fn a_black_holed_aaaa_is_synthesized_around_while_the_client_waits() {
         _ => vec![],
     })
     .await;
-    let world = World::new(&[upstream.address], Timing::default());
+    let world = World::new(&[upstream.address], Timing { patience: LONG, ..Timing::default() });
     let answer = tokio::time::timeout(LONG, world.ask("v4.example.", RecordType::AAAA)).await;
     assert_eq!(v6(&answer.expect("a stub does not wait forever")), synthesized());
     assert_eq!(upstream.count(RecordType::A), 1, "asked early and once");
@@ -96,7 +98,7 @@ async fn a_truncated_answer_is_asked_again_over_tcp_before_anything_is_decided()
 #[tokio::test]
 async fn a_question_for_a_is_passed_on_after_a_synthesis() {
     let upstream = Scripted::start(only_a).await;
-    let world = World::new(&[upstream.address], Timing::default());
+    let world = World::new(&[upstream.address], unhurried());
     world.ask("v4.example.", RecordType::AAAA).await;
     let message = world.ask("v4.example.", RecordType::A).await;
     assert_eq!(
@@ -108,7 +110,7 @@ async fn a_question_for_a_is_passed_on_after_a_synthesis() {
 #[tokio::test]
 async fn the_clients_spelling_comes_back_whatever_went_upstream() {
     let upstream = Scripted::start(only_a).await;
-    let world = World::new(&[upstream.address], Timing::default());
+    let world = World::new(&[upstream.address], unhurried());
     for qtype in [RecordType::AAAA, RecordType::A] {
         let message = world.ask("WwW.ExAmPlE.", qtype).await;
         assert_eq!(message.queries[0].name.to_ascii(), "WwW.ExAmPlE.");
@@ -141,10 +143,9 @@ async fn a_synthesized_address_leads_back_to_the_ipv4_name() {
         _ => only_a(query, asked),
     })
     .await;
-    let world = World::new(&[upstream.address], Timing::default());
+    let world = World::new(&[upstream.address], unhurried());
     let address = v6(&world.ask("v4.example.", RecordType::AAAA).await)[0];
-    let nibbles: String = (0..32).map(|i| format!("{:x}.", (address.to_bits() >> (4 * i)) & 0xf)).collect();
-    let message = world.ask(&format!("{nibbles}ip6.arpa."), RecordType::PTR).await;
+    let message = world.ask(&format!("{}ip6.arpa.", nibbles(address)), RecordType::PTR).await;
     let shown: Vec<_> = message.answers.iter().map(|record| record.data.to_string()).collect();
     assert_eq!(shown, ["1.2.0.192.in-addr.arpa.", "host.example."]);
     assert_eq!(message.answers[0].record_type(), RecordType::CNAME);
@@ -211,19 +212,21 @@ async fn a_wrong_spelling_is_settled_over_tcp() {
 
 #[tokio::test]
 async fn queries_differ_in_number_spelling_and_port() {
-    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let log = std::sync::Arc::clone(&seen);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
     let upstream = Scripted::start(move |query, asked| {
-        log.lock().unwrap().push((query.metadata.id, query.queries[0].name.to_ascii()));
+        log.lock().unwrap().push((query.metadata.id, query.queries[0].name.to_ascii(), asked.port));
         only_a(query, asked)
     })
     .await;
-    let world = World::new(&[upstream.address], Timing::default());
+    let world = World::new(&[upstream.address], unhurried());
     for _ in 0..8 {
         world.ask("a-rather-long-name-with-many-letters.example.", RecordType::A).await;
     }
     let seen = seen.lock().unwrap();
-    let distinct = |values: Vec<String>| values.into_iter().collect::<std::collections::HashSet<_>>().len();
-    assert!(distinct(seen.iter().map(|(id, _)| id.to_string()).collect()) > 4, "{seen:?}");
-    assert!(distinct(seen.iter().map(|(_, name)| name.clone()).collect()) > 4, "{seen:?}");
+    let distinct = |values: Vec<String>| values.into_iter().collect::<HashSet<_>>().len();
+    // Eight draws of 2^14 ports or more: fewer than five different ones do not happen by chance.
+    assert!(distinct(seen.iter().map(|(id, ..)| id.to_string()).collect()) > 4, "{seen:?}");
+    assert!(distinct(seen.iter().map(|(_, name, _)| name.clone()).collect()) > 4, "{seen:?}");
+    assert!(distinct(seen.iter().map(|(.., port)| port.to_string()).collect()) > 4, "{seen:?}");
 }

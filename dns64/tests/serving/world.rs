@@ -19,6 +19,17 @@ pub(crate) const PREF64: &str = "2001:db8:64::/96";
 /// A time limit that is never reached in a test that passes.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
+/// Time enough for a slow machine, so that nothing is asked twice.
+pub(crate) fn unhurried() -> Timing {
+    Timing { patience: LONG, total: LONG, ..Timing::default() }
+}
+
+/// The octets of an address as the labels of its reverse name, each with its dot.
+pub(crate) fn nibbles(v6: Ipv6Addr) -> String {
+    let digits = (0..32).map(|i| (v6.to_bits() >> (4 * i)) & 0xf);
+    digits.flat_map(|digit| [char::from_digit(u32::try_from(digit).unwrap(), 16).unwrap(), '.']).collect()
+}
+
 /// A resolver and its metrics.
 pub(crate) struct World {
     shared: Arc<Shared>,

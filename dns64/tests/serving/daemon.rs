@@ -1,0 +1,177 @@
+//! The whole program: started on a file of its own, asked over its sockets, told over its admin socket.
+
+use crate::scripted::own_address;
+use crate::world::{LONG, question};
+use hickory_proto::op::Message;
+use hickory_proto::rr::RecordType;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs::File;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Output};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket, UnixDatagram, UnixStream};
+use tokio::time::timeout;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_causeway-dns64");
+
+/// A port below those that the kernel gives away.
+const PORT: u16 = 5353;
+
+/// A running program. Dropping it kills it.
+pub(crate) struct Daemon {
+    child: Option<Child>,
+    folder: TempDir,
+    notices: UnixDatagram,
+}
+
+/// A listening address of one test's own.
+pub(crate) fn listener() -> SocketAddr {
+    SocketAddr::new(own_address(), PORT)
+}
+
+/// The file's content.
+pub(crate) fn file(pref64: &str, listen: &[SocketAddr], upstream: &[SocketAddr], more: &str) -> String {
+    let list = |addresses: &[SocketAddr]| {
+        addresses.iter().map(|address| format!("\"{address}\"")).collect::<Vec<_>>().join(", ")
+    };
+    let (listen, upstream) = (list(listen), list(upstream));
+    format!(
+        "[prefix]\npref64 = \"{pref64}\"\n[dns64]\nlisten = [{listen}]\nupstream = [{upstream}]\n{more}\n\
+         [admin]\nsocket = \"FOLDER\"\n"
+    )
+}
+
+fn write(folder: &TempDir, text: &str) {
+    let text = text.replace("FOLDER", folder.path().to_str().unwrap());
+    std::fs::write(folder.path().join("gateway.toml"), text).unwrap();
+}
+
+fn command(folder: &TempDir) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.arg("--config").arg(folder.path().join("gateway.toml"));
+    command
+}
+
+/// What a program says that ends by itself.
+pub(crate) fn doomed(text: &str, arguments: &[&str]) -> Output {
+    let folder = TempDir::new().unwrap();
+    write(&folder, text);
+    command(&folder).args(arguments).output().unwrap()
+}
+
+impl Daemon {
+    /// Starts the program and waits until it says that it is ready.
+    pub(crate) async fn start(text: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        write(&folder, text);
+        let notify = folder.path().join("notify");
+        let notices = UnixDatagram::bind(&notify).unwrap();
+        let log = File::create(folder.path().join("log")).unwrap();
+        let child = command(&folder).env("NOTIFY_SOCKET", &notify).stderr(log).spawn().unwrap();
+        let daemon = Self { child: Some(child), folder, notices };
+        daemon.notice("READY=1").await;
+        daemon
+    }
+
+    /// Waits until the program says so to its service manager.
+    pub(crate) async fn notice(&self, line: &str) {
+        let mut buffer = [0; 4096];
+        let wait = async {
+            loop {
+                let length = self.notices.recv(&mut buffer).await.unwrap();
+                if std::str::from_utf8(&buffer[..length]).unwrap().lines().any(|said| said == line) {
+                    return;
+                }
+            }
+        };
+        timeout(LONG, wait).await.unwrap_or_else(|_| panic!("the program never said {line}"));
+    }
+
+    /// Changes the file and has it read again: the answer's status and body.
+    pub(crate) async fn reload(&self, text: &str) -> String {
+        write(&self.folder, text);
+        self.admin("POST", "/reload").await
+    }
+
+    /// One request to the admin socket.
+    pub(crate) async fn admin(&self, method: &str, path: &str) -> String {
+        let socket = self.folder.path().join("causeway-dns64.sock");
+        let mut stream = UnixStream::connect(socket).await.unwrap();
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        timeout(LONG, stream.read_to_string(&mut answer)).await.expect("an answer").unwrap();
+        answer
+    }
+
+    /// The value of the metric whose line begins so.
+    pub(crate) async fn metric(&self, line: &str) -> String {
+        let text = self.admin("GET", "/metrics").await;
+        let found = text.lines().find_map(|found| found.strip_prefix(line));
+        found.unwrap_or_else(|| panic!("{line} in\n{text}")).trim().to_owned()
+    }
+
+    /// Asks it to end.
+    pub(crate) fn terminate(&self) {
+        kill(Pid::from_raw(i32::try_from(self.child.as_ref().unwrap().id()).unwrap()), Signal::SIGTERM)
+            .unwrap();
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn ended(mut self) -> ExitStatus {
+        let mut child = self.child.take().unwrap();
+        timeout(LONG, tokio::task::spawn_blocking(move || child.wait().unwrap()))
+            .await
+            .expect("an end")
+            .unwrap()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // Fails where it has ended, which is as well.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            let log = std::fs::read(self.folder.path().join("log")).unwrap_or_default();
+            let _ = std::io::stderr().write_all(&log);
+        }
+    }
+}
+
+/// The reply over UDP, from the address that was asked and no other.
+pub(crate) async fn ask_udp(server: SocketAddr, name: &str, qtype: RecordType) -> Message {
+    let socket = UdpSocket::bind(SocketAddr::new(server.ip(), 0)).await.unwrap();
+    socket.connect(server).await.unwrap();
+    socket.send(&question(name, qtype)).await.unwrap();
+    let mut buffer = [0; 4096];
+    let length = timeout(LONG, socket.recv(&mut buffer)).await.expect("a reply").unwrap();
+    Message::from_vec(&buffer[..length]).unwrap()
+}
+
+/// The reply over TCP.
+pub(crate) async fn ask_tcp(server: SocketAddr, name: &str, qtype: RecordType) -> Message {
+    let mut stream = TcpStream::connect(server).await.unwrap();
+    stream.write_all(&framed(&question(name, qtype))).await.unwrap();
+    read_tcp(&mut stream).await
+}
+
+/// The next reply on a connection.
+pub(crate) async fn read_tcp(stream: &mut TcpStream) -> Message {
+    let read = async {
+        let mut buffer = vec![0; usize::from(stream.read_u16().await.unwrap())];
+        stream.read_exact(&mut buffer).await.unwrap();
+        Message::from_vec(&buffer).unwrap()
+    };
+    timeout(LONG, read).await.expect("a reply")
+}
+
+/// A message behind its length.
+pub(crate) fn framed(message: &[u8]) -> Vec<u8> {
+    [&u16::try_from(message.len()).unwrap().to_be_bytes(), message].concat()
+}
