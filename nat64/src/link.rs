@@ -111,12 +111,14 @@ impl Netlink {
     /// Sets the MTU in bytes, makes the kernel's queue at least `tx_queue_len` packets long, keeps the kernel from
     /// making a link-local address, which no translator could answer for, and brings the link up.
     pub async fn bring_up(&self, link: &Link, mtu: u16, tx_queue_len: u32) -> Result<(), NetlinkError> {
-        let no_address = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
         self.set_mtu(link, mtu).await?;
+        let queue = LinkUnspec::new_with_index(link.index)
+            .append_extra_attribute(LinkAttribute::TxQueueLen(link.tx_queue_len.max(tx_queue_len)));
+        self.change(queue.build(), || format!("set the queue length of device {}", link.name)).await?;
+        let no_address = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
         let quiet = LinkUnspec::new_with_index(link.index)
-            .append_extra_attribute(LinkAttribute::TxQueueLen(link.tx_queue_len.max(tx_queue_len)))
             .append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![no_address]));
-        self.change(quiet.build(), || format!("set the queue length of device {}", link.name)).await?;
+        self.change(quiet.build(), || format!("keep device {} without an IPv6 address", link.name)).await?;
         let up = LinkUnspec::new_with_index(link.index).up();
         self.change(up.build(), || format!("bring device {} up", link.name)).await
     }

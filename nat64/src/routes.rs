@@ -220,7 +220,7 @@ impl Table {
         };
         match errno(&error) {
             Some(libc::EEXIST) => self.owner(net).await?.ok_or(RouteError::Taken { net, key: key(net) }),
-            Some(libc::EACCES | libc::EINVAL | libc::EAFNOSUPPORT) if matches!(net, IpNet::V6(_)) => {
+            Some(libc::EACCES | libc::EAFNOSUPPORT) if matches!(net, IpNet::V6(_)) => {
                 Err(RouteError::Ipv6Off { device: self.link.name.clone() })
             }
             _ => Err(refused(format!("route {net} to device {}", self.link.name), &error).into()),

@@ -233,3 +233,17 @@ fn a_device_that_is_gone_takes_its_routes_along() {
         });
     });
 }
+
+#[test]
+fn a_kernel_without_ipv6_is_told_apart() {
+    in_namespace("a_kernel_without_ipv6_is_told_apart", || {
+        std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1").unwrap();
+        block_on(async {
+            let netlink = Netlink::connect().unwrap();
+            let (_device, link) = device(&netlink).await;
+            let routes = Routes::new(Netlink::connect().unwrap(), link);
+            let error = routes.add(&nets(&["2001:db8:64::/96"])).await.unwrap_err();
+            assert!(matches!(&error, RouteError::Ipv6Off { device } if device == NAME), "{error}");
+        });
+    });
+}

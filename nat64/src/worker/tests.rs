@@ -37,10 +37,14 @@ fn params() -> Params {
 }
 
 fn shared() -> Shared {
+    shared_with(|| ())
+}
+
+fn shared_with(on_grant: impl Fn() + Send + Sync + 'static) -> Shared {
     let range = Range::new("198.51.100.0/24".parse().unwrap(), OWN_V4, ExplicitMaps::default());
     Shared {
         translator: Arc::new(ArcSwap::from_pointee(Translator::new(params()))),
-        pool: Arc::new(SharedPool::new(Pool::new(Some(range)), || ())),
+        pool: Arc::new(SharedPool::new(Pool::new(Some(range)), on_grant)),
         stop: Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).unwrap()),
     }
 }
@@ -54,6 +58,10 @@ struct Bench {
 
 impl Bench {
     fn new(queues: usize) -> Self {
+        Self::with(queues, shared())
+    }
+
+    fn with(queues: usize, shared: Shared) -> Self {
         let (kernel, ours): (Vec<_>, Vec<_>) = (0..queues).map(|_| UnixDatagram::pair().unwrap()).unzip();
         for socket in &ours {
             socket.set_nonblocking(true).unwrap();
@@ -61,7 +69,6 @@ impl Bench {
         for socket in &kernel {
             socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         }
-        let shared = shared();
         let (sender, _) = tokio::sync::mpsc::unbounded_channel();
         let queues = ours.into_iter().map(OwnedFd::from).collect();
         let workers = block_on(Workers::start(queues, shared.clone(), &sender)).unwrap();
@@ -110,12 +117,12 @@ fn packets_come_back_translated_in_order_on_their_own_queue() {
         }
     }
     assert_eq!(bench.shared.pool.len(), 1, "both workers know one lease");
-    let sources = bench.workers.counters();
-    for worker in &sources {
+    let counters = bench.workers.counters();
+    bench.workers.stop();
+    for worker in counters {
         assert_eq!(worker.received[Family::Ipv6 as usize].packets.get(), 100);
         assert_eq!(worker.sent[Family::Ipv4 as usize].packets.get(), 100);
     }
-    bench.workers.stop();
 }
 
 #[test]
@@ -195,4 +202,22 @@ fn a_stop_reports_what_the_workers_know() {
     let pool = Arc::clone(&bench.shared.pool);
     bench.workers.stop();
     assert!(unix_time().since(pool.leases()[0].last_used) < Duration::from_secs(20));
+}
+
+#[test]
+fn a_panic_costs_one_packet_and_not_the_worker() {
+    let fuse = std::sync::Mutex::new(Some(()));
+    let bench = Bench::with(
+        1,
+        shared_with(move || {
+            let burnt = fuse.lock().unwrap().take();
+            assert!(burnt.is_none(), "the first lease trips over a mistake");
+        }),
+    );
+    bench.give(0, &udp(CLIENT, REMOTE, b"lost"));
+    bench.give(0, &udp(CLIENT, REMOTE, b"kept"));
+    assert!(bench.take(0).ends_with(b"kept"));
+    let worker = &bench.workers.counters()[0];
+    assert_eq!((worker.panics.get(), worker.received[Family::Ipv6 as usize].packets.get()), (1, 2));
+    bench.workers.stop();
 }
