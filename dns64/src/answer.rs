@@ -1,6 +1,6 @@
 //! What came back from the upstreams: an [`Answer`] that was checked and measured, or a [`Failure`].
 //!
-//! An answer keeps the octets it came in, so that whatever is not synthesized passes on unchanged (RFC 5625 §4.4,
+//! An answer keeps the octets it came in, so that whatever is not synthesized passes on unchanged (RFC 5625 §4.3,
 //! RFC 6147 §5.3.3). Owns the check that a reply belongs to its query (RFC 5452 §9.1) and the offsets of its
 //! sections. Does not decode records; [`Answer::message`] does that for synthesis alone.
 

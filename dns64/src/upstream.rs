@@ -1,6 +1,6 @@
 //! The upstream resolvers: who they are, how they are, and asking them.
 //!
-//! [`Upstreams::ask`] drives one query along the course that [`select`] lays out: a first upstream, a next one when
+//! [`Upstreams::ask`] drives one query along the course that the module `select` lays out: a first upstream, a next one when
 //! it stays silent, refuses or breaks off, and all of them heard until the deadline, so that a slow answer is still
 //! an answer. The number of queries waiting is bounded for the whole daemon. Health belongs to an upstream and
 //! survives a change of configuration that keeps it. Does not judge answers beyond their response code.

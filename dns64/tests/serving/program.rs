@@ -3,7 +3,7 @@
 use crate::daemon::{Daemon, ask_tcp, ask_udp, doomed, file, listener};
 use crate::scripted::{Scripted, a, back, only_a, own_address, with};
 use crate::world::{LONG, PREF64, question, synthesized, v6};
-use hickory_proto::op::Message;
+use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -70,6 +70,30 @@ async fn a_flood_of_garbage_is_counted_and_service_goes_on() {
         }
     };
     timeout(LONG, counted).await.expect("every datagram counted");
+}
+
+#[tokio::test]
+async fn an_upstream_that_comes_back_is_noticed_without_a_query() {
+    let (address, place) = (listener(), Scripted::nobody());
+    let daemon = Daemon::start(&file(PREF64, &[address], &[place], "")).await;
+    let says = async |up: bool| daemon.admin("GET", "/upstreams").await.contains(&format!(r#""up":{up}"#));
+    timeout(LONG, async {
+        while !says(false).await {
+            let failed = ask_udp(address, "v4.example.", RecordType::A).await;
+            assert_eq!(failed.metadata.response_code, ResponseCode::ServFail);
+        }
+    })
+    .await
+    .expect("the upstream goes down");
+    let upstream = Scripted::start_at(place, only_a).await;
+    timeout(LONG, async {
+        while !says(true).await {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the upstream comes back");
+    assert!(upstream.asked().iter().all(|asked| asked.name == "."), "{:?}", upstream.asked());
 }
 
 #[tokio::test]
