@@ -127,8 +127,8 @@ impl ListenerCounts {
         self.0.sum(OPENED)
     }
 
-    /// Connections open at this moment. A close counted by one worker is never seen before its open, for both are
-    /// counted by the same worker; the two sums are still taken at different moments.
+    /// Connections open at this moment. Closes are summed first: a connection that opens and closes meanwhile must not
+    /// make the difference negative.
     pub(crate) fn active(&self) -> u64 {
         let closed = self.0.sum(CLOSED);
         self.0.sum(OPENED).saturating_sub(closed)

@@ -3,6 +3,7 @@
 //! Each member is tried once at most; a client waits for one connect timeout per member at worst.
 
 use crate::pool::{Lease, MemberState, Pool};
+use crate::shortage::is_shortage;
 use crate::worker::Local;
 use std::io;
 use std::net::IpAddr;
@@ -60,7 +61,10 @@ pub(crate) async fn connect(local: &Local, member: &MemberState, limit: Duration
             let _ = stream.set_nodelay(true);
         }
         Err(error) => {
-            member.counts.refused(local.index());
+            // A shortage of ours is no fault of the member.
+            if !is_shortage(error) {
+                member.counts.refused(local.index());
+            }
             tracing::debug!(%error, pool = member.pool, member = member.name, "member cannot be reached");
         }
     }

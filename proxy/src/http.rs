@@ -1,7 +1,7 @@
 //! http mode: requests of a client connection, each forwarded to a member.
 //!
 //! ```text
-//! socket -> io (framing follows the bytes) -> HTTP library -> forward: verdict, guard, headers, forwarded
+//! socket -> io (framing holds back bad heads) -> HTTP library -> forward: guard, headers, forwarded
 //!                                                                  -> pick, connect or reuse, exchange -> body
 //! ```
 //!
@@ -70,6 +70,9 @@ pub(crate) async fn serve(
             if let Poll::Ready(end) = Pin::new(&mut connection).poll(cx) {
                 return Poll::Ready(Event::Ended(end));
             }
+            if let Some(fault) = session.refuses() {
+                return Poll::Ready(Event::Refused(answer::to_fault(fault)));
+            }
             if !stopping && stopped.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Event::Stop);
             }
@@ -87,7 +90,10 @@ pub(crate) async fn serve(
                 stopping = true;
                 Pin::new(&mut connection).graceful_shutdown();
             }
-            Event::Overdue(Overdue::Head) if session.waits.borrow().room.is_none() => {
+            Event::Refused(answer) => {
+                return refuse(&session, connection.into_parts().io.into_inner(), answer).await;
+            }
+            Event::Overdue(Overdue::Head) if session.waits.borrow().is_quiet() => {
                 return refuse(&session, connection.into_parts().io.into_inner(), SLOW_HEAD).await;
             }
             Event::Overdue(overdue) => {
@@ -102,6 +108,7 @@ pub(crate) async fn serve(
 enum Event {
     Ended(hyper::Result<()>),
     Stop,
+    Refused(Answer),
     Overdue(Overdue),
 }
 
@@ -122,7 +129,7 @@ fn keeps_on(session: &Session, overdue: Overdue) -> bool {
     false
 }
 
-/// Answers a request whose head never became whole.
+/// Answers a request that the HTTP library never saw as one, and closes.
 async fn refuse(session: &Session, client: ClientStream, answer: Answer) {
     let (route, worker) = (session.route(), session.local.index());
     route.counts.failed(worker, answer.failure);

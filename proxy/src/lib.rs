@@ -25,6 +25,7 @@ mod metrics;
 mod pool;
 mod relay;
 mod reload;
+mod shortage;
 mod snapshot;
 mod tcp;
 mod thread;

@@ -102,7 +102,7 @@ pub(crate) async fn accept(
     route: Arc<Route>,
     stop: Stop,
 ) {
-    let mut accepting = Accepting { local, address, route, stop, short: false };
+    let mut accepting = Accepting { local, address, route, stop };
     let mut stopped = accepting.stop.clone();
     loop {
         tokio::select! {
@@ -122,24 +122,20 @@ struct Accepting {
     /// The route in force when the last connection came: it serves those that come while the listener goes.
     route: Arc<Route>,
     stop: Stop,
-    /// Whether the shortage has been logged and has not passed yet.
-    short: bool,
 }
 
 impl Accepting {
     async fn take(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>) {
         match accepted {
             Ok((stream, peer)) => {
-                self.short = false;
                 self.serve(stream, peer);
             }
             Err(error) if concerns_one(&error) => {
                 tracing::debug!(%error, "client was gone before it was accepted");
             }
             Err(error) => {
-                if !self.short {
-                    tracing::warn!(%error, listener = self.route.name, "accepting rests until connections end");
-                    self.short = true;
+                if let Some(more) = self.local.admit_shortage() {
+                    tracing::warn!(%error, listener = self.route.name, more, "accepting rests until connections end");
                 }
                 // Either a connection of this worker ends or another thread frees something.
                 let _ = time::timeout(REST, self.local.connection_ended()).await;

@@ -7,6 +7,7 @@ use crate::counts::{CLASSES, Failure, ListenerCounts};
 use crate::pool::MemberState;
 use crate::pool::health::Status;
 use crate::snapshot::{Shared, Snapshot};
+use config::model::Mode;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -32,6 +33,8 @@ struct OfListener {
     help: &'static str,
     kind: Kind,
     values: fn(&ListenerCounts) -> Vec<Sample>,
+    /// Whether only http listeners have it.
+    http: bool,
 }
 
 /// A metric of each member.
@@ -53,18 +56,21 @@ const LISTENERS: [OfListener; 5] = [
         name: "connections",
         help: "Client connections accepted",
         kind: Kind::Counter,
+        http: false,
         values: |counts| vec![(None, counts.total())],
     },
     OfListener {
         name: "connections_open",
         help: "Client connections open",
         kind: Kind::Gauge,
+        http: false,
         values: |counts| vec![(None, counts.active())],
     },
     OfListener {
         name: "bytes",
         help: "Bytes received from and sent to clients",
         kind: Kind::Counter,
+        http: false,
         values: |counts| {
             vec![
                 (Some(("direction", "received")), counts.bytes_received()),
@@ -76,6 +82,7 @@ const LISTENERS: [OfListener; 5] = [
         name: "requests",
         help: "HTTP requests by class of the status they were answered with",
         kind: Kind::Counter,
+        http: true,
         values: |counts| {
             let classes = CLASSES.iter().enumerate();
             classes.map(|(place, class)| (Some(("class", *class)), counts.requests(place))).collect()
@@ -85,6 +92,7 @@ const LISTENERS: [OfListener; 5] = [
         name: "failures",
         help: "Connections and requests that did not end well, by reason",
         kind: Kind::Counter,
+        http: false,
         values: |counts| {
             let reasons = Failure::ALL.iter();
             reasons.map(|(failure, label)| (Some(("reason", *label)), counts.failures(*failure))).collect()
@@ -140,7 +148,8 @@ impl Collector for Metrics {
 
 impl OfListener {
     fn encode(&self, encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
-        let samples = snapshot.listeners.values().flat_map(|route| {
+        let routes = snapshot.listeners.values().filter(|route| !self.http || route.mode == Mode::Http);
+        let samples = routes.flat_map(|route| {
             let name = route.name.as_str();
             (self.values)(&route.counts).into_iter().map(move |(label, value)| {
                 (std::iter::once(("listener", name)).chain(label).collect(), value)
@@ -186,7 +195,6 @@ mod tests {
     use super::*;
     use crate::snapshot::tests::{listener, model};
     use arc_swap::ArcSwap;
-    use config::model::Mode;
 
     #[test]
     fn every_listener_and_member_has_its_samples() {

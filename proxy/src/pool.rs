@@ -63,7 +63,8 @@ impl Pool {
         tried: &[usize],
         random: &mut dyn FnMut() -> u64,
     ) -> Option<usize> {
-        self.balancer.pick(client, &Candidates { pool: self, tried }, &mut Lots { pool: self, random })
+        let ahead = (!tried.is_empty()).then(|| self.turn.load(Ordering::Relaxed));
+        self.balancer.pick(client, &Candidates { pool: self, tried }, &mut Lots { pool: self, ahead, random })
     }
 
     /// Whether no member takes work.
@@ -93,12 +94,21 @@ impl Field for Candidates<'_> {
 
 struct Lots<'a> {
     pool: &'a Pool,
+    /// Where a second try looks on from. It takes nobody's turn: with two members it would else take every second
+    /// one, and each client would begin at the member that refuses.
+    ahead: Option<u64>,
     random: &'a mut dyn FnMut() -> u64,
 }
 
 impl Draw for Lots<'_> {
     fn turn(&mut self) -> u64 {
-        self.pool.turn.fetch_add(1, Ordering::Relaxed)
+        match &mut self.ahead {
+            Some(turn) => {
+                *turn = turn.wrapping_add(1);
+                turn.wrapping_sub(1)
+            }
+            None => self.pool.turn.fetch_add(1, Ordering::Relaxed),
+        }
     }
 
     fn random(&mut self) -> u64 {
@@ -247,6 +257,19 @@ mod tests {
         assert!(!pool.is_out());
         pool.members[1].publish(Some(Status::Down), "refused");
         assert!(pool.is_out());
+    }
+
+    #[test]
+    fn a_second_try_takes_nobodys_turn() {
+        let pool = Pool::new(&pool(&[("a", "192.0.2.1:80", 1), ("b", "192.0.2.2:80", 1)]), None, 1);
+        let first: Vec<_> = (0..4)
+            .map(|_| {
+                let first = pool.pick(client(), &[], &mut || 0).unwrap();
+                assert_eq!(pool.pick(client(), &[first], &mut || 0), Some(1 - first));
+                first
+            })
+            .collect();
+        assert_eq!(first, [0, 1, 0, 1]);
     }
 
     #[test]

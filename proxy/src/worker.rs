@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::listener;
 use crate::pool::balance::mix;
 use crate::relay::Buffers;
+use crate::shortage::Seldom;
 use crate::snapshot::{Route, Shared};
 use crate::upstream::Upstreams;
 use futures_util::FutureExt;
@@ -20,6 +21,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 /// What a worker is told.
 #[derive(Debug)]
@@ -143,6 +145,7 @@ pub(crate) struct Local {
     /// Connections and accept loops that run.
     running: Cell<usize>,
     ended: Notify,
+    shortages: Cell<Seldom>,
 }
 
 impl Local {
@@ -155,6 +158,7 @@ impl Local {
             random: Cell::new(RandomState::new().hash_one(index)),
             running: Cell::new(0),
             ended: Notify::new(),
+            shortages: Cell::default(),
         }
     }
 
@@ -172,6 +176,14 @@ impl Local {
         let next = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
         self.random.set(next);
         mix(next)
+    }
+
+    /// Whether a shortage may be logged, and how many were not since the last one.
+    pub(crate) fn admit_shortage(&self) -> Option<u64> {
+        let mut seldom = self.shortages.get();
+        let admitted = seldom.admit(Instant::now().into_std());
+        self.shortages.set(seldom);
+        admitted
     }
 
     /// Returns when the next connection or accept loop of this worker ends.

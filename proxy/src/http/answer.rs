@@ -50,6 +50,9 @@ pub(crate) const CLIENT_SILENT: Answer =
     answer(StatusCode::REQUEST_TIMEOUT, Failure::ClientTimeout, "The request body did not arrive in time.");
 pub(crate) const SLOW_HEAD: Answer =
     answer(StatusCode::REQUEST_TIMEOUT, Failure::SlowHead, "The request head did not arrive in time.");
+/// The HTTP library and [`super::framing`] disagree about where requests begin: that must never be forwarded.
+pub(crate) const UNEXPECTED: Answer =
+    answer(StatusCode::BAD_REQUEST, Failure::BadRequest, "The request head is malformed.");
 pub(crate) const BROKEN_BODY: Answer =
     answer(StatusCode::BAD_REQUEST, Failure::ClientGone, "The request body broke off or is malformed.");
 
@@ -66,7 +69,7 @@ pub(crate) const fn to_fault(fault: Fault) -> Answer {
         Fault::OldCoding => (BAD, "HTTP/1.0 has no Transfer-Encoding."),
         Fault::LongTarget => (StatusCode::URI_TOO_LONG, "The request line is too long."),
         Fault::LargeHead => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The request head is too large."),
-        Fault::Lost => (BAD, "The request before this one was malformed."),
+        Fault::Chunk => (BAD, "A chunk of the request body is malformed."),
     };
     answer(status, Failure::BadRequest, reason)
 }

@@ -82,6 +82,11 @@ impl Deadlines {
         self.member = None;
     }
 
+    /// Whether every request that came is answered, and the client has taken the answers.
+    pub(crate) const fn is_quiet(&self) -> bool {
+        !self.busy && self.room.is_none()
+    }
+
     /// What is due next.
     pub(crate) fn next(&self) -> Option<(Instant, Overdue)> {
         let close = self.close.map(|since| (since + linger::LIMIT, Overdue::Close));

@@ -24,12 +24,10 @@ pub(crate) async fn forward(
     session: Rc<Session>,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let (underway, verdict) = session.begin();
+    let underway = session.begin();
     let (route, in_force) = session.refresh();
-    let judged = match verdict {
-        Ok(()) => prepare(&session, &route, request),
-        Err(fault) => Err(answer::to_fault(fault)),
-    };
+    let expected = session.framing.borrow_mut().expects_request();
+    let judged = if expected { prepare(&session, &route, request) } else { Err(answer::UNEXPECTED) };
     let answered = match judged {
         Ok(outgoing) => send(&session, &route, outgoing).await,
         Err(refused) => Err(refused),
@@ -39,7 +37,7 @@ pub(crate) async fn forward(
         Err(answer) => {
             tracing::debug!(client = %session.client, listener = route.name, ?answer, "request is answered here");
             route.counts.failed(session.local.index(), answer.failure);
-            let unread = session.framing.borrow().in_body();
+            let unread = session.framing.borrow().is_inside();
             answer.response(unread || answer.status.is_client_error())
         }
     };

@@ -9,9 +9,9 @@
 //! Spellings with `_` for `-` are removed in the first two modes, whoever sent them: servers that turn fields into
 //! variables (CGI) take both for one. Addresses are written as RFC 5952 has them, IPv4-mapped ones as IPv4.
 
+use ::http::header::{HeaderMap, HeaderName, HeaderValue};
 use addr::fold_mapped;
 use config::model::ForwardedFor;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use std::net::IpAddr;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

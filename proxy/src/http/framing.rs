@@ -2,12 +2,10 @@
 //!
 //! The HTTP library forgives what a proxy must not: bare line feeds, a length beside a coding, repeated equal lengths.
 //! It hides some of it from its caller. So this module looks at the same bytes first, with one strict grammar
-//! (RFC 9112 §2 to §7), and says of each head whether it can mean one thing only. It changes no byte. Once it has lost
-//! the thread, no further request of the connection gets a verdict, and a request without a verdict is refused.
+//! (RFC 9112 §2 to §7), and says how many of them the library may see: all but those of a head that can mean more than
+//! one thing, and nothing behind it. It changes no byte.
 //!
 //! Deliberately does not look at targets or `Host`: see [`super::guard`].
-
-use std::collections::VecDeque;
 
 /// Bytes of a whole head, and of each line of it.
 const MAX_HEAD: usize = 16 << 10;
@@ -24,7 +22,7 @@ pub(crate) enum Fault {
     LineEnd,
     /// Not `method SP target SP HTTP/1.x`, or a target with a fragment or bytes that need encoding.
     RequestLine,
-    /// A field line that is folded, without a colon, or with a name that is no token.
+    /// A field line that is folded, without a colon, with a name that is no token or control bytes in its value.
     Field,
     /// A length that is no plain decimal number, or more than one.
     Length,
@@ -38,8 +36,8 @@ pub(crate) enum Fault {
     LongTarget,
     /// The head has too many bytes or fields.
     LargeHead,
-    /// The framing of what came before was lost.
-    Lost,
+    /// The line of a chunk or a trailer is malformed. Never of a head.
+    Chunk,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +50,10 @@ enum State {
     ChunkData(u64),
     ChunkEnd,
     Trailers,
-    /// Nothing more is followed.
-    Broken(Fault),
+    /// The head is not to be passed on, nor anything behind it.
+    BadHead(Fault),
+    /// The framing of a body is lost.
+    BadBody,
 }
 
 /// What is known of the head under way.
@@ -77,112 +77,126 @@ pub(crate) struct Framing {
     /// Bytes of trailers so far.
     trailers: usize,
     /// Good heads that nobody has asked about yet.
-    good: VecDeque<()>,
+    good: usize,
 }
 
 impl Framing {
-    pub(crate) fn new() -> Self {
-        Self {
-            state: State::Head,
-            head: Head::default(),
-            line: Vec::new(),
-            trailers: 0,
-            good: VecDeque::new(),
-        }
+    pub(crate) const fn new() -> Self {
+        let head =
+            Head { bytes: 0, fields: 0, request_line: false, old: false, length: None, chunked: false };
+        Self { state: State::Head, head, line: Vec::new(), trailers: 0, good: 0 }
     }
 
-    /// The verdict on the next request. Call once per request, in order.
-    pub(crate) fn verdict(&mut self) -> Result<(), Fault> {
-        match (self.good.pop_front(), self.state) {
-            (Some(()), _) => Ok(()),
-            (None, State::Broken(fault)) => Err(fault),
-            (None, _) => Err(Fault::Lost),
+    /// Whether the next request of the HTTP library is one whose head was found good here. Call once per request.
+    pub(crate) const fn expects_request(&mut self) -> bool {
+        match self.good.checked_sub(1) {
+            Some(left) => {
+                self.good = left;
+                true
+            }
+            None => false,
         }
     }
 
     /// Whether a head has begun and not ended.
     pub(crate) const fn in_head(&self) -> bool {
+        matches!(self.state, State::Head) && self.head.bytes > 0
+    }
+
+    /// Whether the client may still be sending what nobody will read.
+    pub(crate) const fn is_inside(&self) -> bool {
+        !matches!(self.state, State::Head) || self.head.bytes > 0
+    }
+
+    /// Why the head that is next must be refused.
+    pub(crate) const fn bad_head(&self) -> Option<Fault> {
         match self.state {
-            State::Head => self.head.bytes > 0,
-            State::Broken(_) => true,
-            State::Body(_) | State::ChunkSize | State::ChunkData(_) | State::ChunkEnd | State::Trailers => {
-                false
-            }
+            State::BadHead(fault) => Some(fault),
+            _ => None,
         }
     }
 
-    /// Whether a body has begun and not ended.
-    pub(crate) const fn in_body(&self) -> bool {
-        match self.state {
-            State::Body(_) | State::ChunkSize | State::ChunkData(_) | State::ChunkEnd | State::Trailers => {
-                true
-            }
-            State::Head | State::Broken(_) => false,
-        }
+    /// Whether the framing of a body is lost.
+    pub(crate) const fn is_body_lost(&self) -> bool {
+        matches!(self.state, State::BadBody)
     }
 
-    /// Takes in the next bytes of the client.
-    pub(crate) fn observe(&mut self, mut input: &[u8]) {
-        while !input.is_empty() {
-            input = match self.state {
-                State::Broken(_) => return,
+    /// Takes in the next bytes of the client and says how many of them may be passed on.
+    pub(crate) fn observe(&mut self, input: &[u8]) -> usize {
+        let mut rest = input;
+        // Where the message, or the part of it that is in the input, began that `rest` is in.
+        let mut began = 0;
+        while !rest.is_empty() {
+            let at = input.len() - rest.len();
+            rest = match self.state {
+                State::BadHead(_) | State::BadBody => return began,
                 State::Body(left) => {
-                    let (rest, left) = skip(input, left);
+                    let (rest, left) = skip(rest, left);
                     self.state = if left == 0 { State::Head } else { State::Body(left) };
                     rest
                 }
                 State::ChunkData(left) => {
-                    let (rest, left) = skip(input, left);
+                    let (rest, left) = skip(rest, left);
                     self.state = if left == 0 { State::ChunkEnd } else { State::ChunkData(left) };
                     rest
                 }
-                State::Head | State::ChunkSize | State::ChunkEnd | State::Trailers => {
-                    self.observe_line(input)
+                State::Head => {
+                    if self.head.bytes == 0 {
+                        began = at;
+                    }
+                    self.observe_line(rest)
+                }
+                State::ChunkSize | State::ChunkEnd | State::Trailers => {
+                    began = at;
+                    self.observe_line(rest)
                 }
             };
         }
+        match self.state {
+            State::BadHead(_) | State::BadBody => began,
+            _ => input.len(),
+        }
     }
 
-    /// Takes in input up to the end of a line and acts on the line if it is whole.
+    /// Takes in input up to the end of a line and acts on the line if it is whole. Returns what is left.
     fn observe_line<'a>(&mut self, input: &'a [u8]) -> &'a [u8] {
         let end = memchr::memchr(b'\n', input);
         let (part, rest) = input.split_at(end.map_or(input.len(), |end| end + 1));
-        let size = self.line.len() + part.len();
-        if self.state == State::Head {
-            self.head.bytes += part.len();
-            if self.head.bytes > MAX_HEAD {
-                return self.lose(Fault::LargeHead);
+        let acted = self.check_size(part.len()).and_then(|()| {
+            if end.is_none() {
+                self.line.extend_from_slice(part);
+                return Ok(());
             }
-            if size > MAX_LINE {
-                return self.lose(if self.head.request_line { Fault::LargeHead } else { Fault::LongTarget });
+            if self.line.is_empty() {
+                return self.act(part);
             }
-        } else if size > MAX_TRAILERS {
-            return self.lose(Fault::Lost);
-        }
-        if end.is_none() {
-            self.line.extend_from_slice(part);
-            return rest;
-        }
-        let acted = if self.line.is_empty() {
-            self.act(part)
-        } else {
             let mut line = std::mem::take(&mut self.line);
             line.extend_from_slice(part);
             let acted = self.act(&line);
             line.clear();
             self.line = line;
             acted
-        };
+        });
         match acted {
             Ok(()) => rest,
-            Err(fault) => self.lose(fault),
+            Err(fault) => {
+                self.state = if self.state == State::Head { State::BadHead(fault) } else { State::BadBody };
+                &[]
+            }
         }
     }
 
-    fn lose<'a>(&mut self, fault: Fault) -> &'a [u8] {
-        self.state = State::Broken(fault);
-        self.line = Vec::new();
-        &[]
+    /// Counts bytes that belong to the line under way and holds them against the limits.
+    fn check_size(&mut self, more: usize) -> Result<(), Fault> {
+        let line = self.line.len() + more;
+        if self.state != State::Head {
+            return if line > MAX_TRAILERS { Err(Fault::Chunk) } else { Ok(()) };
+        }
+        self.head.bytes += more;
+        if line > MAX_LINE && !self.head.request_line {
+            return Err(Fault::LongTarget);
+        }
+        if line > MAX_LINE || self.head.bytes > MAX_HEAD { Err(Fault::LargeHead) } else { Ok(()) }
     }
 
     /// Acts on one whole line, its line feed included.
@@ -196,7 +210,7 @@ impl Framing {
             State::Head if content.is_empty() => self.end_of_head(),
             State::Head => self.field(content),
             State::ChunkSize => {
-                let size = chunk_size(content).ok_or(Fault::Lost)?;
+                let size = chunk_size(content).ok_or(Fault::Chunk)?;
                 self.trailers = 0;
                 self.state = if size == 0 { State::Trailers } else { State::ChunkData(size) };
                 Ok(())
@@ -211,9 +225,11 @@ impl Framing {
             }
             State::Trailers => {
                 self.trailers += line.len();
-                if self.trailers > MAX_TRAILERS { Err(Fault::Lost) } else { Ok(()) }
+                if self.trailers > MAX_TRAILERS { Err(Fault::Chunk) } else { Ok(()) }
             }
-            State::ChunkEnd | State::Body(_) | State::ChunkData(_) | State::Broken(_) => Err(Fault::Lost),
+            State::ChunkEnd | State::Body(_) | State::ChunkData(_) | State::BadHead(_) | State::BadBody => {
+                Err(Fault::Chunk)
+            }
         }
     }
 
@@ -247,8 +263,9 @@ impl Framing {
             return Err(Fault::LargeHead);
         }
         let colon = memchr::memchr(b':', line).ok_or(Fault::Field)?;
-        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-        if !is_token(name) {
+        let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
+        let control = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+        if !is_token(name) || value.iter().any(control) {
             return Err(Fault::Field);
         }
         if name.eq_ignore_ascii_case(b"content-length") {
@@ -274,7 +291,7 @@ impl Framing {
             (false, None | Some(0)) => State::Head,
             (false, Some(length)) => State::Body(length),
         };
-        self.good.push_back(());
+        self.good += 1;
         Ok(())
     }
 }
@@ -288,6 +305,14 @@ fn skip(input: &[u8], left: u64) -> (&[u8], u64) {
 pub(crate) fn is_token(name: &[u8]) -> bool {
     !name.is_empty()
         && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+}
+
+/// Without the blanks around it: space and tab only (RFC 9110 §5.6.3).
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 /// RFC 9110 §8.6, within what a signed number of 64 bits holds.
@@ -304,8 +329,7 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
     if line.len() > MAX_CHUNK_LINE {
         return None;
     }
-    let digits = line.split(|byte| *byte == b';').next()?;
-    let digits = digits.trim_ascii_end();
+    let digits = trim(line.split(|byte| *byte == b';').next()?);
     if digits.is_empty() || digits.len() > 16 || !digits.iter().all(u8::is_ascii_hexdigit) {
         return None;
     }

@@ -3,10 +3,10 @@
 //! RFC 9112 §3.2 (target forms and `Host`), RFC 9110 §4.2 (authority) and §7.8 (`Upgrade`). What the bytes looked like is
 //! the matter of [`super::framing`].
 
-use hyper::header::{HOST, HeaderMap, HeaderValue, UPGRADE};
-use hyper::http::request::Parts;
-use hyper::http::uri::PathAndQuery;
-use hyper::{Method, Uri, Version};
+use ::http::header::{HOST, HeaderMap, HeaderValue, UPGRADE};
+use ::http::request::Parts;
+use ::http::uri::PathAndQuery;
+use ::http::{Method, Uri, Version};
 use std::net::Ipv6Addr;
 
 /// Protocols that a client may offer and that need no answer (RFC 9110 §7.8 lets a server go on with HTTP/1.1).

@@ -3,7 +3,7 @@
 //! `Connection` and what it names, and the fields that concern one connection by definition, are taken out of requests
 //! and responses; the HTTP library sets its own for the next connection.
 
-use hyper::header::{
+use ::http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
@@ -45,7 +45,7 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hyper::header::HeaderValue;
+    use ::http::header::HeaderValue;
 
     fn check(fields: &[(&str, &str)], expect: &[&str]) {
         let mut headers = HeaderMap::new();

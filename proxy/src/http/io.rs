@@ -42,15 +42,26 @@ impl ClientStream {
 }
 
 impl AsyncRead for ClientStream {
+    /// The HTTP library sees nothing of a head that is refused: it waits, and whoever drives the connection refuses.
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(self.stream()).poll_read(cx, buffer))?;
-        self.session.received(&buffer.filled()[before..]);
-        Poll::Ready(Ok(()))
+        if self.session.framing.borrow().bad_head().is_none() {
+            ready!(Pin::new(self.stream()).poll_read(cx, buffer))?;
+            let came = buffer.filled().len() - before;
+            let good = self.session.received(&buffer.filled()[before..]);
+            buffer.set_filled(before + good);
+            if good > 0 || came == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        if self.session.framing.borrow().is_body_lost() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "malformed chunk")));
+        }
+        Poll::Pending
     }
 }
 
@@ -85,7 +96,7 @@ impl AsyncWrite for ClientStream {
         if self.session.waits.borrow().close.is_none() {
             ready!(Pin::new(self.stream()).poll_shutdown(cx))?;
             let framing = self.session.framing.borrow();
-            if !framing.in_body() && !framing.in_head() {
+            if !framing.is_inside() {
                 return Poll::Ready(Ok(()));
             }
             drop(framing);

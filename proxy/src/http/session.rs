@@ -70,11 +70,17 @@ impl Session {
     }
 
     /// A request has been handed over by the HTTP library; the guard ends it.
-    pub(crate) fn begin(self: &Rc<Self>) -> (Underway, Result<(), Fault>) {
+    pub(crate) fn begin(self: &Rc<Self>) -> Underway {
         self.waits.borrow_mut().began();
         self.overdue.set(None);
         self.responding.set(false);
-        (Underway(Rc::clone(self)), self.framing.borrow_mut().verdict())
+        Underway(Rc::clone(self))
+    }
+
+    /// Why the next head must be refused, once everything before it is answered and taken.
+    pub(crate) fn refuses(&self) -> Option<Fault> {
+        let fault = self.framing.borrow().bad_head()?;
+        self.waits.borrow().is_quiet().then_some(fault)
     }
 
     /// Whether no request has been answered on this connection.
@@ -107,13 +113,14 @@ impl Session {
         self.waits.borrow_mut().member = Some(now());
     }
 
-    /// Bytes of the client have come.
-    pub(crate) fn received(&self, bytes: &[u8]) {
+    /// Bytes of the client have come. Returns how many of them may be passed on.
+    pub(crate) fn received(&self, bytes: &[u8]) -> usize {
         self.route.borrow().counts.received(self.local.index(), bytes.len() as u64);
         let mut framing = self.framing.borrow_mut();
-        framing.observe(bytes);
+        let good = framing.observe(bytes);
         let mut waits = self.waits.borrow_mut();
         waits.head = if framing.in_head() { waits.head.or_else(|| Some(now())) } else { None };
+        good
     }
 
     /// The client has taken bytes.

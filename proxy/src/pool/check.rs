@@ -6,12 +6,11 @@
 use super::health::{Health, Outcome, Status};
 use super::{MemberState, Pool};
 use crate::error::Error;
+use crate::shortage::is_shortage;
 use crate::snapshot::Shared;
 use config::model::{Check, CheckKind};
-use nix::errno::Errno;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -141,18 +140,12 @@ async fn checks(member: Arc<MemberState>, check: Check, shared: Arc<Shared>, mut
 async fn connect(member: &MemberState, check: &Check) -> (Outcome, String) {
     match time::timeout(check.timeout, TcpStream::connect(member.address)).await {
         Ok(Ok(_)) => (Outcome::Good, "tcp connection accepted".to_owned()),
-        Ok(Err(error)) if is_ours(&error) => (Outcome::Inconclusive, format!("check not possible: {error}")),
+        Ok(Err(error)) if is_shortage(&error) => {
+            (Outcome::Inconclusive, format!("check not possible: {error}"))
+        }
         Ok(Err(error)) => (Outcome::Bad, format!("tcp connection failed: {error}")),
         Err(_) => (Outcome::Bad, format!("no tcp connection within {:?}", check.timeout)),
     }
-}
-
-/// Whether the error is a shortage on this side: file descriptors, memory, local ports.
-fn is_ours(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error().map(Errno::from_raw),
-        Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS | Errno::EADDRNOTAVAIL)
-    )
 }
 
 fn report(member: &MemberState, status: Status, why: &str, shared: &Shared) {

@@ -1,5 +1,5 @@
 use super::*;
-use hyper::Request;
+use ::http::Request;
 
 /// Judges `line` (method, target, version) with these `fields`.
 fn verdict(line: &str, fields: &[(&str, &str)]) -> Result<(String, Option<String>), Refusal> {

@@ -1,0 +1,34 @@
+//! The real causeway-proxy over loopback: real sockets, small servers of our own behind it, clients that speak in bytes.
+//!
+//! Everything waits on conditions with a deadline; ports are found free.
+
+#[cfg(test)]
+#[path = "daemon/backend.rs"]
+mod backend;
+#[cfg(test)]
+#[path = "daemon/client.rs"]
+mod client;
+#[cfg(test)]
+#[path = "daemon/faults.rs"]
+mod faults;
+#[cfg(test)]
+#[path = "daemon/gateway.rs"]
+mod gateway;
+#[cfg(test)]
+#[path = "daemon/health.rs"]
+mod health;
+#[cfg(test)]
+#[path = "daemon/http.rs"]
+mod http;
+#[cfg(test)]
+#[path = "daemon/identity.rs"]
+mod identity;
+#[cfg(test)]
+#[path = "daemon/reload.rs"]
+mod reload;
+#[cfg(test)]
+#[path = "daemon/smuggling.rs"]
+mod smuggling;
+#[cfg(test)]
+#[path = "daemon/tcp.rs"]
+mod tcp;

@@ -1,0 +1,102 @@
+//! Who the client is, as the member sees it, and what of the connection's own fields crosses.
+
+use crate::backend::{Backend, field};
+use crate::client::Client;
+use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v4, v6};
+
+/// A listener with these lines, and the head that a member sees of a request with these fields.
+fn head_seen(lines: &str, four: bool, fields: &str) -> String {
+    let backend = Backend::http("a");
+    let port = free_port();
+    let config = Config::new("").listener("web", "http", port, "web", lines).pool(
+        "web",
+        UNCHECKED,
+        &[backend.address],
+    );
+    let _gateway = Gateway::start(&config);
+    let mut client = Client::connect(if four { v4(port) } else { v6(port) });
+    client.send(format!("GET /head HTTP/1.1\r\nHost: a.example\r\n{fields}\r\n"));
+    client.response().text()
+}
+
+#[test]
+fn an_ipv4_member_sees_the_address_of_an_ipv6_client() {
+    assert_eq!(field(&head_seen("", false, ""), "x-forwarded-for"), Some("::1"));
+    assert_eq!(field(&head_seen("", true, ""), "x-forwarded-for"), Some("127.0.0.1"));
+}
+
+#[test]
+fn a_stranger_cannot_say_who_it_is() {
+    let head = head_seen(
+        "",
+        false,
+        "X-Forwarded-For: 192.0.2.1\r\nX_Forwarded_For: 192.0.2.2\r\nX-Forwarded-Proto: https\r\n\
+         Forwarded: for=192.0.2.3\r\nX-Real-IP: 192.0.2.4\r\n",
+    );
+    assert_eq!(field(&head, "x-forwarded-for"), Some("::1"));
+    assert!(!head.contains("192.0.2.") && !head.contains("x-forwarded-proto"), "{head}");
+}
+
+#[test]
+fn a_trusted_proxy_is_believed() {
+    let trusted = "trusted_proxies = [\"::1/128\"]";
+    let fields = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n";
+    let head = head_seen(trusted, false, fields);
+    assert_eq!(field(&head, "x-forwarded-for"), Some("192.0.2.1, ::1"));
+    assert_eq!(field(&head, "x-forwarded-proto"), Some("https"));
+    let replaced = head_seen(&format!("{trusted}\nforwarded_for = \"replace\""), false, fields);
+    assert_eq!(field(&replaced, "x-forwarded-for"), Some("::1"));
+}
+
+#[test]
+fn turned_off_nothing_is_added_or_taken() {
+    let head = head_seen("forwarded_for = \"off\"", false, "X-Forwarded-For: 192.0.2.1\r\n");
+    assert_eq!(field(&head, "x-forwarded-for"), Some("192.0.2.1"));
+    assert_eq!(field(&head_seen("forwarded_for = \"off\"", false, ""), "x-forwarded-for"), None);
+}
+
+#[test]
+fn fields_of_the_clients_connection_do_not_reach_the_member() {
+    let head = head_seen(
+        "",
+        false,
+        "Connection: keep-alive, X-Secret, X-Forwarded-For, Host\r\nKeep-Alive: 5\r\nProxy-Connection: keep-alive\r\n\
+         TE: trailers\r\nX-Secret: 1\r\nX-Public: 2\r\nUpgrade: h2c\r\n",
+    );
+    for name in ["connection", "keep-alive", "proxy-connection", "te", "x-secret", "upgrade"] {
+        assert_eq!(field(&head, name), None, "{head}");
+    }
+    assert_eq!(field(&head, "x-public"), Some("2"));
+    assert_eq!(field(&head, "x-forwarded-for"), Some("::1"), "nobody can name away what is added");
+    assert_eq!(field(&head, "host"), Some("a.example"));
+}
+
+#[test]
+fn fields_of_the_members_connection_do_not_reach_the_client() {
+    let backend = Backend::http("a");
+    let port = free_port();
+    let config =
+        Config::new("").listener("web", "http", port, "web", "").pool("web", UNCHECKED, &[backend.address]);
+    let _gateway = Gateway::start(&config);
+    let response = Client::connect(v6(port)).get("/hops");
+    for name in ["connection", "keep-alive", "x-inner"] {
+        assert_eq!(response.field(name), None, "{}", response.head);
+    }
+    assert_eq!(response.field("x-outer"), Some("2"));
+}
+
+#[test]
+fn an_absolute_target_sets_the_host() {
+    let backend = Backend::http("a");
+    let port = free_port();
+    let config =
+        Config::new("").listener("web", "http", port, "web", "").pool("web", UNCHECKED, &[backend.address]);
+    let _gateway = Gateway::start(&config);
+    let mut client = Client::connect(v6(port));
+    client.send("GET http://b.example:81/head?x=y HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    let head = client.response().text();
+    assert!(head.starts_with("GET /head?x=y HTTP/1.1\r\n") || head == "a", "{head}");
+    let seen = backend.heads().remove(0);
+    assert!(seen.starts_with("GET /head?x=y HTTP/1.1\r\n"), "{seen}");
+    assert_eq!(field(&seen, "host"), Some("b.example:81"));
+}
