@@ -85,10 +85,16 @@ mod tests {
         Arc::new(Semaphore::new(1))
     }
 
+    /// An address that no other test has, with a port that the kernel gives to nobody.
+    fn own(last: u8) -> SocketAddr {
+        let [_, _, high, low] = std::process::id().to_be_bytes();
+        (std::net::Ipv4Addr::new(127, high ^ 0x40, low, last), 5300).into()
+    }
+
     #[test]
     fn an_address_that_another_holds_is_named_with_its_remedy() {
-        let holder = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let address = holder.local_addr().unwrap();
+        let address = own(1);
+        let _holder = UdpSocket::bind(address).unwrap();
         let error = bind(address, 1, true, &connections()).unwrap_err().to_string();
         for part in
             [address.to_string(), "in use".into(), format!("sport = :{}", address.port()), "-lnpu".into()]
@@ -99,8 +105,8 @@ mod tests {
 
     #[test]
     fn a_second_daemon_that_shares_ports_is_found() {
-        let holder = udp("127.0.0.1:0".parse().unwrap(), true).unwrap();
-        let address = holder.local_addr().unwrap().as_socket().unwrap();
+        let address = own(2);
+        let _holder = udp(address, true).unwrap();
         assert!(matches!(bind(address, 1, true, &connections()), Err(ListenError::InUse { .. })));
         assert_eq!(bind(address, 2, false, &connections()).unwrap().len(), 2, "our own daemon may share");
     }

@@ -2,7 +2,7 @@
 
 use crate::scripted::own_address;
 use crate::world::{LONG, question};
-use hickory_proto::op::Message;
+use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -112,6 +112,17 @@ impl Daemon {
         let text = self.admin("GET", "/metrics").await;
         let found = text.lines().find_map(|found| found.strip_prefix(line));
         found.unwrap_or_else(|| panic!("{line} in\n{text}")).trim().to_owned()
+    }
+
+    /// Asks for a name until the only upstream, where nobody listens, counts as down.
+    pub(crate) async fn ask_until_down(&self, address: SocketAddr) {
+        let wait = async {
+            while !self.admin("GET", "/upstreams").await.contains(r#""up":false"#) {
+                let failed = ask_udp(address, "v4.example.", RecordType::A).await;
+                assert_eq!(failed.metadata.response_code, ResponseCode::ServFail);
+            }
+        };
+        timeout(LONG, wait).await.expect("the upstream goes down");
     }
 
     /// Asks it to end.

@@ -47,6 +47,16 @@ async fn a_changed_upstream_is_asked_from_then_on() {
 }
 
 #[tokio::test]
+async fn an_upstream_that_stays_keeps_its_health() {
+    let (address, dead) = (listener(), Scripted::nobody());
+    let daemon = Daemon::start(&file(PREF64, &[address], &[dead], "")).await;
+    daemon.ask_until_down(address).await;
+    let answer = daemon.reload(&file(OTHER, &[address], &[dead], "")).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(daemon.admin("GET", "/upstreams").await.contains(r#""up":false"#));
+}
+
+#[tokio::test]
 async fn listeners_come_and_go_and_those_that_stay_are_not_disturbed() {
     let upstream = Scripted::start(only_a).await;
     let (stays, goes, comes) = (listener(), listener(), listener());
