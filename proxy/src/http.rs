@@ -22,9 +22,9 @@ mod session;
 use crate::alarm::Alarm;
 use crate::counts::Failure;
 use crate::linger;
-use crate::snapshot::Route;
+use crate::listener::Accepted;
 use crate::upstream::MAX_BUFFER;
-use crate::worker::{Local, Stop};
+use crate::worker::Local;
 use answer::{Answer, SLOW_HEAD};
 use deadlines::Overdue;
 use hyper::StatusCode;
@@ -34,22 +34,13 @@ use hyper_util::rt::TokioIo;
 use io::ClientStream;
 use session::Session;
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
-use tokio::net::TcpStream;
 
 /// Carries one client connection from accept to close. When told to stop it finishes the response under way.
-pub(crate) async fn serve(
-    local: Rc<Local>,
-    route: Arc<Route>,
-    address: SocketAddr,
-    stream: TcpStream,
-    peer: SocketAddr,
-    mut stop: Stop,
-) {
+pub(crate) async fn serve(local: Rc<Local>, accepted: Accepted) {
+    let Accepted { route, address, stream, peer, mut stop } = accepted;
     let _ = stream.set_nodelay(true);
     let session = Rc::new(Session::new(local, route, address, peer));
     let io = TokioIo::new(ClientStream::new(stream, Rc::clone(&session)));

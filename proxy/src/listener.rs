@@ -116,6 +116,18 @@ pub(crate) async fn accept(
     }
 }
 
+/// One accepted connection.
+pub(crate) struct Accepted {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: SocketAddr,
+    /// The listening address it came to.
+    pub(crate) address: SocketAddr,
+    /// What becomes of it.
+    pub(crate) route: Arc<Route>,
+    /// Tells when the listener goes.
+    pub(crate) stop: Stop,
+}
+
 struct Accepting {
     local: Rc<Local>,
     address: SocketAddr,
@@ -147,14 +159,14 @@ impl Accepting {
         if let Some(route) = self.local.shared().snapshot.load().route(&self.address) {
             self.route = Arc::clone(route);
         }
-        let (local, route, stop) = (Rc::clone(&self.local), Arc::clone(&self.route), self.stop.clone());
-        let counts = Arc::clone(&route.counts);
-        let address = self.address;
-        self.local.spawn(counts, async move {
-            match route.mode {
-                Mode::Http => http::serve(local, route, address, stream, peer, stop).await,
+        let (route, stop) = (Arc::clone(&self.route), self.stop.clone());
+        let accepted = Accepted { stream, peer, address: self.address, route, stop };
+        let local = Rc::clone(&self.local);
+        self.local.spawn(Arc::clone(&self.route.counts), async move {
+            match accepted.route.mode {
+                Mode::Http => http::serve(local, accepted).await,
                 // `App::check` lets no datagram listener through.
-                Mode::Tcp | Mode::Udp => tcp::serve(&local, &route, stream, peer).await,
+                Mode::Tcp | Mode::Udp => tcp::serve(&local, accepted).await,
             }
         });
     }

@@ -3,6 +3,7 @@
 use crate::counts::Failure;
 use crate::dial::{self, Dial};
 use crate::linger;
+use crate::listener::Accepted;
 use crate::pool::Lease;
 use crate::relay::{self, End};
 use crate::snapshot::Route;
@@ -14,9 +15,10 @@ use tokio::net::TcpStream;
 /// Carries one connection from accept to close.
 ///
 /// Without a member the connection is closed in an orderly way: the client sees the end of the stream, not a reset.
-pub(crate) async fn serve(local: &Local, route: &Route, client: TcpStream, peer: SocketAddr) {
+pub(crate) async fn serve(local: &Local, accepted: Accepted) {
+    let Accepted { route, stream: client, peer, .. } = accepted;
     let counts = &route.counts;
-    let (member, lease) = match reach(local, route, peer).await {
+    let (member, lease) = match reach(local, &route, peer).await {
         Ok(reached) => reached,
         Err(failure) => {
             counts.failed(local.index(), failure);
@@ -24,7 +26,7 @@ pub(crate) async fn serve(local: &Local, route: &Route, client: TcpStream, peer:
         }
     };
     let _ = client.set_nodelay(true);
-    let end = relay::relay(local, route, client, member).await;
+    let end = relay::relay(local, &route, client, member).await;
     drop(lease);
     if let Some(failure) = failure(end) {
         tracing::debug!(%peer, listener = route.name, ?end, "connection did not end well");

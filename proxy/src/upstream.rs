@@ -12,9 +12,12 @@ use crate::snapshot::{Shared, Snapshot};
 use crate::worker::Local;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -37,6 +40,8 @@ pub(crate) struct Upstream {
     member: Arc<MemberState>,
     pub(crate) sender: SendRequest<RequestBody>,
     connection: Connection<TokioIo<MemberStream>, RequestBody>,
+    /// The socket that `connection` owns.
+    socket: RawFd,
     ended: bool,
     /// Set when a byte arrives.
     pub(crate) heard: Rc<Cell<bool>>,
@@ -53,6 +58,7 @@ impl Upstream {
         limit: Duration,
     ) -> io::Result<Box<Self>> {
         let stream = dial::connect(local, &member, limit).await?;
+        let socket = stream.as_raw_fd();
         let heard = Rc::new(Cell::new(false));
         let io = TokioIo::new(MemberStream::new(stream, Rc::clone(&heard)));
         let (sender, connection) =
@@ -61,6 +67,7 @@ impl Upstream {
             member,
             sender,
             connection,
+            socket,
             ended: false,
             heard,
             reused: false,
@@ -80,6 +87,14 @@ impl Upstream {
         self.drive(&mut Context::from_waker(Waker::noop()));
         !self.ended && self.sender.is_ready()
     }
+
+    /// Whether nothing waits to be read: neither the member's close, nor bytes behind its last response, which would
+    /// be taken for the answer to the next request.
+    ///
+    /// Asks the kernel: the runtime hears of what has come only when it next polls.
+    fn is_silent(&self) -> bool {
+        recv(self.socket, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) == Err(Errno::EAGAIN)
+    }
 }
 
 /// The idle connections of one worker.
@@ -96,7 +111,7 @@ impl Upstreams {
         let mut idle = self.idle.borrow_mut();
         let kept = idle.get_mut(&Arc::as_ptr(member))?;
         while let Some(mut upstream) = kept.pop() {
-            if upstream.is_usable() {
+            if upstream.is_usable() && upstream.is_silent() {
                 return Some(upstream);
             }
         }

@@ -3,15 +3,17 @@
 use super::answer::{self, Answer};
 use super::body::{MemberBody, RequestBody, ResponseBody};
 use super::deadlines::Overdue;
+use super::framing::Fault;
 use super::session::Session;
 use super::{forwarded, guard, headers};
 use crate::dial::{Dial, NoMember};
+use crate::pool::Lease;
 use crate::snapshot::Route;
 use crate::upstream::{Upstream, poll_with};
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Response, StatusCode, Uri, Version};
+use hyper::{Method, Request, Response, Uri, Version};
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -35,6 +37,9 @@ pub(crate) async fn forward(
     let mut response = match answered {
         Ok(response) => response,
         Err(answer) => {
+            // The HTTP library tells only that the body broke off.
+            let lost = session.framing.borrow().is_body_lost();
+            let answer = if lost { answer::to_fault(Fault::Chunk) } else { answer };
             tracing::debug!(client = %session.client, listener = route.name, ?answer, "request is answered here");
             route.counts.failed(session.local.index(), answer.failure);
             let unread = session.framing.borrow().is_inside();
@@ -206,13 +211,12 @@ fn respond(
     session: &Rc<Session>,
     response: Response<Incoming>,
     upstream: Box<Upstream>,
-    lease: crate::pool::Lease,
+    lease: Lease,
 ) -> Result<Response<ResponseBody>, Answer> {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        // No upgrade was asked for.
+    let (mut parts, incoming) = response.into_parts();
+    if !guard::is_sound(&parts) {
         return Err(answer::BAD_RESPONSE);
     }
-    let (mut parts, incoming) = response.into_parts();
     parts.version = Version::HTTP_11;
     headers::strip(&mut parts.headers);
     let body = MemberBody::new(incoming, Rc::clone(session), upstream, lease);

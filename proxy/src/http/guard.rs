@@ -1,12 +1,13 @@
-//! Whether a parsed request may be forwarded, and to which host and path. Pure.
+//! Whether a parsed request may be forwarded, to which host and path, and whether a response may be. Pure.
 //!
 //! RFC 9112 §3.2 (target forms and `Host`), RFC 9110 §4.2 (authority) and §7.8 (`Upgrade`). What the bytes looked like is
 //! the matter of [`super::framing`].
 
-use ::http::header::{HOST, HeaderMap, HeaderValue, UPGRADE};
+use ::http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use ::http::request::Parts;
+use ::http::response;
 use ::http::uri::PathAndQuery;
-use ::http::{Method, Uri, Version};
+use ::http::{Method, StatusCode, Uri, Version};
 use std::net::Ipv6Addr;
 
 /// Protocols that a client may offer and that need no answer (RFC 9110 §7.8 lets a server go on with HTTP/1.1).
@@ -48,6 +49,25 @@ pub(crate) fn judge(request: &Parts) -> Result<Target, Refusal> {
     }
     check_host(&request.headers, request.version)?;
     target(&request.method, &request.uri)
+}
+
+/// Whether a member's response can be read in one way only (RFC 9112 §6.3), and is none to a request that was not made.
+///
+/// The HTTP library reads a body by its coding and leaves a length beside it in place, where the client would believe it.
+pub(crate) fn is_sound(response: &response::Parts) -> bool {
+    let headers = &response.headers;
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let framed = match (lengths.next(), codings.next()) {
+        (Some(length), None) => length.as_bytes().iter().all(u8::is_ascii_digit),
+        (None, Some(coding)) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (None, None) => true,
+        (Some(_), Some(_)) => false,
+    };
+    framed
+        && lengths.next().is_none()
+        && codings.next().is_none()
+        && response.status != StatusCode::SWITCHING_PROTOCOLS
 }
 
 fn wants_upgrade(headers: &HeaderMap) -> bool {

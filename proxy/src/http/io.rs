@@ -48,8 +48,16 @@ impl AsyncRead for ClientStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        if self.session.framing.borrow().bad_head().is_none() {
+        loop {
+            let framing = self.session.framing.borrow();
+            if framing.bad_head().is_some() {
+                return Poll::Pending;
+            }
+            if framing.is_body_lost() {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "malformed chunk")));
+            }
+            drop(framing);
+            let before = buffer.filled().len();
             ready!(Pin::new(self.stream()).poll_read(cx, buffer))?;
             let came = buffer.filled().len() - before;
             let good = self.session.received(&buffer.filled()[before..]);
@@ -58,10 +66,6 @@ impl AsyncRead for ClientStream {
                 return Poll::Ready(Ok(()));
             }
         }
-        if self.session.framing.borrow().is_body_lost() {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "malformed chunk")));
-        }
-        Poll::Pending
     }
 }
 

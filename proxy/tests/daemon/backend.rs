@@ -259,6 +259,32 @@ fn http(seen: &Seen, stream: TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Fixed answers: by path, the bytes, and whether the connection stays open.
+const SCRIPTED: [(&str, &str, bool); 10] = [
+    ("/nothing", "HTTP/1.1 204 No Content\r\n\r\n", true),
+    ("/unchanged", "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nContent-Length: 7\r\n\r\n", true),
+    ("/until-close", "HTTP/1.0 200 OK\r\n\r\nall there is", false),
+    ("/reset", "", false),
+    ("/half", "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nonly this", false),
+    ("/garbage", "220 mail.example ESMTP\r\n\r\n", false),
+    ("/switch", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", true),
+    (
+        "/two-framings",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison",
+        true,
+    ),
+    (
+        "/surplus-at-once",
+        "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfineHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison",
+        true,
+    ),
+    (
+        "/hops",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive, x-inner\r\nKeep-Alive: timeout=5\r\nX-Inner: 1\r\nX-Outer: 2\r\n\r\n",
+        true,
+    ),
+];
+
 /// Answers one request by its path. False ends the connection.
 fn answer(
     seen: &Seen,
@@ -268,6 +294,11 @@ fn answer(
     body: &[u8],
     first: bool,
 ) -> std::io::Result<bool> {
+    if let Some((_, bytes, stays)) = SCRIPTED.iter().find(|(known, ..)| *known == path) {
+        writer.write_all(bytes.as_bytes())?;
+        return Ok(*stays);
+    }
+    let wait = || wait_for("the test to open the gate", || seen.gate.load(Ordering::SeqCst).then_some(()));
     let mut send = |fields: &str, body: &[u8]| {
         let none = head.starts_with("HEAD ");
         write!(writer, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n{fields}\r\n", body.len())?;
@@ -276,41 +307,24 @@ fn answer(
     match path {
         "/echo" => send("", body)?,
         "/head" => send("", head.as_bytes())?,
-        "/hops" => send(
-            "Connection: keep-alive, x-inner\r\nKeep-Alive: timeout=5\r\nX-Inner: 1\r\nX-Outer: 2\r\n",
-            b"",
-        )?,
         "/big" => send("", &noise(5 << 20))?,
         "/close" => {
             send("Connection: close\r\n", b"bye")?;
             return Ok(false);
         }
         "/chunked" => {
-            writer.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
-            writer.write_all(b"5\r\nfirst\r\n")?;
-            wait_for("the test to open the gate", || seen.gate.load(Ordering::SeqCst).then_some(()));
+            writer.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")?;
+            wait();
             writer.write_all(b"6\r\nsecond\r\n0\r\n\r\n")?;
         }
-        "/until-close" => {
-            writer.write_all(b"HTTP/1.0 200 OK\r\n\r\nall there is")?;
-            return Ok(false);
-        }
-        "/nothing" => writer.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?,
-        "/unchanged" => {
-            writer.write_all(b"HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nContent-Length: 7\r\n\r\n")?;
-        }
         "/never" => {
-            wait_for("the test to open the gate", || seen.gate.load(Ordering::SeqCst).then_some(()));
+            wait();
             return Ok(false);
         }
-        "/reset" => return Ok(false),
-        "/half" => {
-            writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nonly this")?;
-            return Ok(false);
-        }
-        "/garbage" => {
-            writer.write_all(b"220 mail.example ESMTP\r\n\r\n")?;
-            return Ok(false);
+        "/surplus" => {
+            send("", b"fine")?;
+            send("", b"poison")?;
+            seen.gate.store(true, Ordering::SeqCst);
         }
         "/first-only" if !first => return Ok(false),
         _ => send("", seen.name.as_bytes())?,

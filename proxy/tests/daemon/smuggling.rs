@@ -2,7 +2,8 @@
 
 use crate::backend::Backend;
 use crate::client::Client;
-use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v6};
+use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v6, wait_for};
+use std::sync::atomic::Ordering;
 
 const HOST: &str = "Host: a.example\r\n";
 
@@ -100,4 +101,48 @@ fn heads_that_are_too_large_are_refused() {
     check(format!("GET / HTTP/1.1\r\n{HOST}X: {}\r\n\r\n", "a".repeat(9000)), 431);
     check(format!("GET / HTTP/1.1\r\n{HOST}{}\r\n", "X: y\r\n".repeat(101)), 431);
     check(format!("GET / HTTP/1.1\r\n{HOST}{}\r\n", "X: y\r\n".repeat(90)), 200);
+}
+
+#[test]
+fn responses_that_can_be_read_in_two_ways_reach_no_client() {
+    let backend = Backend::http("a");
+    let port = free_port();
+    let config = Config::new("workers = 1").listener("web", "http", port, "web", "").pool(
+        "web",
+        UNCHECKED,
+        &[backend.address],
+    );
+    let gateway = Gateway::start(&config);
+    let mut client = Client::connect(v6(port));
+    for path in ["/two-framings", "/switch"] {
+        assert_eq!(client.get(path).status, 502, "{path}");
+        assert_eq!(client.get("/").text(), "a", "what came with it is nobody's answer");
+    }
+    gateway.counts("failures_total{listener=\"web\",reason=\"bad_response\"}", 2);
+    for _ in 0..20 {
+        assert_eq!(client.get("/surplus-at-once").text(), "fine");
+        assert_eq!(client.get("/").text(), "a", "bytes behind a response are nobody's answer");
+        assert_eq!(client.get("/surplus").text(), "fine");
+        wait_for("the surplus to be sent", || backend.seen.gate.swap(false, Ordering::SeqCst).then_some(()));
+        assert_eq!(client.get("/").text(), "a", "nor are they when they come later");
+    }
+}
+
+#[test]
+fn a_malformed_chunk_ends_the_request_and_the_connection() {
+    let backend = Backend::http("a");
+    let port = free_port();
+    let config =
+        Config::new("").listener("web", "http", port, "web", "").pool("web", UNCHECKED, &[backend.address]);
+    let gateway = Gateway::start(&config);
+    for chunk in ["5\nhello\r\n0\r\n\r\n", "5\r\nhello!\r\n0\r\n\r\n", "x\r\n", "5 5\r\nhello\r\n0\r\n\r\n"] {
+        let mut client = Client::connect(v6(port));
+        client
+            .send(format!("POST /echo HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n{chunk}{HIDDEN}"));
+        let response = client.response();
+        assert_eq!((response.status, response.text().contains("chunk")), (400, true), "{chunk:?}");
+        assert!(client.is_closed(), "{chunk:?}");
+    }
+    assert!(backend.heads().iter().all(|head| !head.contains("/hidden")));
+    gateway.counts("failures_total{listener=\"web\",reason=\"bad_request\"}", 4);
 }

@@ -106,3 +106,28 @@ fn hosts_are_names_or_addresses_with_an_optional_port() {
         assert_eq!(verdict("GET / 1.1", &[("host", host)]), Err(Refusal::BadHost), "{host}");
     }
 }
+
+#[test]
+fn responses_must_have_one_framing() {
+    let check = |status: u16, fields: &[(&str, &str)], expect: bool| {
+        let mut response = ::http::Response::builder().status(status);
+        for (name, value) in fields {
+            response = response.header(*name, *value);
+        }
+        assert_eq!(is_sound(&response.body(()).unwrap().into_parts().0), expect, "{status} {fields:?}");
+    };
+    let (length, chunked) = (("content-length", "5"), ("transfer-encoding", "chunked"));
+    check(200, &[], true);
+    check(200, &[length], true);
+    check(200, &[chunked], true);
+    check(200, &[("transfer-encoding", "Chunked")], true);
+    check(200, &[length, chunked], false);
+    check(304, &[length, chunked], false);
+    check(200, &[length, length], false);
+    check(200, &[("content-length", "5, 5")], false);
+    check(200, &[("content-length", "+5")], false);
+    check(200, &[chunked, chunked], false);
+    check(200, &[("transfer-encoding", "gzip, chunked")], false);
+    check(200, &[("transfer-encoding", "gzip")], false);
+    check(101, &[], false);
+}
