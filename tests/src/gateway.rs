@@ -61,12 +61,19 @@ impl Files {
         for path in [files.admin(), files.state(), files.logs()] {
             fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
         }
+        fs::write(files.resolv_conf(), format!("nameserver {RESOLVER}\noptions timeout:2 attempts:2\n"))
+            .context("cannot write resolv.conf")?;
         Ok(files)
     }
 
     /// gateway.toml.
     pub fn config(&self) -> PathBuf {
         self.folder.join("gateway.toml")
+    }
+
+    /// A resolv.conf that knows dns64 and nobody else.
+    pub fn resolv_conf(&self) -> PathBuf {
+        self.folder.join("resolv.conf")
     }
 
     /// The folder of admin sockets.

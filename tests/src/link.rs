@@ -8,7 +8,8 @@ use ipnet::IpNet;
 use rtnetlink::packet_route::address::AddressHeaderFlags;
 use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkLayerType, LinkMessage, State};
 use rtnetlink::{Handle, LinkUnspec, LinkVeth, RouteMessageBuilder, new_connection};
-use std::net::IpAddr;
+use std::fs;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// One end of a link.
 #[derive(Clone, Copy)]
@@ -67,7 +68,26 @@ impl Namespace {
             }
             Ok(request.execute().await?)
         })
-        .with_context(|| format!("cannot add {address} to {device} in {}", self.name()))
+        .with_context(|| format!("cannot add {address} to {device} in {}", self.name()))?;
+        match address.addr() {
+            IpAddr::V6(address) if self.is_ethernet(device)? => self.wait_for_group(device, address),
+            IpAddr::V6(_) | IpAddr::V4(_) => Ok(()),
+        }
+    }
+
+    /// Waits until the kernel has joined the address's solicited-node group, which it does some time after it has
+    /// taken the address: neighbours that ask before are not heard, and ask again only a second later.
+    fn wait_for_group(&self, device: &str, address: Ipv6Addr) -> Result<()> {
+        let group: String =
+            solicited_node(address).octets().iter().map(|byte| format!("{byte:02x}")).collect();
+        until(PATIENCE, &format!("neighbour discovery of {address} in {}", self.name()), || {
+            let joined = self.run(|| fs::read_to_string("/proc/thread-self/net/igmp6"))?;
+            let ours = |line: &str| {
+                let mut words = line.split_whitespace().skip(1);
+                words.next() == Some(device) && words.next() == Some(&group)
+            };
+            Ok(joined.lines().any(ours).then_some(()))
+        })
     }
 
     /// Adds a route.
@@ -78,6 +98,16 @@ impl Namespace {
             .build();
         netlink(self, async move |handle| Ok(handle.route().add(route).execute().await?))
             .with_context(|| format!("cannot add the route {destination} via {via} in {}", self.name()))
+    }
+
+    /// Adds a route to all that a device without neighbours leads to.
+    pub fn add_device_route(&self, destination: IpNet, device: &str) -> Result<()> {
+        let route = RouteMessageBuilder::<IpAddr>::new()
+            .destination_prefix(destination.network(), destination.prefix_len())?
+            .output_interface(self.index(device)?)
+            .build();
+        netlink(self, async move |handle| Ok(handle.route().add(route).execute().await?))
+            .with_context(|| format!("cannot add the route {destination} to {device} in {}", self.name()))
     }
 
     /// The names of its devices, `lo` among them.
@@ -115,6 +145,12 @@ impl Namespace {
     }
 }
 
+/// The group that neighbours ask in for an address (RFC 4291 §2.7.1).
+fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
+    let [.., high, low] = address.segments();
+    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | high & 0xff, low)
+}
+
 fn name_of(link: &LinkMessage) -> Option<String> {
     link.attributes.iter().find_map(|attribute| match attribute {
         LinkAttribute::IfName(name) => Some(name.clone()),
@@ -134,4 +170,15 @@ fn netlink<T: Send>(namespace: &Namespace, talk: impl AsyncFnOnce(Handle) -> Res
             outcome
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn solicited_node_group_has_the_last_24_bits() {
+        let group = solicited_node("2001:db8::1:800:200e:8c6c".parse().unwrap());
+        assert_eq!(group.to_string(), "ff02::1:ff0e:8c6c");
+    }
 }

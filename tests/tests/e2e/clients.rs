@@ -4,7 +4,6 @@ use crate::stage::{Stage, Verdict, keeping_captures, trial};
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use std::env;
-use std::path::PathBuf;
 use std::sync::Arc;
 use tests::lab::Lab;
 use tests::payload;
@@ -50,7 +49,7 @@ fn client(lab: &Lab, program: &str, args: &[&str]) -> Result<Output> {
     let output = Launch::new(program, program)
         .args(args)
         .env("LC_ALL", "C")
-        .with_file_at(resolv_conf(lab)?, "/etc/resolv.conf")
+        .with_file_at(lab.files.resolv_conf(), "/etc/resolv.conf")
         .output(&lab.network.client, PATIENCE)?;
     ensure!(
         output.status.success(),
@@ -61,12 +60,6 @@ fn client(lab: &Lab, program: &str, args: &[&str]) -> Result<Output> {
         output.stderr
     );
     Ok(output)
-}
-
-fn resolv_conf(lab: &Lab) -> Result<PathBuf> {
-    let path = lab.files.logs().join("resolv.conf");
-    std::fs::write(&path, format!("nameserver {RESOLVER}\noptions timeout:2 attempts:2\n"))?;
-    Ok(path)
 }
 
 fn url(name: &str, path: &str) -> String {
