@@ -17,7 +17,10 @@ pub fn instructions(lab: &Lab, standing: Standing) -> String {
         Standing::UserNamespace => format!("nsenter -t {} -U --preserve-credentials", process::id()),
     };
     let mut text = String::from("\n  The lab is running. To look inside, in another shell:\n\n");
-    let mut line = |command: &str| writeln!(text, "    {command}").expect("a String takes all");
+    let mut line = |command: &str| {
+        let indent = if command.is_empty() { "" } else { "    " };
+        writeln!(text, "{indent}{command}").expect("a String takes all");
+    };
     for namespace in lab.network.namespaces() {
         line(&format!("{enter} --net={} bash    # {}", namespace.path().display(), namespace.name()));
     }
@@ -25,11 +28,14 @@ pub fn instructions(lab: &Lab, standing: Standing) -> String {
     line("");
     line(&format!("{client} ping {}", through_nat64(ALPHA)));
     line(&format!("{client} dig @{RESOLVER} {} AAAA", names::ALPHA));
-    line(&format!("{client} curl http://[{PROXY}]/ http://[{}]/", through_nat64(ALPHA)));
+    line(&format!("{client} curl -sS 'http://[{PROXY}]/' 'http://[{}]/'", through_nat64(ALPHA)));
     line("");
     for role in Role::ALL {
         if let Ok(daemon) = lab.daemon(role) {
-            line(&format!("curl --unix-socket {} http://localhost/metrics", daemon.admin.socket().display()));
+            line(&format!(
+                "curl -sS --unix-socket {} http://localhost/metrics",
+                daemon.admin.socket().display()
+            ));
         }
     }
     line(&format!("tail -f {}/*.log", lab.files.logs().display()));

@@ -78,13 +78,12 @@ impl Namespace {
     /// Waits until the kernel has joined the address's solicited-node group, which it does some time after it has
     /// taken the address: neighbours that ask before are not heard, and ask again only a second later.
     fn wait_for_group(&self, device: &str, address: Ipv6Addr) -> Result<()> {
-        let group: String =
-            solicited_node(address).octets().iter().map(|byte| format!("{byte:02x}")).collect();
+        let group = format!("{:032x}", u128::from(solicited_node(address)));
         until(PATIENCE, &format!("neighbour discovery of {address} in {}", self.name()), || {
             let joined = self.run(|| fs::read_to_string("/proc/thread-self/net/igmp6"))?;
             let ours = |line: &str| {
                 let mut words = line.split_whitespace().skip(1);
-                words.next() == Some(device) && words.next() == Some(&group)
+                words.next() == Some(device) && words.next() == Some(group.as_str())
             };
             Ok(joined.lines().any(ours).then_some(()))
         })

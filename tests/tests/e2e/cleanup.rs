@@ -25,6 +25,7 @@ const TESTS: &[(&str, Test)] = &[
     ("held_lab_ends_clean_on_ctrl_c", |_| held_lab_ends_clean(Signal::SIGINT)),
     ("held_lab_ends_clean_on_sigterm", |_| held_lab_ends_clean(Signal::SIGTERM)),
     ("held_lab_takes_all_with_it_when_killed", |_| killed_lab_leaves_no_process()),
+    ("held_lab_prints_commands_that_work", |_| held_lab_prints_commands_that_work()),
     ("held_lab_tells_of_a_crashed_daemon", |_| held_lab_tells_of_crash()),
     ("lab_prints_one_json_object", |_| lab_prints_one_json_object()),
 ];
@@ -176,6 +177,19 @@ fn killed_lab_leaves_no_process() -> Result<()> {
     // Only the folder is left, and the next lab removes it.
     drop(tests::folder::make()?);
     ensure!(held.traces.folders.iter().all(|folder| !folder.exists()), "{:?}", held.traces.folders);
+    Ok(())
+}
+
+fn held_lab_prints_commands_that_work() -> Result<()> {
+    let held = Held::start()?;
+    let said = held.lab.output();
+    let commands: Vec<&str> = said.lines().map(str::trim).filter(|line| line.contains("curl ")).collect();
+    ensure!(commands.len() == 4, "{commands:?}");
+    for command in commands {
+        let output = Launch::new("sh", "sh").args(["-c", command]).output(&held.machine, PATIENCE)?;
+        let wanted = if command.contains("/metrics") { "causeway_ready 1" } else { "\"server\":\"alpha\"" };
+        ensure!(output.stdout.contains(wanted), "{command}: {}{}", output.stdout, output.stderr);
+    }
     Ok(())
 }
 
