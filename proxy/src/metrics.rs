@@ -219,4 +219,20 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
     }
+
+    #[test]
+    fn every_metric_and_reason_has_its_row_in_metrics_md() {
+        let document = include_str!("../../docs/metrics.md");
+        let rows = |heading: &str| -> Vec<&str> {
+            let section = document.split_once(heading).expect("the heading").1;
+            let section = section.split("\n## ").next().expect("a split has a first part");
+            let cells = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+            cells.collect()
+        };
+        let listeners = LISTENERS.iter().map(|metric| metric.name);
+        let names: Vec<_> = listeners.chain(MEMBERS.iter().map(|metric| metric.name)).collect();
+        assert_eq!(rows("## Metrics of the proxy\n"), names);
+        let reasons: Vec<_> = Failure::ALL.iter().map(|(_, label)| *label).collect();
+        assert_eq!(rows("## Failure reasons of the proxy\n"), reasons);
+    }
 }

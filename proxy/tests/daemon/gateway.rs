@@ -30,7 +30,7 @@ pub(crate) fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T
 /// given out once per run.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = 10_000 + u16::try_from(std::process::id() % 200).expect("below 200") * 100;
+    let start = 10_000 + u16::try_from(std::process::id() % 50).expect("below 50") * 400;
     loop {
         let port = start + NEXT.fetch_add(1, Ordering::Relaxed);
         let six = TcpListener::bind((Ipv6Addr::LOCALHOST, port));
