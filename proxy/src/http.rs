@@ -40,9 +40,9 @@ use std::task::Poll;
 
 /// Carries one client connection from accept to close. When told to stop it finishes the response under way.
 pub(crate) async fn serve(local: Rc<Local>, accepted: Accepted) {
-    let Accepted { route, address, stream, peer, mut stop } = accepted;
+    let session = Rc::new(Session::new(local, &accepted));
+    let Accepted { stream, mut stop, .. } = accepted;
     let _ = stream.set_nodelay(true);
-    let session = Rc::new(Session::new(local, route, address, peer));
     let io = TokioIo::new(ClientStream::new(stream, Rc::clone(&session)));
     let service = {
         let session = Rc::clone(&session);

@@ -229,9 +229,10 @@ mod tests {
             let cells = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
             cells.collect()
         };
-        let listeners = LISTENERS.iter().map(|metric| metric.name);
-        let names: Vec<_> = listeners.chain(MEMBERS.iter().map(|metric| metric.name)).collect();
-        assert_eq!(rows("## Metrics of the proxy\n"), names);
+        let names =
+            LISTENERS.iter().map(|metric| metric.name).chain(MEMBERS.iter().map(|metric| metric.name));
+        let names: Vec<_> = names.map(|name| format!("causeway_proxy_{name}")).collect();
+        assert_eq!(rows("## causeway-proxy\n"), names);
         let reasons: Vec<_> = Failure::ALL.iter().map(|(_, label)| *label).collect();
         assert_eq!(rows("## Failure reasons of the proxy\n"), reasons);
     }

@@ -97,7 +97,8 @@ async fn run(local: Local, mut queue: mpsc::UnboundedReceiver<Order>) {
                     accepting.insert(address, sender);
                 }
                 Err(error) => {
-                    tracing::error!(%error, worker = local.index, listener = route.name, "socket is lost");
+                    // The kernel gives the connections to the sockets of the other workers.
+                    tracing::warn!(%error, worker = local.index, listener = route.name, "socket is lost");
                 }
             },
             Order::Close(address) => {

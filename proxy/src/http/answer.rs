@@ -62,6 +62,9 @@ pub(crate) const fn to_fault(fault: Fault) -> Answer {
     let (status, reason) = match fault {
         Fault::LineEnd => (BAD, "A line of the request head does not end in CR LF, or holds a CR or NUL."),
         Fault::RequestLine => (BAD, "The request line is malformed."),
+        Fault::Version => {
+            (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "This version of HTTP is not supported here.")
+        }
         Fault::Field => (BAD, "A header field is malformed."),
         Fault::Length => (BAD, "Content-Length is not one plain number."),
         Fault::Coding => (BAD, "Transfer-Encoding is not the one word chunked."),

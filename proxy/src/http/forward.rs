@@ -98,6 +98,10 @@ fn prepare(session: &Rc<Session>, route: &Route, request: Request<Incoming>) -> 
     forwarded::apply(&mut headers, route.forwarded_for, session.client, route.trusts(session.client));
     if let Some(host) = target.host {
         headers.insert(HOST, host);
+    } else if !headers.contains_key(HOST) {
+        // Left out by a client of HTTP/1.0; RFC 9112 §3.3 lets the address stand for it.
+        let host = HeaderValue::from_str(&session.connected_to.to_string());
+        headers.insert(HOST, host.expect("an address and a port are plain characters"));
     }
     let body = if incoming.is_end_stream() {
         RequestBody::Empty

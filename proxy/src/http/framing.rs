@@ -22,6 +22,8 @@ pub(crate) enum Fault {
     LineEnd,
     /// Not `method SP target SP HTTP/1.x`, or a target with a fragment or bytes that need encoding.
     RequestLine,
+    /// A version of HTTP other than 1.0 and 1.1.
+    Version,
     /// A field line that is folded, without a colon, with a name that is no token or control bytes in its value.
     Field,
     /// A length that is no plain decimal number, or more than one.
@@ -247,6 +249,11 @@ impl Framing {
         self.head.old = match version {
             b"HTTP/1.1" => false,
             b"HTTP/1.0" => true,
+            [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+                if major.is_ascii_digit() && minor.is_ascii_digit() =>
+            {
+                return Err(Fault::Version);
+            }
             _ => return Err(Fault::RequestLine),
         };
         let plain = |byte: &u8| matches!(byte, 0x21..=0x7e) && *byte != b'#';

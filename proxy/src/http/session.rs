@@ -4,9 +4,10 @@
 
 use super::deadlines::{Deadlines, Overdue};
 use super::framing::{Fault, Framing};
+use crate::listener::Accepted;
 use crate::snapshot::Route;
 use crate::worker::Local;
-use addr::fold_mapped;
+use addr::{fold_mapped, fold_mapped_socket};
 use config::model::Mode;
 use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
@@ -19,8 +20,10 @@ pub(crate) struct Session {
     pub(crate) local: Rc<Local>,
     /// The client, IPv4-mapped addresses as IPv4.
     pub(crate) client: IpAddr,
-    /// The listening address it came to.
+    /// The listening address it came to, which may be a wildcard.
     address: SocketAddr,
+    /// The address that the client connected to.
+    pub(crate) connected_to: SocketAddr,
     /// The route of the latest request.
     route: RefCell<Arc<Route>>,
     pub(crate) framing: RefCell<Framing>,
@@ -36,14 +39,16 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(local: Rc<Local>, route: Arc<Route>, address: SocketAddr, peer: SocketAddr) -> Self {
+    pub(crate) fn new(local: Rc<Local>, accepted: &Accepted) -> Self {
+        let Accepted { stream, peer, address, route, .. } = accepted;
         Self {
             local,
             client: fold_mapped(peer.ip()),
-            address,
+            address: *address,
+            connected_to: stream.local_addr().map_or(*address, fold_mapped_socket),
             framing: RefCell::new(Framing::new()),
             waits: RefCell::new(Deadlines::new(route.timeout, now())),
-            route: RefCell::new(route),
+            route: RefCell::new(Arc::clone(route)),
             overdue: Cell::new(None),
             responding: Cell::new(false),
             abort: Cell::new(false),

@@ -71,11 +71,18 @@ fn request_lines_have_three_parts_and_a_plain_target() {
         "GET /#top HTTP/1.1",
         "GET /\u{fc} HTTP/1.1",
         "G(T / HTTP/1.1",
-        "GET / HTTP/1.2",
-        "GET / HTTP/2.0",
+        "GET / HTTP/11",
+        "GET / HTTPS/1.1",
         "GET / http/1.1",
     ] {
         check(&format!("{line}\r\nHost: a"), Err(Fault::RequestLine));
+    }
+}
+
+#[test]
+fn other_versions_are_told_apart_from_nonsense() {
+    for line in ["GET / HTTP/1.2", "GET / HTTP/0.9", "PRI * HTTP/2.0"] {
+        check(line, Err(Fault::Version));
     }
 }
 
