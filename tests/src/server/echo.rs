@@ -3,9 +3,11 @@
 use super::TcpServer;
 use crate::namespace::Namespace;
 use anyhow::{Context, Result};
+use nix::sys::socket::{MsgFlags, SockaddrStorage, recvfrom, sendto};
 use socket2::SockRef;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -62,11 +64,13 @@ impl UdpServer {
         let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
             let mut buffer = vec![0; 1 << 16];
             while !stop.load(Ordering::Acquire) {
-                // ICMP errors about earlier answers show up here; the next datagram is none the worse.
-                let Ok((length, peer)) = source.recv_from(&mut buffer) else { continue };
+                // ICMP errors about earlier answers show up here; the next datagram is none the worse. Without a peer it is
+                // the end of the socket, which the standard library's `recv_from` does not expect.
+                let received = recvfrom::<SockaddrStorage>(source.as_raw_fd(), &mut buffer);
+                let Ok((length, Some(peer))) = received else { continue };
                 if let Some(reply) = answer(&buffer[..length]) {
                     // Too large for the path is the peer's to notice and to ask again.
-                    let _ = source.send_to(&reply, peer);
+                    let _ = sendto(source.as_raw_fd(), &reply, &peer, MsgFlags::empty());
                 }
             }
         })?;
