@@ -6,6 +6,7 @@
 mod checks;
 mod cleanup;
 mod clients;
+mod documents;
 mod faults;
 mod garbage;
 mod network;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         network::trials,
         checks::trials,
         clients::trials,
+        documents::trials,
         startup::trials,
         faults::trials,
         garbage::trials,
