@@ -1,4 +1,4 @@
-//! Values as gateway.toml writes them, for [`crate::show`] and for the texts of a [`crate::Change`].
+//! Values as gateway.toml writes them, for [`crate::show()`] and for the texts of a [`crate::Change`].
 
 use crate::model::{
     Balance, CheckKind, ClientPrefix, ForwardedFor, Level, LogFormat, MappedRule, Mode, Offload,
