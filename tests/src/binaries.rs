@@ -30,18 +30,23 @@ impl Binaries {
     ///
     /// Runs without a thread of its own, so that the caller may still enter a user namespace.
     pub fn build() -> Result<Self> {
+        Self::build_only(&PACKAGES)
+    }
+
+    /// The same for the daemons of these packages alone.
+    pub fn build_only(packages: &[&str]) -> Result<Self> {
         let folder = own_folder()?;
         match env::var_os("CARGO") {
-            Some(cargo) => Ok(Self { paths: build(Path::new(&cargo), &folder)? }),
-            None => Self::beside(&folder),
+            Some(cargo) => Ok(Self { paths: build(Path::new(&cargo), &folder, packages)? }),
+            None => Self::beside(&folder, packages),
         }
     }
 
     /// Takes the binaries that lie in `folder`.
-    fn beside(folder: &Path) -> Result<Self> {
+    fn beside(folder: &Path, packages: &[&str]) -> Result<Self> {
         let name = |package: &str| format!("causeway-{package}");
         let paths: HashMap<_, _> =
-            PACKAGES.iter().map(|package| (name(package), folder.join(name(package)))).collect();
+            packages.iter().map(|package| (name(package), folder.join(name(package)))).collect();
         for path in paths.values() {
             ensure!(
                 path.exists(),
@@ -65,10 +70,10 @@ fn own_folder() -> Result<PathBuf> {
     Ok(if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder }.to_path_buf())
 }
 
-fn build(cargo: &Path, folder: &Path) -> Result<HashMap<String, PathBuf>> {
+fn build(cargo: &Path, folder: &Path, packages: &[&str]) -> Result<HashMap<String, PathBuf>> {
     let mut command = Command::new(cargo);
     command.args(["build", "--bins", "--message-format=json-render-diagnostics"]);
-    command.args(PACKAGES.iter().flat_map(|package| ["-p", package]));
+    command.args(packages.iter().flat_map(|package| ["-p", package]));
     match folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") => {}
         Some("release") => drop(command.arg("--release")),

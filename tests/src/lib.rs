@@ -25,6 +25,7 @@ pub mod lab;
 pub mod link;
 pub mod namespace;
 pub mod payload;
+pub mod peers;
 pub mod probe;
 pub mod program;
 pub mod report;

@@ -44,10 +44,10 @@ pub enum Paint {
     Plain,
 }
 
-const GREEN: &str = "32";
-const RED: &str = "31";
-const DIM: &str = "2";
-const BOLD: &str = "1";
+pub(crate) const GREEN: &str = "32";
+pub(crate) const RED: &str = "31";
+pub(crate) const DIM: &str = "2";
+pub(crate) const BOLD: &str = "1";
 
 impl Outcome {
     /// The outcome of a check that ran.
@@ -67,7 +67,7 @@ impl Outcome {
 }
 
 impl Paint {
-    fn on(self, code: &str, text: &str) -> String {
+    pub(crate) fn on(self, code: &str, text: &str) -> String {
         match self {
             Self::Colours => format!("\x1b[{code}m{text}\x1b[0m"),
             Self::Plain => text.to_owned(),

@@ -1,0 +1,89 @@
+//! `cargo peers`: measures ours and the program that people run today in one run, and prints how they compare.
+
+use anyhow::{Result, ensure};
+use clap::{Parser, ValueEnum};
+use std::env;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use tests::interrupt::Interrupt;
+use tests::peers::{Missing, cpu, nat64, table};
+use tests::report::Paint;
+use tests::sandbox;
+
+/// From this part on, what others do on the machine is worth a warning.
+const BUSY: f64 = 0.1;
+
+/// The machine lacks what the suite needs.
+const UNUSABLE: u8 = 2;
+
+/// Measures ours beside the program that people run today. Exit status: 0 all targets met, 1 some missed or a failure,
+/// 2 bad usage or a package is missing.
+#[derive(Parser)]
+#[command(name = "peers")]
+struct Arguments {
+    /// What to measure.
+    suite: Suite,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    json: bool,
+    /// How often each measurement is taken; medians are printed.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Suite {
+    /// causeway-nat64 beside Tayga.
+    Nat64,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(cause) => {
+            let _ = writeln!(io::stderr(), "{cause:#}");
+            if cause.is::<Missing>() { ExitCode::from(UNUSABLE) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// Whether all targets are met.
+fn run(arguments: &Arguments) -> Result<bool> {
+    let Suite::Nat64 = arguments.suite;
+    let programs = nat64::Programs::find()?;
+    // From here on the machine's own network is out of reach; nothing before may have made a thread.
+    sandbox::enter()?;
+    let interrupt = Interrupt::watch()?;
+    let busy = cpu::busy()?;
+    if busy >= BUSY {
+        writeln!(
+            io::stderr(),
+            "The machine is not idle: others use {:.0} % of its processors, and the figures will tell of them too.",
+            busy * 100.0
+        )?;
+    }
+    let watched = io::stderr().is_terminal();
+    let report = programs.run(arguments.rounds.into(), |step| {
+        ensure!(!interrupt.asked(), "interrupted; the lab is gone");
+        if watched {
+            let (round, trial, contestant) = (step.round, step.trial, step.contestant);
+            write!(io::stderr(), "\r\x1b[K  round {round} of {}: {trial}, {contestant}", arguments.rounds)?;
+        }
+        Ok(())
+    });
+    if watched {
+        write!(io::stderr(), "\r\x1b[K")?;
+    }
+    let report = report?;
+    let mut out = io::stdout();
+    if arguments.json {
+        for line in report.lines() {
+            writeln!(out, "{line}")?;
+        }
+    } else {
+        let coloured = out.is_terminal() && env::var_os("NO_COLOR").is_none();
+        write!(out, "{}", table::table(&report, if coloured { Paint::Colours } else { Paint::Plain }))?;
+    }
+    Ok(report.ok())
+}

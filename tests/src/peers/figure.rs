@@ -1,0 +1,254 @@
+//! What a suite found out: one figure per measurement, its medians, and whether its targets are met.
+
+use serde::Serialize;
+
+/// Digits of a printed number that mean something.
+const DIGITS: i32 = 4;
+
+/// What is measured, and how good it has to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    /// Its name for machines.
+    pub name: &'static str,
+    /// The same for people.
+    pub says: &'static str,
+    /// The unit of the numbers.
+    pub unit: &'static str,
+    /// Which direction is better.
+    pub better: Better,
+    /// How many times better than the peer it has to be.
+    pub target: f64,
+    /// What part of the physical limit it has to reach, if any.
+    pub limit_target: Option<f64>,
+}
+
+/// Which numbers are the better ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Better {
+    /// The larger.
+    More,
+    /// The smaller.
+    Less,
+}
+
+/// Whom a number belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Our daemon.
+    Ours,
+    /// The peer.
+    Theirs,
+    /// Neither: what the machine does without them.
+    Limit,
+}
+
+/// The numbers of all rounds.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    /// What they are.
+    pub spec: Spec,
+    ours: Vec<f64>,
+    theirs: Vec<f64>,
+    limit: Vec<f64>,
+}
+
+/// Ours against one other side.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Comparison {
+    /// The median of the other side.
+    pub theirs: f64,
+    /// How many times better ours is.
+    pub ratio: f64,
+    /// How many times better it has to be, if that is asked.
+    pub target: Option<f64>,
+}
+
+/// One line for machines; its keys are fixed.
+#[derive(Serialize)]
+struct Line<'a> {
+    suite: &'a str,
+    name: &'a str,
+    unit: &'a str,
+    peer: &'a str,
+    ours: f64,
+    theirs: f64,
+    ratio: f64,
+    limit_ratio: Option<f64>,
+    target: f64,
+    ok: bool,
+}
+
+impl Figure {
+    /// A figure without numbers.
+    pub const fn new(spec: Spec) -> Self {
+        Self { spec, ours: Vec::new(), theirs: Vec::new(), limit: Vec::new() }
+    }
+
+    /// Adds what one round found.
+    pub fn add(&mut self, side: Side, number: f64) {
+        match side {
+            Side::Ours => self.ours.push(number),
+            Side::Theirs => self.theirs.push(number),
+            Side::Limit => self.limit.push(number),
+        }
+    }
+
+    /// The median of ours; no number when nothing was measured.
+    pub fn ours(&self) -> f64 {
+        median(&self.ours)
+    }
+
+    /// Ours against the peer.
+    pub fn against_peer(&self) -> Comparison {
+        self.against(&self.theirs, Some(self.spec.target))
+    }
+
+    /// Ours against the limit, where that was measured.
+    pub fn against_limit(&self) -> Option<Comparison> {
+        (!self.limit.is_empty()).then(|| self.against(&self.limit, self.spec.limit_target))
+    }
+
+    /// Whether all its targets are met.
+    pub fn ok(&self) -> bool {
+        self.against_peer().ok() && self.against_limit().is_none_or(|comparison| comparison.ok())
+    }
+
+    /// Its lines for machines: one per target.
+    ///
+    /// # Panics
+    /// Never: strings, numbers and booleans always are JSON.
+    pub fn lines(&self, suite: &str, peer: &str, limit: &str) -> Vec<String> {
+        let limit_ratio = self.against_limit().map(|comparison| significant(comparison.ratio));
+        let line = |peer: &str, comparison: Comparison| {
+            let line = Line {
+                suite,
+                name: self.spec.name,
+                unit: self.spec.unit,
+                peer,
+                ours: significant(self.ours()),
+                theirs: significant(comparison.theirs),
+                ratio: significant(comparison.ratio),
+                limit_ratio,
+                target: significant(comparison.target?),
+                ok: comparison.ok(),
+            };
+            Some(serde_json::to_string(&line).expect("plain strings and numbers are JSON"))
+        };
+        let limit = self.against_limit().and_then(|comparison| line(limit, comparison));
+        line(peer, self.against_peer()).into_iter().chain(limit).collect()
+    }
+
+    fn against(&self, others: &[f64], target: Option<f64>) -> Comparison {
+        let (ours, theirs) = (self.ours(), median(others));
+        let ratio = match self.spec.better {
+            Better::More => ours / theirs,
+            Better::Less => theirs / ours,
+        };
+        Comparison { theirs, ratio, target }
+    }
+}
+
+impl Comparison {
+    /// Whether the target is met. A ratio that is no number meets none.
+    pub fn ok(&self) -> bool {
+        self.target.is_none_or(|target| self.ratio >= target)
+    }
+}
+
+/// The middle number, or the mean of the two in the middle; no number if there is none.
+pub fn median(numbers: &[f64]) -> f64 {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match (sorted.get(sorted.len().wrapping_sub(1) / 2), sorted.get(sorted.len() / 2)) {
+        (Some(low), Some(high)) => f64::midpoint(*low, *high),
+        _ => f64::NAN,
+    }
+}
+
+/// A number without the digits that mean nothing.
+fn significant(number: f64) -> f64 {
+    if number == 0.0 || !number.is_finite() {
+        return number;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "an f64 has a magnitude of at most 308 digits")]
+    let magnitude = number.abs().log10().floor() as i32 + 1;
+    let scale = 10_f64.powi(DIGITS - magnitude);
+    (number * scale).round() / scale
+}
+
+#[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these numbers are exact")]
+mod tests {
+    use super::*;
+
+    const SPEC: Spec = Spec {
+        name: "tcp_up",
+        says: "TCP to the server",
+        unit: "Gbit/s",
+        better: Better::More,
+        target: 10.0,
+        limit_target: Some(0.65),
+    };
+
+    fn figure(spec: Spec, ours: &[f64], theirs: &[f64], limit: &[f64]) -> Figure {
+        let mut figure = Figure::new(spec);
+        for (side, numbers) in [(Side::Ours, ours), (Side::Theirs, theirs), (Side::Limit, limit)] {
+            for number in numbers {
+                figure.add(side, *number);
+            }
+        }
+        figure
+    }
+
+    #[test]
+    fn median_is_the_middle_of_any_order() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), 2.5);
+        assert_eq!(median(&[7.0]), 7.0);
+        assert!(median(&[]).is_nan());
+    }
+
+    #[test]
+    fn ratio_says_how_many_times_better_ours_is() {
+        let more = figure(SPEC, &[20.0], &[2.0], &[]);
+        assert_eq!(more.against_peer().ratio, 10.0);
+        let less = figure(Spec { better: Better::Less, ..SPEC }, &[2.0], &[20.0], &[1.0]);
+        assert_eq!(less.against_peer().ratio, 10.0);
+        assert_eq!(less.against_limit().unwrap().ratio, 0.5);
+    }
+
+    #[test]
+    fn both_targets_have_to_be_met() {
+        assert!(figure(SPEC, &[7.0], &[0.7], &[10.0]).ok());
+        assert!(!figure(SPEC, &[7.0], &[0.8], &[10.0]).ok(), "too near the peer");
+        assert!(!figure(SPEC, &[7.0], &[0.7], &[11.0]).ok(), "too far from the limit");
+        assert!(!figure(SPEC, &[], &[0.7], &[]).ok(), "nothing was measured");
+    }
+
+    #[test]
+    fn each_target_has_one_line_with_the_fixed_keys() {
+        let lines = figure(SPEC, &[7.0], &[0.7], &[14.0]).lines("nat64", "tayga", "kernel");
+        assert_eq!(
+            lines,
+            [
+                r#"{"suite":"nat64","name":"tcp_up","unit":"Gbit/s","peer":"tayga","ours":7.0,"theirs":0.7,"ratio":10.0,"limit_ratio":0.5,"target":10.0,"ok":true}"#,
+                r#"{"suite":"nat64","name":"tcp_up","unit":"Gbit/s","peer":"kernel","ours":7.0,"theirs":14.0,"ratio":0.5,"limit_ratio":0.5,"target":0.65,"ok":false}"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn figure_without_limit_says_null() {
+        let lines = figure(SPEC, &[7.0], &[0.7], &[]).lines("nat64", "tayga", "kernel");
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].contains(r#""limit_ratio":null"#), "{}", lines[0]);
+    }
+
+    #[test]
+    fn printed_numbers_have_four_digits() {
+        assert_eq!(significant(123_456.0), 123_500.0);
+        assert_eq!(significant(0.001_234_56), 0.001_235);
+        assert_eq!(significant(-9.999_96), -10.0);
+        assert_eq!(significant(0.0), 0.0);
+    }
+}

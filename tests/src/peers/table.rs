@@ -1,0 +1,139 @@
+//! The figures as a table for people.
+
+use super::Report;
+use super::figure::{Comparison, Figure};
+use crate::report::{BOLD, DIM, GREEN, Paint, RED};
+use std::fmt::Write as _;
+
+/// Columns for the words of a measurement.
+const WORDS: usize = 34;
+
+/// Head, rows and verdict.
+///
+/// # Panics
+/// Never: a String takes all that is written.
+pub fn table(report: &Report, paint: Paint) -> String {
+    let Report { ours, peer, limit, rounds, figures, .. } = report;
+    let mut text = String::new();
+    let mut line = |line: &str| writeln!(text, "{}", line.trim_end()).expect("a String takes all");
+    let times = if *rounds == 1 { "1 round".to_owned() } else { format!("{rounds} rounds, medians") };
+    line(&format!("\n  {ours} beside {peer}: {times}\n"));
+    let head = format!(
+        "    {:WORDS$} {:>9} {:>9} {:>9} {:<10} {:<14}  {:<14}",
+        "",
+        "ours",
+        peer,
+        limit,
+        "",
+        format!("against {peer}"),
+        format!("against {limit}")
+    );
+    line(&paint.on(DIM, head.trim_end()));
+    for figure in figures {
+        line(&row(figure, paint));
+    }
+    line("");
+    let failed = figures.iter().filter(|figure| !figure.ok()).count();
+    line(&if failed == 0 {
+        paint.on(GREEN, &format!("  All {} meet their targets.", figures.len()))
+    } else {
+        paint.on(RED, &format!("  {failed} of {} miss a target.", figures.len()))
+    });
+    text
+}
+
+fn row(figure: &Figure, paint: Paint) -> String {
+    let mark = if figure.ok() { paint.on(GREEN, "✓") } else { paint.on(RED, "✗") };
+    let (peer, limit) = (figure.against_peer(), figure.against_limit());
+    let words = format!("{:WORDS$}", figure.spec.says);
+    let ours = paint.on(BOLD, &format!("{:>9}", short(figure.ours())));
+    let theirs = short(peer.theirs);
+    let bound = limit.map_or_else(|| "-".to_owned(), |limit| short(limit.theirs));
+    format!(
+        "  {mark} {words} {ours} {theirs:>9} {bound:>9} {:<10} {}  {}",
+        figure.spec.unit,
+        against(peer, paint),
+        limit.map(|limit| against(limit, paint)).unwrap_or_default()
+    )
+}
+
+/// The ratio, and what it has to be.
+fn against(comparison: Comparison, paint: Paint) -> String {
+    let target = comparison.target.map_or_else(String::new, |target| format!(" (≥ {})", short(target)));
+    let text = format!("{:<14}", format!("× {}{target}", short(comparison.ratio)));
+    if comparison.ok() { text } else { paint.on(RED, &text) }
+}
+
+/// Three digits, or all in front of the point.
+fn short(number: f64) -> String {
+    let decimals = match number.abs() {
+        size if size >= 99.95 => 0,
+        size if size >= 9.995 => 1,
+        _ => 2,
+    };
+    format!("{number:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::figure::{Better, Side, Spec};
+    use super::*;
+
+    fn report() -> Report {
+        let spec = Spec {
+            name: "tcp_up",
+            says: "TCP to the server",
+            unit: "Gbit/s",
+            better: Better::More,
+            target: 10.0,
+            limit_target: Some(0.65),
+        };
+        let mut first = Figure::new(spec);
+        let mut second = Figure::new(Spec { says: "CPU time", better: Better::Less, ..spec });
+        for (side, number) in [(Side::Ours, 7.0), (Side::Theirs, 0.5), (Side::Limit, 10.0)] {
+            first.add(side, number);
+            if side != Side::Limit {
+                second.add(side, number);
+            }
+        }
+        Report {
+            suite: "nat64",
+            ours: "causeway-nat64",
+            peer: "tayga",
+            limit: "kernel",
+            rounds: 3,
+            figures: vec![first, second],
+        }
+    }
+
+    #[test]
+    fn table_says_what_was_measured_and_what_was_asked() {
+        let text = table(&report(), Paint::Plain);
+        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+        assert_eq!(lines[0], "  causeway-nat64 beside tayga: 3 rounds, medians");
+        for word in
+            ["✓ TCP to the server", " 7.00 ", " 0.50 ", "10.0 Gbit/s", "× 14.0 (≥ 10.0)", "× 0.70 (≥ 0.65)"]
+        {
+            assert!(lines[2].contains(word), "{word}: {}", lines[2]);
+        }
+        assert!(lines[3].contains("✗ CPU time") && lines[3].contains("× 0.07 (≥ 10.0)"), "{}", lines[3]);
+        assert_eq!(lines[4], "  1 of 2 miss a target.");
+    }
+
+    #[test]
+    fn columns_stand_in_line() {
+        let text = table(&report(), Paint::Plain);
+        let column = |word: &str| {
+            let line = text.lines().find(|line| line.contains(word)).unwrap();
+            line.chars().position(|c| c == '×')
+        };
+        assert_eq!(column("TCP to the server"), column("CPU time"));
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        for (number, expected) in [(0.651, "0.65"), (9.996, "10.0"), (76_827.4, "76827"), (99.96, "100")] {
+            assert_eq!(short(number), expected);
+        }
+    }
+}
