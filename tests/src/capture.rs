@@ -3,15 +3,14 @@
 mod pcap;
 
 use crate::namespace::Namespace;
+use crate::wait::readable;
 use anyhow::{Context, Result};
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pcap::LinkType;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, PipeWriter, Read};
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -137,15 +136,7 @@ fn address(index: u32) -> SockAddr {
 
 fn read_packets(mut socket: Socket, stopped: &io::PipeReader, packets: &Mutex<Packets>) {
     let mut buffer = vec![0; 1 << 16];
-    loop {
-        let mut ready =
-            [PollFd::new(socket.as_fd(), PollFlags::POLLIN), PollFd::new(stopped.as_fd(), PollFlags::POLLIN)];
-        if poll(&mut ready, PollTimeout::NONE).is_err() {
-            continue;
-        }
-        if ready[1].any() == Some(true) {
-            return;
-        }
+    while readable(&socket, stopped) {
         // A device that goes down or away is an error here once; what comes after is captured.
         let Ok(length) = socket.read(&mut buffer) else { continue };
         let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

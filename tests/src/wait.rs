@@ -1,6 +1,9 @@
 //! Waiting for conditions, each with a deadline and a name that the error repeats.
 
 use anyhow::{Result, bail};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::io::PipeReader;
+use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,5 +27,17 @@ pub fn until<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Result<Op
             bail!("{what}: not within {} s", limit.as_secs_f32());
         }
         thread::sleep(PAUSE);
+    }
+}
+
+/// Waits until `source` can be read; false once the writing end of `stopped` has been dropped.
+pub(crate) fn readable(source: &impl AsFd, stopped: &PipeReader) -> bool {
+    loop {
+        let watch = |file| PollFd::new(file, PollFlags::POLLIN);
+        let mut ready = [watch(source.as_fd()), watch(stopped.as_fd())];
+        // An error is an interruption by a signal, and the next turn is as good.
+        if poll(&mut ready, PollTimeout::NONE).is_ok() {
+            return ready[1].any() != Some(true);
+        }
     }
 }

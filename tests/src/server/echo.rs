@@ -2,14 +2,10 @@
 
 use super::TcpServer;
 use crate::namespace::Namespace;
+use crate::wait::readable;
 use anyhow::{Context, Result};
-use nix::sys::socket::{MsgFlags, SockaddrStorage, recvfrom, sendto};
-use socket2::SockRef;
-use std::io::{Read, Write};
+use std::io::{self, PipeWriter, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsRawFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 /// What the TCP server sends when the client has closed its half: proof that the other half is still open.
@@ -38,8 +34,7 @@ fn converse(mut stream: TcpStream, farewell: &str) -> Result<()> {
 
 /// A UDP server on one thread; dropping it ends it.
 pub struct UdpServer {
-    socket: UdpSocket,
-    stopping: Arc<AtomicBool>,
+    stop: Option<PipeWriter>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -59,30 +54,25 @@ impl UdpServer {
         let socket = namespace
             .run(|| UdpSocket::bind(address))
             .with_context(|| format!("cannot bind {address} in {}", namespace.name()))?;
-        let stopping = Arc::new(AtomicBool::new(false));
-        let (source, stop) = (socket.try_clone()?, Arc::clone(&stopping));
+        let (stopped, stop) = io::pipe()?;
         let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
             let mut buffer = vec![0; 1 << 16];
-            while !stop.load(Ordering::Acquire) {
-                // ICMP errors about earlier answers show up here; the next datagram is none the worse. Without a peer it is
-                // the end of the socket, which the standard library's `recv_from` does not expect.
-                let received = recvfrom::<SockaddrStorage>(source.as_raw_fd(), &mut buffer);
-                let Ok((length, Some(peer))) = received else { continue };
+            while readable(&socket, &stopped) {
+                // ICMP errors about earlier answers show up here; the next datagram is none the worse.
+                let Ok((length, peer)) = socket.recv_from(&mut buffer) else { continue };
                 if let Some(reply) = answer(&buffer[..length]) {
                     // Too large for the path is the peer's to notice and to ask again.
-                    let _ = sendto(source.as_raw_fd(), &reply, &peer, MsgFlags::empty());
+                    let _ = socket.send_to(&reply, peer);
                 }
             }
         })?;
-        Ok(Self { socket, stopping, thread: Some(thread) })
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
 
 impl Drop for UdpServer {
     fn drop(&mut self) {
-        self.stopping.store(true, Ordering::Release);
-        // Says "not connected", and wakes `recv_from` all the same.
-        let _ = SockRef::from(&self.socket).shutdown(Shutdown::Both);
+        drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has already said so on standard error.
             let _ = thread.join();
