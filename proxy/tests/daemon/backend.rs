@@ -323,8 +323,10 @@ fn answer(
         }
         "/surplus" => {
             send("", b"fine")?;
-            send("", b"poison")?;
+            // The proxy may close at the first byte of this.
+            let sent = send("", b"poison");
             seen.gate.store(true, Ordering::SeqCst);
+            sent?;
         }
         "/first-only" if !first => return Ok(false),
         _ => send("", seen.name.as_bytes())?,
