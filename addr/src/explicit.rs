@@ -2,14 +2,14 @@
 //!
 //! Owns the longest match on each side and the arithmetic between prefixes of unequal suffix length. Choice: two
 //! maps with the same prefix on one side are refused, since RFC 7757 §5 leaves their meaning open; prefixes that
-//! lie one in another are kept and the longest wins, as §3.2 says.
+//! lie one in another are kept and the longest wins, as §3.3.1 and §3.3.2 say.
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// One entry of the Explicit Address Mapping Table (RFC 7757 §3.1).
+/// One entry of the Explicit Address Mapping Table (RFC 7757 §3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ExplicitMap {
     /// The IPv4 prefix; bits beyond its length are zero.
@@ -41,7 +41,7 @@ pub enum MapConflict {
         /// The prefix they share.
         net: Ipv6Net,
     },
-    /// The IPv6 prefix has fewer host bits than the IPv4 one, so IPv4 addresses would collide (RFC 7757 §3.3).
+    /// The IPv6 prefix has fewer host bits than the IPv4 one, so IPv4 addresses would collide (RFC 7757 §3.2).
     #[error("{v6} has fewer host bits than {v4}")]
     Suffix {
         /// The map at fault.
@@ -212,7 +212,7 @@ mod tests {
         ExplicitMaps::new(maps.iter().map(|(v4, v6)| map(v4, v6))).expect("no conflict")
     }
 
-    /// RFC 7757 §3.2, figure 1, and the addresses its section 3.3 works out.
+    /// The table of RFC 7757 §3.2, figure 1, with addresses translated by the steps of §3.3.1 and §3.3.2.
     #[test]
     fn translates_the_rfc_7757_example_table() {
         let eamt = table(&[

@@ -115,7 +115,7 @@ pub(super) const NAT64: &[Key] = &[
         "IPv4 address or network",
         Required,
         Live,
-        "RFC 7757 §3.1, Tayga `map`",
+        "RFC 7757 §3.2, Tayga `map`",
         "\"192.0.2.10/32\"",
         "The IPv4 side; no other map has the same.",
     ),

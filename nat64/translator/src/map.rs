@@ -5,15 +5,41 @@
 //! | IPv6 to IPv4 | own address, explicit maps, prefixes, dynamic pool |
 //! | IPv4 to IPv6 | own address, explicit maps, dynamic pool, first prefix |
 //!
-//! Explicit maps beat the prefix on each side by themselves (RFC 7757 §3.2). A destination is never looked up by the
+//! Explicit maps beat the prefix on each side by themselves (RFC 7757 §3.3). A destination is never looked up by the
 //! lease of its IPv6 address: such a packet needs no translation. The Well-Known Prefix carries no non-global IPv4
 //! address unless the parameters allow it (RFC 6052 §3.1); in quoted packets it may, to ease debugging
 //! (RFC 7915 §4.1).
+//!
+//! No prefix carries a link-local IPv4 address, which a router must not forward (RFC 3927 §2.7): the gateway's own link
+//! may have a cloud's metadata service there. Explicit maps and the pool may, since those addresses lead to the device.
 
 use crate::translator::{Leases, Params};
 use crate::verdict::DropReason;
 use addr::special;
 use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// Which address of a packet is looked up: what its refusal is called.
+#[derive(Clone, Copy)]
+enum Side {
+    Source,
+    Destination,
+}
+
+impl Side {
+    const fn unmapped(self) -> DropReason {
+        match self {
+            Self::Source => DropReason::SourceUnmapped,
+            Self::Destination => DropReason::DestinationUnmapped,
+        }
+    }
+
+    const fn illegal(self) -> DropReason {
+        match self {
+            Self::Source => DropReason::IllegalSource,
+            Self::Destination => DropReason::IllegalDestination,
+        }
+    }
+}
 
 /// The IPv4 source for `v6`; leases one if need be.
 pub(crate) fn source_to_v4(
@@ -21,7 +47,7 @@ pub(crate) fn source_to_v4(
     leases: &mut dyn Leases,
     v6: Ipv6Addr,
 ) -> Result<Ipv4Addr, DropReason> {
-    let v4 = match fixed_to_v4(params, v6, DropReason::SourceUnmapped) {
+    let v4 = match fixed_to_v4(params, v6, Side::Source) {
         Err(DropReason::SourceUnmapped) if params.pool.is_some() => {
             leases.lease_for_v6(v6).ok_or(DropReason::PoolExhausted)
         }
@@ -32,7 +58,7 @@ pub(crate) fn source_to_v4(
 
 /// The IPv4 destination for `v6`.
 pub(crate) fn destination_to_v4(params: &Params, v6: Ipv6Addr) -> Result<Ipv4Addr, DropReason> {
-    let v4 = fixed_to_v4(params, v6, DropReason::DestinationUnmapped)?;
+    let v4 = fixed_to_v4(params, v6, Side::Destination)?;
     screen_destination_v4(v4)?;
     Ok(v4)
 }
@@ -43,7 +69,7 @@ pub(crate) fn source_to_v6(
     leases: &mut dyn Leases,
     v4: Ipv4Addr,
 ) -> Result<Ipv6Addr, DropReason> {
-    to_v6(params, leases, v4, DropReason::SourceUnmapped)
+    to_v6(params, leases, v4, Side::Source)
 }
 
 /// The IPv6 destination for `v4`.
@@ -52,13 +78,13 @@ pub(crate) fn destination_to_v6(
     leases: &mut dyn Leases,
     v4: Ipv4Addr,
 ) -> Result<Ipv6Addr, DropReason> {
-    to_v6(params, leases, v4, DropReason::DestinationUnmapped)
+    to_v6(params, leases, v4, Side::Destination)
 }
 
 /// The IPv4 source of an error that `v6` reports. A router that has none is spoken for by the translator, so that the
 /// report is not lost (in the spirit of RFC 6791) and costs no lease.
 pub(crate) fn reporter_to_v4(params: &Params, leases: &mut dyn Leases, v6: Ipv6Addr) -> Ipv4Addr {
-    match fixed_to_v4(params, v6, DropReason::SourceUnmapped) {
+    match fixed_to_v4(params, v6, Side::Source) {
         Ok(v4) if special::is_legal_source_v4(v4) => v4,
         Err(DropReason::SourceUnmapped) if params.pool.is_some() => {
             leases.known_lease_for_v6(v6).unwrap_or(params.own_v4)
@@ -105,12 +131,17 @@ pub(crate) fn screen_destination_v6(v6: Ipv6Addr) -> Result<(), DropReason> {
     if special::is_legal_source_v6(v6) { Ok(()) } else { Err(DropReason::IllegalDestination) }
 }
 
-fn fixed_to_v4(params: &Params, v6: Ipv6Addr, unmapped: DropReason) -> Result<Ipv4Addr, DropReason> {
+fn fixed_to_v4(params: &Params, v6: Ipv6Addr, side: Side) -> Result<Ipv4Addr, DropReason> {
     if let Some(v4) = own_or_explicit_v4(params, v6) {
         return Ok(v4);
     }
-    let (prefix, v4) =
-        params.prefixes.iter().find_map(|prefix| Some((prefix, prefix.extract(v6)?))).ok_or(unmapped)?;
+    let embedded = params.prefixes.iter().find_map(|prefix| Some((prefix, prefix.extract(v6)?)));
+    let (prefix, v4) = embedded.ok_or(side.unmapped())?;
+    // A host may reach another one of the pool, or the translator, by its IPv4 address.
+    let is_ours = matches!(side, Side::Destination) && (v4 == params.own_v4 || in_pool(params, v4));
+    if !is_ours {
+        screen_link_local(v4, side)?;
+    }
     if prefix.may_embed(v4, params.allow_private_ipv4) { Ok(v4) } else { Err(DropReason::NonGlobalIpv4) }
 }
 
@@ -118,7 +149,7 @@ fn to_v6(
     params: &Params,
     leases: &mut dyn Leases,
     v4: Ipv4Addr,
-    unmapped: DropReason,
+    side: Side,
 ) -> Result<Ipv6Addr, DropReason> {
     if let Some(v6) = own_or_explicit_v6(params, v4) {
         return Ok(v6);
@@ -126,12 +157,17 @@ fn to_v6(
     if in_pool(params, v4) {
         return leases.v6_of_lease(v4).ok_or(DropReason::NoLease);
     }
-    let prefix = params.prefixes.first().ok_or(unmapped)?;
+    let prefix = params.prefixes.first().ok_or(side.unmapped())?;
+    screen_link_local(v4, side)?;
     if prefix.may_embed(v4, params.allow_private_ipv4) {
         Ok(prefix.embed(v4))
     } else {
         Err(DropReason::NonGlobalIpv4)
     }
+}
+
+fn screen_link_local(v4: Ipv4Addr, side: Side) -> Result<(), DropReason> {
+    if v4.is_link_local() { Err(side.illegal()) } else { Ok(()) }
 }
 
 fn own_or_explicit_v4(params: &Params, v6: Ipv6Addr) -> Option<Ipv4Addr> {
