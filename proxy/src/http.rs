@@ -123,7 +123,9 @@ fn keeps_on(session: &Session, overdue: Overdue) -> bool {
 /// Answers a request that the HTTP library never saw as one, and closes.
 async fn refuse(session: &Session, client: ClientStream, answer: Answer) {
     let (route, worker) = (session.route(), session.local.index());
-    route.counts.failed(worker, answer.failure);
+    if let Some(failure) = answer.failure {
+        route.counts.failed(worker, failure);
+    }
     route.counts.answered(worker, answer.status);
     let stream = client.into_inner();
     // The answer fits into an empty socket; a client that takes nothing gets the close alone.

@@ -11,14 +11,14 @@ use hyper::{Response, StatusCode};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    /// What it is counted as.
-    pub(crate) failure: Failure,
-    /// One sentence for the client.
+    /// What it is counted as; `None` if nothing has failed.
+    pub(crate) failure: Option<Failure>,
+    /// One sentence for the client, or empty for an answer without content.
     pub(crate) reason: &'static str,
 }
 
 const fn answer(status: StatusCode, failure: Failure, reason: &'static str) -> Answer {
-    Answer { status, failure, reason }
+    Answer { status, failure: Some(failure), reason }
 }
 
 pub(crate) const NO_MEMBER: Answer = answer(
@@ -90,20 +90,31 @@ pub(crate) const fn to_refusal(refusal: Refusal) -> Answer {
         Refusal::Upgrade => {
             answer(NOT, Failure::Unsupported, "Upgrade to another protocol is not supported here.")
         }
+        // Not 405, which needs an `Allow` with the methods of a resource that only its server knows.
+        Refusal::Trace => answer(NOT, Failure::Unsupported, "TRACE is not supported here."),
+        Refusal::BadMaxForwards => answer(BAD, Failure::BadRequest, "Max-Forwards is not one plain number."),
+        Refusal::LastHop => Answer { status: StatusCode::OK, failure: None, reason: "" },
     }
 }
 
 impl Answer {
     fn text(self) -> String {
+        if self.reason.is_empty() {
+            return String::new();
+        }
         format!("{}\n{}\n", self.status, self.reason)
     }
 
     /// The answer to a request; `close` ends the connection after it.
     pub(crate) fn response(self, close: bool) -> Response<ResponseBody> {
-        let mut response = Response::new(ResponseBody::text(self.text()));
+        let text = self.text();
+        let has_content = !text.is_empty();
+        let mut response = Response::new(ResponseBody::text(text));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        if has_content {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        }
         if close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }

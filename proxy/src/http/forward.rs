@@ -3,7 +3,7 @@
 use super::answer::{self, Answer};
 use super::body::{MemberBody, RequestBody, ResponseBody};
 use super::deadlines::Overdue;
-use super::framing::Fault;
+use super::framing::{Fault, Good};
 use super::session::Session;
 use super::{forwarded, guard, headers};
 use crate::dial::{Dial, NoMember};
@@ -11,7 +11,9 @@ use crate::pool::Lease;
 use crate::snapshot::Route;
 use crate::upstream::{Upstream, poll_with};
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING,
+};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, Uri, Version};
 use std::convert::Infallible;
@@ -29,7 +31,7 @@ pub(crate) async fn forward(
     let underway = session.begin();
     let (route, in_force) = session.refresh();
     let expected = session.framing.borrow_mut().expects_request();
-    let judged = if expected { prepare(&session, &route, request) } else { Err(answer::UNEXPECTED) };
+    let judged = expected.map_or(Err(answer::UNEXPECTED), |good| prepare(&session, &route, request, good));
     let answered = match judged {
         Ok(outgoing) => send(&session, &route, outgoing).await,
         Err(refused) => Err(refused),
@@ -41,7 +43,9 @@ pub(crate) async fn forward(
             let lost = session.framing.borrow().is_body_lost();
             let answer = if lost { answer::to_fault(Fault::Chunk) } else { answer };
             tracing::debug!(client = %session.client, listener = route.name, ?answer, "request is answered here");
-            route.counts.failed(session.local.index(), answer.failure);
+            if let Some(failure) = answer.failure {
+                route.counts.failed(session.local.index(), failure);
+            }
             let unread = session.framing.borrow().is_inside();
             answer.response(unread || answer.status.is_client_error())
         }
@@ -90,9 +94,14 @@ impl Outgoing {
     }
 }
 
-fn prepare(session: &Rc<Session>, route: &Route, request: Request<Incoming>) -> Result<Outgoing, Answer> {
+fn prepare(
+    session: &Rc<Session>,
+    route: &Route,
+    request: Request<Incoming>,
+    good: Good,
+) -> Result<Outgoing, Answer> {
     let (parts, incoming) = request.into_parts();
-    let target = guard::judge(&parts).map_err(answer::to_refusal)?;
+    let target = guard::judge(&parts, good.bare).map_err(answer::to_refusal)?;
     let Parts { method, mut headers, .. } = parts;
     headers::strip(&mut headers);
     forwarded::apply(&mut headers, route.forwarded_for, session.client, route.trusts(session.client));
@@ -102,6 +111,9 @@ fn prepare(session: &Rc<Session>, route: &Route, request: Request<Incoming>) -> 
         // Left out by a client of HTTP/1.0; RFC 9112 §3.3 lets the address stand for it.
         let host = HeaderValue::from_str(&session.connected_to.to_string());
         headers.insert(HOST, host.expect("an address and a port are plain characters"));
+    }
+    if let Some(left) = target.max_forwards {
+        headers.insert(MAX_FORWARDS, left);
     }
     let body = if incoming.is_end_stream() {
         RequestBody::Empty

@@ -5,7 +5,10 @@
 //! (RFC 9112 §2 to §7), and says how many of them the library may see: all but those of a head that can mean more than
 //! one thing, and nothing behind it. It changes no byte.
 //!
-//! Deliberately does not look at targets or `Host`: see [`super::guard`].
+//! Deliberately does not judge targets or `Host`: see [`super::guard`].
+
+use super::guard;
+use std::collections::VecDeque;
 
 /// Bytes of a whole head, and of each line of it.
 const MAX_HEAD: usize = 16 << 10;
@@ -64,9 +67,17 @@ struct Head {
     bytes: usize,
     fields: usize,
     request_line: bool,
+    bare: bool,
     old: bool,
     length: Option<u64>,
     chunked: bool,
+}
+
+/// What the HTTP library hides of a head that was found good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Good {
+    /// Whether the target is [bare](guard::is_bare): the library reads an empty path as `/`.
+    pub(crate) bare: bool,
 }
 
 /// The follower of one connection.
@@ -79,25 +90,26 @@ pub(crate) struct Framing {
     /// Bytes of trailers so far.
     trailers: usize,
     /// Good heads that nobody has asked about yet.
-    good: usize,
+    good: VecDeque<Good>,
 }
 
 impl Framing {
     pub(crate) const fn new() -> Self {
-        let head =
-            Head { bytes: 0, fields: 0, request_line: false, old: false, length: None, chunked: false };
-        Self { state: State::Head, head, line: Vec::new(), trailers: 0, good: 0 }
+        let head = Head {
+            bytes: 0,
+            fields: 0,
+            request_line: false,
+            bare: false,
+            old: false,
+            length: None,
+            chunked: false,
+        };
+        Self { state: State::Head, head, line: Vec::new(), trailers: 0, good: VecDeque::new() }
     }
 
-    /// Whether the next request of the HTTP library is one whose head was found good here. Call once per request.
-    pub(crate) const fn expects_request(&mut self) -> bool {
-        match self.good.checked_sub(1) {
-            Some(left) => {
-                self.good = left;
-                true
-            }
-            None => false,
-        }
+    /// The head of the next request of the HTTP library, if it was found good here. Call once per request.
+    pub(crate) fn expects_request(&mut self) -> Option<Good> {
+        self.good.pop_front()
     }
 
     /// Whether a head has begun and not ended.
@@ -260,6 +272,7 @@ impl Framing {
         if !is_token(method) || target.is_empty() || !target.iter().all(plain) {
             return Err(Fault::RequestLine);
         }
+        self.head.bare = guard::is_bare(target);
         self.head.request_line = true;
         Ok(())
     }
@@ -298,7 +311,7 @@ impl Framing {
             (false, None | Some(0)) => State::Head,
             (false, Some(length)) => State::Body(length),
         };
-        self.good += 1;
+        self.good.push_back(Good { bare: head.bare });
         Ok(())
     }
 }

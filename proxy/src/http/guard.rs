@@ -1,9 +1,12 @@
 //! Whether a parsed request may be forwarded, to which host and path, and whether a response may be. Pure.
 //!
-//! RFC 9112 §3.2 (target forms and `Host`), RFC 9110 §4.2 (authority) and §7.8 (`Upgrade`). What the bytes looked like is
+//! RFC 9112 §3.2 (target forms and `Host`), RFC 9110 §4.2 (authority), §7.6.2 (`Max-Forwards`) and §7.8
+//! (`Upgrade`). What the bytes looked like is
 //! the matter of [`super::framing`].
 
-use ::http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE};
+use ::http::header::{
+    CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING, UPGRADE,
+};
 use ::http::request::Parts;
 use ::http::response;
 use ::http::uri::PathAndQuery;
@@ -28,6 +31,12 @@ pub(crate) enum Refusal {
     Connect,
     /// `Upgrade` to another protocol.
     Upgrade,
+    /// `TRACE`: its answer would show what other proxies have added.
+    Trace,
+    /// More than one `Max-Forwards`, or one that is no number.
+    BadMaxForwards,
+    /// `OPTIONS` that may be forwarded no further: this proxy is whom it asks.
+    LastHop,
 }
 
 /// What is forwarded.
@@ -37,18 +46,34 @@ pub(crate) struct Target {
     pub(crate) uri: Uri,
     /// The `Host` to send, if it is not the one that came: that of an absolute target (RFC 9112 §3.2.2).
     pub(crate) host: Option<HeaderValue>,
+    /// The `Max-Forwards` to send, if it is not the one that came.
+    pub(crate) max_forwards: Option<HeaderValue>,
 }
 
-/// Judges a request.
-pub(crate) fn judge(request: &Parts) -> Result<Target, Refusal> {
+/// Whether a target, as it came, is an absolute one with neither path nor query.
+pub(crate) fn is_bare(target: &[u8]) -> bool {
+    let authority = memchr::memmem::find(target, b"://").map(|scheme| &target[scheme + 3..]);
+    authority.is_some_and(|rest| memchr::memchr2(b'/', b'?', rest).is_none())
+}
+
+/// Judges a request; `bare` says whether its target [is that](is_bare).
+pub(crate) fn judge(request: &Parts, bare: bool) -> Result<Target, Refusal> {
     if request.method == Method::CONNECT {
         return Err(Refusal::Connect);
+    }
+    if request.method == Method::TRACE {
+        return Err(Refusal::Trace);
     }
     if request.version == Version::HTTP_11 && wants_upgrade(&request.headers) {
         return Err(Refusal::Upgrade);
     }
     check_host(&request.headers, request.version)?;
-    target(&request.method, &request.uri)
+    let (uri, host) = target(&request.method, &request.uri, bare)?;
+    let max_forwards = match request.method {
+        Method::OPTIONS => max_forwards(&request.headers)?,
+        _ => None,
+    };
+    Ok(Target { uri, host, max_forwards })
 }
 
 /// Whether a member's response can be read in one way only (RFC 9112 §6.3), and is none to a request that was not made.
@@ -90,19 +115,36 @@ fn check_host(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
     }
 }
 
-fn target(method: &Method, uri: &Uri) -> Result<Target, Refusal> {
+/// `Max-Forwards` after this hop. Numbers beyond the range of `u32` become its greatest.
+fn max_forwards(headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal> {
+    let mut values = headers.get_all(MAX_FORWARDS).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let digits = value.as_bytes();
+    if values.next().is_some() || digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Refusal::BadMaxForwards);
+    }
+    let left = digits
+        .iter()
+        .fold(0_u32, |number, digit| number.saturating_mul(10).saturating_add(u32::from(digit - b'0')));
+    let left = left.checked_sub(1).ok_or(Refusal::LastHop)?;
+    Ok(Some(HeaderValue::from(left)))
+}
+
+/// The target in origin form or `*`, and the host of an absolute one.
+fn target(method: &Method, uri: &Uri, bare: bool) -> Result<(Uri, Option<HeaderValue>), Refusal> {
     let path = || uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     match (uri.scheme_str(), uri.authority()) {
         (None, None) if uri.path() == "*" && method != Method::OPTIONS => Err(Refusal::BadTarget),
-        (None, None) if uri.path() == "*" || uri.path().starts_with('/') => {
-            Ok(Target { uri: Uri::from(path()), host: None })
-        }
+        (None, None) if uri.path() == "*" || uri.path().starts_with('/') => Ok((Uri::from(path()), None)),
         (Some("http" | "https"), Some(authority)) => {
             if !is_authority(authority.as_str().as_bytes()) {
                 return Err(Refusal::BadHost);
             }
             let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::BadHost)?;
-            Ok(Target { uri: Uri::from(path()), host: Some(host) })
+            // An absolute OPTIONS without path and query asks the server as a whole (RFC 9112 §3.2.4).
+            let path =
+                if bare && method == Method::OPTIONS { PathAndQuery::from_static("*") } else { path() };
+            Ok((Uri::from(path), Some(host)))
         }
         (None | Some(_), None | Some(_)) => Err(Refusal::BadTarget),
     }

@@ -1,6 +1,6 @@
 //! http mode: balancing, reuse, bodies, kinds of responses.
 
-use crate::backend::{Backend, noise};
+use crate::backend::{Backend, field, noise};
 use crate::client::Client;
 use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v6, wait_for};
 use std::io::Write;
@@ -229,4 +229,29 @@ fn tunnels_are_refused() {
         assert_eq!(client.response().status, 501, "{request}");
     }
     assert_eq!(backend.heads().len(), 0);
+}
+
+#[test]
+fn options_count_their_hops_and_traces_are_refused() {
+    let backend = Backend::http("a");
+    let (gateway, port) = one(&backend);
+    let mut client = Client::connect(v6(port));
+    client.send("OPTIONS * HTTP/1.1\r\nHost: a.example\r\nMax-Forwards: 0\r\n\r\n");
+    let response = client.response();
+    assert_eq!((response.status, response.field("content-length")), (200, Some("0")), "{}", response.head);
+    assert_eq!(backend.heads().len(), 0);
+    client.send("OPTIONS http://b.example HTTP/1.1\r\nHost: a.example\r\nMax-Forwards: 5\r\n\r\n");
+    client.response();
+    let head = backend.heads().remove(0);
+    assert!(head.starts_with("OPTIONS * HTTP/1.1\r\n"), "{head}");
+    assert_eq!(
+        (field(&head, "max-forwards"), field(&head, "host")),
+        (Some("4"), Some("b.example")),
+        "{head}"
+    );
+    client.send("TRACE / HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    assert_eq!(client.response().status, 501);
+    assert_eq!(backend.heads().len(), 1);
+    gateway.counts("failures_total{listener=\"web\",reason=\"unsupported\"}", 1);
+    gateway.counts("failures_total{listener=\"web\",reason=\"bad_request\"}", 0);
 }

@@ -18,7 +18,7 @@ fn take<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Taken {
         passed.extend_from_slice(&part[..count]);
     }
     let mut good = 0;
-    while framing.expects_request() {
+    while framing.expects_request().is_some() {
         good += 1;
     }
     Taken { good, passed, bad: framing.bad_head(), lost: framing.is_body_lost() }

@@ -4,7 +4,8 @@ use ::http::Request;
 /// Judges `line` (method, target, version) with these `fields`.
 fn verdict(line: &str, fields: &[(&str, &str)]) -> Result<(String, Option<String>), Refusal> {
     let mut words = line.split(' ');
-    let mut request = Request::builder().method(words.next().unwrap()).uri(words.next().unwrap());
+    let (method, target) = (words.next().unwrap(), words.next().unwrap());
+    let mut request = Request::builder().method(method).uri(target);
     request = request.version(match words.next() {
         Some("1.0") => Version::HTTP_10,
         _ => Version::HTTP_11,
@@ -12,7 +13,7 @@ fn verdict(line: &str, fields: &[(&str, &str)]) -> Result<(String, Option<String
     for (name, value) in fields {
         request = request.header(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
     }
-    judge(&request.body(()).unwrap().into_parts().0)
+    judge(&request.body(()).unwrap().into_parts().0, is_bare(target.as_bytes()))
         .map(|target| (target.uri.to_string(), target.host.map(|host| host.to_str().unwrap().to_owned())))
 }
 
@@ -27,6 +28,12 @@ fn targets_are_forwarded_in_origin_form() {
     check("GET /a/../b?c=d&e", "/a/../b?c=d&e", None);
     check("GET //b.example/c", "//b.example/c", None);
     check("OPTIONS *", "*", None);
+    check("OPTIONS http://b.example", "*", Some("b.example"));
+    check("OPTIONS http://b.example:8080", "*", Some("b.example:8080"));
+    check("OPTIONS http://b.example/", "/", Some("b.example"));
+    check("OPTIONS http://b.example?c", "/?c", Some("b.example"));
+    check("OPTIONS http://b.example/c", "/c", Some("b.example"));
+    check("GET http://b.example?c", "/?c", Some("b.example"));
     check("GET http://b.example/c?d", "/c?d", Some("b.example"));
     check("GET http://b.example", "/", Some("b.example"));
     check("GET HTTPS://[2001:db8::1]:8443/", "/", Some("[2001:db8::1]:8443"));
@@ -46,6 +53,8 @@ fn requests_that_are_not_forwarded() {
     check("GET ftp://b.example/ 1.1", &[HOST_A], Refusal::BadTarget);
     check("GET http://user@b.example/ 1.1", &[HOST_A], Refusal::BadHost);
     check("CONNECT b.example:443 1.1", &[HOST_A], Refusal::Connect);
+    check("TRACE / 1.1", &[HOST_A], Refusal::Trace);
+    check("TRACE / 1.1", &[HOST_A, ("max-forwards", "0")], Refusal::Trace);
     check("GET / 1.1", &[HOST_A, ("upgrade", "websocket")], Refusal::Upgrade);
     check("GET / 1.1", &[HOST_A, ("upgrade", "h2c, websocket")], Refusal::Upgrade);
 }
@@ -54,6 +63,30 @@ fn requests_that_are_not_forwarded() {
 fn an_offer_that_needs_no_answer_is_passed_over() {
     assert!(verdict("GET / 1.1", &[HOST_A, ("upgrade", "h2c")]).is_ok());
     assert!(verdict("GET / 1.0", &[("upgrade", "websocket")]).is_ok(), "HTTP/1.0 has no upgrades");
+}
+
+#[test]
+fn options_may_be_forwarded_so_many_times_and_no_more() {
+    let check = |method: &str, values: &[&str], expect: Result<Option<&str>, Refusal>| {
+        let mut request = Request::builder().method(method).uri("/").header("host", "a.example");
+        for value in values {
+            request = request.header("max-forwards", *value);
+        }
+        let judged = judge(&request.body(()).unwrap().into_parts().0, false);
+        let left = judged.map(|target| target.max_forwards.map(|left| left.to_str().unwrap().to_owned()));
+        assert_eq!(left, expect.map(|left| left.map(str::to_owned)), "{method} {values:?}");
+    };
+    check("OPTIONS", &[], Ok(None));
+    check("OPTIONS", &["1"], Ok(Some("0")));
+    check("OPTIONS", &["010"], Ok(Some("9")));
+    check("OPTIONS", &["99999999999999999999999"], Ok(Some("4294967294")));
+    check("OPTIONS", &["0"], Err(Refusal::LastHop));
+    check("OPTIONS", &["00"], Err(Refusal::LastHop));
+    for bad in ["", "-1", "+1", "1, 2", "1x"] {
+        check("OPTIONS", &[bad], Err(Refusal::BadMaxForwards));
+    }
+    check("OPTIONS", &["1", "1"], Err(Refusal::BadMaxForwards));
+    check("GET", &["0"], Ok(None));
 }
 
 #[test]
