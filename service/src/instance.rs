@@ -7,7 +7,7 @@ use crate::readiness::Readiness;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use config::Gateway;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What is known of the running daemon.
 #[derive(Debug)]
@@ -107,3 +107,20 @@ impl Instance {
 
 /// The number of the configuration that the process started with.
 const FIRST: u64 = 1;
+
+/// Unix time; zero for a clock that stands before 1970.
+pub(crate) fn unix_time(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unix_time_begins_with_1970() {
+        let second = Duration::from_millis(1500);
+        assert_eq!(unix_time(UNIX_EPOCH + second), second);
+        assert_eq!(unix_time(UNIX_EPOCH - second), Duration::ZERO);
+    }
+}

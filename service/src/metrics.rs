@@ -3,6 +3,7 @@
 //! Names here carry no daemon in them, so that one dashboard row serves all three. A daemon's own metrics stand in
 //! its own registry, which gets the daemon's name as prefix.
 
+use crate::instance::unix_time;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
@@ -10,7 +11,7 @@ use prometheus_client::registry::Registry;
 use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// The media type of [`Metrics::encode`]'s text.
 pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -37,7 +38,7 @@ impl Metrics {
     pub(crate) fn new(program: &'static str, started: SystemTime) -> Self {
         let mut common = Registry::default();
         let start_time = Gauge::<f64, AtomicU64>::default();
-        start_time.set(unix_seconds(started));
+        start_time.set(unix_time(started).as_secs_f64());
         common.register("process_start_time_seconds", "When the process started, in Unix time", start_time);
 
         let causeway = common.sub_registry_with_prefix("causeway");
@@ -62,7 +63,7 @@ impl Metrics {
             reload_ok.clone(),
         );
         let reload_time = Gauge::<f64, AtomicU64>::default();
-        reload_time.set(unix_seconds(started));
+        reload_time.set(unix_time(started).as_secs_f64());
         causeway.register(
             "config_last_reload_timestamp_seconds",
             "When the last reload ended, or else when the process started, in Unix time",
@@ -89,7 +90,7 @@ impl Metrics {
     /// Notes what came of a reload that ended at `at`.
     pub(crate) fn reloaded(&self, ok: bool, at: SystemTime) {
         self.reload_ok.set(i64::from(ok));
-        self.reload_time.set(unix_seconds(at));
+        self.reload_time.set(unix_time(at).as_secs_f64());
     }
 
     /// The OpenMetrics text of all metrics; `ready` is read at this moment.
@@ -110,15 +111,11 @@ pub(crate) fn prefix(program: &str) -> String {
     program.replace('-', "_")
 }
 
-fn unix_seconds(time: SystemTime) -> f64 {
-    time.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use prometheus_client::metrics::counter::Counter;
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     fn metrics() -> Metrics {
         Metrics::new("causeway-x", UNIX_EPOCH + Duration::from_secs(1000))

@@ -1,7 +1,7 @@
 //! The routes that every daemon has.
 
 use crate::cli::VERSION;
-use crate::instance::Instance;
+use crate::instance::{Instance, unix_time};
 use crate::metrics::MEDIA_TYPE;
 use crate::reload::{ReloadError, Reloads, Report};
 use axum::extract::State;
@@ -13,7 +13,6 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What `GET /status` says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,7 +93,7 @@ async fn status(State(shared): State<Arc<Shared>>) -> Json<Status> {
         uptime_seconds: instance.started.elapsed().map_or(0, |uptime| uptime.as_secs()),
         last_reload: instance.last_reload().map(|last| ReloadStatus {
             ok: last.error.is_none(),
-            unix_seconds: unix_seconds(last.at),
+            unix_seconds: unix_time(last.at).as_secs(),
             error: last.error.clone(),
         }),
     })
@@ -137,8 +136,4 @@ fn refused(error: &ReloadError, generation: u64) -> Response {
         body["restart"] = json!(restart);
     }
     (status, Json(body)).into_response()
-}
-
-fn unix_seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
