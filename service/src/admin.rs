@@ -71,7 +71,7 @@ impl Bound {
     /// Binds everything that `[admin]` names. Runs in the event loop, while the process has one thread.
     pub(crate) async fn bind(admin: &config::model::Admin, program: &str) -> Result<Self, AdminError> {
         let tokens = Tokens::new(Token::of(admin)?);
-        let (unix, file) = socket::bind(&admin.socket, program)?;
+        let (unix, file) = socket::bind(&admin.socket, program).await?;
         let mut tcp = Vec::with_capacity(admin.listen.len());
         for &address in &admin.listen {
             let listener =

@@ -1,25 +1,38 @@
 //! The unix socket's file: made for its owner alone, taken over from a dead process, never from a living one, and
 //! removed at the end.
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, getsockopt, listen, socket, sockopt,
 };
 use nix::sys::stat::{Mode, fchmod};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use thiserror::Error;
 use tokio::net::UnixListener;
+use tokio::time::{Instant, sleep};
+
+/// How long another process of the same name may take to start; it binds within milliseconds.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The pause between two tries for the lock.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Why the socket cannot be opened.
 #[derive(Debug, Error)]
 pub(crate) enum SocketError {
     #[error("cannot make the directory {path} (admin.socket)", path = .path.display())]
     Directory { path: PathBuf, source: io::Error },
+    #[error("cannot open the lock {path} (admin.socket)", path = .path.display())]
+    Lock { path: PathBuf, source: io::Error },
+    #[error("another process keeps {path} locked; stop it, or give this daemon another admin.socket", path = .path.display())]
+    Locked { path: PathBuf },
     #[error("{path} is held by {holder}; stop it first, or give this daemon another admin.socket", path = .path.display())]
     Held { path: PathBuf, holder: String },
     #[error("{path} exists and is not a socket; remove it, or set another admin.socket", path = .path.display())]
@@ -41,12 +54,10 @@ pub(crate) fn path(directory: &Path, program: &str) -> PathBuf {
 }
 
 /// Binds a program's socket. Two processes that start at the same time take turns.
-pub(super) fn bind(directory: &Path, program: &str) -> Result<(UnixListener, SocketFile), SocketError> {
+pub(super) async fn bind(directory: &Path, program: &str) -> Result<(UnixListener, SocketFile), SocketError> {
     let directory_error = |source| SocketError::Directory { path: directory.to_owned(), source };
     fs::create_dir_all(directory).map_err(directory_error)?;
-    let turn = File::open(directory).map_err(directory_error)?;
-    let _turn =
-        Flock::lock(turn, FlockArg::LockExclusive).map_err(|(_, errno)| directory_error(errno.into()))?;
+    let _turn = turn(directory.join(format!("{program}.lock"))).await?;
 
     let path = path(directory, program);
     let bind_error = |source| SocketError::Bind { path: path.clone(), source };
@@ -55,6 +66,29 @@ pub(super) fn bind(directory: &Path, program: &str) -> Result<(UnixListener, Soc
     let metadata = fs::symlink_metadata(&path).map_err(bind_error)?;
     let identity = (metadata.dev(), metadata.ino());
     Ok((listener, SocketFile { path, identity }))
+}
+
+/// Locks the file at `path`, which only its owner can open: what others can open, they can lock as well. The file
+/// stays, since a process may be waiting for it.
+async fn turn(path: PathBuf) -> Result<Flock<File>, SocketError> {
+    let mut open = OpenOptions::new();
+    open.write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
+    let mut file = match open.open(&path) {
+        Ok(file) => file,
+        Err(source) => return Err(SocketError::Lock { path, source }),
+    };
+    let end = Instant::now() + PATIENCE;
+    loop {
+        file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(locked) => return Ok(locked),
+            Err((_, Errno::EWOULDBLOCK)) if Instant::now() >= end => {
+                return Err(SocketError::Locked { path });
+            }
+            Err((file, Errno::EWOULDBLOCK)) => file,
+            Err((_, errno)) => return Err(SocketError::Lock { path, source: errno.into() }),
+        };
+        sleep(PAUSE).await;
+    }
 }
 
 /// Linux gives a socket's file the mode that the socket has when it is bound, so nobody else gets in between.
