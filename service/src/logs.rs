@@ -1,14 +1,19 @@
-//! Log lines on standard error, in the format and at the level of `[log]`; and panics as log lines.
+//! Log lines on standard error, in the format and at the level of `[log]`; and panics as log lines, so many a minute.
 //!
 //! `log.level` applies to causeway's own crates. The libraries beneath speak up to `info`, unless the level is
 //! lower: what they say further down is about themselves, not about traffic.
 
+mod burst;
+
+use burst::Burst;
 use config::model::{Level, Log, LogFormat};
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal};
 use std::panic::PanicHookInfo;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Instant;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -34,7 +39,22 @@ impl Logs {
             fmt::layer().with_writer(io::stderr).json().flatten_event(true).with_filter(json_filter).boxed(),
         ];
         if tracing_subscriber::registry().with(layers).try_init().is_ok() {
-            std::panic::set_hook(Box::new(log_panic));
+            let burst = Mutex::new(Burst::default());
+            std::panic::set_hook(Box::new(move |panic| {
+                // Given back before anything is logged, since logging may panic as well.
+                let admitted = burst.lock().unwrap_or_else(PoisonError::into_inner).admit(Instant::now());
+                if let Some(admitted) = admitted {
+                    if admitted.left_out > 0 {
+                        tracing::error!(panics = admitted.left_out, "further panics were not logged");
+                    }
+                    log_panic(panic);
+                    if admitted.last {
+                        tracing::error!(
+                            "too many panics: further ones of this minute are counted and not logged"
+                        );
+                    }
+                }
+            }));
         }
         Self { text, json }
     }
