@@ -17,7 +17,7 @@ use hickory_proto::rr::RecordType;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 /// What all listeners of all workers share.
 #[derive(Debug)]
@@ -121,13 +121,14 @@ impl Shared {
 impl Job {
     /// Asks the upstreams and writes the reply to `out`. Ends within [`crate::upstream::Timing::total`].
     pub async fn run(self, out: &mut Vec<u8>) {
+        let upstreams = &self.snapshot.upstreams;
         let reply = match &self.plan {
             Plan::Local(reply) => (**reply).clone(),
             Plan::Forward => self.forward().await,
             Plan::Synthesize(synthesis) => self.synthesize(synthesis).await,
             Plan::Reverse(target) => {
                 let query = Query::new(&self.question, **target, self.question.qtype);
-                let outcome = self.snapshot.upstreams.ask(&query, self.deadline()).await;
+                let outcome = upstreams.ask(&query, upstreams.inquiry()).await;
                 reverse::assemble(&self.question, **target, outcome)
             }
         };
@@ -136,8 +137,8 @@ impl Job {
     }
 
     async fn forward(&self) -> Reply {
-        let query = self.query(self.question.qtype);
-        match self.snapshot.upstreams.ask(&query, self.deadline()).await {
+        let (upstreams, query) = (&self.snapshot.upstreams, self.query(self.question.qtype));
+        match upstreams.ask(&query, upstreams.inquiry()).await {
             Ok(answer) => Reply::forwarded(answer),
             Err(failure) => Reply::failed(failure),
         }
@@ -146,10 +147,10 @@ impl Job {
     /// Asks for AAAA, and for A as soon as it is known or likely to be needed (RFC 6147 §5.1.8).
     async fn synthesize(&self, synthesis: &Synthesis) -> Reply {
         let upstreams = &self.snapshot.upstreams;
-        let deadline = self.deadline();
+        let inquiry = upstreams.inquiry();
         let (aaaa_query, a_query) = (self.query(RecordType::AAAA), self.query(RecordType::A));
-        let mut aaaa = pin!(upstreams.ask(&aaaa_query, deadline));
-        let mut a = pin!(upstreams.ask(&a_query, deadline));
+        let mut aaaa = pin!(upstreams.ask(&aaaa_query, inquiry));
+        let mut a = pin!(upstreams.ask(&a_query, inquiry));
         let mut a_outcome = None;
         let aaaa_outcome = match timeout(upstreams.timing().head_start, &mut aaaa).await {
             Ok(outcome) => outcome,
@@ -175,10 +176,6 @@ impl Job {
 
     fn query(&self, qtype: RecordType) -> Query {
         Query::new(&self.question, self.question.name, qtype)
-    }
-
-    fn deadline(&self) -> Instant {
-        Instant::now() + self.snapshot.upstreams.timing().total
     }
 
     fn note(&self, reply: &Reply) {

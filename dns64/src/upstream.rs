@@ -16,7 +16,7 @@ use crate::metrics::{Metrics, Transport, UpstreamFailure, UpstreamMetrics};
 use crate::query::Query;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use prometheus_client::metrics::gauge::Gauge;
-use select::{Course, Health, Step};
+use select::{Course, Health, News, Step};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -64,6 +64,15 @@ pub struct Upstream {
     transport: Transport,
     health: Mutex<Health>,
     metrics: UpstreamMetrics,
+}
+
+/// A question that is put to upstreams, in one query or more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inquiry {
+    /// When it was put.
+    pub put: Instant,
+    /// Until when an answer is of use.
+    pub deadline: Instant,
 }
 
 /// What is said of an upstream on the admin socket.
@@ -134,19 +143,34 @@ impl Upstream {
     }
 
     fn replied(&self) {
-        let back = self.health().replied();
-        if back {
-            self.metrics.up.set(1);
-            tracing::info!(upstream = %self.address, "upstream answers again");
-        }
+        let now = Instant::now().into_std();
+        self.health().replied(now);
+        self.metrics.up.set(1);
+        self.announce();
     }
 
-    fn missed(&self, failure: UpstreamFailure) {
+    fn missed(&self, put: Instant, start: Instant, failure: UpstreamFailure) {
         self.metrics.failed(failure);
-        let lost = self.health().missed();
-        if lost {
-            self.metrics.up.set(0);
-            tracing::warn!(upstream = %self.address, ?failure, "upstream does not answer, others go first");
+        let up = {
+            let mut health = self.health();
+            health.missed(put.into_std(), start.into_std(), Instant::now().into_std());
+            health.is_up()
+        };
+        self.metrics.up.set(i64::from(up));
+        self.announce();
+    }
+
+    /// Tells the log what it has not heard yet.
+    fn announce(&self) {
+        let news = self.health().news(Instant::now().into_std());
+        match news {
+            Some(News { up: true, flips }) => {
+                tracing::info!(upstream = %self.address, flips, "upstream answers again");
+            }
+            Some(News { up: false, flips }) => {
+                tracing::warn!(upstream = %self.address, flips, "upstream does not answer, others go first");
+            }
+            None => {}
         }
     }
 
@@ -191,24 +215,31 @@ impl Upstreams {
         }
     }
 
-    /// Asks until one answers or `deadline` passes.
-    pub async fn ask(&self, query: &Query, deadline: Instant) -> Outcome {
+    /// A question that is put from here on.
+    pub fn inquiry(&self) -> Inquiry {
+        let put = Instant::now();
+        Inquiry { put, deadline: put + self.timing.total }
+    }
+
+    /// Asks until one answers or the deadline passes.
+    pub async fn ask(&self, query: &Query, inquiry: Inquiry) -> Outcome {
         let Ok(_permit) = self.permits.try_acquire() else {
             self.metrics.overload.inc();
             return Err(Failure::Overload);
         };
         let _counted = InFlight::new(&self.metrics.upstream_in_flight);
-        self.follow_course(query, deadline).await
+        self.follow_course(query, inquiry).await
     }
 
-    async fn follow_course(&self, query: &Query, deadline: Instant) -> Outcome {
+    async fn follow_course(&self, query: &Query, inquiry: Inquiry) -> Outcome {
+        let Inquiry { put, deadline } = inquiry;
         let mut course = Course::new(self.members.iter().map(|upstream| upstream.is_up()));
         let mut attempts = FuturesUnordered::new();
         let mut rebuff = None;
         let mut failure = Failure::Unreachable;
         loop {
             match course.step() {
-                Step::Ask(index) => attempts.push(self.attempt(index, query)),
+                Step::Ask(index) => attempts.push(self.attempt(index, query, put)),
                 Step::Wait => {}
                 Step::End => return rebuff.ok_or(failure),
             }
@@ -241,14 +272,14 @@ impl Upstreams {
 
     /// One exchange with one upstream. Its health learns of a reply, of a breakdown, and of silence as soon as its
     /// time is over; the reply may come even so.
-    async fn attempt(&self, index: usize, query: &Query) -> (usize, Result<Answer, Breakdown>) {
+    async fn attempt(&self, index: usize, query: &Query, put: Instant) -> (usize, Result<Answer, Breakdown>) {
         let upstream = &self.members[index];
         let start = Instant::now();
         let mut exchange = std::pin::pin!(exchange(upstream, query));
         let result = if let Ok(result) = timeout(self.timing.patience, &mut exchange).await {
             result
         } else {
-            upstream.missed(UpstreamFailure::Timeout);
+            upstream.missed(put, start, UpstreamFailure::Timeout);
             exchange.await
         };
         match &result {
@@ -260,7 +291,7 @@ impl Upstreams {
             Err(Breakdown::Resources) => {}
             Err(breakdown @ (Breakdown::Unreachable(_) | Breakdown::Garbled)) => {
                 tracing::debug!(upstream = %upstream.address, %breakdown, "exchange failed");
-                upstream.missed(UpstreamFailure::Unreachable);
+                upstream.missed(put, start, UpstreamFailure::Unreachable);
             }
         }
         (index, result)

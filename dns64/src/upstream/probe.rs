@@ -1,4 +1,5 @@
 //! Brings upstreams back: those that are down are asked a small question every second until one answer comes.
+//! The same beat brings the log what was held back from it.
 
 use super::{Breakdown, Upstream};
 use crate::name::WireName;
@@ -17,7 +18,11 @@ pub(crate) async fn run(current: impl Fn() -> Vec<Arc<Upstream>>) {
     let mut ticks = tokio::time::interval(INTERVAL);
     loop {
         ticks.tick().await;
-        for upstream in current().into_iter().filter(|upstream| !upstream.is_up()) {
+        let members = current();
+        for upstream in &members {
+            upstream.announce();
+        }
+        for upstream in members.into_iter().filter(|upstream| !upstream.is_up()) {
             tokio::spawn(async move {
                 // A reply marks the upstream as up by itself.
                 let _ = timeout(INTERVAL, probe(&upstream)).await;

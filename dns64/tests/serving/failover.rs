@@ -149,6 +149,18 @@ async fn an_upstream_that_is_down_goes_last() {
 }
 
 #[tokio::test]
+async fn one_name_without_an_answer_does_not_take_its_upstream_down() {
+    let upstream = Scripted::start(|_, _| vec![]).await;
+    let timing = Timing { patience: Duration::from_millis(20), total: Duration::from_millis(500), ..brief() };
+    let world = World::new(&[upstream.address], Timing { head_start: Duration::ZERO, ..timing });
+    let message = world.ask("dead.example.", RecordType::AAAA).await;
+    assert_eq!(message.metadata.response_code, ResponseCode::ServFail);
+    let failures = format!(r#"upstream_failures_total{{upstream="{}",reason="timeout"}}"#, upstream.address);
+    assert!(world.metric(&failures).parse::<u32>().unwrap() > 5, "each of AAAA and A is sent four times");
+    assert_eq!(world.metric(&format!(r#"upstream_up{{upstream="{}"}}"#, upstream.address)), "1");
+}
+
+#[tokio::test]
 async fn a_tcp_upstream_is_never_asked_over_udp() {
     let upstream = Scripted::start(only_a).await;
     let place = Place { address: upstream.address, transport: Transport::Tcp };
