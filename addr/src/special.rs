@@ -66,19 +66,36 @@ pub const IPV4: [SpecialRange<Ipv4Net>; 19] = [
 /// 224.0.0.0/4 (RFC 5771) and 240.0.0.0/4 (RFC 1112 §4) share the top three bits and are never global unicast.
 const IPV4_CLASS_D_AND_E: u32 = 0xe000_0000;
 
-/// IPv6 ranges with a meaning of their own, most specific first.
-pub const IPV6: [SpecialRange<Ipv6Net>; 15] = [
+/// IPv6 ranges with a meaning of their own, most specific first so that the first match is the right one.
+pub const IPV6: [SpecialRange<Ipv6Net>; 27] = [
     v6(Ipv6Addr::LOCALHOST, 128, "loopback", "RFC 4291 §2.5.3"),
     v6(Ipv6Addr::UNSPECIFIED, 128, "unspecified", "RFC 4291 §2.5.2"),
+    global(v6(Ipv6Addr::new(0x2001, 1, 0, 0, 0, 0, 0, 1), 128, "port control protocol anycast", "RFC 7723")),
+    global(v6(Ipv6Addr::new(0x2001, 1, 0, 0, 0, 0, 0, 2), 128, "TURN anycast", "RFC 8155")),
+    global(v6(Ipv6Addr::new(0x2001, 1, 0, 0, 0, 0, 0, 3), 128, "DNS-SD registration anycast", "RFC 9665")),
     v6(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96, "IPv4-mapped", "RFC 4291 §2.5.5.2"),
     global(v6(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96, "IPv4-IPv6 translation", "RFC 6052")),
-    v6(Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48, "IPv4-IPv6 translation, local use", "RFC 8215"),
     v6(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0), 64, "discard-only", "RFC 6666"),
+    v6(Ipv6Addr::new(0x100, 0, 0, 1, 0, 0, 0, 0), 64, "dummy prefix", "RFC 9780"),
+    v6(Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48, "IPv4-IPv6 translation, local use", "RFC 8215"),
+    v6(Ipv6Addr::new(0x2001, 2, 0, 0, 0, 0, 0, 0), 48, "benchmarking", "RFC 5180"),
+    global(v6(Ipv6Addr::new(0x2001, 4, 0x112, 0, 0, 0, 0, 0), 48, "AS112-v6", "RFC 7535")),
+    global(v6(
+        Ipv6Addr::new(0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 0),
+        48,
+        "direct delegation AS112 service",
+        "RFC 7534",
+    )),
+    v6(Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32, "Teredo", "RFC 4380"),
+    global(v6(Ipv6Addr::new(0x2001, 3, 0, 0, 0, 0, 0, 0), 32, "AMT", "RFC 7450")),
     v6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32, "documentation", "RFC 3849"),
     v6(Ipv6Addr::new(0x2001, 0x10, 0, 0, 0, 0, 0, 0), 28, "deprecated ORCHID", "RFC 4843"),
     global(v6(Ipv6Addr::new(0x2001, 0x20, 0, 0, 0, 0, 0, 0), 28, "ORCHIDv2", "RFC 7343")),
+    global(v6(Ipv6Addr::new(0x2001, 0x30, 0, 0, 0, 0, 0, 0), 28, "drone remote identification", "RFC 9374")),
+    v6(Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23, "IETF protocol assignments", "RFC 2928"),
     v6(Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20, "documentation", "RFC 9637"),
     v6(Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16, "6to4", "RFC 3056"),
+    v6(Ipv6Addr::new(0x5f00, 0, 0, 0, 0, 0, 0, 0), 16, "segment routing (SRv6) SIDs", "RFC 9602"),
     v6(Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10, "deprecated site-local", "RFC 3879"),
     v6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10, "link-local", "RFC 4291 §2.5.6"),
     v6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8, "multicast", "RFC 4291 §2.7"),
@@ -165,10 +182,30 @@ mod tests {
             lens.is_sorted_by(|a, b| a >= b)
         }
         assert!(ordered(IPV4.iter().map(|row| row.net.prefix_len())));
-        let v6: Vec<_> = IPV6.iter().map(|row| row.net).collect();
-        for (i, outer) in v6.iter().enumerate() {
-            assert!(v6[i + 1..].iter().all(|inner| !outer.contains(inner)), "{outer} hides a later row");
-        }
+        assert!(ordered(IPV6.iter().map(|row| row.net.prefix_len())));
+    }
+
+    #[test]
+    fn an_ipv6_address_is_called_by_its_smallest_range() {
+        let check = |addr: &str, expect: Option<(&str, bool)>| {
+            let row = lookup_v6(addr.parse().unwrap());
+            assert_eq!(row.map(|row| (row.source, row.global)), expect, "{addr}");
+        };
+        check("2001::1", Some(("RFC 4380", false)));
+        check("2001:1::1", Some(("RFC 7723", true)));
+        check("2001:1::4", Some(("RFC 2928", false)));
+        check("2001:2::1", Some(("RFC 5180", false)));
+        check("2001:2:1::1", Some(("RFC 2928", false)));
+        check("2001:3::1", Some(("RFC 7450", true)));
+        check("2001:2f:ffff::1", Some(("RFC 7343", true)));
+        check("2001:1ff:ffff::1", Some(("RFC 2928", false)));
+        check("2001:200::1", None);
+        check("2001:db8::1", Some(("RFC 3849", false)));
+        check("5eff:ffff::1", None);
+        check("5f00::1", Some(("RFC 9602", false)));
+        check("64:ff9b::1", Some(("RFC 6052", true)));
+        check("64:ff9b:1::1", Some(("RFC 8215", false)));
+        check("2a00::1", None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::{Placed, Read, Spot, Table, Value, all};
 use crate::defaults;
 use crate::model::Nat64;
-use addr::special::{is_legal_source_v4, is_legal_source_v6};
+use addr::special::{SpecialRange, is_legal_source_v4, is_legal_source_v6, lookup_v4, lookup_v6};
 use addr::{ExplicitMap, ExplicitMaps, MapConflict, Prefix64};
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -75,7 +75,7 @@ fn own_v4(value: &Value<'_>) -> Read<Ipv4Addr> {
         return Ok(addr);
     }
     Err(value.at.refuse(
-        format!("{addr} cannot be the source of a packet"),
+        format!("{addr}{} cannot be the source of a packet", known_as(lookup_v4(addr))),
         "take a unicast address outside 0.0.0.0/8 and 127.0.0.0/8",
     ))
 }
@@ -84,7 +84,7 @@ fn own_v6(value: &Value<'_>, pref64: Option<Prefix64>) -> Read<Ipv6Addr> {
     let addr = value.address("an IPv6 address such as \"2001:db8:ffff::64\"")?;
     if !is_legal_source_v6(addr) || addr.to_ipv4_mapped().is_some() {
         return Err(value.at.refuse(
-            format!("{addr} cannot be the source of a packet beyond its link"),
+            format!("{addr}{} cannot be the source of a packet beyond its link", known_as(lookup_v6(addr))),
             "take a global or unique local unicast address",
         ));
     }
@@ -95,6 +95,11 @@ fn own_v6(value: &Value<'_>, pref64: Option<Prefix64>) -> Read<Ipv6Addr> {
         )),
         None => Ok(addr),
     }
+}
+
+/// What a special-purpose address is called, to stand behind it in a message.
+fn known_as<N>(range: Option<&SpecialRange<N>>) -> String {
+    range.map_or_else(String::new, |range| format!(" ({}, {})", range.name, range.source))
 }
 
 fn pool(value: &Value<'_>) -> Read<Ipv4Net> {
