@@ -81,7 +81,7 @@ pub struct Nat64 {
     pub ipv6_min_mtu: u16,
     /// `mtu` in bytes, 1280 to 65535: the MTU of the TUN device.
     pub mtu: u16,
-    /// `configure_interface`: bring the device up and add its addresses and routes.
+    /// `configure_interface`: bring the device up and add its routes; it gets no address.
     pub configure_interface: bool,
     /// `[[nat64.map]]` (RFC 7757).
     pub map: Vec<ExplicitMap>,

@@ -18,7 +18,7 @@ pub(super) const DNS64: &[Key] = &[
         Live,
         "RFC 1035 §4.2",
         "[\"[2001:db8::53]:53\"]",
-        "The UDP and TCP addresses that questions are taken at; port 0 takes any free port.",
+        "The UDP and TCP addresses that questions are taken at; port 0 is refused.",
     ),
     key(
         "dns64.upstream",
@@ -27,7 +27,7 @@ pub(super) const DNS64: &[Key] = &[
         Live,
         "RFC 7766, RFC 7858",
         "[\"192.0.2.53\"]",
-        "The resolvers that are asked, in order of preference; none may be an address that dns64 listens at.",
+        "The resolvers that are asked, in order of preference; none may be an address that dns64 listens at. Not served yet: causeway-dns64 refuses `tls://`.",
     ),
     key(
         "dns64.exclude_aaaa",

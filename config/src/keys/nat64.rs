@@ -103,7 +103,7 @@ pub(super) const NAT64: &[Key] = &[
         Restart,
         "Tayga `tun-up`, `tun-ip`, `tun-route`",
         "false",
-        "Brings the device up and adds addresses and routes; `false` leaves that to other tools.",
+        "Brings the device up and adds routes to it; the own addresses are routed like the rest and assigned to nothing. `false` leaves that to other tools.",
     ),
     tables(
         "nat64.map",

@@ -88,7 +88,7 @@ pub(super) const PROXY: &[Key] = &[
         Live,
         "HAProxy `bind`",
         "[\"[2001:db8::80]:80\"]",
-        "The addresses; no other listener may have one of them. Port 0 takes any free port.",
+        "The addresses; no other listener may have one of them. causeway-proxy refuses port 0.",
     ),
     key(
         "proxy.listener.mode",
@@ -97,13 +97,13 @@ pub(super) const PROXY: &[Key] = &[
         Live,
         "HAProxy `mode`",
         "\"http\"",
-        "Whether bytes are relayed, HTTP requests forwarded, or datagrams relayed.",
+        "Whether bytes are relayed, HTTP requests forwarded, or datagrams relayed. Not served yet: causeway-proxy refuses `\"udp\"`.",
     ),
     table(
         "proxy.listener.tls",
         Absent,
         Live,
-        "Accepts TLS instead of plain connections; not with `mode = \"udp\"`.",
+        "Accepts TLS instead of plain connections; not with `mode = \"udp\"`. Not served yet: causeway-proxy refuses it.",
     ),
     key(
         "proxy.listener.tls.certificates",

@@ -40,11 +40,23 @@ pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Dns64> {
 }
 
 fn listen<'a>(table: &Table<'a>) -> Read<Vec<Placed<'a, SocketAddr>>> {
-    let Some(list) = table.list("listen", |value| value.socket(Some(DNS_PORT)))? else {
+    let Some(list) = table.list("listen", known_port)? else {
         return Ok(defaults::DNS_LISTEN.map(|addr| table.at.with(addr)).into());
     };
     let list = not_empty(&table.spot("listen"), list, "address")?;
     Ok(list)
+}
+
+/// A listening address. Port 0 would be another port for each worker and for each of UDP and TCP.
+fn known_port(value: &Value<'_>) -> Read<SocketAddr> {
+    let address = value.socket(Some(DNS_PORT))?;
+    if address.port() == 0 {
+        return Err(value.at.refuse(
+            "clients cannot know which port the system would take for port 0",
+            "give a port from 1 to 65535, or leave it out for 53",
+        ));
+    }
+    Ok(address)
 }
 
 fn upstream(table: &Table<'_>, listen: &[Placed<'_, SocketAddr>]) -> Read<Vec<Upstream>> {
