@@ -66,8 +66,8 @@ enum State {
 struct Head {
     bytes: usize,
     fields: usize,
-    request_line: bool,
-    bare: bool,
+    /// What is known of the request line, once it is whole.
+    request_line: Option<Good>,
     old: bool,
     length: Option<u64>,
     chunked: bool,
@@ -95,15 +95,7 @@ pub(crate) struct Framing {
 
 impl Framing {
     pub(crate) const fn new() -> Self {
-        let head = Head {
-            bytes: 0,
-            fields: 0,
-            request_line: false,
-            bare: false,
-            old: false,
-            length: None,
-            chunked: false,
-        };
+        let head = Head { bytes: 0, fields: 0, request_line: None, old: false, length: None, chunked: false };
         Self { state: State::Head, head, line: Vec::new(), trailers: 0, good: VecDeque::new() }
     }
 
@@ -207,7 +199,7 @@ impl Framing {
             return if line > MAX_TRAILERS { Err(Fault::Chunk) } else { Ok(()) };
         }
         self.head.bytes += more;
-        if line > MAX_LINE && !self.head.request_line {
+        if line > MAX_LINE && self.head.request_line.is_none() {
             return Err(Fault::LongTarget);
         }
         if line > MAX_LINE || self.head.bytes > MAX_HEAD { Err(Fault::LargeHead) } else { Ok(()) }
@@ -220,7 +212,7 @@ impl Framing {
             return Err(Fault::LineEnd);
         }
         match self.state {
-            State::Head if !self.head.request_line => self.request_line(content),
+            State::Head if self.head.request_line.is_none() => self.request_line(content),
             State::Head if content.is_empty() => self.end_of_head(),
             State::Head => self.field(content),
             State::ChunkSize => {
@@ -272,8 +264,7 @@ impl Framing {
         if !is_token(method) || target.is_empty() || !target.iter().all(plain) {
             return Err(Fault::RequestLine);
         }
-        self.head.bare = guard::is_bare(target);
-        self.head.request_line = true;
+        self.head.request_line = Some(Good { bare: guard::is_bare(target) });
         Ok(())
     }
 
@@ -311,7 +302,7 @@ impl Framing {
             (false, None | Some(0)) => State::Head,
             (false, Some(length)) => State::Body(length),
         };
-        self.good.push_back(Good { bare: head.bare });
+        self.good.extend(head.request_line);
         Ok(())
     }
 }

@@ -324,9 +324,9 @@ fn answer(
         "/surplus" => {
             send("", b"fine")?;
             // The proxy may close at the first byte of this.
-            let sent = send("", b"poison");
+            let passed = send("", b"poison");
             seen.gate.store(true, Ordering::SeqCst);
-            sent?;
+            passed?;
         }
         "/first-only" if !first => return Ok(false),
         _ => send("", seen.name.as_bytes())?,
