@@ -1,5 +1,6 @@
 //! The proxy daemon, put together.
 
+use crate::capacity::Capacity;
 use crate::error::Error;
 use crate::pool::check::Checker;
 use crate::reload::{self, Prepared};
@@ -57,7 +58,8 @@ impl Daemon for App {
 
         let workers = count(&model)?;
         let (snapshot, sockets) = reload::prepare(&model, None, workers)?.into_parts();
-        let shared = Arc::new(Shared { snapshot: ArcSwap::from_pointee(snapshot), workers });
+        let capacity = Capacity::of_this_process();
+        let shared = Arc::new(Shared { snapshot: ArcSwap::from_pointee(snapshot), workers, capacity });
         metrics::register(boot.registry, &shared);
 
         let workers = (0..workers)
@@ -77,7 +79,8 @@ impl Daemon for App {
         reload::open(&workers, &snapshot, sockets);
         join_all(workers.iter().map(Worker::reported)).await;
         listening.open();
-        tracing::info!(workers = workers.len(), listeners = snapshot.listeners.len(), "listening");
+        let (listeners, connections) = (snapshot.listeners.len(), shared.connections_per_worker());
+        tracing::info!(workers = workers.len(), listeners, connections_per_worker = connections, "listening");
         Ok(Self { shared, workers, checker })
     }
 

@@ -15,6 +15,7 @@
 mod admin;
 mod alarm;
 mod app;
+mod capacity;
 mod counts;
 mod dial;
 mod error;

@@ -12,10 +12,12 @@ use config::model::Mode;
 use futures_util::FutureExt;
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time;
@@ -94,7 +96,7 @@ fn remedy(cause: &io::Error, address: SocketAddr) -> String {
     }
 }
 
-/// Accepts connections until told to stop. What the kernel has accepted by then is still served.
+/// Accepts connections until told to stop. What the kernel has accepted by then is still served, as far as there is room.
 pub(crate) async fn accept(
     local: Rc<Local>,
     listener: TcpListener,
@@ -108,10 +110,10 @@ pub(crate) async fn accept(
         tokio::select! {
             biased;
             () = stopped.wait() => break,
-            accepted = listener.accept() => accepting.take(accepted).await,
+            accepted = accepting.next(&listener) => accepting.take(accepted).await,
         }
     }
-    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+    while let Some(Ok((stream, peer))) = accepting.next(&listener).now_or_never() {
         accepting.serve(stream, peer);
     }
 }
@@ -137,6 +139,28 @@ struct Accepting {
 }
 
 impl Accepting {
+    /// The next connection, once the worker has room for it. Until then it waits in the kernel's backlog.
+    async fn next(&self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+        loop {
+            // Another address of this worker may take the last place while this one waits for a client.
+            let accepted = poll_fn(|cx| {
+                if self.local.is_full() { Poll::Ready(None) } else { listener.poll_accept(cx).map(Some) }
+            });
+            if let Some(accepted) = accepted.await {
+                return accepted;
+            }
+            if let Some(more) = self.local.admit_shortage() {
+                let listener = &self.route.name;
+                tracing::warn!(
+                    listener,
+                    more,
+                    "as many connections as may be; accepting rests until connections end"
+                );
+            }
+            self.local.connection_ended().await;
+        }
+    }
+
     async fn take(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>) {
         match accepted {
             Ok((stream, peer)) => {

@@ -193,7 +193,7 @@ fn encode<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::tests::{listener, model};
+    use crate::snapshot::tests::{ENDLESS, listener, model};
     use arc_swap::ArcSwap;
 
     #[test]
@@ -202,7 +202,8 @@ mod tests {
         let snapshot = Snapshot::new(&model, None, 1);
         snapshot.listeners["web"].counts.failed(0, Failure::NoMember);
         snapshot.listeners["web"].counts.sent(0, 42);
-        let shared = Arc::new(Shared { snapshot: ArcSwap::from_pointee(snapshot), workers: 1 });
+        let shared =
+            Arc::new(Shared { snapshot: ArcSwap::from_pointee(snapshot), workers: 1, capacity: ENDLESS });
         let mut registry = Registry::with_prefix("causeway_proxy");
         register(&mut registry, &shared);
         let mut text = String::new();

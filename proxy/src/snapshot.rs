@@ -3,6 +3,7 @@
 //! Workers read it per connection (tcp) and per request (http), so that a kept connection follows a change with its
 //! next request. State that outlives a configuration (counters, health) is carried over by name.
 
+use crate::capacity::Capacity;
 use crate::counts::ListenerCounts;
 use crate::pool::{MemberState, Pool};
 use addr::fold_mapped;
@@ -20,6 +21,16 @@ pub(crate) struct Shared {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     /// The number of workers, which is also the number of shards of every counter.
     pub(crate) workers: usize,
+    /// What bounds the number of client connections.
+    pub(crate) capacity: Capacity,
+}
+
+impl Shared {
+    /// Client connections that a worker may hold.
+    pub(crate) fn connections_per_worker(&self) -> usize {
+        let snapshot = self.snapshot.load();
+        self.capacity.per_worker(self.workers, snapshot.routes.len(), snapshot.members)
+    }
 }
 
 /// One configuration.
@@ -31,6 +42,8 @@ pub(crate) struct Snapshot {
     pub(crate) pools: BTreeMap<String, Arc<Pool>>,
     /// By the address that is listened on.
     routes: HashMap<SocketAddr, Arc<Route>>,
+    /// The number of members in all pools.
+    members: usize,
 }
 
 /// What becomes of the connections of one listener.
@@ -75,7 +88,8 @@ impl Snapshot {
             .values()
             .flat_map(|route| route.bind.iter().map(|address| (*address, Arc::clone(route))))
             .collect();
-        Self { listeners, pools, routes }
+        let members = pools.values().map(|pool| pool.members.len()).sum();
+        Self { listeners, pools, routes, members }
     }
 
     /// What becomes of connections to this listening address.
@@ -133,6 +147,8 @@ pub(crate) mod tests {
     use std::time::Duration;
 
     const SECOND: Duration = Duration::from_secs(1);
+    /// Bounds nothing.
+    pub(crate) const ENDLESS: Capacity = Capacity { files: u64::MAX, memory: u64::MAX };
 
     pub(crate) fn listener(name: &str, bind: &str, mode: Mode, pool: &str) -> Listener {
         Listener {

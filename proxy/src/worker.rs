@@ -145,6 +145,8 @@ pub(crate) struct Local {
     random: Cell<u64>,
     /// Connections and accept loops that run.
     running: Cell<usize>,
+    /// Client connections among them.
+    connections: Cell<usize>,
     ended: Notify,
     shortages: Cell<Seldom>,
 }
@@ -158,6 +160,7 @@ impl Local {
             upstreams: Upstreams::default(),
             random: Cell::new(RandomState::new().hash_one(index)),
             running: Cell::new(0),
+            connections: Cell::new(0),
             ended: Notify::new(),
             shortages: Cell::default(),
         }
@@ -192,6 +195,11 @@ impl Local {
         self.ended.notified().await;
     }
 
+    /// Whether this worker holds as many client connections as it may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.connections.get() >= self.shared.connections_per_worker()
+    }
+
     /// Runs one connection to its end, counted. A panic in it stays in it.
     pub(crate) fn spawn(
         self: &Rc<Self>,
@@ -200,6 +208,7 @@ impl Local {
     ) {
         let local = Rc::clone(self);
         counts.opened(self.index);
+        self.connections.set(self.connections.get() + 1);
         self.track(async move {
             if AssertUnwindSafe(connection).catch_unwind().await.is_err() {
                 counts.failed(local.index, Failure::Panic);
@@ -209,6 +218,7 @@ impl Local {
                 );
             }
             counts.closed(local.index);
+            local.connections.set(local.connections.get() - 1);
         });
     }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::snapshot::tests::{listener, model};
+use crate::snapshot::tests::{ENDLESS, listener, model};
 use crate::snapshot::{Shared, Snapshot};
 use arc_swap::ArcSwap;
 use config::model::Mode;
@@ -27,7 +27,7 @@ impl Bench {
         (model.timeout.client, model.timeout.server) = (client, server);
         let snapshot = Snapshot::new(&model, None, 1);
         let route = Arc::clone(&snapshot.listeners["web"]);
-        let shared = Shared { snapshot: ArcSwap::from_pointee(snapshot), workers: 1 };
+        let shared = Shared { snapshot: ArcSwap::from_pointee(snapshot), workers: 1, capacity: ENDLESS };
         Self { local: Local::new(0, Arc::new(shared)), route }
     }
 

@@ -1,11 +1,17 @@
 use super::*;
+use crate::capacity::Capacity;
 use crate::snapshot::Snapshot;
-use crate::snapshot::tests::model;
+use crate::snapshot::tests::{ENDLESS, model};
 use arc_swap::ArcSwap;
 
 fn local() -> Rc<Local> {
+    local_with(ENDLESS)
+}
+
+fn local_with(capacity: Capacity) -> Rc<Local> {
     let snapshot = Snapshot::new(&model(vec![], &[]), None, 1);
-    Rc::new(Local::new(0, Arc::new(Shared { snapshot: ArcSwap::from_pointee(snapshot), workers: 1 })))
+    let shared = Shared { snapshot: ArcSwap::from_pointee(snapshot), workers: 1, capacity };
+    Rc::new(Local::new(0, Arc::new(shared)))
 }
 
 /// Runs a future as a worker's thread does.
@@ -41,6 +47,26 @@ fn a_panic_in_one_connection_is_counted_and_disturbs_no_other() {
 #[test]
 fn a_worker_without_connections_is_idle_at_once() {
     on_a_worker(async { local().idle().await });
+}
+
+#[test]
+fn a_worker_is_full_until_one_of_its_connections_ends() {
+    on_a_worker(async {
+        // Room for one connection, whatever there is.
+        let local = local_with(Capacity { files: 0, memory: 0 });
+        let counts = Arc::new(ListenerCounts::new(1));
+        assert!(!local.is_full());
+        let (go, wait) = oneshot::channel::<()>();
+        local.spawn(Arc::clone(&counts), async move { wait.await.unwrap() });
+        assert!(local.is_full());
+        go.send(()).unwrap();
+        local.connection_ended().await;
+        assert!(!local.is_full());
+        local.spawn(counts, async { panic!("a fault of this one connection") });
+        assert!(local.is_full());
+        local.idle().await;
+        assert!(!local.is_full(), "a panic gives the place back");
+    });
 }
 
 #[test]

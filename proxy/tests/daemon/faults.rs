@@ -152,7 +152,8 @@ fn accepting_goes_on_after_the_process_ran_out_of_files() {
         UNCHECKED,
         &[backend.address],
     );
-    let gateway = Gateway::start_with_files(&config, 48);
+    let gateway = Gateway::start(&config);
+    gateway.limit_files(40);
     let mut served = Client::connect(v6(port));
     served.send("ping");
     assert_eq!(served.bytes(4), b"ping");
@@ -168,6 +169,39 @@ fn accepting_goes_on_after_the_process_ran_out_of_files() {
     });
     assert_eq!(gateway.log().matches("accepting rests").count(), 1, "a lasting shortage is logged once");
     assert_eq!(gateway.metric("member_connect_failures_total{pool=\"raw\",member=\"m0\"}"), 0);
+}
+
+#[test]
+fn connections_above_the_bound_wait_for_one_to_end() {
+    let backend = Backend::http("a");
+    let port = free_port();
+    let config = Config::new("workers = 1").listener("web", "http", port, "web", "").pool(
+        "web",
+        UNCHECKED,
+        &[backend.address],
+    );
+    // 35 files are kept back for two addresses and one member; the others do for 6 connections.
+    let gateway = Gateway::start_with_files(&config, 48);
+    let open = "connections_open{listener=\"web\"}";
+    let mut crowd: Vec<Client> = (0..12)
+        .map(|place| {
+            let mut client = Client::connect(if place % 2 == 0 { v6(port) } else { v4(port) });
+            client.send("GET / HTTP/1.1\r\nHost: a.exam");
+            client
+        })
+        .collect();
+    wait_for("accepting to rest", || gateway.log().contains("accepting rests").then_some(()));
+    assert_eq!(gateway.metric(open), 6);
+    for client in crowd.drain(..6) {
+        client.reset();
+    }
+    for mut client in crowd {
+        client.send("ple\r\nConnection: close\r\n\r\n");
+        assert_eq!(client.response().status, 200, "who waited is served");
+    }
+    gateway.counts(open, 0);
+    gateway.counts("connections_total{listener=\"web\"}", 12);
+    assert_eq!(gateway.log().matches("accepting rests").count(), 1, "a lasting shortage is logged once");
 }
 
 #[test]

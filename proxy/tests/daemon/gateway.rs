@@ -113,6 +113,13 @@ impl Gateway {
         Self::start_by(config, shell)
     }
 
+    /// Takes open files from the running daemon: it may have this many from here on.
+    pub(crate) fn limit_files(&self, files: u32) {
+        let limit = format!("--nofile={files}:{files}");
+        let status = Command::new("prlimit").args(["--pid", &self.child.id().to_string(), &limit]).status();
+        assert!(status.expect("prlimit of util-linux").success());
+    }
+
     fn start_by(config: &Config, mut command: Command) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         write_config(&dir, config);

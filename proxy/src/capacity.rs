@@ -1,0 +1,88 @@
+//! How many client connections the process holds at once. Pure, but for the two questions to the kernel.
+//!
+//! The bound keeps a crowd of clients from taking the files that checks and the admin interface need, and from taking
+//! the machine's memory. Connections above it wait in the kernel's backlog. Idle connections to members are not counted:
+//! when they take the last files, accepting rests for want of files.
+
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::sysinfo::sysinfo;
+
+/// A client's connection and the member's that serves it.
+const FILES_PER_CONNECTION: u64 = 2;
+/// Standard streams, the log, signals, the runtime of the main thread, and a few admin clients.
+const OWN_FILES: u64 = 24;
+/// The runtime of a worker or of the checking thread: an epoll instance, its waker, its signals, and one to spare.
+const FILES_PER_THREAD: u64 = 4;
+/// Memory that one connection may take: 47 kB were measured with a head of 15 KiB that never ends, and the kernel's part
+/// comes on top.
+const MEMORY_PER_CONNECTION: u64 = 64 << 10;
+/// Connections may take one part in so many of the machine's memory: a router with 2 GiB holds 16384 of them.
+const MEMORY_SHARE: u64 = 2;
+
+/// What there is to share out, as it was at the start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Capacity {
+    /// Open files that the process may have.
+    pub(crate) files: u64,
+    /// Bytes of memory of the machine.
+    pub(crate) memory: u64,
+}
+
+impl Capacity {
+    /// Asks the kernel. What it does not tell does not bound.
+    pub(crate) fn of_this_process() -> Self {
+        Self {
+            files: getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft),
+            memory: sysinfo().map_or(u64::MAX, |system| system.ram_total()),
+        }
+    }
+
+    /// Client connections that each of `workers` may hold, at least one. `addresses` are listened on, by one socket per
+    /// worker; `members` are checked, over one socket each.
+    pub(crate) fn per_worker(self, workers: usize, addresses: usize, members: usize) -> usize {
+        let (workers, addresses, members) = (workers.max(1) as u64, addresses as u64, members as u64);
+        let kept = OWN_FILES + FILES_PER_THREAD * (workers + 1) + addresses * workers + members;
+        let by_files = self.files.saturating_sub(kept) / FILES_PER_CONNECTION;
+        let by_memory = self.memory / MEMORY_SHARE / MEMORY_PER_CONNECTION;
+        usize::try_from(by_files.min(by_memory) / workers).unwrap_or(usize::MAX).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_and_memory_are_shared_out_among_workers() {
+        const GIB: u64 = 1 << 30;
+        const ALL: u64 = u64::MAX;
+        let check = |(files, memory), (workers, addresses, members), expect: usize| {
+            let capacity = Capacity { files, memory };
+            assert_eq!(
+                capacity.per_worker(workers, addresses, members),
+                expect,
+                "{capacity:?} for {workers} workers, {addresses} addresses, {members} members"
+            );
+        };
+        // 24 of its own, 4 for each of 2 threads, 2 sockets, 1 check: 35 are kept back.
+        check((48, ALL), (1, 2, 1), 6);
+        check((35, ALL), (1, 2, 1), 1);
+        check((0, 0), (1, 0, 0), 1);
+        check((1024, ALL), (1, 2, 1), 494);
+        // 24, 4 for each of 5 threads, 2 sockets for each of 4 workers, 10 checks: 62 are kept back.
+        check((1024, ALL), (4, 2, 10), 120);
+        check((1 << 20, 2 * GIB), (1, 2, 1), 16384);
+        check((1 << 20, 2 * GIB), (4, 2, 1), 4096);
+        check((1 << 20, 1024 * GIB), (1, 0, 0), 524_272);
+        check((ALL, 2 * GIB), (0, 0, 0), 16384);
+    }
+
+    #[test]
+    fn the_kernel_tells_of_files_and_memory() {
+        let capacity = Capacity::of_this_process();
+        assert!(
+            capacity.files > 0 && capacity.memory > 16 << 20 && capacity.memory < u64::MAX,
+            "{capacity:?}"
+        );
+    }
+}
