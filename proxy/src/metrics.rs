@@ -100,7 +100,7 @@ const LISTENERS: [OfListener; 5] = [
     },
 ];
 
-const MEMBERS: [OfMember; 5] = [
+const MEMBERS: [OfMember; 6] = [
     OfMember {
         name: "member_up",
         help: "1 if the member takes work: up, or not checked yet",
@@ -130,6 +130,12 @@ const MEMBERS: [OfMember; 5] = [
         help: "Connections to the member that could not be opened, health checks apart",
         kind: Kind::Counter,
         value: |member| member.counts.connect_failures(),
+    },
+    OfMember {
+        name: "member_check_panics",
+        help: "Health checks of the member that panicked and were started again",
+        kind: Kind::Counter,
+        value: MemberState::check_panics,
     },
 ];
 

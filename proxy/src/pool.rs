@@ -125,6 +125,7 @@ pub(crate) struct MemberState {
     pub(crate) counts: MemberCounts,
     status: AtomicU8,
     load: AtomicU64,
+    check_panics: AtomicU64,
     last: Mutex<Sight>,
 }
 
@@ -146,6 +147,7 @@ impl MemberState {
             counts: MemberCounts::new(workers),
             status: AtomicU8::new(encode(Status::Unchecked)),
             load: AtomicU64::new(0),
+            check_panics: AtomicU64::new(0),
             last: Mutex::new(Sight { since: SystemTime::now(), why: "no check has ended yet".to_owned() }),
         }
     }
@@ -168,6 +170,15 @@ impl MemberState {
         if last.why != why {
             why.clone_into(&mut last.why);
         }
+    }
+
+    pub(crate) fn check_panicked(&self) {
+        self.check_panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often its check has panicked.
+    pub(crate) fn check_panics(&self) -> u64 {
+        self.check_panics.load(Ordering::Relaxed)
     }
 
     /// The connections or requests it is busy with.

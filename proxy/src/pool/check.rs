@@ -1,7 +1,7 @@
 //! The health checks: one thread of its own, one task per checked member.
 //!
 //! A thread apart, so that neither a busy data path nor a slow admin client delays a check. What a check sees goes
-//! through [`Health`] and is published in the member's state, which the workers read.
+//! through [`Health`] and is published in the member's state, which the workers read. A check that panics starts again.
 
 use super::health::{Health, Outcome, Status};
 use super::{MemberState, Pool};
@@ -9,10 +9,13 @@ use crate::error::Error;
 use crate::shortage::is_shortage;
 use crate::snapshot::Shared;
 use config::model::{Check, CheckKind};
+use futures_util::FutureExt;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -112,12 +115,27 @@ fn watch(plan: Plan, shared: &Arc<Shared>, round: Option<Rc<Round>>) -> Watched 
             None
         }
         CheckKind::Tcp => {
-            let task =
-                tokio::task::spawn_local(checks(Arc::clone(&member), check, Arc::clone(shared), round));
+            let (watched, shared, mut round) = (Arc::clone(&member), Arc::clone(shared), round);
+            let start = move || checks(Arc::clone(&watched), check, Arc::clone(&shared), round.take());
+            let task = tokio::task::spawn_local(restarted(Arc::clone(&member), check.interval, start));
             Some(task.abort_handle())
         }
     };
     Watched { _member: member, check, task }
+}
+
+/// Runs the check of a member, and anew after a `pause` whenever it panics.
+async fn restarted<F: Future<Output = ()>>(
+    member: Arc<MemberState>,
+    pause: Duration,
+    mut start: impl FnMut() -> F,
+) {
+    while AssertUnwindSafe(start()).catch_unwind().await.is_err() {
+        member.check_panicked();
+        member.publish(None, "the check failed by a fault of this program and starts again");
+        tracing::error!(pool = member.pool, member = member.name, "a health check panicked; it starts again");
+        time::sleep(pause).await;
+    }
 }
 
 /// Checks one member forever.
@@ -154,5 +172,36 @@ fn report(member: &MemberState, status: Status, why: &str, shared: &Shared) {
     let snapshot = shared.snapshot.load();
     if !up && snapshot.pools.get(&member.pool).is_some_and(|pool| pool.is_out()) {
         tracing::warn!(pool = member.pool, "pool has no member left: its listeners turn clients away");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Snapshot;
+    use crate::snapshot::tests::{listener, model};
+    use config::model::Mode;
+    use std::cell::Cell;
+
+    #[test]
+    fn a_check_that_panics_is_counted_and_starts_again() {
+        let model = model(vec![listener("web", "[2001:db8::80]:80", Mode::Tcp, "web")], &["web"]);
+        let member = Arc::clone(&Snapshot::new(&model, None, 1).pools["web"].members[0]);
+        let starts = Rc::new(Cell::new(0));
+        crate::thread::runtime().unwrap().block_on(restarted(
+            Arc::clone(&member),
+            Duration::from_millis(1),
+            || {
+                let (member, starts) = (Arc::clone(&member), Rc::clone(&starts));
+                async move {
+                    starts.set(starts.get() + 1);
+                    assert!(starts.get() > 2, "a fault of this check");
+                    assert!(member.sight().why.contains("starts again"), "{:?}", member.sight());
+                    member.publish(Some(Status::Down), "refused");
+                }
+            },
+        ));
+        assert_eq!((starts.get(), member.check_panics()), (3, 2));
+        assert_eq!((member.status(), member.sight().why.as_str()), (Status::Down, "refused"));
     }
 }
