@@ -13,10 +13,11 @@
 
 use crate::pool::{Lease, UnixTime};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag};
 use std::fmt::Write as _;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The file's name in `state_dir`.
@@ -24,6 +25,10 @@ pub const FILE_NAME: &str = "dynamic.map";
 
 /// The name it is written under before it takes the other's place.
 const TEMPORARY_NAME: &str = "dynamic.map~~";
+
+/// The file that is locked while a daemon uses `state_dir`. It stays, and only its owner can open it: what others can
+/// open, they can lock as well.
+const LOCK_NAME: &str = "dynamic.map.lock";
 
 /// Tayga reads lines into a buffer of 512 bytes, so a longer one is none of either program's.
 const LONGEST_LINE: usize = 510;
@@ -49,10 +54,18 @@ pub enum PersistError {
         source: io::Error,
     },
     /// Another daemon has it.
-    #[error("state_dir {} is in use by another causeway-nat64: give each instance a state_dir of its own", dir.display())]
+    #[error("another causeway-nat64 keeps {} locked: give each instance a state_dir of its own", lock.display())]
     InUse {
-        /// `nat64.state_dir`.
-        dir: PathBuf,
+        /// The locked file in `nat64.state_dir`.
+        lock: PathBuf,
+    },
+    /// The file that is locked cannot be opened.
+    #[error("cannot lock {}: nat64.state_dir and this file must belong to the user the daemon runs as", lock.display())]
+    Lock {
+        /// The file in `nat64.state_dir`.
+        lock: PathBuf,
+        /// What the system said.
+        source: io::Error,
     },
     /// The file is there and cannot be read.
     #[error("cannot read {}: leases would be lost; make it readable or move it away", path.display())]
@@ -84,7 +97,8 @@ pub struct BadLine {
 /// The file in its directory, which no other process may use meanwhile.
 #[derive(Debug)]
 pub struct StateFile {
-    dir: Flock<File>,
+    dir: File,
+    _lock: Flock<File>,
     path: PathBuf,
     temporary: PathBuf,
 }
@@ -94,17 +108,13 @@ impl StateFile {
     pub fn open(dir: &Path) -> Result<Self, PersistError> {
         let made = std::fs::create_dir_all(dir).and_then(|()| File::open(dir));
         let made = made.map_err(|source| PersistError::MakeDir { dir: dir.to_owned(), source })?;
-        let locked =
-            Flock::lock(made, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-                Errno::EWOULDBLOCK => PersistError::InUse { dir: dir.to_owned() },
-                errno => PersistError::MakeDir { dir: dir.to_owned(), source: errno.into() },
-            })?;
+        let lock = lock(dir.join(LOCK_NAME))?;
         let (path, temporary) = (dir.join(FILE_NAME), dir.join(TEMPORARY_NAME));
         match std::fs::remove_file(&temporary) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 Err(PersistError::Write { path: temporary, source })
             }
-            _ => Ok(Self { dir: locked, path, temporary }),
+            _ => Ok(Self { dir: made, _lock: lock, path, temporary }),
         }
     }
 
@@ -133,6 +143,20 @@ impl StateFile {
         };
         replace().map_err(|source| PersistError::Write { path: self.path.clone(), source })
     }
+}
+
+/// Locks the file at `path` for as long as the result lives.
+fn lock(path: PathBuf) -> Result<Flock<File>, PersistError> {
+    let mut open = OpenOptions::new();
+    open.write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
+    let file = match open.open(&path) {
+        Ok(file) => file,
+        Err(source) => return Err(PersistError::Lock { lock: path, source }),
+    };
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+        Errno::EWOULDBLOCK => PersistError::InUse { lock: path },
+        errno => PersistError::Lock { lock: path, source: errno.into() },
+    })
 }
 
 /// Reads the file's text. Blank lines and lines that begin with `#` are passed over.
@@ -178,6 +202,7 @@ pub fn render(leases: &[Lease]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     fn lease(number: u8) -> Lease {
         Lease {
@@ -258,9 +283,32 @@ mod tests {
     fn two_daemons_cannot_share_a_directory() {
         let dir = tempfile::tempdir().unwrap();
         let first = StateFile::open(dir.path()).unwrap();
-        assert!(matches!(StateFile::open(dir.path()), Err(PersistError::InUse { .. })));
+        let error = StateFile::open(dir.path()).unwrap_err();
+        assert!(
+            matches!(&error, PersistError::InUse { lock } if *lock == dir.path().join(LOCK_NAME)),
+            "{error}"
+        );
         drop(first);
         StateFile::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_lock_on_the_directory_keeps_nobody_out() {
+        let dir = tempfile::tempdir().unwrap();
+        // Whoever may list the directory can do this.
+        let _lock = Flock::lock(File::open(dir.path()).unwrap(), FlockArg::LockExclusive).unwrap();
+        let _file = StateFile::open(dir.path()).unwrap();
+        let mode = std::fs::metadata(dir.path().join(LOCK_NAME)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_opened_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("elsewhere", dir.path().join(LOCK_NAME)).unwrap();
+        let error = StateFile::open(dir.path()).unwrap_err();
+        assert!(error.to_string().contains(LOCK_NAME), "{error}");
+        assert!(!dir.path().join("elsewhere").exists(), "the link is not followed");
     }
 
     #[test]
