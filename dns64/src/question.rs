@@ -71,17 +71,20 @@ pub enum DropReason {
     Unsendable,
     /// The client's connection was gone before its answer.
     ConnectionGone,
+    /// A fault of this daemon, which cost one datagram.
+    Panic,
 }
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Short,
         Self::Response,
         Self::SourcePort,
         Self::SendBuffer,
         Self::Unsendable,
         Self::ConnectionGone,
+        Self::Panic,
     ];
 
     /// The metric's label.
@@ -93,6 +96,7 @@ impl DropReason {
             Self::SendBuffer => "send_buffer",
             Self::Unsendable => "unsendable",
             Self::ConnectionGone => "connection_gone",
+            Self::Panic => "panic",
         }
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! After each wake-up the socket is drained. Replies at hand leave at once from the same loop; the others are tasks.
 //! On a wildcard address a reply leaves from the address that was asked (`IP_PKTINFO`), since the client waits for it
-//! from there. One bad datagram costs one counter.
+//! from there. One bad datagram costs one counter, even where it finds a fault of ours.
 
-use crate::metrics::Transport;
+use crate::metrics::{Metrics, Transport};
 use crate::question::DropReason;
 use crate::resolver::{Received, Shared};
 use crate::worker::Busy;
@@ -18,6 +18,7 @@ use socket2::Socket;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::Interest;
@@ -55,7 +56,10 @@ pub(crate) async fn serve(socket: UdpSocket, shared: Arc<Shared>, busy: Busy) {
         for _ in 0..BATCH {
             match receive(&socket, &mut buffer, &mut control) {
                 Ok(datagram) => {
-                    handle(&socket, &buffer[..datagram.length], datagram.path, &shared, &busy, &mut out);
+                    let message = &buffer[..datagram.length];
+                    contain(shared.metrics(), || {
+                        handle(&socket, message, datagram.path, &shared, &busy, &mut out);
+                    });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => {
@@ -66,6 +70,14 @@ pub(crate) async fn serve(socket: UdpSocket, shared: Arc<Shared>, busy: Busy) {
             }
         }
         tokio::task::yield_now().await;
+    }
+}
+
+/// Does `work`, whose panic costs its datagram and not the daemon.
+fn contain(metrics: &Metrics, work: impl FnOnce()) {
+    // What `work` borrows is the buffer for replies, which each reply overwrites, and state behind locks and atomics.
+    if panic::catch_unwind(AssertUnwindSafe(work)).is_err() {
+        metrics.dropped(DropReason::Panic);
     }
 }
 
@@ -178,5 +190,24 @@ impl Path {
             }
         }?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus_client::registry::Registry;
+
+    #[test]
+    fn a_panic_costs_one_datagram_and_is_counted() {
+        let mut registry = Registry::default();
+        let metrics = Metrics::new(&mut registry);
+        let mut handled = 0;
+        contain(&metrics, || panic!("a fault that a test makes"));
+        contain(&metrics, || handled += 1);
+        let mut out = String::new();
+        prometheus_client::encoding::text::encode(&mut out, &registry).unwrap();
+        assert!(out.contains(r#"dropped_total{reason="panic"} 1"#), "{out}");
+        assert_eq!(handled, 1);
     }
 }
