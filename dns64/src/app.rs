@@ -2,7 +2,7 @@
 
 use crate::admin;
 use crate::error::Error;
-use crate::listen::{self, MAX_CONNECTIONS};
+use crate::listen;
 use crate::metrics::Metrics;
 use crate::reload::Prepared;
 use crate::resolver::Shared;
@@ -15,7 +15,7 @@ use service::{Boot, Capability, Daemon};
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// The daemon.
@@ -89,11 +89,7 @@ async fn listen(
     failures: &mpsc::UnboundedSender<String>,
 ) -> Result<Vec<Worker>, Error> {
     let count = worker_count(dns64);
-    let mut sockets = Vec::new();
-    for address in &dns64.listen {
-        let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        sockets.push(listen::bind(*address, count, true, &connections)?);
-    }
+    let sockets = listen::bind_all(&dns64.listen, &[], count)?;
     let start = |index| Worker::start(index, Arc::clone(shared), failures.clone());
     let workers = (0..count).map(start).collect::<Result<Vec<_>, _>>()?;
     let mut serving = Vec::new();

@@ -1,7 +1,8 @@
 //! Binding a listening address: one UDP and one TCP socket per worker, among which the kernel spreads the clients.
 //!
 //! `SO_REUSEPORT` lets any process of the same user share an address unnoticed, so a new address is first bound
-//! without it: that finds a second daemon as well as another resolver.
+//! without it: that finds a second daemon as well as another resolver. IPv6 sockets take IPv6 only (`IPV6_V6ONLY`),
+//! whatever the system's default: `[::]:53` and `0.0.0.0:53` stand side by side.
 
 use crate::error::ListenError;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -28,26 +29,44 @@ pub(crate) struct Sockets {
     pub(crate) connections: Arc<Semaphore>,
 }
 
-/// Binds `address` for `workers` workers.
+/// Binds every address of `addresses` for `workers` workers, beside those that this daemon holds already.
 ///
-/// `fresh` says that no socket of this daemon has the port yet, so that whoever has it is someone else.
-pub(crate) fn bind(
-    address: SocketAddr,
+/// All are probed before the first is bound, so that a socket of ours never looks like a stranger's. Returns the
+/// sockets of each address.
+pub(crate) fn bind_all(
+    addresses: &[SocketAddr],
+    held: &[SocketAddr],
     workers: usize,
-    fresh: bool,
-    connections: &Arc<Semaphore>,
-) -> Result<Vec<Sockets>, ListenError> {
-    if fresh {
-        udp(address, false).map_err(|error| ListenError::new(address, true, error))?;
-        tcp(address, false).map_err(|error| ListenError::new(address, false, error))?;
+) -> Result<Vec<Vec<Sockets>>, ListenError> {
+    for address in addresses.iter().filter(|address| !held.iter().any(|held| overlap(*held, **address))) {
+        probe(*address)?;
     }
+    addresses.iter().map(|address| bind(*address, workers)).collect()
+}
+
+/// Whether a socket at one address stands in the way of one at the other that does not share. Port 0 is another port
+/// each time.
+fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let wild = a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() == b.port() && a.port() != 0 && a.is_ipv6() == b.is_ipv6() && (wild || a.ip() == b.ip())
+}
+
+/// Finds whether someone else has `address`.
+fn probe(address: SocketAddr) -> Result<(), ListenError> {
+    udp(address, false).map_err(|error| ListenError::new(address, true, error))?;
+    tcp(address, false).map_err(|error| ListenError::new(address, false, error))?;
+    Ok(())
+}
+
+fn bind(address: SocketAddr, workers: usize) -> Result<Vec<Sockets>, ListenError> {
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     (0..workers)
         .map(|_| {
             Ok(Sockets {
                 address,
                 udp: udp(address, true).map_err(|error| ListenError::new(address, true, error))?.into(),
                 tcp: tcp(address, true).map_err(|error| ListenError::new(address, false, error))?.into(),
-                connections: Arc::clone(connections),
+                connections: Arc::clone(&connections),
             })
         })
         .collect()
@@ -55,6 +74,9 @@ pub(crate) fn bind(
 
 fn udp(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
     socket.set_reuse_port(shared)?;
     // Best effort: the system's limit may be lower.
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
@@ -68,6 +90,9 @@ fn udp(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 
 fn tcp(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
     // Connections of an earlier run that linger in TIME_WAIT do not stand in the way.
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
@@ -81,10 +106,6 @@ fn tcp(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 mod tests {
     use super::*;
 
-    fn connections() -> Arc<Semaphore> {
-        Arc::new(Semaphore::new(1))
-    }
-
     /// An address that no other test has, with a port that the kernel gives to nobody.
     fn own(last: u8) -> SocketAddr {
         let [_, _, high, low] = std::process::id().to_be_bytes();
@@ -95,7 +116,7 @@ mod tests {
     fn an_address_that_another_holds_is_named_with_its_remedy() {
         let address = own(1);
         let _holder = UdpSocket::bind(address).unwrap();
-        let error = bind(address, 1, true, &connections()).unwrap_err().to_string();
+        let error = bind_all(&[address], &[], 1).unwrap_err().to_string();
         for part in
             [address.to_string(), "in use".into(), format!("sport = :{}", address.port()), "-lnpu".into()]
         {
@@ -107,13 +128,23 @@ mod tests {
     fn a_second_daemon_that_shares_ports_is_found() {
         let address = own(2);
         let _holder = udp(address, true).unwrap();
-        assert!(matches!(bind(address, 1, true, &connections()), Err(ListenError::InUse { .. })));
-        assert_eq!(bind(address, 2, false, &connections()).unwrap().len(), 2, "our own daemon may share");
+        assert!(matches!(bind_all(&[address], &[], 1), Err(ListenError::InUse { .. })));
+        let own = bind_all(&[address], &[address], 2).unwrap();
+        assert_eq!(own[0].len(), 2, "our own daemon may share");
     }
 
     #[test]
     fn an_address_of_no_interface_is_named() {
-        let error = bind("192.0.2.1:5353".parse().unwrap(), 1, true, &connections()).unwrap_err();
+        let error = bind_all(&["192.0.2.1:5353".parse().unwrap()], &[], 1).unwrap_err();
         assert!(error.to_string().contains("192.0.2.1:5353 is not an address of this machine"), "{error}");
+    }
+
+    #[test]
+    fn only_a_wildcard_of_the_same_family_and_port_overlaps_another_address() {
+        let overlap = |a: &str, b: &str| overlap(a.parse().unwrap(), b.parse().unwrap());
+        assert!(overlap("0.0.0.0:53", "127.0.0.1:53") && overlap("[::1]:53", "[::]:53"));
+        assert!(overlap("127.0.0.1:53", "127.0.0.1:53"));
+        assert!(!overlap("127.0.0.1:53", "127.0.0.2:53"), "someone else may have the other");
+        assert!(!overlap("[::]:53", "0.0.0.0:53") && !overlap("0.0.0.0:53", "127.0.0.1:54"));
     }
 }

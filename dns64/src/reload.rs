@@ -6,12 +6,11 @@
 
 use crate::app::App;
 use crate::error::Error;
-use crate::listen::{self, MAX_CONNECTIONS, Sockets};
+use crate::listen::{self, Sockets};
 use crate::snapshot::Snapshot;
 use config::Gateway;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// A change that was made ready. Dropping it closes its sockets.
 #[derive(Debug)]
@@ -33,13 +32,8 @@ impl App {
         let snapshot = Arc::new(Snapshot::new(prefix, dns64, metrics, Some(&current)));
 
         let held = self.listening.borrow();
-        let new = dns64.listen.iter().filter(|address| !held.contains(address));
-        let come = new.map(|address| {
-            // A wildcard beside an address of ours shares its port: such a socket is no stranger's.
-            let fresh = held.iter().all(|held| held.port() != address.port());
-            listen::bind(*address, self.workers.len(), fresh, &Arc::new(Semaphore::new(MAX_CONNECTIONS)))
-        });
-        let come = come.collect::<Result<_, _>>()?;
+        let new: Vec<_> = dns64.listen.iter().filter(|address| !held.contains(address)).copied().collect();
+        let come = listen::bind_all(&new, &held, self.workers.len())?;
         let go = held.iter().filter(|held| !dns64.listen.contains(held)).copied().collect();
         Ok(Prepared { snapshot, come, go, listen: dns64.listen.clone() })
     }

@@ -36,19 +36,15 @@ async fn a_reply_leaves_from_the_address_that_was_asked() {
         let _daemon = Daemon::start(&file(PREF64, &[wildcard], &[upstream.address], "")).await;
         for _ in 0..3 {
             // The socket is connected: a reply from elsewhere would never arrive.
-            let asked = SocketAddr::new(own_address(), port);
-            let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-            client.connect(asked).await.unwrap();
+            let asked = if wildcard.is_ipv6() { Ipv6Addr::LOCALHOST.into() } else { own_address() };
+            let client = UdpSocket::bind(SocketAddr::new(asked, 0)).await.unwrap();
+            client.connect(SocketAddr::new(asked, port)).await.unwrap();
             for name in ["v4.example.", "ipv4only.arpa."] {
                 client.send(&question(name, RecordType::AAAA)).await.unwrap();
                 let mut buffer = [0; 1500];
                 let length = timeout(LONG, client.recv(&mut buffer)).await.expect("a reply").unwrap();
                 assert!(!v6(&Message::from_vec(&buffer[..length]).unwrap()).is_empty());
             }
-        }
-        if wildcard.is_ipv6() {
-            let over_ipv6 = SocketAddr::new(Ipv6Addr::LOCALHOST.into(), port);
-            assert_eq!(v6(&ask_udp(over_ipv6, "v4.example.", RecordType::AAAA).await), synthesized());
         }
     }
 }

@@ -104,3 +104,18 @@ async fn an_address_that_cannot_be_had_changes_nothing() {
     assert!(!answer.starts_with("HTTP/1.1 200") && answer.contains(&taken.to_string()), "{answer}");
     assert_eq!(aaaa(address).await, synthesized(), "the prefix did not change either");
 }
+
+#[tokio::test]
+async fn wildcards_stand_beside_other_addresses_at_the_start_and_after_a_reload() {
+    let upstream = Scripted::start(only_a).await;
+    let port = 10_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    let list = |texts: [&str; 2]| texts.map(|ip| SocketAddr::new(ip.parse().unwrap(), port));
+    let lists = [list(["::", "0.0.0.0"]), list(["0.0.0.0", "127.0.0.1"])];
+    for (first, second) in [(0, 1), (1, 0)] {
+        let daemon = Daemon::start(&file(PREF64, &lists[first], &[upstream.address], "")).await;
+        assert_eq!(aaaa(SocketAddr::new(own_address(), port)).await, synthesized());
+        let answer = daemon.reload(&file(PREF64, &lists[second], &[upstream.address], "")).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert_eq!(aaaa(list(["127.0.0.1", "::1"])[0]).await, synthesized());
+    }
+}
