@@ -25,6 +25,9 @@ pub enum Failure {
     /// As many queries as the daemon allows are waiting for upstreams.
     #[error("too many queries are waiting for upstream resolvers")]
     Overload,
+    /// As many queries as one client may have are waiting for upstreams.
+    #[error("this client has too many queries waiting for upstream resolvers")]
+    ClientOverload,
     /// An answer came whose records cannot be read.
     #[error("the upstream resolver's answer cannot be read")]
     Malformed,
@@ -51,7 +54,7 @@ impl Failure {
         // RFC 8914 §4.23 No Reachable Authority, §4.1 Other Error, §4.24 Network Error.
         let code = match self {
             Self::Silent | Self::Unreachable => 22,
-            Self::Overload | Self::Resources => 0,
+            Self::Overload | Self::ClientOverload | Self::Resources => 0,
             Self::Malformed => 23,
         };
         ExtendedError { code, text: Cow::Owned(self.to_string().into_bytes()) }

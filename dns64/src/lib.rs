@@ -24,6 +24,7 @@ pub mod plan;
 pub mod policy;
 pub mod query;
 pub mod question;
+pub mod quota;
 mod reload;
 pub mod reply;
 pub mod resolver;

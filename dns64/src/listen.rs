@@ -5,13 +5,14 @@
 //! whatever the system's default: `[::]:53` and `0.0.0.0:53` stand side by side.
 
 use crate::error::ListenError;
+use crate::quota::Quota;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
-/// TCP connections that clients may have open on one address, over all workers.
+/// TCP connections that clients may have open on one address, over all workers; one client a
+/// [`crate::quota::SHARE`]th of them.
 pub const MAX_CONNECTIONS: usize = 512;
 
 /// Connections that wait to be accepted, per worker.
@@ -26,7 +27,7 @@ pub(crate) struct Sockets {
     pub(crate) address: SocketAddr,
     pub(crate) udp: UdpSocket,
     pub(crate) tcp: TcpListener,
-    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) connections: Arc<Quota>,
 }
 
 /// Binds every address of `addresses` for `workers` workers, beside those that this daemon holds already.
@@ -59,7 +60,7 @@ fn probe(address: SocketAddr) -> Result<(), ListenError> {
 }
 
 fn bind(address: SocketAddr, workers: usize) -> Result<Vec<Sockets>, ListenError> {
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let connections = Quota::new(MAX_CONNECTIONS);
     (0..workers)
         .map(|_| {
             Ok(Sockets {

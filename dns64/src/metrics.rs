@@ -105,6 +105,7 @@ pub struct Metrics {
     pub(crate) connections_refused: Counter,
     pub(crate) upstream_in_flight: Gauge,
     pub(crate) overload: Counter,
+    pub(crate) client_overload: Counter,
     upstream_queries: Family<UpstreamTransportLabels, Counter>,
     upstream_failures: Family<UpstreamReasonLabels, Counter>,
     upstream_mismatches: Family<UpstreamReasonLabels, Counter>,
@@ -140,6 +141,7 @@ impl Metrics {
             connections_refused: Counter::default(),
             upstream_in_flight: Gauge::default(),
             overload: Counter::default(),
+            client_overload: Counter::default(),
             upstream_queries: Family::default(),
             upstream_failures: Family::default(),
             upstream_mismatches: Family::default(),
@@ -162,7 +164,7 @@ impl Metrics {
         registry.register("connections", "Client TCP connections open", self.connections.clone());
         registry.register(
             "connections_refused",
-            "Client TCP connections closed at once because the listener had its fill",
+            "Client TCP connections closed at once because the listener or the client had its fill",
             self.connections_refused.clone(),
         );
         registry.register(
@@ -174,6 +176,11 @@ impl Metrics {
             "upstream_overload",
             "Queries not sent upstream because too many were waiting",
             self.overload.clone(),
+        );
+        registry.register(
+            "upstream_client_overload",
+            "Queries not sent upstream because their client had too many waiting",
+            self.client_overload.clone(),
         );
         registry.register(
             "upstream_queries",

@@ -128,7 +128,7 @@ impl Job {
             Plan::Synthesize(synthesis) => self.synthesize(synthesis).await,
             Plan::Reverse(target) => {
                 let query = Query::new(&self.question, **target, self.question.qtype);
-                let outcome = upstreams.ask(&query, upstreams.inquiry()).await;
+                let outcome = upstreams.ask(&query, upstreams.inquiry(self.client.ip())).await;
                 reverse::assemble(&self.question, **target, outcome)
             }
         };
@@ -138,7 +138,7 @@ impl Job {
 
     async fn forward(&self) -> Reply {
         let (upstreams, query) = (&self.snapshot.upstreams, self.query(self.question.qtype));
-        match upstreams.ask(&query, upstreams.inquiry()).await {
+        match upstreams.ask(&query, upstreams.inquiry(self.client.ip())).await {
             Ok(answer) => Reply::forwarded(answer),
             Err(failure) => Reply::failed(failure),
         }
@@ -147,7 +147,7 @@ impl Job {
     /// Asks for AAAA, and for A as soon as it is known or likely to be needed (RFC 6147 §5.1.8).
     async fn synthesize(&self, synthesis: &Synthesis) -> Reply {
         let upstreams = &self.snapshot.upstreams;
-        let inquiry = upstreams.inquiry();
+        let inquiry = upstreams.inquiry(self.client.ip());
         let (aaaa_query, a_query) = (self.query(RecordType::AAAA), self.query(RecordType::A));
         let mut aaaa = pin!(upstreams.ask(&aaaa_query, inquiry));
         let mut a = pin!(upstreams.ask(&a_query, inquiry));

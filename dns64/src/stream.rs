@@ -7,6 +7,7 @@
 use crate::listen::MAX_CONNECTIONS;
 use crate::metrics::Transport;
 use crate::question::DropReason;
+use crate::quota::Quota;
 use crate::resolver::{Received, Shared};
 use crate::worker::Busy;
 use std::io;
@@ -33,7 +34,7 @@ const _: () = assert!(MAX_PIPELINED < MAX_CONNECTIONS, "one client must not take
 /// Accepts until the task is aborted.
 pub(crate) async fn serve(
     listener: TcpListener,
-    connections: Arc<Semaphore>,
+    connections: Arc<Quota>,
     shared: Arc<Shared>,
     draining: watch::Receiver<bool>,
     busy: Busy,
@@ -47,7 +48,7 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
+        let Ok(permit) = connections.take(client.ip()) else {
             shared.metrics().connections_refused.inc();
             continue;
         };

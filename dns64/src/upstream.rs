@@ -14,17 +14,18 @@ mod udp;
 use crate::answer::{Answer, Failure, Outcome};
 use crate::metrics::{Metrics, Transport, UpstreamFailure, UpstreamMetrics};
 use crate::query::Query;
+use crate::quota::{Exhausted, Quota};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use prometheus_client::metrics::gauge::Gauge;
 use select::{Course, Health, News, Step};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// Queries that may wait for upstreams at one time, in the whole daemon. Each holds up to four sockets.
+/// Queries that may wait for upstreams at one time, in the whole daemon. Each holds up to four sockets. One client may
+/// have a [`crate::quota::SHARE`]th of them.
 pub const MAX_IN_FLIGHT: usize = 1024;
 
 /// Where an upstream is and how it is spoken to.
@@ -69,6 +70,8 @@ pub struct Upstream {
 /// A question that is put to upstreams, in one query or more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inquiry {
+    /// Who put it.
+    pub client: IpAddr,
     /// When it was put.
     pub put: Instant,
     /// Until when an answer is of use.
@@ -88,7 +91,7 @@ pub(crate) struct Report {
 #[derive(Debug)]
 pub struct Upstreams {
     members: Vec<Arc<Upstream>>,
-    permits: Arc<Semaphore>,
+    quota: Arc<Quota>,
     timing: Timing,
     metrics: Arc<Metrics>,
 }
@@ -189,11 +192,9 @@ impl Upstreams {
             .iter()
             .map(|place| known(*place).unwrap_or_else(|| Arc::new(Upstream::new(*place, &metrics))))
             .collect();
-        let permits = previous.map_or_else(
-            || Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
-            |previous| Arc::clone(&previous.permits),
-        );
-        Self { members, permits, timing, metrics }
+        let quota =
+            previous.map_or_else(|| Quota::new(MAX_IN_FLIGHT), |previous| Arc::clone(&previous.quota));
+        Self { members, quota, timing, metrics }
     }
 
     /// The time limits in effect.
@@ -215,24 +216,30 @@ impl Upstreams {
         }
     }
 
-    /// A question that is put from here on.
-    pub fn inquiry(&self) -> Inquiry {
+    /// A question that `client` puts at this moment.
+    pub fn inquiry(&self, client: IpAddr) -> Inquiry {
         let put = Instant::now();
-        Inquiry { put, deadline: put + self.timing.total }
+        Inquiry { client, put, deadline: put + self.timing.total }
     }
 
     /// Asks until one answers or the deadline passes.
     pub async fn ask(&self, query: &Query, inquiry: Inquiry) -> Outcome {
-        let Ok(_permit) = self.permits.try_acquire() else {
-            self.metrics.overload.inc();
-            return Err(Failure::Overload);
-        };
+        let _permit = self.quota.take(inquiry.client).map_err(|exhausted| match exhausted {
+            Exhausted::Client => {
+                self.metrics.client_overload.inc();
+                Failure::ClientOverload
+            }
+            Exhausted::All => {
+                self.metrics.overload.inc();
+                Failure::Overload
+            }
+        })?;
         let _counted = InFlight::new(&self.metrics.upstream_in_flight);
         self.follow_course(query, inquiry).await
     }
 
     async fn follow_course(&self, query: &Query, inquiry: Inquiry) -> Outcome {
-        let Inquiry { put, deadline } = inquiry;
+        let Inquiry { put, deadline, .. } = inquiry;
         let mut course = Course::new(self.members.iter().map(|upstream| upstream.is_up()));
         let mut attempts = FuturesUnordered::new();
         let mut rebuff = None;

@@ -1,15 +1,17 @@
 //! TCP (RFC 7766): pipelining, order, pieces, limits.
 
 use crate::daemon::{Daemon, file, framed, listener, read_tcp};
-use crate::scripted::{Scripted, a, back, only_a, with};
+use crate::scripted::{Scripted, a, back, only_a, own_address, with};
 use crate::world::{LONG, PREF64, question, synthesized, v6};
 use dns64::listen::MAX_CONNECTIONS;
+use dns64::quota::SHARE;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use hickory_proto::rr::RecordType;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 /// A question with a number of its own.
@@ -93,11 +95,11 @@ async fn more_queries_than_may_wait_are_all_answered() {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_is_closed_and_counted() {
+async fn one_connection_too_many_of_a_client_is_closed_and_counted_and_others_get_theirs() {
     let address = listener();
     let daemon = Daemon::start(&file(PREF64, &[address], &[Scripted::nobody()], "")).await;
     let mut streams: Vec<_> = Vec::new();
-    for _ in 0..=MAX_CONNECTIONS {
+    for _ in 0..=MAX_CONNECTIONS / SHARE {
         streams.push(TcpStream::connect(address).await.unwrap());
     }
     let mut closed: FuturesUnordered<_> =
@@ -105,4 +107,10 @@ async fn one_connection_too_many_is_closed_and_counted() {
     let first = timeout(LONG, closed.next()).await.expect("one is closed").unwrap();
     assert_eq!(first.unwrap_or(0), 0);
     assert_eq!(daemon.metric("causeway_dns64_connections_refused_total").await, "1");
+    drop(closed);
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(own_address(), 0)).unwrap();
+    let mut other = socket.connect(address).await.unwrap();
+    other.write_all(&framed(&question("ipv4only.arpa.", RecordType::AAAA))).await.unwrap();
+    assert!(!v6(&read_tcp(&mut other).await).is_empty());
 }
