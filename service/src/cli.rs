@@ -41,6 +41,9 @@ enum Command {
         /// Print one JSON object
         #[arg(long)]
         json: bool,
+        /// Look for its socket here, and not where `[admin] socket` of the file says
+        #[arg(long, value_name = "DIR")]
+        socket: Option<PathBuf>,
     },
 }
 
@@ -60,7 +63,7 @@ pub(crate) fn main<D: Daemon>() -> ExitCode {
         Command::Run => run::<D>(&config),
         Command::Check => check::<D>(&config),
         Command::ShowConfig => show_config(&config),
-        Command::Status { json } => status::<D>(&config, json),
+        Command::Status { json, socket } => status::<D>(&config, socket, json),
     }
 }
 
@@ -85,12 +88,16 @@ fn show_config(config: &Path) -> ExitCode {
     }
 }
 
-fn status<D: Daemon>(config: &Path, json: bool) -> ExitCode {
-    let loaded = match config::load(config) {
-        Ok(loaded) => loaded,
-        Err(error) => return refuse(&error.into()),
+fn status<D: Daemon>(config: &Path, socket: Option<PathBuf>, json: bool) -> ExitCode {
+    let directory = match socket.map_or_else(|| socket_of(config), Ok) {
+        Ok(directory) => directory,
+        Err(error) => {
+            let code = refuse(&error);
+            complain(&"The file says where the daemon's socket is; `status --socket DIR` asks without it.\n");
+            return code;
+        }
     };
-    match status::ask(&loaded.model.admin.socket, D::NAME) {
+    match status::ask(&directory, D::NAME) {
         Ok(status) => {
             let code = if status.is_ready() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
             if json { print(&status.json(), code) } else { print(&status.table(), code) }
@@ -100,6 +107,10 @@ fn status<D: Daemon>(config: &Path, json: bool) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn socket_of(config: &Path) -> Result<PathBuf, FileError> {
+    Ok(config::load(config)?.model.admin.socket)
 }
 
 fn refuse(error: &FileError) -> ExitCode {
