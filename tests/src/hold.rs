@@ -29,7 +29,20 @@ pub fn instructions(lab: &Lab, standing: Standing) -> String {
     line(&format!("{client} ping {}", through_nat64(ALPHA)));
     line(&format!("{client} dig @{RESOLVER} {} AAAA", names::ALPHA));
     line(&format!("{client} curl -sS 'http://[{PROXY}]/' 'http://[{}]/'", through_nat64(ALPHA)));
+    // Names come from the lab's own resolver where its resolv.conf stands in the place of the machine's.
+    let resolv_conf = lab.files.resolv_conf();
+    let by_name = format!(
+        "mount --bind {} /etc/resolv.conf && curl -sS http://{}/",
+        resolv_conf.display(),
+        names::ALPHA
+    );
+    line(&format!("{client} unshare --mount sh -c '{by_name}'"));
     line("");
+    for role in Role::ALL {
+        if let Ok(program) = lab.binaries().path(role.program()) {
+            line(&format!("{} status --socket {}", program.display(), lab.files.admin().display()));
+        }
+    }
     for role in Role::ALL {
         if let Ok(daemon) = lab.daemon(role) {
             line(&format!(

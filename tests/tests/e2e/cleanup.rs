@@ -183,11 +183,16 @@ fn killed_lab_leaves_no_process() -> Result<()> {
 fn held_lab_prints_commands_that_work() -> Result<()> {
     let held = Held::start()?;
     let said = held.lab.output();
-    let commands: Vec<&str> = said.lines().map(str::trim).filter(|line| line.contains("curl ")).collect();
-    ensure!(commands.len() == 4, "{commands:?}");
+    let is_run = |line: &&str| line.contains("curl ") || line.contains(" status ");
+    let commands: Vec<&str> = said.lines().map(str::trim).filter(is_run).collect();
+    ensure!(commands.len() == 8, "{commands:?}");
     for command in commands {
         let output = Launch::new("sh", "sh").args(["-c", command]).output(&held.machine, PATIENCE)?;
-        let wanted = if command.contains("/metrics") { "causeway_ready 1" } else { "\"server\":\"alpha\"" };
+        let wanted = match command {
+            _ if command.contains("/metrics") => "causeway_ready 1",
+            _ if command.contains(" status ") => "generation 1",
+            _ => "\"server\":\"alpha\"",
+        };
         ensure!(output.stdout.contains(wanted), "{command}: {}{}", output.stdout, output.stderr);
     }
     Ok(())
