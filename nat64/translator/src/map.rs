@@ -145,12 +145,7 @@ fn fixed_to_v4(params: &Params, v6: Ipv6Addr, side: Side) -> Result<Ipv4Addr, Dr
     if prefix.may_embed(v4, params.allow_private_ipv4) { Ok(v4) } else { Err(DropReason::NonGlobalIpv4) }
 }
 
-fn to_v6(
-    params: &Params,
-    leases: &mut dyn Leases,
-    v4: Ipv4Addr,
-    side: Side,
-) -> Result<Ipv6Addr, DropReason> {
+fn to_v6(params: &Params, leases: &mut dyn Leases, v4: Ipv4Addr, side: Side) -> Result<Ipv6Addr, DropReason> {
     if let Some(v6) = own_or_explicit_v6(params, v4) {
         return Ok(v6);
     }

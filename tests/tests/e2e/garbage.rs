@@ -50,6 +50,9 @@ const DESTINATION_OPTIONS: u8 = 60;
 /// A UDP datagram of four bytes to the echo port.
 const DATAGRAM: [u8; 12] = [0xc0, 0, 0, 7, 0, 12, 0x12, 0x34, 1, 2, 3, 4];
 
+/// Where clouds keep credentials on the link of each machine, here the gateway's.
+const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+
 /// Reason, destination, next header, and what follows the IPv6 header.
 fn bad_packets() -> Vec<(DropReason, Ipv6Addr, u8, Vec<u8>)> {
     let alpha = through_nat64(ALPHA);
@@ -68,6 +71,7 @@ fn bad_packets() -> Vec<(DropReason, Ipv6Addr, u8, Vec<u8>)> {
         (DropReason::IcmpType, alpha, ICMPV6, vec![200, 0, 0, 0, 0, 0, 0, 0]),
         (DropReason::QuotedPacket, alpha, ICMPV6, vec![1, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]),
         (DropReason::IllegalDestination, through_nat64(Ipv4Addr::LOCALHOST), UDP, DATAGRAM.to_vec()),
+        (DropReason::IllegalDestination, through_nat64(METADATA), UDP, DATAGRAM.to_vec()),
         (DropReason::Multicast, through_nat64(Ipv4Addr::new(224, 0, 0, 1)), UDP, DATAGRAM.to_vec()),
         (DropReason::ToSelf, TRANSLATOR, UDP, DATAGRAM.to_vec()),
     ]

@@ -90,6 +90,49 @@ fn well_known_prefix_carries_no_private_addresses_unless_allowed() {
     assert_eq!(source_to_v6(&lax, &mut pool(), private), Ok(embed(private)));
 }
 
+/// RFC 3927 §2.7, both directions, whatever the prefix and the parameters.
+#[test]
+fn no_prefix_carries_link_local_addresses() {
+    for params in [params(), well_known(false), well_known(true)] {
+        for v4 in ["169.254.0.0", "169.254.169.254", "169.254.255.255"].map(|text| text.parse().unwrap()) {
+            let v6 = params.prefixes[0].embed(v4);
+            assert_eq!(destination_to_v4(&params, v6), Err(DropReason::IllegalDestination), "{v4}");
+            assert_eq!(source_to_v4(&params, &mut pool(), v6), Err(DropReason::IllegalSource), "{v4}");
+            assert_eq!(source_to_v6(&params, &mut pool(), v4), Err(DropReason::IllegalSource), "{v4}");
+            assert_eq!(
+                destination_to_v6(&params, &mut pool(), v4),
+                Err(DropReason::IllegalDestination),
+                "{v4}"
+            );
+            assert_eq!(reporter_to_v4(&params, &mut pool(), v6), OWN_V4, "{v4}");
+            assert_eq!(reporter_to_v6(&params, &mut pool(), v4), OWN_V6, "{v4}");
+        }
+    }
+    for neighbour in ["169.253.255.255", "169.255.0.0"].map(|text| text.parse().unwrap()) {
+        assert_eq!(destination_to_v4(&params(), params().prefixes[0].embed(neighbour)), Ok(neighbour));
+    }
+}
+
+#[test]
+fn own_mapped_and_pool_addresses_may_be_link_local() {
+    let [own, other, mapped, free] =
+        ["169.254.0.1", "169.254.0.9", "169.254.7.7", "169.254.7.8"].map(|text| text.parse().unwrap());
+    let maps = ExplicitMaps::new([ExplicitMap { v4: Ipv4Addr::into(mapped), v6: MAPPED.into() }]).unwrap();
+    let net = Some("169.254.0.0/24".parse().unwrap());
+    let params = Params { own_v4: own, pool: net, maps, ..params() };
+    let embed = |v4| params.prefixes[0].embed(v4);
+    assert_eq!(source_to_v4(&params, &mut pool(), OWN_V6), Ok(own));
+    assert_eq!(source_to_v4(&params, &mut pool(), MAPPED), Ok(mapped));
+    assert_eq!(destination_to_v4(&params, MAPPED), Ok(mapped));
+    assert_eq!(source_to_v6(&params, &mut pool(), mapped), Ok(MAPPED));
+    assert_eq!(destination_to_v6(&params, &mut pool(), own), Ok(OWN_V6));
+    assert_eq!(destination_to_v6(&params, &mut pool(), other), Err(DropReason::NoLease));
+    assert_eq!(destination_to_v4(&params, embed(own)), Ok(own));
+    assert_eq!(destination_to_v4(&params, embed(other)), Ok(other));
+    assert_eq!(source_to_v4(&params, &mut pool(), embed(other)), Err(DropReason::IllegalSource));
+    assert_eq!(destination_to_v4(&params, embed(free)), Err(DropReason::IllegalDestination));
+}
+
 #[test]
 fn explicit_maps_and_leases_may_be_private_under_the_well_known_prefix() {
     let strict = well_known(false);

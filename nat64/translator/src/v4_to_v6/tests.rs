@@ -290,15 +290,17 @@ fn illegal_sources_and_destinations_are_dropped_silently() {
     check("127.0.0.1", "192.0.2.101", DropReason::IllegalSource);
     check("224.0.0.1", "192.0.2.101", DropReason::IllegalSource);
     check("255.255.255.255", "192.0.2.101", DropReason::IllegalSource);
+    check("169.254.169.254", "192.0.2.101", DropReason::IllegalSource);
     check("203.0.113.9", "224.0.0.5", DropReason::Multicast);
     check("203.0.113.9", "255.255.255.255", DropReason::Multicast);
     check("203.0.113.9", "127.0.0.1", DropReason::IllegalDestination);
     check("203.0.113.9", "0.0.0.0", DropReason::IllegalDestination);
+    check("203.0.113.9", "169.254.169.254", DropReason::IllegalDestination);
 }
 
 #[test]
 fn class_e_and_private_sources_cross() {
-    for src in ["240.0.0.1", "10.0.0.1", "169.254.1.1", "192.0.0.8"] {
+    for src in ["240.0.0.1", "10.0.0.1", "192.0.0.8"] {
         let src = src.parse().unwrap();
         let out = World::new().forward(&ipv4(src, LEASED, IpNumber::UDP, &udp4(src, LEASED, b"x")));
         assert_eq!(addresses6(&out).0.octets()[12..], src.octets());

@@ -268,6 +268,7 @@ fn illegal_sources_and_destinations_are_dropped_silently() {
     check("2001:db8:6::1", "2001:db8:64::255.255.255.255", DropReason::Multicast);
     check("2001:db8:6::1", "2001:db8:64::127.0.0.1", DropReason::IllegalDestination);
     check("2001:db8:6::1", "2001:db8:64::0.1.2.3", DropReason::IllegalDestination);
+    check("2001:db8:6::1", "2001:db8:64::169.254.169.254", DropReason::IllegalDestination);
     check("2001:db8:64::127.0.0.1", "2001:db8:64::203.0.113.9", DropReason::IllegalSource);
 }
 
