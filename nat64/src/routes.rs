@@ -139,9 +139,19 @@ impl Routes {
         Self { commands, ours: RefCell::default() }
     }
 
-    /// Adds what of `wanted` is not there. Nothing is added when one route cannot be.
+    /// Adds what of `wanted` is not there. When one route cannot be added, those before it are gone again on return:
+    /// the process may end next, and a persistent device would keep them.
     pub async fn add(&self, wanted: &BTreeSet<IpNet>) -> Result<Added, RouteError> {
         let mut added = Added { nets: Vec::new(), commands: self.commands.clone() };
+        if let Err(error) = self.add_to(&mut added, wanted).await {
+            drop(added);
+            self.flush().await;
+            return Err(error);
+        }
+        Ok(added)
+    }
+
+    async fn add_to(&self, added: &mut Added, wanted: &BTreeSet<IpNet>) -> Result<(), RouteError> {
         let missing: Vec<IpNet> = wanted.difference(&self.ours.borrow()).copied().collect();
         for net in missing {
             let (reply, answer) = oneshot::channel();
@@ -150,7 +160,7 @@ impl Routes {
                 added.nets.push(net);
             }
         }
-        Ok(added)
+        Ok(())
     }
 
     /// Keeps what was added and removes what is not in `wanted`.
@@ -174,6 +184,11 @@ impl Routes {
         for net in self.ours.take() {
             let _ = self.commands.send(Command::Remove(net));
         }
+        self.flush().await;
+    }
+
+    /// Returns once everything asked for before is done.
+    async fn flush(&self) {
         let (done, finished) = oneshot::channel();
         let _ = self.commands.send(Command::Flush(done));
         let _ = finished.await;

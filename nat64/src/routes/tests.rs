@@ -134,19 +134,13 @@ fn a_change_adds_and_removes_just_the_difference() {
             // An addition waits for the removals before it.
             let added = routes.add(&second).await.unwrap();
             routes.commit(added, &second);
-            flush(&routes).await;
+            routes.flush().await;
             assert_eq!(through(&netlink, &link).await, second);
 
             routes.close().await;
             assert_eq!(through(&netlink, &link).await, nets(&[]));
         });
     });
-}
-
-async fn flush(routes: &Routes) {
-    let (done, finished) = oneshot::channel();
-    routes.commands.send(Command::Flush(done)).unwrap();
-    finished.await.unwrap();
 }
 
 #[test]
@@ -157,7 +151,7 @@ fn a_dropped_addition_leaves_no_trace() {
             let (_device, link) = device(&netlink).await;
             let routes = Routes::new(Netlink::connect().unwrap(), link.clone());
             drop(routes.add(&nets(&["198.51.100.0/24", "2001:db8:64::/96"])).await.unwrap());
-            flush(&routes).await;
+            routes.flush().await;
             assert_eq!(through(&netlink, &link).await, nets(&[]));
         });
     });
@@ -185,10 +179,25 @@ fn a_route_of_another_device_is_not_taken_and_nothing_is_left_behind() {
                 matches!(&error, RouteError::Taken { net, .. } if net.to_string() == "198.51.100.0/24"),
                 "{error}"
             );
-            flush(&routes).await;
             assert_eq!(through(&netlink, &link).await, nets(&[]));
             assert!(through(&netlink, &other).await.is_superset(&nets(&["198.51.100.0/24"])));
         });
+    });
+}
+
+/// The runtime ends with the error, as a process does that cannot start.
+#[test]
+fn a_failed_addition_is_undone_when_it_returns() {
+    in_namespace("a_failed_addition_is_undone_when_it_returns", || {
+        let (_device, link) = block_on(async { device(&Netlink::connect().unwrap()).await });
+        std::fs::write("/proc/sys/net/ipv6/conf/nat64test/disable_ipv6", "1").unwrap();
+        let error = block_on(async {
+            let routes = Routes::new(Netlink::connect().unwrap(), link.clone());
+            routes.add(&nets(&["192.0.2.1/32", "2001:db8:64::/96"])).await.unwrap_err()
+        });
+        assert!(matches!(&error, RouteError::Ipv6Off { .. }), "{error}");
+        let left = block_on(async { through(&Netlink::connect().unwrap(), &link).await });
+        assert_eq!(left, nets(&[]));
     });
 }
 
