@@ -297,6 +297,8 @@ impl Pool {
             return None;
         }
         self.end(v4);
+        // It goes to another host at once, so the pool stays full.
+        self.exhausted = true;
         Some(v4)
     }
 

@@ -88,6 +88,22 @@ fn a_full_pool_recycles_the_longest_silent_host_and_no_sooner_than_it_may() {
     assert_eq!(pool.lease(host(1), later(MIN_LEASE.as_secs())), None, "the next is ten seconds too young");
 }
 
+/// A search of a full pool costs one step per address, under the lock of all workers.
+#[test]
+fn a_full_pool_is_not_searched_again_for_each_host_it_recycles_for() {
+    let mut pool = pool("198.51.100.0/30");
+    let first: Vec<_> = (1..=3).filter_map(|n| pool.lease(host(n), NOW)).collect();
+    let dormant = later(MIN_LEASE.as_secs());
+    for number in 4..=6 {
+        assert!(pool.lease(host(number), dormant).is_some());
+        assert!(pool.exhausted, "host {number}");
+    }
+    assert_eq!(pool.lease(host(7), dormant), None);
+    let ended = later(MIN_LEASE.as_secs() + MAX_LEASE.as_secs() + 1);
+    let again: Vec<_> = (1..=3).filter_map(|n| pool.lease(host(n), ended)).collect();
+    assert_eq!(again, first, "ended leases are found by a search");
+}
+
 #[test]
 fn a_host_that_sends_is_not_recycled() {
     let mut pool = pool("198.51.100.0/31");
