@@ -2,17 +2,12 @@
 
 use crate::counters::Counters;
 use crate::worker::{Shared, Worker};
-use std::any::Any;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
-
-/// How often panics are logged, by each worker.
-const PANIC_LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Running workers.
 pub struct Workers {
@@ -73,10 +68,9 @@ impl Workers {
     }
 }
 
-/// Runs a worker again after each panic: one packet that trips over a mistake must not end the others' service.
+/// Runs a worker again after each panic: one packet that trips over a mistake must not end the others' service. The
+/// panic hook logs it under the thread's name, and the worker counts it.
 fn keep_running(worker: &mut Worker, number: usize, failures: &UnboundedSender<String>) {
-    let mut logged: Option<Instant> = None;
-    let mut panics = 0_u64;
     loop {
         match catch_unwind(AssertUnwindSafe(|| worker.run())) {
             Ok(Ok(())) => return,
@@ -84,26 +78,7 @@ fn keep_running(worker: &mut Worker, number: usize, failures: &UnboundedSender<S
                 let _ = failures.send(format!("worker {number}: {error}"));
                 return;
             }
-            Err(panic) => {
-                worker.recover();
-                panics += 1;
-                if logged.is_none_or(|logged| logged.elapsed() >= PANIC_LOG_INTERVAL) {
-                    let reason = text(&*panic);
-                    tracing::warn!(
-                        worker = number,
-                        panics,
-                        reason,
-                        "a packet made the translator panic and is lost"
-                    );
-                    (logged, panics) = (Some(Instant::now()), 0);
-                }
-            }
+            Err(_) => worker.recover(),
         }
     }
-}
-
-/// What `panic!` was given.
-fn text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
 }
