@@ -2,11 +2,11 @@
 
 use crate::admin;
 use crate::device::{Device, TX_QUEUE_LEN};
-use crate::error::Error;
+use crate::error::{Error, cause};
 use crate::forwarding;
 use crate::keeper::{self, Keeper};
 use crate::lease::SharedPool;
-use crate::link::{Link, Netlink};
+use crate::link::{Link, Netlink, NetlinkError};
 use crate::metrics::Sources;
 use crate::pool::Pool;
 use crate::reload::{Plan, Prepared, State};
@@ -34,6 +34,8 @@ pub struct App {
     keeps_leases: Cell<bool>,
     /// `None` where the operator looks after routes.
     routes: Option<Routes>,
+    /// The device's name.
+    device: String,
     /// Whether the device stays after the end.
     persistent: bool,
     sources: Sources,
@@ -65,7 +67,6 @@ impl Daemon for App {
         let netlink = Netlink::connect()?;
         let device = open_device(&netlink, nat64).await?;
         let link = netlink.link(&nat64.device).await?.ok_or_else(|| Error::Vanished(nat64.device.clone()))?;
-        warn_of_mtu(&link, nat64);
 
         let stop = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
         let stop = Arc::new(stop.map_err(|errno| Error::EventFd(errno.into()))?);
@@ -85,6 +86,7 @@ impl Daemon for App {
             keeper,
             keeps_leases: Cell::new(false),
             routes: None,
+            device: device.name,
             persistent: device.persistent,
             sources,
         };
@@ -103,6 +105,7 @@ impl Daemon for App {
             app.routes = Some(routes);
             latch.open();
         } else {
+            warn_of_mtu(&link, nat64.mtu);
             tokio::spawn(open_when_up(netlink, link, latch));
         }
         Ok(app)
@@ -112,19 +115,22 @@ impl Daemon for App {
         let plan = Plan::of(&model)?;
         let needs_state = plan.range.is_some() && !self.keeps_leases.get();
         let state = needs_state.then(|| State::open(&plan.state_dir)).transpose()?;
-        let added = match &self.routes {
-            Some(routes) => Some(routes.add(&plan.routes).await?),
-            None => None,
+        let (added, unmanaged) = match &self.routes {
+            Some(routes) => (Some(routes.add(&plan.routes).await?), None),
+            None => (None, Netlink::connect()?.link(&self.device).await?),
         };
-        Ok(Prepared { plan, state, added })
+        Ok(Prepared { plan, state, added, unmanaged })
     }
 
-    fn commit(&self, Prepared { plan, state, added }: Prepared) {
+    fn commit(&self, Prepared { plan, state, added, unmanaged }: Prepared) {
         let mtu = plan.mtu();
-        if let Some(routes) =
-            self.routes.as_ref().filter(|_| mtu != self.shared.translator.load().params().mtu_v6)
-        {
-            routes.set_mtu(mtu);
+        if mtu != self.shared.translator.load().params().mtu_v6 {
+            match (&self.routes, unmanaged) {
+                (Some(routes), _) => routes.set_mtu(mtu),
+                (None, Some(link)) => warn_of_mtu(&link, mtu),
+                // The workers report a device that is gone.
+                (None, None) => {}
+            }
         }
         let ended = self.shared.pool.change_range(plan.range);
         if ended > 0 {
@@ -223,12 +229,12 @@ async fn open_device(netlink: &Netlink, nat64: &Nat64) -> Result<Device, Error> 
 }
 
 /// Where others look after the device, its MTU may not be what the translator goes by.
-fn warn_of_mtu(link: &Link, nat64: &Nat64) {
-    if !nat64.configure_interface && link.mtu != u32::from(nat64.mtu) {
+fn warn_of_mtu(link: &Link, configured: u16) {
+    if link.mtu != u32::from(configured) {
         tracing::warn!(
             device = link.name,
             mtu = link.mtu,
-            configured = nat64.mtu,
+            configured,
             "the device's MTU is not nat64.mtu: packets too big for one or the other will be lost"
         );
     }
@@ -237,20 +243,54 @@ fn warn_of_mtu(link: &Link, nat64: &Nat64) {
 /// Says that packets can come, once somebody has brought the device up.
 async fn open_when_up(netlink: Netlink, link: Link, latch: Latch) {
     let mut ticks = tokio::time::interval(LINK_POLL_INTERVAL);
-    let mut is_announced = false;
+    let mut watch = Watch::default();
     loop {
         ticks.tick().await;
-        match netlink.link(&link.name).await {
-            Ok(Some(link)) if link.is_up => break,
-            Ok(Some(_)) if !is_announced => {
-                tracing::info!(device = link.name, "waiting for the device to be brought up");
-                is_announced = true;
-            }
-            Ok(Some(_)) => {}
+        match watch.judge(&link.name, netlink.link(&link.name).await) {
+            Sight::Up => break,
+            Sight::Waiting => {}
             // The workers report a device that is gone.
-            Ok(None) | Err(_) => return,
+            Sight::Gone => return,
         }
     }
     tracing::info!(device = link.name, "the device is up");
     latch.open();
 }
+
+/// What a look at a device says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sight {
+    Up,
+    Waiting,
+    Gone,
+}
+
+/// What has been said of a device that is not up, so that it is said once.
+#[derive(Default)]
+struct Watch {
+    is_announced: bool,
+    is_failing: bool,
+}
+
+impl Watch {
+    /// A failed look says nothing about the device: the next one may succeed.
+    fn judge(&mut self, device: &str, found: Result<Option<Link>, NetlinkError>) -> Sight {
+        let has_failed = std::mem::replace(&mut self.is_failing, found.is_err());
+        match found {
+            Ok(Some(link)) if link.is_up => return Sight::Up,
+            Ok(None) => return Sight::Gone,
+            Ok(Some(_)) if !self.is_announced => {
+                tracing::info!(device, "waiting for the device to be brought up");
+                self.is_announced = true;
+            }
+            Err(error) if !has_failed => {
+                tracing::warn!(device, %error, cause = cause(&error), "cannot see whether the device is up: trying on");
+            }
+            Ok(Some(_)) | Err(_) => {}
+        }
+        Sight::Waiting
+    }
+}
+
+#[cfg(test)]
+mod tests;

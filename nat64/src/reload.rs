@@ -8,6 +8,7 @@
 //! Leases live through it: those that fit the new pool stay, and explicit maps come and go beside them.
 
 use crate::error::Error;
+use crate::link::Link;
 use crate::persist::StateFile;
 use crate::pool::{Lease, Range};
 use crate::routes::{self, Added};
@@ -41,6 +42,8 @@ pub struct Prepared {
     pub(crate) plan: Plan,
     pub(crate) state: Option<State>,
     pub(crate) added: Option<Added>,
+    /// The device, where others look after it.
+    pub(crate) unmanaged: Option<Link>,
 }
 
 /// The leases of an earlier run, and the file that keeps them from here on.

@@ -445,6 +445,12 @@ fn an_interface_that_others_look_after_is_left_alone() {
             gateway.get("/ready").is_some_and(|answer| answer.contains(" 200 "))
         });
         gateway.ping(OWN_V6);
+
+        gateway.configure("configure_interface = false\nmtu = 1400");
+        let answer = gateway.ask("POST", "/reload").unwrap();
+        assert!(answer.contains(" 200 "), "{answer}");
+        assert_eq!(mtu("nat64"), Some(1500));
+        assert!(gateway.log().contains("the device's MTU is not nat64.mtu"), "{}", gateway.log());
     });
 }
 
