@@ -89,8 +89,8 @@ fn upstream(table: &Table<'_>, listen: &[Placed<'_, SocketAddr>]) -> Read<Vec<Up
 /// Whether a packet to `target` surely arrives at the socket `own` of this host.
 fn reaches(target: SocketAddr, own: SocketAddr) -> bool {
     let (target, own) = (fold_mapped_socket(target), fold_mapped_socket(own));
-    // A socket at [::] takes IPv4 as well, unless it says otherwise.
-    let wildcard = own.ip().is_unspecified() && (own.is_ipv6() || target.is_ipv4());
+    // A socket at [::] takes IPv6 only.
+    let wildcard = own.ip().is_unspecified() && own.is_ipv6() == target.is_ipv6();
     target.port() == own.port() && (target.ip() == own.ip() || wildcard && target.ip().is_loopback())
 }
 
