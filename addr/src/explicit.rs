@@ -66,7 +66,7 @@ impl MapConflict {
 impl ExplicitMap {
     /// The IPv6 address for `v4`, which must lie in [`ExplicitMap::v4`]: the IPv4 suffix follows the IPv6 prefix and
     /// zeros fill the rest (RFC 7757 §3.3.1).
-    fn embed(&self, v4: Ipv4Addr) -> Ipv6Addr {
+    pub fn embed(&self, v4: Ipv4Addr) -> Ipv6Addr {
         let suffix = v4.to_bits() & host_mask(self.v4.prefix_len());
         let suffix_len = 32 - u32::from(self.v4.prefix_len());
         let pad = 128 - u32::from(self.v6.prefix_len()) - suffix_len;
@@ -74,7 +74,7 @@ impl ExplicitMap {
     }
 
     /// The IPv4 address for `v6`, which must lie in [`ExplicitMap::v6`]; padding bits are ignored (RFC 7757 §3.3.2).
-    fn extract(&self, v6: Ipv6Addr) -> Ipv4Addr {
+    pub fn extract(&self, v6: Ipv6Addr) -> Ipv4Addr {
         let suffix_len = 32 - u32::from(self.v4.prefix_len());
         let pad = 128 - u32::from(self.v6.prefix_len()) - suffix_len;
         let [.., a, b, c, d] = v6.to_bits().checked_shr(pad).unwrap_or(0).to_be_bytes();

@@ -87,7 +87,7 @@ fn params(nat64: &Nat64, prefix: &Prefix, maps: ExplicitMaps) -> Params {
         own_v4: nat64.ipv4_addr,
         own_v6: nat64.ipv6_addr,
         maps,
-        pool: nat64.dynamic_pool,
+        pools: nat64.dynamic_pool.into_iter().collect(),
         udp_zero_checksum: match nat64.udp_zero_checksum {
             UdpZeroChecksum::Drop => translator::UdpZeroChecksum::Drop,
             UdpZeroChecksum::Calculate => translator::UdpZeroChecksum::Calculate,

@@ -28,7 +28,7 @@ fn params() -> Params {
         own_v4: OWN_V4,
         own_v6: OWN_V6,
         maps: ExplicitMaps::default(),
-        pool: Some("198.51.100.0/24".parse().unwrap()),
+        pools: vec!["198.51.100.0/24".parse().unwrap()],
         udp_zero_checksum: UdpZeroChecksum::Drop,
         ipv6_min_mtu: 1280,
         mtu_v4: 1500,

@@ -38,6 +38,7 @@ mod verdict;
 mod wire;
 
 pub use frame::{Frame, HEADROOM};
+pub use map::{Mapped, Rule};
 pub use offload::{GsoType, VNET_HEADER_LEN, VnetHeader};
 pub use state::{ErrorBudget, WorkerState};
 pub use translator::{Context, Leases, Params, Translator, UdpZeroChecksum};

@@ -15,8 +15,32 @@
 
 use crate::translator::{Leases, Params};
 use crate::verdict::DropReason;
-use addr::special;
+use addr::{ExplicitMap, Prefix64, special};
 use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// An address on the other side, and why it is that one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapped<'p, A> {
+    /// The address.
+    pub address: A,
+    /// The rule that gave it.
+    pub rule: Rule<'p>,
+}
+
+/// A rule that maps addresses. It borrows from the parameters, so that naming it costs a packet nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule<'p> {
+    /// The translator's own address of one family stands for that of the other.
+    Own,
+    /// An explicit map (RFC 7757).
+    Explicit(&'p ExplicitMap),
+    /// A translation prefix (RFC 6052).
+    Prefix(&'p Prefix64),
+    /// A lease of the dynamic pool, held before or granted to this packet: [`Leases`] knows which.
+    Lease,
+    /// The reporter of an ICMP error has no address of the other family, and the translator speaks for it (RFC 6791).
+    IcmpSource,
+}
 
 /// Which address of a packet is looked up: what its refusal is called.
 #[derive(Clone, Copy)]
@@ -42,74 +66,91 @@ impl Side {
 }
 
 /// The IPv4 source for `v6`; leases one if need be.
-pub(crate) fn source_to_v4(
-    params: &Params,
+pub(crate) fn source_to_v4<'p>(
+    params: &'p Params,
     leases: &mut dyn Leases,
     v6: Ipv6Addr,
-) -> Result<Ipv4Addr, DropReason> {
-    let v4 = match fixed_to_v4(params, v6, Side::Source) {
-        Err(DropReason::SourceUnmapped) if params.pool.is_some() => {
-            leases.lease_for_v6(v6).ok_or(DropReason::PoolExhausted)
+) -> Result<Mapped<'p, Ipv4Addr>, DropReason> {
+    let mapped = match fixed_to_v4(params, v6, Side::Source) {
+        Err(DropReason::SourceUnmapped) if has_pool(params) => {
+            leases.lease_for_v6(v6).map(leased).ok_or(DropReason::PoolExhausted)
         }
         fixed => fixed,
     }?;
-    if special::is_legal_source_v4(v4) { Ok(v4) } else { Err(DropReason::IllegalSource) }
+    if special::is_legal_source_v4(mapped.address) { Ok(mapped) } else { Err(DropReason::IllegalSource) }
 }
 
 /// The IPv4 destination for `v6`.
-pub(crate) fn destination_to_v4(params: &Params, v6: Ipv6Addr) -> Result<Ipv4Addr, DropReason> {
-    let v4 = fixed_to_v4(params, v6, Side::Destination)?;
-    screen_destination_v4(v4)?;
-    Ok(v4)
+pub(crate) fn destination_to_v4(params: &Params, v6: Ipv6Addr) -> Result<Mapped<'_, Ipv4Addr>, DropReason> {
+    let mapped = fixed_to_v4(params, v6, Side::Destination)?;
+    screen_destination_v4(mapped.address)?;
+    Ok(mapped)
 }
 
 /// The IPv6 source for `v4`.
-pub(crate) fn source_to_v6(
-    params: &Params,
+pub(crate) fn source_to_v6<'p>(
+    params: &'p Params,
     leases: &mut dyn Leases,
     v4: Ipv4Addr,
-) -> Result<Ipv6Addr, DropReason> {
+) -> Result<Mapped<'p, Ipv6Addr>, DropReason> {
     to_v6(params, leases, v4, Side::Source)
 }
 
 /// The IPv6 destination for `v4`.
-pub(crate) fn destination_to_v6(
-    params: &Params,
+pub(crate) fn destination_to_v6<'p>(
+    params: &'p Params,
     leases: &mut dyn Leases,
     v4: Ipv4Addr,
-) -> Result<Ipv6Addr, DropReason> {
+) -> Result<Mapped<'p, Ipv6Addr>, DropReason> {
     to_v6(params, leases, v4, Side::Destination)
 }
 
 /// The IPv4 source of an error that `v6` reports. A router that has none is spoken for by the translator, so that the
 /// report is not lost (in the spirit of RFC 6791) and costs no lease.
-pub(crate) fn reporter_to_v4(params: &Params, leases: &mut dyn Leases, v6: Ipv6Addr) -> Ipv4Addr {
-    match fixed_to_v4(params, v6, Side::Source) {
-        Ok(v4) if special::is_legal_source_v4(v4) => v4,
-        Err(DropReason::SourceUnmapped) if params.pool.is_some() => {
-            leases.known_lease_for_v6(v6).unwrap_or(params.own_v4)
-        }
-        _ => params.own_v4,
-    }
+pub(crate) fn reporter_to_v4<'p>(
+    params: &'p Params,
+    leases: &mut dyn Leases,
+    v6: Ipv6Addr,
+) -> Mapped<'p, Ipv4Addr> {
+    let known = match fixed_to_v4(params, v6, Side::Source) {
+        Ok(mapped) if special::is_legal_source_v4(mapped.address) => Some(mapped),
+        Err(DropReason::SourceUnmapped) if has_pool(params) => leases.known_lease_for_v6(v6).map(leased),
+        _ => None,
+    };
+    known.unwrap_or(Mapped { address: params.own_v4, rule: Rule::IcmpSource })
 }
 
 /// The IPv6 source of an error that `v4` reports; see [`reporter_to_v4`].
-pub(crate) fn reporter_to_v6(params: &Params, leases: &mut dyn Leases, v4: Ipv4Addr) -> Ipv6Addr {
-    source_to_v6(params, leases, v4).unwrap_or(params.own_v6)
+pub(crate) fn reporter_to_v6<'p>(
+    params: &'p Params,
+    leases: &mut dyn Leases,
+    v4: Ipv4Addr,
+) -> Mapped<'p, Ipv6Addr> {
+    source_to_v6(params, leases, v4).unwrap_or(Mapped { address: params.own_v6, rule: Rule::IcmpSource })
 }
 
 /// The IPv4 address for `v6` in a quoted packet: leases none, and judges none.
-pub(crate) fn quoted_to_v4(params: &Params, leases: &mut dyn Leases, v6: Ipv6Addr) -> Option<Ipv4Addr> {
+pub(crate) fn quoted_to_v4<'p>(
+    params: &'p Params,
+    leases: &mut dyn Leases,
+    v6: Ipv6Addr,
+) -> Option<Mapped<'p, Ipv4Addr>> {
+    let embedded =
+        || extract(params, v6).map(|(prefix, address)| Mapped { address, rule: Rule::Prefix(prefix) });
     own_or_explicit_v4(params, v6)
-        .or_else(|| params.prefixes.iter().find_map(|prefix| prefix.extract(v6)))
-        .or_else(|| params.pool.and_then(|_| leases.known_lease_for_v6(v6)))
+        .or_else(embedded)
+        .or_else(|| if has_pool(params) { leases.known_lease_for_v6(v6).map(leased) } else { None })
 }
 
 /// The IPv6 address for `v4` in a quoted packet: judges none.
-pub(crate) fn quoted_to_v6(params: &Params, leases: &mut dyn Leases, v4: Ipv4Addr) -> Option<Ipv6Addr> {
+pub(crate) fn quoted_to_v6<'p>(
+    params: &'p Params,
+    leases: &mut dyn Leases,
+    v4: Ipv4Addr,
+) -> Option<Mapped<'p, Ipv6Addr>> {
     match own_or_explicit_v6(params, v4) {
-        None if in_pool(params, v4) => leases.v6_of_lease(v4),
-        None => params.prefixes.first().map(|prefix| prefix.embed(v4)),
+        None if in_pool(params, v4) => leases.v6_of_lease(v4).map(leased),
+        None => params.prefixes.first().map(|prefix| embed(prefix, v4)),
         fixed => fixed,
     }
 }
@@ -131,31 +172,39 @@ pub(crate) fn screen_destination_v6(v6: Ipv6Addr) -> Result<(), DropReason> {
     if special::is_legal_source_v6(v6) { Ok(()) } else { Err(DropReason::IllegalDestination) }
 }
 
-fn fixed_to_v4(params: &Params, v6: Ipv6Addr, side: Side) -> Result<Ipv4Addr, DropReason> {
-    if let Some(v4) = own_or_explicit_v4(params, v6) {
-        return Ok(v4);
+fn fixed_to_v4(params: &Params, v6: Ipv6Addr, side: Side) -> Result<Mapped<'_, Ipv4Addr>, DropReason> {
+    if let Some(mapped) = own_or_explicit_v4(params, v6) {
+        return Ok(mapped);
     }
-    let embedded = params.prefixes.iter().find_map(|prefix| Some((prefix, prefix.extract(v6)?)));
-    let (prefix, v4) = embedded.ok_or(side.unmapped())?;
+    let (prefix, v4) = extract(params, v6).ok_or(side.unmapped())?;
     // A host may reach another one of the pool, or the translator, by its IPv4 address.
     let is_ours = matches!(side, Side::Destination) && (v4 == params.own_v4 || in_pool(params, v4));
     if !is_ours {
         screen_link_local(v4, side)?;
     }
-    if prefix.may_embed(v4, params.allow_private_ipv4) { Ok(v4) } else { Err(DropReason::NonGlobalIpv4) }
+    if prefix.may_embed(v4, params.allow_private_ipv4) {
+        Ok(Mapped { address: v4, rule: Rule::Prefix(prefix) })
+    } else {
+        Err(DropReason::NonGlobalIpv4)
+    }
 }
 
-fn to_v6(params: &Params, leases: &mut dyn Leases, v4: Ipv4Addr, side: Side) -> Result<Ipv6Addr, DropReason> {
-    if let Some(v6) = own_or_explicit_v6(params, v4) {
-        return Ok(v6);
+fn to_v6<'p>(
+    params: &'p Params,
+    leases: &mut dyn Leases,
+    v4: Ipv4Addr,
+    side: Side,
+) -> Result<Mapped<'p, Ipv6Addr>, DropReason> {
+    if let Some(mapped) = own_or_explicit_v6(params, v4) {
+        return Ok(mapped);
     }
     if in_pool(params, v4) {
-        return leases.v6_of_lease(v4).ok_or(DropReason::NoLease);
+        return leases.v6_of_lease(v4).map(leased).ok_or(DropReason::NoLease);
     }
     let prefix = params.prefixes.first().ok_or(side.unmapped())?;
     screen_link_local(v4, side)?;
     if prefix.may_embed(v4, params.allow_private_ipv4) {
-        Ok(prefix.embed(v4))
+        Ok(embed(prefix, v4))
     } else {
         Err(DropReason::NonGlobalIpv4)
     }
@@ -165,16 +214,41 @@ fn screen_link_local(v4: Ipv4Addr, side: Side) -> Result<(), DropReason> {
     if v4.is_link_local() { Err(side.illegal()) } else { Ok(()) }
 }
 
-fn own_or_explicit_v4(params: &Params, v6: Ipv6Addr) -> Option<Ipv4Addr> {
-    if v6 == params.own_v6 { Some(params.own_v4) } else { params.maps.v6_to_v4(v6) }
+fn own_or_explicit_v4(params: &Params, v6: Ipv6Addr) -> Option<Mapped<'_, Ipv4Addr>> {
+    if v6 == params.own_v6 {
+        return Some(Mapped { address: params.own_v4, rule: Rule::Own });
+    }
+    let map = params.maps.lookup_v6(v6)?;
+    Some(Mapped { address: map.extract(v6), rule: Rule::Explicit(map) })
 }
 
-fn own_or_explicit_v6(params: &Params, v4: Ipv4Addr) -> Option<Ipv6Addr> {
-    if v4 == params.own_v4 { Some(params.own_v6) } else { params.maps.v4_to_v6(v4) }
+fn own_or_explicit_v6(params: &Params, v4: Ipv4Addr) -> Option<Mapped<'_, Ipv6Addr>> {
+    if v4 == params.own_v4 {
+        return Some(Mapped { address: params.own_v6, rule: Rule::Own });
+    }
+    let map = params.maps.lookup_v4(v4)?;
+    Some(Mapped { address: map.embed(v4), rule: Rule::Explicit(map) })
+}
+
+/// The IPv4 address that `v6` carries, and the prefix in which it does.
+fn extract(params: &Params, v6: Ipv6Addr) -> Option<(&Prefix64, Ipv4Addr)> {
+    params.prefixes.iter().find_map(|prefix| Some((prefix, prefix.extract(v6)?)))
+}
+
+const fn embed(prefix: &Prefix64, v4: Ipv4Addr) -> Mapped<'_, Ipv6Addr> {
+    Mapped { address: prefix.embed(v4), rule: Rule::Prefix(prefix) }
+}
+
+const fn leased<'p, A>(address: A) -> Mapped<'p, A> {
+    Mapped { address, rule: Rule::Lease }
+}
+
+fn has_pool(params: &Params) -> bool {
+    !params.pools.is_empty()
 }
 
 fn in_pool(params: &Params, v4: Ipv4Addr) -> bool {
-    params.pool.is_some_and(|pool| pool.contains(&v4))
+    params.pools.iter().any(|pool| pool.contains(&v4))
 }
 
 #[cfg(test)]

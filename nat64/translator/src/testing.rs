@@ -40,7 +40,7 @@ pub(crate) fn params() -> Params {
         own_v4: OWN_V4,
         own_v6: OWN_V6,
         maps: ExplicitMaps::new([map]).expect("a single map"),
-        pool: Some("192.0.2.0/24".parse().unwrap()),
+        pools: vec!["192.0.2.0/24".parse().unwrap()],
         udp_zero_checksum: UdpZeroChecksum::Drop,
         ipv6_min_mtu: 1280,
         mtu_v4: 1500,

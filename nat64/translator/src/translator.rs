@@ -34,8 +34,8 @@ pub struct Params {
     pub own_v6: Ipv6Addr,
     /// Explicit maps (RFC 7757), which beat the pool and the prefixes.
     pub maps: ExplicitMaps,
-    /// IPv4 addresses that only [`Leases`] map.
-    pub pool: Option<Ipv4Net>,
+    /// IPv4 addresses that only [`Leases`] map. Ranges are few: each packet from IPv4 is held against all of them.
+    pub pools: Vec<Ipv4Net>,
     /// What becomes of UDP without a checksum.
     pub udp_zero_checksum: UdpZeroChecksum,
     /// Largest IPv6 packet in bytes, at least 1280, that an IPv4 packet without DF becomes before it is fragmented
@@ -52,13 +52,13 @@ pub struct Params {
 /// Own addresses and explicitly mapped addresses must never be leased.
 pub trait Leases {
     /// The IPv4 address leased to `v6`, leased on the spot if need be. `None`: the pool is full.
-    /// Only asked when [`Params::pool`] is set.
+    /// Only asked when there are [`Params::pools`].
     fn lease_for_v6(&mut self, v6: Ipv6Addr) -> Option<Ipv4Addr>;
 
     /// The IPv4 address already leased to `v6`; never leases one.
     fn known_lease_for_v6(&mut self, v6: Ipv6Addr) -> Option<Ipv4Addr>;
 
-    /// The IPv6 host that holds `v4`. Only asked for addresses in [`Params::pool`].
+    /// The IPv6 host that holds `v4`. Only asked for addresses in [`Params::pools`].
     fn v6_of_lease(&mut self, v4: Ipv4Addr) -> Option<Ipv6Addr>;
 }
 

@@ -65,7 +65,7 @@ pub(crate) fn translate(
     if REINTERPRETED.contains(&header.protocol()) {
         return Err(DropReason::Protocol.into());
     }
-    let dst = map::destination_to_v6(params, ctx.leases, header.dst()).map_err(Refusal::answered)?;
+    let dst = map::destination_to_v6(params, ctx.leases, header.dst()).map_err(Refusal::answered)?.address;
     let part = match (header.fragment_offset(), header.more_fragments()) {
         (0, false) => Part::Whole,
         (0, true) => Part::First,
@@ -95,7 +95,7 @@ pub(crate) fn translate(
     if let Fit::TooBig(mtu) = fit {
         return Err(Refusal::too_big(mtu));
     }
-    let src = map::source_to_v6(params, ctx.leases, header.src()).map_err(Refusal::answered)?;
+    let src = map::source_to_v6(params, ctx.leases, header.src()).map_err(Refusal::answered)?.address;
     let crossing = Crossing { header, payload, offload, message, src, dst };
     Ok(cross(frame, ctx, crossing, fit))
 }

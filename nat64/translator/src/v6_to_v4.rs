@@ -60,7 +60,7 @@ pub(crate) fn translate(
     if header.dst() == params.own_v6 {
         return own::answer_v6(frame, &chain);
     }
-    let dst = map::destination_to_v4(params, header.dst()).map_err(Refusal::answered)?;
+    let dst = map::destination_to_v4(params, header.dst()).map_err(Refusal::answered)?.address;
     if dst == params.own_v4 {
         return own::answer_v6(frame, &chain);
     }
@@ -95,7 +95,7 @@ pub(crate) fn translate(
     if let Fit::TooBig(mtu) = fit {
         return Err(Refusal::too_big(mtu));
     }
-    let src = map::source_to_v4(params, ctx.leases, header.src()).map_err(Refusal::answered)?;
+    let src = map::source_to_v4(params, ctx.leases, header.src()).map_err(Refusal::answered)?.address;
     let crossing = Crossing { chain, payload, offload, message, src, dst };
     Ok(cross(frame, ctx, crossing, fit))
 }

@@ -1,8 +1,45 @@
-use super::*;
+use super::{Mapped, Rule};
 use crate::testing::{
     CLIENT, LEASED, MAPPED, MAPPED_V4, OWN_V4, OWN_V6, Pool, REMOTE, REMOTE_V6, ROUTER_V6, params,
 };
+use crate::translator::{Leases, Params};
+use crate::verdict::DropReason;
 use addr::{ExplicitMap, ExplicitMaps};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+type Looked<A> = Result<A, DropReason>;
+
+fn source_to_v4(params: &Params, leases: &mut dyn Leases, v6: Ipv6Addr) -> Looked<Ipv4Addr> {
+    super::source_to_v4(params, leases, v6).map(|mapped| mapped.address)
+}
+
+fn destination_to_v4(params: &Params, v6: Ipv6Addr) -> Looked<Ipv4Addr> {
+    super::destination_to_v4(params, v6).map(|mapped| mapped.address)
+}
+
+fn source_to_v6(params: &Params, leases: &mut dyn Leases, v4: Ipv4Addr) -> Looked<Ipv6Addr> {
+    super::source_to_v6(params, leases, v4).map(|mapped| mapped.address)
+}
+
+fn destination_to_v6(params: &Params, leases: &mut dyn Leases, v4: Ipv4Addr) -> Looked<Ipv6Addr> {
+    super::destination_to_v6(params, leases, v4).map(|mapped| mapped.address)
+}
+
+fn reporter_to_v4(params: &Params, leases: &mut dyn Leases, v6: Ipv6Addr) -> Ipv4Addr {
+    super::reporter_to_v4(params, leases, v6).address
+}
+
+fn reporter_to_v6(params: &Params, leases: &mut dyn Leases, v4: Ipv4Addr) -> Ipv6Addr {
+    super::reporter_to_v6(params, leases, v4).address
+}
+
+fn quoted_to_v4(params: &Params, leases: &mut dyn Leases, v6: Ipv6Addr) -> Option<Ipv4Addr> {
+    super::quoted_to_v4(params, leases, v6).map(|mapped| mapped.address)
+}
+
+fn quoted_to_v6(params: &Params, leases: &mut dyn Leases, v4: Ipv4Addr) -> Option<Ipv6Addr> {
+    super::quoted_to_v6(params, leases, v4).map(|mapped| mapped.address)
+}
 
 fn pool() -> Pool {
     Pool { hosts: vec![CLIENT], free: 1 }
@@ -42,6 +79,32 @@ fn ipv4_addresses_are_own_explicit_leased_or_embedded() {
     check(LEASED, Ok(CLIENT));
     check(REMOTE, Ok(REMOTE_V6));
     check(Ipv4Addr::new(192, 0, 2, 250), Err(DropReason::NoLease));
+}
+
+#[test]
+fn every_mapping_names_its_rule() {
+    let params = params();
+    let (map, prefix) = (params.maps.iter().next().unwrap(), &params.prefixes[0]);
+    let v4 = |address, rule| Ok(Mapped { address, rule });
+    let mut pool = pool();
+    let mut source_to_v4 = |v6| super::source_to_v4(&params, &mut pool, v6);
+    assert_eq!(source_to_v4(OWN_V6), v4(OWN_V4, Rule::Own));
+    assert_eq!(source_to_v4(MAPPED), v4(MAPPED_V4, Rule::Explicit(map)));
+    assert_eq!(source_to_v4(REMOTE_V6), v4(REMOTE, Rule::Prefix(prefix)));
+    assert_eq!(source_to_v4(CLIENT), v4(LEASED, Rule::Lease));
+    assert_eq!(super::destination_to_v4(&params, REMOTE_V6), v4(REMOTE, Rule::Prefix(prefix)));
+    let reporter = super::reporter_to_v4(&params, &mut pool, ROUTER_V6);
+    assert_eq!(reporter, Mapped { address: OWN_V4, rule: Rule::IcmpSource });
+    let v6 = |address, rule| Ok(Mapped { address, rule });
+    for (from, to) in [
+        (OWN_V4, v6(OWN_V6, Rule::Own)),
+        (MAPPED_V4, v6(MAPPED, Rule::Explicit(map))),
+        (LEASED, v6(CLIENT, Rule::Lease)),
+        (REMOTE, v6(REMOTE_V6, Rule::Prefix(prefix))),
+    ] {
+        assert_eq!(super::source_to_v6(&params, &mut pool, from), to);
+        assert_eq!(super::quoted_to_v6(&params, &mut pool, from), to.ok());
+    }
 }
 
 #[test]
@@ -118,8 +181,8 @@ fn own_mapped_and_pool_addresses_may_be_link_local() {
     let [own, other, mapped, free] =
         ["169.254.0.1", "169.254.0.9", "169.254.7.7", "169.254.7.8"].map(|text| text.parse().unwrap());
     let maps = ExplicitMaps::new([ExplicitMap { v4: Ipv4Addr::into(mapped), v6: MAPPED.into() }]).unwrap();
-    let net = Some("169.254.0.0/24".parse().unwrap());
-    let params = Params { own_v4: own, pool: net, maps, ..params() };
+    let pools = vec!["169.254.0.0/24".parse().unwrap()];
+    let params = Params { own_v4: own, pools, maps, ..params() };
     let embed = |v4| params.prefixes[0].embed(v4);
     assert_eq!(source_to_v4(&params, &mut pool(), OWN_V6), Ok(own));
     assert_eq!(source_to_v4(&params, &mut pool(), MAPPED), Ok(mapped));

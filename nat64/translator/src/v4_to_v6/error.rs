@@ -69,7 +69,7 @@ fn write(
     let (quoted, extension) = quoted::split_extension(behind, words, icmpv4::QUOTED_UNIT);
     let quoted = quoted::ipv4(quoted).ok_or(DropReason::QuotedPacket)?;
     let mut new_icmp = translate_icmp(params, icmp, &quoted)?;
-    let src = map::reporter_to_v6(params, ctx.leases, header.src());
+    let src = map::reporter_to_v6(params, ctx.leases, header.src()).address;
 
     out.clear();
     out.resize(BODY.start, 0);
@@ -126,7 +126,7 @@ fn append_quoted(
     let header = &quoted.header;
     let old = Pair { src: header.src(), dst: header.dst() };
     let mut lookup = |v4| map::quoted_to_v6(params, ctx.leases, v4).ok_or(DropReason::QuotedUnmapped);
-    let new = Pair { src: lookup(old.src)?, dst: lookup(old.dst)? };
+    let new = Pair { src: lookup(old.src)?.address, dst: lookup(old.dst)?.address };
 
     let position = header.is_fragment().then(|| super::position(header));
     let start = out.len();

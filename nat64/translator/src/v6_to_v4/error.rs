@@ -68,7 +68,7 @@ fn write(
     let (quoted, extension) = quoted::split_extension(behind, words, icmpv6::QUOTED_UNIT);
     let quoted = quoted::ipv6(quoted).ok_or(DropReason::QuotedPacket)?;
     let mut new_icmp = translate_icmp(params, icmp, &quoted)?;
-    let src = map::reporter_to_v4(params, ctx.leases, chain.ip.src());
+    let src = map::reporter_to_v4(params, ctx.leases, chain.ip.src()).address;
 
     out.clear();
     out.resize(BODY.start, 0);
@@ -134,7 +134,7 @@ fn append_quoted(
     let header = &quoted.chain.ip;
     let old = Pair { src: header.src(), dst: header.dst() };
     let mut lookup = |v6| map::quoted_to_v4(params, ctx.leases, v6).ok_or(DropReason::QuotedUnmapped);
-    let new = Pair { src: lookup(old.src)?, dst: lookup(old.dst)? };
+    let new = Pair { src: lookup(old.src)?.address, dst: lookup(old.dst)?.address };
 
     let mut new_header = super::translate_header(&quoted.chain, new.src, new.dst, quoted.claimed);
     new_header.set_ttl(header.hop_limit());

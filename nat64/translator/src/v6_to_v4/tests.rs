@@ -279,7 +279,7 @@ fn unmapped_addresses_are_answered() {
     let out =
         World::new().error(&ipv6(CLIENT, elsewhere, IpNumber::UDP, &udp), DropReason::DestinationUnmapped);
     assert_eq!(out[40..42], [1, 0]);
-    let mut world = World::with(|params| params.pool = None);
+    let mut world = World::with(|params| params.pools = Vec::new());
     let out = world.error(&udp_out(b"x"), DropReason::SourceUnmapped);
     assert_eq!(out[40..42], [1, 5]);
 }
