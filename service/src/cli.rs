@@ -2,9 +2,10 @@
 
 use crate::daemon::Daemon;
 use crate::error::chain;
+use crate::explain::{self, ExplainError, Subject};
 use crate::file::{self, FileError};
-use crate::{run, status};
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use crate::{admin, run, status};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use config::Style;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -37,33 +38,73 @@ enum Command {
     /// Print the configuration with every default filled in
     ShowConfig,
     /// Ask the running daemon how it is; fails unless it is ready
-    Status {
-        /// Print one JSON object
-        #[arg(long)]
-        json: bool,
-        /// Look for its socket here, and not where `[admin] socket` of the file says
-        #[arg(long, value_name = "DIR")]
-        socket: Option<PathBuf>,
-    },
+    Status(Asking),
+}
+
+/// How the running daemon is asked.
+#[derive(Clone, Debug, Args)]
+struct Asking {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Look for its socket here, and not where `[admin] socket` of the file says
+    #[arg(long, value_name = "DIR")]
+    socket: Option<PathBuf>,
+}
+
+/// The command of the daemons that explain something.
+#[derive(Debug, Args)]
+struct ExplainCommand {
+    #[command(flatten)]
+    subject: Subject,
+    #[command(flatten)]
+    asking: Asking,
 }
 
 /// Parses the process's arguments and does what they say.
 pub(crate) fn main<D: Daemon>() -> ExitCode {
-    let usage = Cli::command().name(D::NAME).bin_name(D::NAME).about(D::ABOUT);
-    let parsed = usage.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
-    let Cli { config, command } = match parsed {
-        Ok(cli) => cli,
+    let parsed = usage::<D>().try_get_matches().and_then(|matches| {
+        if let Some((explain::NAME, own)) = matches.subcommand() {
+            let config = own.get_one(CONFIG).cloned().unwrap_or_default();
+            return Ok((config, Chosen::Explain(ExplainCommand::from_arg_matches(own)?)));
+        }
+        let Cli { config, command } = Cli::from_arg_matches(&matches)?;
+        Ok((config, Chosen::Common(command.unwrap_or_default())))
+    });
+    let (config, command) = match parsed {
+        Ok(chosen) => chosen,
         Err(answer) => {
             // Help and version arrive here too; clap knows the stream and the status of each.
             let _ = answer.print();
             return u8::try_from(answer.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
         }
     };
-    match command.unwrap_or_default() {
-        Command::Run => run::<D>(&config),
-        Command::Check => check::<D>(&config),
-        Command::ShowConfig => show_config(&config),
-        Command::Status { json, socket } => status::<D>(&config, socket, json),
+    match command {
+        Chosen::Common(Command::Run) => run::<D>(&config),
+        Chosen::Common(Command::Check) => check::<D>(&config),
+        Chosen::Common(Command::ShowConfig) => show_config(&config),
+        Chosen::Common(Command::Status(asking)) => status::<D>(&config, asking),
+        Chosen::Explain(command) => explain::<D>(&config, command),
+    }
+}
+
+/// The name of the option that every command takes.
+const CONFIG: &str = "config";
+
+/// The command on the command line.
+enum Chosen {
+    Common(Command),
+    Explain(ExplainCommand),
+}
+
+/// The command line of a daemon.
+fn usage<D: Daemon>() -> clap::Command {
+    let usage = Cli::command().name(D::NAME).bin_name(D::NAME).about(D::ABOUT);
+    match D::EXPLAIN {
+        None => usage,
+        Some(own) => {
+            usage.subcommand(own.dress(ExplainCommand::augment_args(clap::Command::new(explain::NAME))))
+        }
     }
 }
 
@@ -88,29 +129,51 @@ fn show_config(config: &Path) -> ExitCode {
     }
 }
 
-fn status<D: Daemon>(config: &Path, socket: Option<PathBuf>, json: bool) -> ExitCode {
-    let directory = match socket.map_or_else(|| socket_of(config), Ok) {
-        Ok(directory) => directory,
-        Err(error) => {
-            let code = refuse(&error);
-            complain(&"The file says where the daemon's socket is; `status --socket DIR` asks without it.\n");
-            return code;
-        }
+fn status<D: Daemon>(config: &Path, asking: Asking) -> ExitCode {
+    let socket = match socket_of::<D>(config, asking.socket, "status") {
+        Ok(socket) => socket,
+        Err(code) => return code,
     };
-    match status::ask(&directory, D::NAME) {
+    match status::ask(&socket, D::NAME) {
         Ok(status) => {
             let code = if status.is_ready() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-            if json { print(&status.json(), code) } else { print(&status.table(), code) }
+            if asking.json { print(&status.json(), code) } else { print(&status.text(), code) }
         }
-        Err(error) => {
-            complain(&format_args!("{}: {}\n", D::NAME, chain(&error)));
-            ExitCode::FAILURE
-        }
+        Err(error) => fail::<D>(&chain(&error)),
     }
 }
 
-fn socket_of(config: &Path) -> Result<PathBuf, FileError> {
-    Ok(config::load(config)?.model.admin.socket)
+fn explain<D: Daemon>(config: &Path, ExplainCommand { subject, asking }: ExplainCommand) -> ExitCode {
+    let socket = match socket_of::<D>(config, asking.socket, explain::NAME) {
+        Ok(socket) => socket,
+        Err(code) => return code,
+    };
+    match explain::ask(&socket, &subject, asking.json) {
+        Ok(answer) => print(&answer, ExitCode::SUCCESS),
+        Err(error @ ExplainError::Unreadable(_)) => {
+            complain(&format_args!("{error}\n"));
+            ExitCode::from(BAD_INPUT)
+        }
+        Err(error) => fail::<D>(&error.chain()),
+    }
+}
+
+/// The daemon's socket in the directory that was given, or that the file names; otherwise the status to exit with.
+fn socket_of<D: Daemon>(config: &Path, given: Option<PathBuf>, command: &str) -> Result<PathBuf, ExitCode> {
+    let directory = given.map_or_else(|| Ok(config::load(config)?.model.admin.socket), Ok);
+    directory.map(|directory| admin::socket_path(&directory, D::NAME)).map_err(|error: FileError| {
+        let code = refuse(&error);
+        complain(&format_args!(
+            "The file says where the daemon's socket is; `{command} --socket DIR` asks without it.\n"
+        ));
+        code
+    })
+}
+
+/// Says what went wrong while the daemon was asked.
+fn fail<D: Daemon>(reason: &str) -> ExitCode {
+    complain(&format_args!("{}: {reason}\n", D::NAME));
+    ExitCode::FAILURE
 }
 
 fn refuse(error: &FileError) -> ExitCode {

@@ -1,6 +1,8 @@
 //! What a daemon gives to [`crate::main`], and what it gets from it.
 
+use crate::explain::Explain;
 use crate::readiness::Readiness;
+use crate::status::table::Table;
 use caps::Capability;
 use config::{Diff, Gateway, Refusal, Section};
 use prometheus_client::registry::Registry;
@@ -21,6 +23,8 @@ pub trait Daemon: Sized + 'static {
     const SECTION: Section;
     /// The capabilities it keeps; all others are dropped before `start`, while there is a single thread.
     const CAPABILITIES: &'static [Capability];
+    /// What its command `explain` takes, if it explains anything.
+    const EXPLAIN: Option<Explain> = None;
     /// Its own errors.
     type Error: Error + Send + Sync + 'static;
     /// What `prepare` made ready and `commit` puts in place. Dropping it undoes the preparation.
@@ -45,6 +49,12 @@ pub trait Daemon: Sized + 'static {
     /// The daemon's own admin routes, asked for once after `start`. All daemons have `/live`, `/ready`, `/status`,
     /// `/metrics`, `/config` and `/reload` already; a path that is there twice, or a fallback of its own, panics.
     fn routes(&self) -> axum::Router;
+
+    /// Makes the daemon's own tables of `GET /status`; asked for once after `start`, called for each answer. By
+    /// default there are none, and `status` prints the totals of all metrics instead.
+    fn tables(&self) -> Box<dyn Fn() -> Vec<Table> + Send + Sync> {
+        Box::new(Vec::new)
+    }
 
     /// Takes no new work and finishes what was accepted; returns when all is done. Cut off by the drain limit.
     fn drain(self) -> impl Future<Output = ()>;

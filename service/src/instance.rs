@@ -4,9 +4,11 @@ use crate::daemon::Daemon;
 use crate::error::chain;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
+use crate::status::table::Table;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use config::Gateway;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What is known of the running daemon.
@@ -22,7 +24,11 @@ pub(crate) struct Instance {
     pub(crate) metrics: Metrics,
     generation: ArcSwap<Generation>,
     last_reload: ArcSwapOption<LastReload>,
+    tables: OnceLock<Tables>,
 }
+
+/// What makes a daemon's own tables.
+struct Tables(Box<dyn Fn() -> Vec<Table> + Send + Sync>);
 
 /// One configuration in effect.
 #[derive(Debug)]
@@ -31,6 +37,8 @@ pub(crate) struct Generation {
     pub(crate) number: u64,
     /// The configuration.
     pub(crate) model: Arc<Gateway>,
+    /// When it took effect.
+    pub(crate) loaded: SystemTime,
 }
 
 /// What came of the last reload.
@@ -53,8 +61,9 @@ impl Instance {
             started,
             readiness: Readiness::new(),
             metrics,
-            generation: ArcSwap::from_pointee(Generation { number: FIRST, model }),
+            generation: ArcSwap::from_pointee(Generation { number: FIRST, model, loaded: started }),
             last_reload: ArcSwapOption::empty(),
+            tables: OnceLock::new(),
         }
     }
 
@@ -71,7 +80,7 @@ impl Instance {
     /// Puts a changed configuration in effect and returns its number.
     pub(crate) fn advance(&self, model: Arc<Gateway>) -> u64 {
         let number = self.generation.load().number + 1;
-        self.generation.store(Arc::new(Generation { number, model }));
+        self.generation.store(Arc::new(Generation { number, model, loaded: SystemTime::now() }));
         self.metrics.generation(number);
         number
     }
@@ -79,8 +88,18 @@ impl Instance {
     /// Shows a configuration that changes nothing for this daemon, under the number of the one before.
     pub(crate) fn adopt(&self, model: Arc<Gateway>) -> u64 {
         let number = self.generation.load().number;
-        self.generation.store(Arc::new(Generation { number, model }));
+        self.generation.store(Arc::new(Generation { number, model, loaded: SystemTime::now() }));
         number
+    }
+
+    /// Shows a daemon's own tables from here on. Only the first call counts.
+    pub(crate) fn show(&self, tables: Box<dyn Fn() -> Vec<Table> + Send + Sync>) {
+        let _ = self.tables.set(Tables(tables));
+    }
+
+    /// The daemon's own tables as they are at this moment.
+    pub(crate) fn tables(&self) -> Vec<Table> {
+        self.tables.get().map(|tables| tables.0()).unwrap_or_default()
     }
 
     /// Notes what came of a reload.
@@ -102,6 +121,12 @@ impl Instance {
             [] => format!("serving; configuration {number}{reload}"),
             waiting => format!("waiting for {}; configuration {number}{reload}", waiting.join(", ")),
         }
+    }
+}
+
+impl fmt::Debug for Tables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tables")
     }
 }
 

@@ -15,6 +15,7 @@ mod cli;
 mod client;
 mod daemon;
 mod error;
+mod explain;
 mod file;
 mod instance;
 mod logs;
@@ -29,7 +30,9 @@ mod systemd;
 
 pub use caps::Capability;
 pub use daemon::{Boot, Daemon};
+pub use explain::Explain;
 pub use readiness::{Latch, Readiness};
+pub use status::table::{Cell, Table};
 
 use std::process::ExitCode;
 

@@ -78,6 +78,7 @@ async fn life<D: Daemon>(file: &Path, model: Arc<Gateway>, logs: &Logs) -> Resul
         }
     };
     admin.add(daemon.routes());
+    instance.show(daemon.tables());
 
     let reloader = Reloader { daemon: &daemon, file, instance: &instance, admin: &admin, logs };
     let end = tokio::select! {

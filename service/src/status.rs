@@ -1,15 +1,17 @@
 //! `status`: what the running daemon says of itself, for people and for machines.
 
 mod brief;
+pub(crate) mod table;
 
-use crate::admin::{self, Status};
-use crate::client::{self, ClientError};
+use crate::admin::Status;
+use crate::client::{self, Call, ClientError};
 use crate::metrics::prefix;
 use brief::Total;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use table::Table;
 
 /// The state of a daemon at one moment.
 #[derive(Debug)]
@@ -19,16 +21,15 @@ pub(crate) struct Answer {
     asked: SystemTime,
 }
 
-/// Asks the daemon of this name in `admin.socket`.
-pub(crate) fn ask(directory: &Path, program: &str) -> Result<Answer, ClientError> {
-    let socket = admin::socket_path(directory, program);
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ClientError::Runtime)?;
-    runtime.block_on(async {
-        let status = client::get(&socket, STATUS).await?;
-        let status = serde_json::from_str(&status)
-            .map_err(|source| ClientError::Malformed { route: STATUS.to_owned(), source })?;
-        let metrics = client::get(&socket, METRICS).await?;
+/// Asks the daemon of this name behind a socket.
+pub(crate) fn ask(socket: &Path, program: &str) -> Result<Answer, ClientError> {
+    client::block_on(async {
+        let call = Call::get(STATUS);
+        let said = call.to_string();
+        let status = call.send(socket).await?;
+        let status =
+            serde_json::from_str(&status).map_err(|source| ClientError::Malformed { call: said, source })?;
+        let metrics = Call::get(METRICS).send(socket).await?;
         let totals = brief::totals(&metrics, &format!("{}_", prefix(program)));
         Ok(Answer { status, totals, asked: SystemTime::now() })
     })
@@ -52,26 +53,35 @@ impl Answer {
         format!("{object}\n")
     }
 
-    /// Lines for people.
-    pub(crate) fn table(&self) -> String {
+    /// Lines for people: the daemon's own tables, or else the totals of its metrics.
+    pub(crate) fn text(&self) -> String {
         let status = &self.status;
         let mut rows = vec![
             ("program", format!("{} {}, process {}", status.name, status.version, status.pid)),
             ("ready", self.readiness()),
             ("up", span(Duration::from_secs(status.uptime_seconds))),
-            ("configuration", format!("generation {}", status.generation)),
+            (
+                "configuration",
+                format!(
+                    "generation {}, loaded {} ago",
+                    status.generation,
+                    self.ago(status.config_loaded_unix_seconds)
+                ),
+            ),
         ];
         if let Some(reload) = &status.last_reload {
-            let at = UNIX_EPOCH + Duration::from_secs(reload.unix_seconds);
-            let ago = span(self.asked.duration_since(at).unwrap_or_default());
+            let ago = self.ago(reload.unix_seconds);
             let outcome = reload.error.as_deref().map_or_else(
                 || format!("accepted {ago} ago"),
                 |error| format!("refused {ago} ago, the configuration before it runs on\n{error}"),
             );
             rows.push(("last reload", outcome));
         }
-        let totals: Vec<_> =
-            self.totals.iter().map(|total| (total.name.as_str(), number(total.value))).collect();
+        let totals: Vec<_> = if status.tables.is_empty() {
+            self.totals.iter().map(|total| (total.name.as_str(), number(total.value))).collect()
+        } else {
+            Vec::new()
+        };
         let width = |rows: &[(&str, String)]| rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         let columns = width(&rows).max(width(&totals));
         let mut out = String::new();
@@ -86,7 +96,17 @@ impl Answer {
         for (name, value) in &totals {
             writeln!(out, "{name:columns$}  {value:>digits$}").expect("writing to a String cannot fail");
         }
+        for table in status.tables.iter().map(Table::text).filter(|text| !text.is_empty()) {
+            out.push('\n');
+            out.push_str(&table);
+        }
         out
+    }
+
+    /// How long before the question a moment was.
+    fn ago(&self, unix_seconds: u64) -> String {
+        let at = UNIX_EPOCH + Duration::from_secs(unix_seconds);
+        span(self.asked.duration_since(at).unwrap_or_default())
     }
 
     fn readiness(&self) -> String {

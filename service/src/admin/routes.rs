@@ -4,6 +4,7 @@ use crate::cli::VERSION;
 use crate::instance::{Instance, unix_time};
 use crate::metrics::MEDIA_TYPE;
 use crate::reload::{ReloadError, Reloads, Report};
+use crate::status::table::Table;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -33,8 +34,12 @@ pub(crate) struct Status {
     pub(crate) generation: u64,
     /// Seconds since it started.
     pub(crate) uptime_seconds: u64,
+    /// When that took effect, in seconds of Unix time.
+    pub(crate) config_loaded_unix_seconds: u64,
     /// What came of the last reload, if there was one.
     pub(crate) last_reload: Option<ReloadStatus>,
+    /// The daemon's own; none before it has started.
+    pub(crate) tables: Vec<Table>,
 }
 
 /// What came of a reload.
@@ -82,6 +87,7 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
 async fn status(State(shared): State<Arc<Shared>>) -> Json<Status> {
     let instance = &shared.instance;
     let readiness = &instance.readiness;
+    let generation = instance.generation();
     Json(Status {
         name: instance.name.to_owned(),
         version: VERSION.to_owned(),
@@ -89,13 +95,15 @@ async fn status(State(shared): State<Arc<Shared>>) -> Json<Status> {
         ready: readiness.is_ready(),
         waiting: readiness.waiting().into_iter().map(str::to_owned).collect(),
         draining: readiness.is_draining(),
-        generation: instance.generation().number,
+        generation: generation.number,
         uptime_seconds: instance.started.elapsed().map_or(0, |uptime| uptime.as_secs()),
+        config_loaded_unix_seconds: unix_time(generation.loaded).as_secs(),
         last_reload: instance.last_reload().map(|last| ReloadStatus {
             ok: last.error.is_none(),
             unix_seconds: unix_time(last.at).as_secs(),
             error: last.error.clone(),
         }),
+        tables: instance.tables(),
     })
 }
 

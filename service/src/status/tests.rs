@@ -12,7 +12,9 @@ fn answer() -> Answer {
             draining: false,
             generation: 3,
             uptime_seconds: 93_784,
+            config_loaded_unix_seconds: 880,
             last_reload: None,
+            tables: Vec::new(),
         },
         totals: vec![
             Total { name: "packets".to_owned(), value: 12_345.0 },
@@ -28,12 +30,12 @@ fn table_lines_up() {
 program        causeway-x 1.2.3, process 42
 ready          yes
 up             1 d 2 h
-configuration  generation 3
+configuration  generation 3, loaded 2 min ago
 
 packets        12345
 seconds        0.250
 ";
-    assert_eq!(answer().table(), expect);
+    assert_eq!(answer().text(), expect);
 }
 
 #[test]
@@ -48,12 +50,12 @@ fn table_names_what_is_waited_for_and_why_the_reload_was_refused() {
 program        causeway-x 1.2.3, process 42
 ready          no: waiting for tun, udp
 up             1 d 2 h
-configuration  generation 3
+configuration  generation 3, loaded 2 min ago
 last reload    refused 1 min ago, the configuration before it runs on
                line one
                line two
 ";
-    assert_eq!(answer.table(), expect);
+    assert_eq!(answer.text(), expect);
 }
 
 #[test]
@@ -61,8 +63,23 @@ fn draining_is_said_first() {
     let mut answer = answer();
     answer.status.ready = false;
     answer.status.draining = true;
-    assert!(answer.table().contains("ready          no: draining\n"));
+    assert!(answer.text().contains("ready          no: draining\n"));
     assert!(!answer.is_ready());
+}
+
+#[test]
+fn tables_of_the_daemon_stand_in_place_of_the_totals() {
+    let mut answer = answer();
+    answer.status.tables = vec![
+        Table::new("leases", &["leases", "addresses"]).row([3.into(), 254.into()]),
+        Table::new("drops", &["reason", "packets"]).row(["hop_limit".into(), 0.into()]),
+    ];
+    let text = answer.text();
+    assert!(text.ends_with("\n\nleases\n  leases  addresses\n       3        254\n"), "{text}");
+    assert!(!text.contains("packets"), "{text}");
+    let object: Value = serde_json::from_str(&answer.json()).unwrap();
+    assert_eq!(object["tables"][1]["rows"][0], json!(["hop_limit", 0]));
+    assert_eq!(object["metrics"]["packets"], 12_345.0);
 }
 
 #[test]

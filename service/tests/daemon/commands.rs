@@ -1,6 +1,8 @@
 //! The commands that end by themselves.
 
 use crate::process::{Home, Named, text};
+use std::io::Write as _;
+use std::process::Stdio;
 
 pub(crate) const TRIALS: &[Named] = &[
     ("check_says_that_a_good_file_is_fine", check_says_that_a_good_file_is_fine),
@@ -14,6 +16,10 @@ pub(crate) const TRIALS: &[Named] = &[
     ("help_and_version_are_status_0", help_and_version_are_status_0),
     ("status_of_no_daemon_is_status_1", status_of_no_daemon_is_status_1),
     ("status_shows_a_running_daemon", status_shows_a_running_daemon),
+    ("status_shows_the_tables_of_a_daemon", status_shows_the_tables_of_a_daemon),
+    ("explain_asks_the_running_daemon", explain_asks_the_running_daemon),
+    ("explain_reads_standard_input", explain_reads_standard_input),
+    ("explain_of_what_cannot_be_read_is_status_2", explain_of_what_cannot_be_read_is_status_2),
     ("status_fails_while_the_daemon_is_not_ready", status_fails_while_the_daemon_is_not_ready),
 ];
 
@@ -121,9 +127,14 @@ fn status_shows_a_running_daemon() {
     let daemon = home.start();
     let table = home.output(&["status"]);
     assert_eq!(table.status.code(), Some(0), "{}", text(&table.stderr));
-    for line in ["ready          yes", "configuration  generation 1", "pools          1"] {
+    for line in ["ready          yes", "pools          1"] {
         assert!(text(&table.stdout).lines().any(|shown| shown == line), "{}", text(&table.stdout));
     }
+    assert!(
+        text(&table.stdout).contains("\nconfiguration  generation 1, loaded "),
+        "{}",
+        text(&table.stdout)
+    );
     let json = home.output(&["status", "--json"]);
     assert_eq!(json.status.code(), Some(0), "{}", text(&json.stderr));
     let object: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
@@ -131,6 +142,54 @@ fn status_shows_a_running_daemon() {
     assert_eq!(object["pid"], daemon.id());
     assert_eq!(object["ready"], true);
     assert_eq!(object["metrics"]["pools"], 1.0);
+}
+
+fn status_shows_the_tables_of_a_daemon() {
+    let home = Home::with_pools(&["tabled"]);
+    let _daemon = home.start();
+    let shown = home.output(&["status"]);
+    assert!(
+        text(&shown.stdout).ends_with("\nwheels\n  form   number\n  round       7\n"),
+        "{}",
+        text(&shown.stdout)
+    );
+    let json = home.output(&["status", "--json"]);
+    let object: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(object["tables"][0]["rows"][0][1], 7);
+}
+
+fn explain_asks_the_running_daemon() {
+    let home = Home::new();
+    assert!(refused(&home, &["explain", "one"], 1).contains("the daemon is not running"));
+    let _daemon = home.start();
+    let answer = home.output(&["explain", "one", "two"]);
+    assert_eq!(answer.status.code(), Some(0), "{}", text(&answer.stderr));
+    assert_eq!(text(&answer.stdout), "one two is a word\n");
+    let socket = home.socket();
+    let directory = socket.parent().unwrap().to_str().unwrap();
+    let json = home.output(&["explain", "--socket", directory, "one", "--json"]);
+    assert_eq!(text(&json.stdout), "{\"word\":\"one\"}\n", "{}", text(&json.stderr));
+    let help = home.output(&["explain", "--help"]);
+    for part in ["Tell what a word is", "<WORD>...", "A word is anything but nonsense."] {
+        assert!(text(&help.stdout).contains(part), "{part} is not in\n{}", text(&help.stdout));
+    }
+}
+
+fn explain_reads_standard_input() {
+    let home = Home::new();
+    let _daemon = home.start();
+    let mut command = home.command(&["explain", "-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"from afar").unwrap();
+    assert_eq!(text(&child.wait_with_output().unwrap().stdout), "from afar is a word\n");
+}
+
+fn explain_of_what_cannot_be_read_is_status_2() {
+    let home = Home::new();
+    let _daemon = home.start();
+    assert_eq!(refused(&home, &["explain", "nonsense"], 2), "this is nonsense\n");
+    assert!(refused(&home, &["explain"], 2).contains("<WORD>"));
 }
 
 fn status_fails_while_the_daemon_is_not_ready() {

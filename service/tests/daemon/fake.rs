@@ -7,13 +7,17 @@
 //! | `panicking` | panics while it is prepared |
 //! | `late` | not ready before `POST /open` |
 //! | `stuck` | not drained before `POST /finish` |
+//! | `tabled` | has a table of its own in its status |
+//!
+//! `explain` says its subject back, and that `nonsense` is none.
 
 use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use config::model::Balance;
 use config::{Diff, Gateway, Refusal, Section};
 use prometheus_client::metrics::gauge::Gauge;
-use service::{Boot, Capability, Daemon, Latch};
+use service::{Boot, Capability, Daemon, Explain, Latch, Table};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, mpsc};
@@ -22,6 +26,7 @@ use tokio::sync::{Semaphore, mpsc};
 pub(crate) struct Fake {
     shared: Arc<Shared>,
     stuck: bool,
+    tabled: bool,
 }
 
 struct Shared {
@@ -40,6 +45,11 @@ impl Daemon for Fake {
     const ABOUT: &'static str = "Serves nothing, for tests.";
     const SECTION: Section = Section::Proxy;
     const CAPABILITIES: &'static [Capability] = &[Capability::CAP_NET_ADMIN];
+    const EXPLAIN: Option<Explain> = Some(Explain {
+        subject: "WORD",
+        about: "Tell what a word is",
+        grammar: "A word is anything but nonsense.",
+    });
     type Error = Unable;
     type Prepared = i64;
 
@@ -75,7 +85,11 @@ impl Daemon for Fake {
             finish: Semaphore::new(0),
             failures: boot.failures.clone(),
         };
-        Ok(Self { shared: Arc::new(shared), stuck: has_pool(&model, "stuck") })
+        Ok(Self {
+            shared: Arc::new(shared),
+            stuck: has_pool(&model, "stuck"),
+            tabled: has_pool(&model, "tabled"),
+        })
     }
 
     async fn prepare(&self, model: Arc<Gateway>, _diff: &Diff) -> Result<i64, Unable> {
@@ -102,12 +116,31 @@ impl Daemon for Fake {
             .route("/finish", post(async move || finish.finish.add_permits(1)))
             .route("/fail", post(async move || fail.failures.send("told to fail".to_owned()).unwrap()))
             .route("/panic", post(panicking))
+            .route("/explain", post(explain))
+    }
+
+    fn tables(&self) -> Box<dyn Fn() -> Vec<Table> + Send + Sync> {
+        let tabled = self.tabled;
+        Box::new(move || {
+            let rows = tabled.then(|| ["round".into(), 7.into()]);
+            rows.map(|row| Table::new("wheels", &["form", "number"]).row(row)).into_iter().collect()
+        })
     }
 
     async fn drain(self) {
         if self.stuck {
             self.shared.finish.acquire().await.unwrap().forget();
         }
+    }
+}
+
+async fn explain(headers: HeaderMap, word: String) -> (StatusCode, String) {
+    match word.as_str() {
+        "nonsense" => (StatusCode::BAD_REQUEST, "this is nonsense".to_owned()),
+        _ if headers["accept"] == "application/json" => {
+            (StatusCode::OK, format!("{{\"word\":\"{word}\"}}\n"))
+        }
+        word => (StatusCode::OK, format!("{word} is a word\n")),
     }
 }
 
