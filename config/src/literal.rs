@@ -57,6 +57,15 @@ impl Literal for PathBuf {
     }
 }
 
+/// `nat64.state_dir` where leases are not kept.
+pub(crate) const NO_STATE: &str = "none";
+
+impl Literal for Option<PathBuf> {
+    fn literal(&self) -> String {
+        self.as_ref().map_or_else(|| quoted(NO_STATE), Literal::literal)
+    }
+}
+
 impl Literal for Duration {
     fn literal(&self) -> String {
         quoted(&duration_text(*self))

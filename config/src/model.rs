@@ -13,7 +13,7 @@ use std::time::Duration;
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gateway {
-    /// `[prefix]`. Present whenever `nat64` or `dns64` is.
+    /// `[prefix]`. Present whenever `dns64` is; `nat64` may have explicit maps alone.
     pub prefix: Option<Prefix>,
     /// `[nat64]`.
     pub nat64: Option<Nat64>,
@@ -65,12 +65,12 @@ pub struct Nat64 {
     pub device: String,
     /// `ipv4_addr`: the translator's own IPv4 address.
     pub ipv4_addr: Ipv4Addr,
-    /// `ipv6_addr`: the translator's own IPv6 address; outside the prefix.
+    /// `ipv6_addr`: the translator's own IPv6 address; outside the prefix, or what the prefix makes of `ipv4_addr`.
     pub ipv6_addr: Ipv6Addr,
     /// `dynamic_pool`: IPv4 addresses given to IPv6 hosts on demand.
     pub dynamic_pool: Option<Ipv4Net>,
-    /// `state_dir`: where `dynamic.map` lives.
-    pub state_dir: PathBuf,
+    /// `state_dir`: where `dynamic.map` lives; `None` is `"none"`, leases that end with the process.
+    pub state_dir: Option<PathBuf>,
     /// `workers`: queues and threads; 0 is one per core.
     pub workers: u16,
     /// `offload`.

@@ -62,7 +62,7 @@ impl Daemon for App {
         let (bell, calls) = keeper::bell();
         let ring = bell.clone();
         let pool = Arc::new(SharedPool::new(Pool::new(plan.range.clone()), move || ring.ring()));
-        let state = plan.range.is_some().then(|| State::open(&plan.state_dir)).transpose()?;
+        let state = State::wanted(&plan)?;
 
         let netlink = Netlink::connect()?;
         let device = open_device(&netlink, nat64).await?;
@@ -113,8 +113,7 @@ impl Daemon for App {
 
     async fn prepare(&self, model: Arc<Gateway>, _diff: &Diff) -> Result<Prepared, Error> {
         let plan = Plan::of(&model)?;
-        let needs_state = plan.range.is_some() && !self.keeps_leases.get();
-        let state = needs_state.then(|| State::open(&plan.state_dir)).transpose()?;
+        let state = if self.keeps_leases.get() { None } else { State::wanted(&plan)? };
         let (added, unmanaged) = match &self.routes {
             Some(routes) => (Some(routes.add(&plan.routes).await?), None),
             None => (None, Netlink::connect()?.link(&self.device).await?),

@@ -32,8 +32,8 @@ pub struct Plan {
     pub range: Option<Range>,
     /// What leads to the device.
     pub routes: BTreeSet<IpNet>,
-    /// Where leases are kept.
-    pub state_dir: PathBuf,
+    /// Where leases are kept, if they are.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// A plan whose preconditions are met.
@@ -59,10 +59,10 @@ impl Plan {
     /// What `model` asks for.
     ///
     /// # Errors
-    /// [`Error::Unchecked`] if the model has no `[nat64]`, no `[prefix]`, or maps in conflict.
+    /// [`Error::Unchecked`] if the model has no `[nat64]`, or maps in conflict.
     pub fn of(model: &Gateway) -> Result<Self, Error> {
         let nat64 = model.nat64.as_ref().ok_or(Error::Unchecked("[nat64] is missing"))?;
-        let prefix = model.prefix.as_ref().ok_or(Error::Unchecked("[prefix] is missing"))?;
+        let prefix = model.prefix.as_ref();
         let maps = ExplicitMaps::new(nat64.map.iter().copied());
         let maps = maps.map_err(|_| Error::Unchecked("maps are in conflict"))?;
         Ok(Self {
@@ -80,10 +80,10 @@ impl Plan {
 }
 
 /// The translator's parameters. It has no view of the routes behind the device, so both sides have the device's MTU.
-fn params(nat64: &Nat64, prefix: &Prefix, maps: ExplicitMaps) -> Params {
+fn params(nat64: &Nat64, prefix: Option<&Prefix>, maps: ExplicitMaps) -> Params {
     Params {
-        prefixes: vec![prefix.pref64],
-        allow_private_ipv4: prefix.allow_private_ipv4,
+        prefixes: prefix.map(|prefix| prefix.pref64).into_iter().collect(),
+        allow_private_ipv4: prefix.is_some_and(|prefix| prefix.allow_private_ipv4),
         own_v4: nat64.ipv4_addr,
         own_v6: nat64.ipv6_addr,
         maps,
@@ -100,6 +100,14 @@ fn params(nat64: &Nat64, prefix: &Prefix, maps: ExplicitMaps) -> Params {
 }
 
 impl State {
+    /// The state that `plan` asks for: none without a pool, and none without a place for it.
+    pub fn wanted(plan: &Plan) -> Result<Option<Self>, Error> {
+        match (&plan.range, &plan.state_dir) {
+            (Some(_), Some(dir)) => Self::open(dir).map(Some),
+            (None, _) | (_, None) => Ok(None),
+        }
+    }
+
     /// Claims the directory and reads the leases in it.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let file = StateFile::open(dir)?;

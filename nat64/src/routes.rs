@@ -62,22 +62,20 @@ pub enum RouteError {
 ///
 /// The IPv6 side of a map is a real host, which has its route already; but of a map of the whole IPv4 Internet the
 /// IPv6 side is the one that stands for something, and the default route stays where it is.
-pub fn wanted(nat64: &Nat64, prefix: &Prefix) -> BTreeSet<IpNet> {
-    let pref64 = Ipv6Net::new_assert(prefix.pref64.addr(), prefix.pref64.prefix_len());
+pub fn wanted(nat64: &Nat64, prefix: Option<&Prefix>) -> BTreeSet<IpNet> {
+    let pref64 = prefix.map(|prefix| Ipv6Net::new_assert(prefix.pref64.addr(), prefix.pref64.prefix_len()));
     let maps = nat64.map.iter().map(|map| match map.v4.prefix_len() {
         0 => IpNet::V6(map.v6),
         _ => IpNet::V4(map.v4),
     });
-    let all: BTreeSet<IpNet> = [
-        IpNet::V6(pref64),
-        IpNet::from(IpAddr::V4(nat64.ipv4_addr)),
-        IpNet::from(IpAddr::V6(nat64.ipv6_addr)),
-    ]
-    .into_iter()
-    .chain(nat64.dynamic_pool.map(IpNet::V4))
-    .chain(maps)
-    .map(|net| net.trunc())
-    .collect();
+    let own = [IpNet::from(IpAddr::V4(nat64.ipv4_addr)), IpNet::from(IpAddr::V6(nat64.ipv6_addr))];
+    let all: BTreeSet<IpNet> = own
+        .into_iter()
+        .chain(pref64.map(IpNet::V6))
+        .chain(nat64.dynamic_pool.map(IpNet::V4))
+        .chain(maps)
+        .map(|net| net.trunc())
+        .collect();
     let is_covered = |net: &IpNet| wider(*net).any(|wider| all.contains(&wider));
     all.iter().filter(|net| !is_covered(net)).copied().collect()
 }

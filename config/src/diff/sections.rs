@@ -20,7 +20,7 @@ pub struct Nat64Diff {
     pub ipv4_addr: Option<Changed<Ipv4Addr>>,
     pub ipv6_addr: Option<Changed<Ipv6Addr>>,
     pub dynamic_pool: Option<Changed<Option<Ipv4Net>>>,
-    pub state_dir: Option<Changed<PathBuf>>,
+    pub state_dir: Option<Changed<Option<PathBuf>>>,
     pub workers: Option<Changed<u16>>,
     pub offload: Option<Changed<Offload>>,
     pub udp_zero_checksum: Option<Changed<UdpZeroChecksum>>,

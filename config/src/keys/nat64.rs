@@ -26,7 +26,7 @@ pub(super) const NAT64: &[Key] = &[
     ),
     key(
         "nat64.ipv6_addr",
-        "IPv6 address, unicast, outside `prefix.pref64`",
+        "IPv6 address, unicast, outside `prefix.pref64` but for the one that stands for `nat64.ipv4_addr`",
         Required,
         Live,
         "RFC 7915 §5.4, Tayga `ipv6-addr`",
@@ -44,12 +44,12 @@ pub(super) const NAT64: &[Key] = &[
     ),
     key(
         "nat64.state_dir",
-        "absolute path",
+        "absolute path, or `\"none\"`",
         Value("\"/var/lib/causeway\""),
         Restart,
         "Tayga `data-dir`",
         "\"/var/lib/causeway\"",
-        "The directory of `dynamic.map`, which keeps the given addresses over a restart.",
+        "The directory of `dynamic.map`, which keeps the given addresses over a restart; with `none` they end with the daemon.",
     ),
     key(
         "nat64.workers",

@@ -2,6 +2,7 @@
 
 use super::{Placed, Read, Spot, Table, Value, all};
 use crate::defaults;
+use crate::literal::NO_STATE;
 use crate::model::Nat64;
 use addr::special::{SpecialRange, is_legal_source_v4, is_legal_source_v6, lookup_v4, lookup_v6};
 use addr::{ExplicitMap, ExplicitMaps, MapConflict, Prefix64};
@@ -25,9 +26,9 @@ const LONGEST_POOL: u8 = 31;
 pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Nat64> {
     let device = table.or("device", defaults::DEVICE.to_owned(), device);
     let ipv4_addr = table.need("ipv4_addr", own_v4);
-    let ipv6_addr = table.need("ipv6_addr", |value| own_v6(value, pref64));
+    let ipv6_addr = table.need("ipv6_addr", |value| own_v6(value, pref64, ipv4_addr.ok()));
     let dynamic_pool = table.maybe("dynamic_pool", pool);
-    let state_dir = table.or("state_dir", PathBuf::from(defaults::STATE_DIR), Value::path);
+    let state_dir = table.or("state_dir", Some(PathBuf::from(defaults::STATE_DIR)), state_dir);
     let workers = table.or("workers", defaults::WORKERS, |value| value.integer(WORKER_RANGE));
     let offload = table.or("offload", defaults::OFFLOAD, Value::choice);
     let udp_zero_checksum = table.or("udp_zero_checksum", defaults::UDP_ZERO_CHECKSUM, Value::choice);
@@ -80,7 +81,9 @@ fn own_v4(value: &Value<'_>) -> Read<Ipv4Addr> {
     ))
 }
 
-fn own_v6(value: &Value<'_>, pref64: Option<Prefix64>) -> Read<Ipv6Addr> {
+/// An address in the prefix stands for an IPv4 host. The one that the prefix makes of the translator's own IPv4 address
+/// stands for the translator, so that it may have no other.
+fn own_v6(value: &Value<'_>, pref64: Option<Prefix64>, own_v4: Option<Ipv4Addr>) -> Read<Ipv6Addr> {
     let addr = value.address("an IPv6 address such as \"2001:db8:ffff::64\"")?;
     if !is_legal_source_v6(addr) || addr.to_ipv4_mapped().is_some() {
         return Err(value.at.refuse(
@@ -88,13 +91,19 @@ fn own_v6(value: &Value<'_>, pref64: Option<Prefix64>) -> Read<Ipv6Addr> {
             "take a global or unique local unicast address",
         ));
     }
-    match pref64.filter(|prefix| prefix.contains(addr)) {
+    let is_derived = |prefix: &Prefix64| own_v4.is_some_and(|own| prefix.embed(own) == addr);
+    match pref64.filter(|prefix| prefix.contains(addr) && !is_derived(prefix)) {
         Some(prefix) => Err(value.at.refuse(
             format!("{addr} lies in the translation prefix {prefix}"),
-            "take an address outside prefix.pref64: an address inside stands for an IPv4 host",
+            "take an address outside prefix.pref64, where addresses stand for IPv4 hosts, or the one that stands for nat64.ipv4_addr",
         )),
         None => Ok(addr),
     }
+}
+
+/// Where leases are kept, or that they are not.
+fn state_dir(value: &Value<'_>) -> Read<Option<PathBuf>> {
+    if value.text("an absolute path or \"none\"")? == NO_STATE { Ok(None) } else { value.path().map(Some) }
 }
 
 /// What a special-purpose address is called, to stand behind it in a message.

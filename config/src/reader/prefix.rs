@@ -3,6 +3,7 @@
 use super::{Read, Table, Value};
 use crate::defaults;
 use crate::model::Prefix;
+use toml::de::DeValue;
 
 pub(super) fn read(table: &Table<'_>) -> Read<Prefix> {
     let pref64 = table.need("pref64", Value::prefix64);
@@ -10,7 +11,7 @@ pub(super) fn read(table: &Table<'_>) -> Read<Prefix> {
     Ok(Prefix { pref64: pref64?, allow_private_ipv4: allow_private_ipv4? })
 }
 
-/// The prefix, which may be missing only if no section derives from it.
+/// The prefix, which may be missing only if no section derives from it: explicit maps need none.
 pub(super) fn required(root: &Table<'_>, prefix: Option<Prefix>) -> Read<Option<Prefix>> {
     if prefix.is_some() {
         return Ok(prefix);
@@ -19,7 +20,8 @@ pub(super) fn required(root: &Table<'_>, prefix: Option<Prefix>) -> Read<Option<
         return Err(reported);
     }
     for section in ["nat64", "dns64"] {
-        if let Some(value) = root.value(section) {
+        // Explicit maps alone are a translator, too.
+        if let Some(value) = root.value(section).filter(|value| section != "nat64" || !has_maps(value)) {
             return Err(value.at.lacks(
                 format!("[{section}] translates with [prefix], which is missing"),
                 "add [prefix] with pref64 = \"64:ff9b::/96\", or with the prefix that is routed to this gateway",
@@ -27,4 +29,8 @@ pub(super) fn required(root: &Table<'_>, prefix: Option<Prefix>) -> Read<Option<
         }
     }
     Ok(None)
+}
+
+fn has_maps(nat64: &Value<'_>) -> bool {
+    matches!(nat64.value, DeValue::Table(table) if table.contains_key("map"))
 }

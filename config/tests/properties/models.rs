@@ -117,7 +117,7 @@ fn nat64() -> impl Strategy<Value = Nat64> {
         select(vec![UdpZeroChecksum::Drop, UdpZeroChecksum::Calculate, UdpZeroChecksum::Forward]),
     );
     let numbers = (0u16..=256, 1280u16.., 1280u16.., any::<bool>());
-    (device, option::of(pool), path(), words, numbers, vec(map(), 0..5)).prop_map(
+    (device, option::of(pool), option::of(path()), words, numbers, vec(map(), 0..5)).prop_map(
         |(device, dynamic_pool, state_dir, (offload, udp_zero_checksum), numbers, maps)| {
             let (workers, ipv6_min_mtu, mtu, configure_interface) = numbers;
             Nat64 {

@@ -17,7 +17,7 @@ fn section() -> Nat64 {
         ipv4_addr: "192.0.2.1".parse().unwrap(),
         ipv6_addr: "2001:db8:ffff::64".parse().unwrap(),
         dynamic_pool: Some("198.51.100.0/24".parse().unwrap()),
-        state_dir: "/nonexistent".into(),
+        state_dir: None,
         workers: 1,
         offload: Offload::Auto,
         udp_zero_checksum: UdpZeroChecksum::Drop,
@@ -41,7 +41,7 @@ fn prefix_pool_maps_and_own_addresses_are_routed() {
     let nat64 = Nat64 { map: vec![map("203.0.113.0/28", "2001:db8:1::/124")], ..section() };
     let expected =
         ["192.0.2.1/32", "198.51.100.0/24", "203.0.113.0/28", "2001:db8:64::/96", "2001:db8:ffff::64/128"];
-    assert_eq!(wanted(&nat64, &prefix()), nets(&expected));
+    assert_eq!(wanted(&nat64, Some(&prefix())), nets(&expected));
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn what_lies_within_another_route_needs_none() {
         ..section()
     };
     assert_eq!(
-        wanted(&nat64, &prefix()),
+        wanted(&nat64, Some(&prefix())),
         nets(&["198.51.100.0/24", "2001:db8:64::/96", "2001:db8:ffff::64/128"])
     );
 }
@@ -62,7 +62,7 @@ fn a_map_of_everything_does_not_take_the_default_route() {
     let nat64 =
         Nat64 { dynamic_pool: None, map: vec![map("0.0.0.0/0", "2001:db8:1:ff00::/64")], ..section() };
     let expected = ["192.0.2.1/32", "2001:db8:64::/96", "2001:db8:1:ff00::/64", "2001:db8:ffff::64/128"];
-    assert_eq!(wanted(&nat64, &prefix()), nets(&expected));
+    assert_eq!(wanted(&nat64, Some(&prefix())), nets(&expected));
 }
 
 /// A device that is up, and its link.
