@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! GET /leases?after=192.0.2.7&limit=1000   hosts with an address of the dynamic pool, by address
-//! GET /drops                               packets dropped, by reason
+//! GET /drops                               packets dropped, by direction and reason
 //! ```
 
 use crate::lease::SharedPool;
@@ -74,9 +74,16 @@ fn page_of(pool: &SharedPool, page: &Page) -> Leases {
     Leases { total, pool_addresses: pool.size(), rows, next }
 }
 
-async fn drops(State(sources): State<Sources>) -> Json<BTreeMap<&'static str, u64>> {
-    Json(sources.dropped().into_iter().collect())
+async fn drops(State(sources): State<Sources>) -> Json<Drops> {
+    let mut drops = Drops::default();
+    for (direction, reason, packets) in sources.refused(|worker| &worker.dropped) {
+        drops.entry(direction).or_default().insert(reason.label(), packets);
+    }
+    Json(drops)
 }
+
+/// Packets by direction and reason.
+type Drops = BTreeMap<&'static str, BTreeMap<&'static str, u64>>;
 
 #[cfg(test)]
 mod tests {

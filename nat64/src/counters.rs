@@ -65,6 +65,15 @@ impl Family {
         }
     }
 
+    /// The metric label of the direction in which packets of this family are to cross.
+    pub const fn direction(self) -> &'static str {
+        match self {
+            Self::Ipv4 => Direction::V4ToV6.label(),
+            Self::Ipv6 => Direction::V6ToV4.label(),
+            Self::Other => "none",
+        }
+    }
+
     /// The family of a packet.
     pub fn of(packet: &[u8]) -> Self {
         match packet.first().map(|byte| byte >> 4) {
@@ -107,6 +116,17 @@ impl Tally {
     }
 }
 
+/// Packets that were not translated, by the [`Family`] they came in and [`DropReason`].
+#[derive(Debug, Default)]
+pub struct Refused([[Count; DropReason::ALL.len()]; Family::ALL.len()]);
+
+impl Refused {
+    /// The packets of a family that were refused for a reason.
+    pub const fn of(&self, family: Family, reason: DropReason) -> &Count {
+        &self.0[family as usize][reason as usize]
+    }
+}
+
 /// All counters of one worker. Aligned to two cache lines, which processors fetch in pairs.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -123,10 +143,10 @@ pub struct Counters {
     pub super_packets: Count,
     /// Echo requests to own addresses that were answered.
     pub echo_replies: Count,
-    /// Packets answered with an ICMP error, by [`DropReason`].
-    pub errors: [Count; DropReason::ALL.len()],
-    /// Packets dropped silently, by [`DropReason`].
-    pub dropped: [Count; DropReason::ALL.len()],
+    /// Packets answered with an ICMP error.
+    pub errors: Refused,
+    /// Packets dropped silently.
+    pub dropped: Refused,
     /// Packets the device did not take, by [`WriteError`].
     pub write_errors: [Count; WriteError::ALL.len()],
     /// Times the worker panicked; each cost one packet.
@@ -142,8 +162,8 @@ impl Counters {
         self.super_packets.add(is_super_packet.into());
     }
 
-    /// What became of a packet of `bytes` bytes.
-    pub fn verdict(&self, verdict: Verdict, bytes: usize) {
+    /// What became of a packet that came as `bytes` bytes of `family`.
+    pub fn verdict(&self, verdict: Verdict, family: Family, bytes: usize) {
         match verdict {
             Verdict::Forward(direction) => self.translated[direction as usize].add(bytes),
             Verdict::Split(direction) => {
@@ -151,8 +171,8 @@ impl Counters {
                 self.split.add(1);
             }
             Verdict::Reply(Reply::Echo) => self.echo_replies.add(1),
-            Verdict::Reply(Reply::Error(reason)) => self.errors[reason as usize].add(1),
-            Verdict::Drop(reason) => self.dropped[reason as usize].add(1),
+            Verdict::Reply(Reply::Error(reason)) => self.errors.of(family, reason).add(1),
+            Verdict::Drop(reason) => self.dropped.of(family, reason).add(1),
         }
     }
 
@@ -204,12 +224,12 @@ mod tests {
             Verdict::Drop(reason),
         ] {
             counters.received(&[0x60], false);
-            counters.verdict(verdict, 1);
+            counters.verdict(verdict, Family::Ipv6, 1);
         }
-        let sum = |counts: &[Count]| counts.iter().map(Count::get).sum::<u64>();
+        let refused = |counts: &Refused| counts.of(Family::Ipv6, reason).get();
         let translated: u64 = counters.translated.iter().map(|tally| tally.packets.get()).sum();
         let outcomes =
-            translated + counters.echo_replies.get() + sum(&counters.errors) + sum(&counters.dropped);
+            translated + counters.echo_replies.get() + refused(&counters.errors) + refused(&counters.dropped);
         assert_eq!((translated, counters.split.get(), outcomes), (2, 1, 5));
         assert_eq!(counters.received[Family::Ipv6 as usize].packets.get(), 5);
     }

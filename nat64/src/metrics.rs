@@ -3,7 +3,7 @@
 //! Nothing is registered one by one: a collector sums the workers' counters when somebody scrapes, so every label
 //! value is there from the start, at zero. Names get the prefix `causeway_nat64_`, counters the suffix `_total`.
 
-use crate::counters::{BATCH_BUCKETS, Counters, Family, WriteError};
+use crate::counters::{BATCH_BUCKETS, Counters, Family, Refused, WriteError};
 use crate::lease::SharedPool;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
@@ -32,6 +32,13 @@ struct Labelled {
     values: fn(&Sources) -> Vec<(&'static str, u64)>,
 }
 
+/// A counter by direction and reason.
+struct Refusals {
+    name: &'static str,
+    help: &'static str,
+    count: fn(&Counters) -> &Refused,
+}
+
 /// A number without labels.
 struct Plain {
     name: &'static str,
@@ -39,7 +46,20 @@ struct Plain {
     value: fn(&Sources) -> u64,
 }
 
-const LABELLED_COUNTERS: [Labelled; 9] = [
+const REFUSED_COUNTERS: [Refusals; 2] = [
+    Refusals {
+        name: "dropped_packets",
+        help: "Packets dropped without a word, by direction and reason",
+        count: |worker| &worker.dropped,
+    },
+    Refusals {
+        name: "icmp_errors",
+        help: "Packets answered with an ICMP error, by direction and reason",
+        count: |worker| &worker.errors,
+    },
+];
+
+const LABELLED_COUNTERS: [Labelled; 7] = [
     Labelled {
         name: "received_packets",
         help: "Packets read from the device; a super-packet counts once",
@@ -79,18 +99,6 @@ const LABELLED_COUNTERS: [Labelled; 9] = [
         values: |of| {
             of.by(Direction::ALL, Direction::label, |worker, index| worker.translated[index].bytes.get())
         },
-    },
-    Labelled {
-        name: "dropped_packets",
-        help: "Packets dropped without a word, by reason",
-        label: "reason",
-        values: Sources::dropped,
-    },
-    Labelled {
-        name: "icmp_errors",
-        help: "Packets answered with an ICMP error, by reason",
-        label: "reason",
-        values: |of| of.by(DropReason::ALL, DropReason::label, |worker, index| worker.errors[index].get()),
     },
     Labelled {
         name: "write_errors",
@@ -145,9 +153,17 @@ const GAUGES: [Plain; 3] = [
 ];
 
 impl Sources {
-    /// Packets dropped, by the label of the reason.
-    pub fn dropped(&self) -> Vec<(&'static str, u64)> {
-        self.by(DropReason::ALL, DropReason::label, |worker, index| worker.dropped[index].get())
+    /// Refused packets by direction and reason, every pair that can be.
+    pub fn refused(&self, count: fn(&Counters) -> &Refused) -> Vec<(&'static str, DropReason, u64)> {
+        let families = Family::ALL.into_iter();
+        let pairs = families.flat_map(|family| DropReason::ALL.map(|reason| (family, reason)));
+        pairs
+            .filter(|&(family, reason)| (family == Family::Other) == reason.precedes_direction())
+            .map(|(family, reason)| {
+                let packets = self.sum(|worker| count(worker).of(family, reason).get());
+                (family.direction(), reason, packets)
+            })
+            .collect()
     }
 
     /// A number for each of `all`, summed over the workers.
@@ -196,6 +212,13 @@ impl Collector for Sources {
                 metric.encode_family(&labels)?.encode_counter::<NoLabelSet, u64, f64>(&number, None)?;
             }
         }
+        for Refusals { name, help, count } in &REFUSED_COUNTERS {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (direction, reason, number) in self.refused(*count) {
+                let labels = [("direction", direction), ("reason", reason.label())];
+                metric.encode_family(&labels)?.encode_counter::<NoLabelSet, u64, f64>(&number, None)?;
+            }
+        }
         for Plain { name, help, value } in &COUNTERS {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             metric.encode_counter::<NoLabelSet, u64, f64>(&value(self), None)?;
@@ -236,8 +259,13 @@ mod tests {
         let text = scraped(vec![]);
         for reason in DropReason::ALL {
             for name in ["dropped_packets", "icmp_errors"] {
-                let line = format!("causeway_nat64_{name}_total{{reason=\"{}\"}} 0\n", reason.label());
-                assert!(text.contains(&line), "{line}{text}");
+                let directions: &[_] =
+                    if reason.precedes_direction() { &["none"] } else { &["v6_to_v4", "v4_to_v6"] };
+                for direction in directions {
+                    let labels = format!("direction=\"{direction}\",reason=\"{}\"", reason.label());
+                    let line = format!("causeway_nat64_{name}_total{{{labels}}} 0\n");
+                    assert!(text.contains(&line), "{line}{text}");
+                }
             }
         }
         assert!(text.contains("causeway_nat64_leases 0\n"), "{text}");
@@ -248,7 +276,8 @@ mod tests {
         let workers: Vec<_> = (0..3).map(|_| Arc::new(Counters::default())).collect();
         for worker in &workers {
             worker.received(&[0x45; 100], true);
-            worker.verdict(Verdict::Forward(Direction::V4ToV6), 100);
+            worker.verdict(Verdict::Forward(Direction::V4ToV6), Family::Ipv4, 100);
+            worker.verdict(Verdict::Drop(DropReason::NoLease), Family::Ipv4, 100);
             worker.sent(&[0x60; 120]);
             worker.batch(1);
         }
@@ -257,6 +286,8 @@ mod tests {
             "causeway_nat64_received_bytes_total{family=\"ipv4\"} 300",
             "causeway_nat64_sent_packets_total{family=\"ipv6\"} 3",
             "causeway_nat64_translated_packets_total{direction=\"v4_to_v6\"} 3",
+            "causeway_nat64_dropped_packets_total{direction=\"v4_to_v6\",reason=\"no_lease\"} 3",
+            "causeway_nat64_dropped_packets_total{direction=\"v6_to_v4\",reason=\"no_lease\"} 0",
             "causeway_nat64_super_packets_total 3",
             "causeway_nat64_batch_packets_count 3",
             "causeway_nat64_batch_packets_bucket{le=\"1.0\"} 3",

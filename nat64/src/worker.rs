@@ -9,7 +9,7 @@
 //! translator's parameters are looked up once per batch. Does not log: what happens is counted in
 //! [`Counters`] or returned.
 
-use crate::counters::{BATCH, Counters, WriteError};
+use crate::counters::{BATCH, Counters, Family, WriteError};
 use crate::lease::{LeaseCache, REPORT_INTERVAL, SharedPool};
 use crate::pool::UnixTime;
 use arc_swap::ArcSwap;
@@ -153,13 +153,13 @@ impl Worker {
     fn packet(&mut self, len: usize, translator: &Translator, now: Duration) {
         if let Err(reason) = self.frame.set_received(len) {
             self.counters.received(&[], false);
-            return self.counters.verdict(Verdict::Drop(reason), 0);
+            return self.counters.verdict(Verdict::Drop(reason), Family::Other, 0);
         }
-        let bytes = self.frame.packet().len();
+        let (family, bytes) = (Family::of(self.frame.packet()), self.frame.packet().len());
         self.counters.received(self.frame.packet(), self.frame.vnet.gso() != GsoType::None);
         let mut context = Context { leases: &mut self.leases, now, state: &mut self.state };
         let verdict = translator.translate(&mut self.frame, &mut context);
-        self.counters.verdict(verdict, bytes);
+        self.counters.verdict(verdict, family, bytes);
         match verdict {
             Verdict::Forward(_) | Verdict::Reply(_) => send(&self.queue, &mut self.frame, &self.counters),
             Verdict::Split(_) => {

@@ -2,7 +2,7 @@
 
 use crate::http::{Reader, Reply};
 use crate::wait::PATIENCE;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +42,23 @@ impl Admin {
         let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         let value = value.with_context(|| format!("{} shows no {series}", self.socket.display()))?;
         value.parse().with_context(|| format!("the value of {series}: {value}"))
+    }
+
+    /// The sum of a metric's time series that carry `label`, written as `name="value"`.
+    ///
+    /// # Errors
+    /// The daemon shows no such series.
+    pub fn sum(&self, metric: &str, label: &str) -> Result<u64> {
+        let text = self.get("/metrics")?.text();
+        let series =
+            text.lines().filter_map(|line| line.strip_prefix(metric)?.strip_prefix('{')?.split_once("} "));
+        let values: Vec<_> =
+            series.filter(|(labels, _)| labels.contains(label)).map(|(_, value)| value).collect();
+        ensure!(!values.is_empty(), "{} shows no {metric} with {label}", self.socket.display());
+        values
+            .iter()
+            .map(|value| value.parse::<u64>().with_context(|| format!("a value of {metric}: {value}")))
+            .sum()
     }
 
     fn exchange(&self, method: &str, path: &str) -> Result<Reply> {

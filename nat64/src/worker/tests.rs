@@ -135,9 +135,13 @@ fn own_addresses_answer_and_garbage_is_counted() {
     let reply = bench.take(0);
     assert_eq!((&reply[8..24], reply[40]), (&OWN_V6.octets()[..], 129));
     let worker = &bench.workers.counters()[0];
-    let dropped = |reason: DropReason| worker.dropped[reason as usize].get();
-    let garbage = [DropReason::ShortFrame, DropReason::IpVersion, DropReason::Ipv6Header];
-    assert_eq!(garbage.map(dropped), [1, 1, 1]);
+    for (family, reason) in [
+        (Family::Other, DropReason::ShortFrame),
+        (Family::Other, DropReason::IpVersion),
+        (Family::Ipv6, DropReason::Ipv6Header),
+    ] {
+        assert_eq!(worker.dropped.of(family, reason).get(), 1, "{reason:?}");
+    }
     assert_eq!(worker.echo_replies.get(), 1);
     bench.workers.stop();
 }

@@ -75,6 +75,13 @@ macro_rules! drop_reasons {
     };
 }
 
+impl DropReason {
+    /// Whether the packet was refused before its family, and so its direction, was known.
+    pub const fn precedes_direction(self) -> bool {
+        matches!(self, Self::ShortFrame | Self::IpVersion)
+    }
+}
+
 drop_reasons! {
     /// The device delivered fewer bytes than a virtio-net header and a packet have.
     ShortFrame = "short_frame",

@@ -79,9 +79,9 @@ fn bad_packets() -> Vec<(DropReason, Ipv6Addr, u8, Vec<u8>)> {
 
 /// Packets that nat64 did not translate for this reason, answered or not.
 fn refused(admin: &Admin, reason: DropReason) -> Result<u64> {
-    let label = reason.label();
-    let dropped = admin.metric(&format!("causeway_nat64_dropped_packets_total{{reason=\"{label}\"}}"))?;
-    Ok(dropped + admin.metric(&format!("causeway_nat64_icmp_errors_total{{reason=\"{label}\"}}"))?)
+    let label = format!("reason=\"{}\"", reason.label());
+    let dropped = admin.sum("causeway_nat64_dropped_packets_total", &label)?;
+    Ok(dropped + admin.sum("causeway_nat64_icmp_errors_total", &label)?)
 }
 
 fn ensure_nat64_is_well(lab: &Lab, admin: &Admin) -> Result<()> {
@@ -117,17 +117,13 @@ fn nat64_counts_packets_to_nobody(lab: &mut Lab) -> Result<()> {
 
 /// The counters that must add up: each packet read has one fate.
 fn fates(admin: &Admin) -> Result<(u64, u64)> {
-    let sum = |name: &str, label: &str, values: &[&str]| -> Result<u64> {
-        let series = values.iter().map(|value| format!("causeway_nat64_{name}_total{{{label}=\"{value}\"}}"));
-        series.map(|series| admin.metric(&series)).sum()
-    };
-    let reasons = DropReason::ALL.map(DropReason::label);
+    let sum = |name: &str| admin.sum(&format!("causeway_nat64_{name}_total"), "");
     // What became of packets is read first: meanwhile more may be read, but none lost.
-    let met = sum("translated_packets", "direction", &["v6_to_v4", "v4_to_v6"])?
-        + sum("dropped_packets", "reason", &reasons)?
-        + sum("icmp_errors", "reason", &reasons)?
+    let met = sum("translated_packets")?
+        + sum("dropped_packets")?
+        + sum("icmp_errors")?
         + admin.metric("causeway_nat64_echo_replies_total")?;
-    Ok((sum("received_packets", "family", &["ipv4", "ipv6"])?, met))
+    Ok((sum("received_packets")?, met))
 }
 
 fn nat64_accounts_for_every_random_packet(lab: &mut Lab) -> Result<()> {
