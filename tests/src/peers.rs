@@ -1,19 +1,21 @@
 //! `cargo peers`: ours and the program that people run today, measured side by side in one run.
 //!
 //! ```text
-//! suite (nat64) ── contestants, trials ──> rounds ── numbers ──> figure ──> table, or lines for machines
+//! suite (nat64) ── trials, contestants ──> rounds ── numbers ──> figure ──> table, or lines for machines
 //!     │                                       │
-//!   tayga                      stream, datagram <── span, cpu, ends
+//!   tayga               stream, flood, datagram <── batch, span, cpu, ends
 //! ```
 //!
 //! A suite starts all contestants in the lab's network and says what is measured and how good ours has to be; [`rounds`]
 //! takes the measurements in turns; [`figure`] judges medians. Ratios travel from machine to machine, absolute numbers do
 //! not.
 
+pub mod batch;
 pub mod cpu;
 pub mod datagram;
 pub mod ends;
 pub mod figure;
+pub mod flood;
 pub mod nat64;
 pub mod rounds;
 pub mod span;
@@ -47,6 +49,15 @@ pub struct Missing {
     pub package: &'static str,
 }
 
+/// A word that chooses no row.
+#[derive(Debug)]
+pub struct Unknown {
+    /// The word.
+    pub word: String,
+    /// The names there are.
+    pub names: Vec<&'static str>,
+}
+
 impl Report {
     /// Whether all targets are met.
     pub fn ok(&self) -> bool {
@@ -70,3 +81,11 @@ impl fmt::Display for Missing {
 }
 
 impl std::error::Error for Missing {}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no row is called {} or begins so; there are {}", self.word, self.names.join(", "))
+    }
+}
+
+impl std::error::Error for Unknown {}

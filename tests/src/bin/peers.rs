@@ -6,14 +6,14 @@ use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use tests::interrupt::Interrupt;
-use tests::peers::{Missing, cpu, nat64, table};
+use tests::peers::{Missing, Unknown, cpu, nat64, table};
 use tests::report::Paint;
 use tests::sandbox;
 
 /// From this part on, what others do on the machine is worth a warning.
 const BUSY: f64 = 0.1;
 
-/// The machine lacks what the suite needs.
+/// The machine lacks what the suite needs, or a row does not exist.
 const UNUSABLE: u8 = 2;
 
 /// Measures ours beside the program that people run today. Exit status: 0 all targets met, 1 some missed or a failure,
@@ -29,6 +29,9 @@ struct Arguments {
     /// How often each measurement is taken; medians are printed.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
+    /// Take only these rows: names, or what names begin with, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -43,7 +46,11 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(cause) => {
             let _ = writeln!(io::stderr(), "{cause:#}");
-            if cause.is::<Missing>() { ExitCode::from(UNUSABLE) } else { ExitCode::FAILURE }
+            if cause.is::<Missing>() || cause.is::<Unknown>() {
+                ExitCode::from(UNUSABLE)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
@@ -51,7 +58,7 @@ fn main() -> ExitCode {
 /// Whether all targets are met.
 fn run(arguments: &Arguments) -> Result<bool> {
     let Suite::Nat64 = arguments.suite;
-    let programs = nat64::Programs::find()?;
+    let suite = nat64::Suite::choose(&arguments.only)?;
     // From here on the machine's own network is out of reach; nothing before may have made a thread.
     sandbox::enter()?;
     let interrupt = Interrupt::watch()?;
@@ -64,7 +71,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         )?;
     }
     let watched = io::stderr().is_terminal();
-    let report = programs.run(arguments.rounds.into(), |step| {
+    let report = suite.run(arguments.rounds.into(), |step| {
         ensure!(!interrupt.asked(), "interrupted; the lab is gone");
         if watched {
             let (round, trial, contestant) = (step.round, step.trial, step.contestant);

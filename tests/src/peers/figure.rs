@@ -16,10 +16,34 @@ pub struct Spec {
     pub unit: &'static str,
     /// Which direction is better.
     pub better: Better,
-    /// How many times better than the peer it has to be.
+    /// How many times better than what it is held against it has to be.
     pub target: f64,
     /// What part of the physical limit it has to reach, if any.
     pub limit_target: Option<f64>,
+    /// What it is held against.
+    pub against: Against,
+    /// Which of the rounds counts.
+    pub counts: Counts,
+}
+
+/// What a figure is held against.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Against {
+    /// The peer of the suite.
+    Peer,
+    /// Ours under other circumstances, which this names.
+    Ours(&'static str),
+    /// A number that stands fixed, and its name.
+    Bound(&'static str, f64),
+}
+
+/// Which of the rounds counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// The one in the middle: the others tell of the machine.
+    Middle,
+    /// The worst of ours: what must never happen must not happen in any.
+    Worst,
 }
 
 /// Which numbers are the better ones.
@@ -55,7 +79,7 @@ pub struct Figure {
 /// Ours against one other side.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Comparison {
-    /// The median of the other side.
+    /// The number of the other side.
     pub theirs: f64,
     /// How many times better ours is.
     pub ratio: f64,
@@ -78,6 +102,46 @@ struct Line<'a> {
     ok: bool,
 }
 
+impl Spec {
+    /// A measurement held against the peer.
+    pub const fn new(
+        name: &'static str,
+        says: &'static str,
+        unit: &'static str,
+        better: Better,
+        target: f64,
+    ) -> Self {
+        let (against, counts) = (Against::Peer, Counts::Middle);
+        Self { name, says, unit, better, target, limit_target: None, against, counts }
+    }
+
+    /// The same, with a part of the physical limit to reach.
+    #[must_use]
+    pub const fn with_limit(self, part: f64) -> Self {
+        Self { limit_target: Some(part), ..self }
+    }
+
+    /// The same, held against something else.
+    #[must_use]
+    pub const fn against(self, against: Against) -> Self {
+        Self { against, ..self }
+    }
+
+    /// The same, where one bad round is one too many.
+    #[must_use]
+    pub const fn in_every_round(self) -> Self {
+        Self { counts: Counts::Worst, ..self }
+    }
+
+    /// The name of what it is held against, where that is not the peer.
+    pub const fn rival(&self) -> Option<&'static str> {
+        match self.against {
+            Against::Peer => None,
+            Against::Ours(name) | Against::Bound(name, _) => Some(name),
+        }
+    }
+}
+
 impl Figure {
     /// A figure without numbers.
     pub const fn new(spec: Spec) -> Self {
@@ -93,24 +157,35 @@ impl Figure {
         }
     }
 
-    /// The median of ours; no number when nothing was measured.
+    /// The number of ours that counts; no number when nothing was measured.
     pub fn ours(&self) -> f64 {
-        median(&self.ours)
+        let worst = match self.spec.better {
+            Better::More => f64::min,
+            Better::Less => f64::max,
+        };
+        match self.spec.counts {
+            Counts::Middle => median(&self.ours),
+            Counts::Worst => self.ours.iter().copied().fold(f64::NAN, worst),
+        }
     }
 
-    /// Ours against the peer.
-    pub fn against_peer(&self) -> Comparison {
-        self.against(&self.theirs, Some(self.spec.target))
+    /// Ours against the peer, or against what the measurement names instead.
+    pub fn against_rival(&self) -> Comparison {
+        let theirs = match self.spec.against {
+            Against::Peer | Against::Ours(_) => median(&self.theirs),
+            Against::Bound(_, bound) => bound,
+        };
+        self.compare(theirs, Some(self.spec.target))
     }
 
     /// Ours against the limit, where that was measured.
     pub fn against_limit(&self) -> Option<Comparison> {
-        (!self.limit.is_empty()).then(|| self.against(&self.limit, self.spec.limit_target))
+        (!self.limit.is_empty()).then(|| self.compare(median(&self.limit), self.spec.limit_target))
     }
 
     /// Whether all its targets are met.
     pub fn ok(&self) -> bool {
-        self.against_peer().ok() && self.against_limit().is_none_or(|comparison| comparison.ok())
+        self.against_rival().ok() && self.against_limit().is_none_or(|comparison| comparison.ok())
     }
 
     /// Its lines for machines: one per target.
@@ -135,11 +210,11 @@ impl Figure {
             Some(serde_json::to_string(&line).expect("plain strings and numbers are JSON"))
         };
         let limit = self.against_limit().and_then(|comparison| line(limit, comparison));
-        line(peer, self.against_peer()).into_iter().chain(limit).collect()
+        line(self.spec.rival().unwrap_or(peer), self.against_rival()).into_iter().chain(limit).collect()
     }
 
-    fn against(&self, others: &[f64], target: Option<f64>) -> Comparison {
-        let (ours, theirs) = (self.ours(), median(others));
+    fn compare(&self, theirs: f64, target: Option<f64>) -> Comparison {
+        let ours = self.ours();
         let ratio = match self.spec.better {
             Better::More => ours / theirs,
             Better::Less => theirs / ours,
@@ -181,14 +256,8 @@ fn significant(number: f64) -> f64 {
 mod tests {
     use super::*;
 
-    const SPEC: Spec = Spec {
-        name: "tcp_up",
-        says: "TCP to the server",
-        unit: "Gbit/s",
-        better: Better::More,
-        target: 10.0,
-        limit_target: Some(0.65),
-    };
+    const SPEC: Spec =
+        Spec::new("tcp_up", "TCP to the server", "Gbit/s", Better::More, 10.0).with_limit(0.65);
 
     fn figure(spec: Spec, ours: &[f64], theirs: &[f64], limit: &[f64]) -> Figure {
         let mut figure = Figure::new(spec);
@@ -211,9 +280,9 @@ mod tests {
     #[test]
     fn ratio_says_how_many_times_better_ours_is() {
         let more = figure(SPEC, &[20.0], &[2.0], &[]);
-        assert_eq!(more.against_peer().ratio, 10.0);
+        assert_eq!(more.against_rival().ratio, 10.0);
         let less = figure(Spec { better: Better::Less, ..SPEC }, &[2.0], &[20.0], &[1.0]);
-        assert_eq!(less.against_peer().ratio, 10.0);
+        assert_eq!(less.against_rival().ratio, 10.0);
         assert_eq!(less.against_limit().unwrap().ratio, 0.5);
     }
 
@@ -242,6 +311,27 @@ mod tests {
         let lines = figure(SPEC, &[7.0], &[0.7], &[]).lines("nat64", "tayga", "kernel");
         assert_eq!(lines.len(), 1);
         assert!(lines[0].contains(r#""limit_ratio":null"#), "{}", lines[0]);
+    }
+
+    #[test]
+    fn fixed_bound_needs_no_other_side_and_gives_its_name() {
+        let spec = Spec { better: Better::Less, target: 1.0, limit_target: None, ..SPEC };
+        let memory = figure(spec.against(Against::Bound("bound", 32.0)), &[16.0], &[], &[]);
+        assert_eq!(memory.against_rival(), Comparison { theirs: 32.0, ratio: 2.0, target: Some(1.0) });
+        let lines = memory.lines("nat64", "tayga", "kernel");
+        assert!(lines[0].contains(r#""peer":"bound","ours":16.0,"theirs":32.0,"ratio":2.0"#), "{}", lines[0]);
+    }
+
+    #[test]
+    fn one_bad_round_counts_where_none_may_be() {
+        for (better, rounds, worst) in
+            [(Better::More, [1.0, 0.5, 1.0], 0.5), (Better::Less, [2.0, 2.0, 3.0], 3.0)]
+        {
+            let spec = Spec { better, ..SPEC };
+            assert_eq!(figure(spec, &rounds, &[], &[]).ours(), median(&rounds));
+            assert_eq!(figure(spec.in_every_round(), &rounds, &[], &[]).ours(), worst);
+        }
+        assert!(figure(SPEC.in_every_round(), &[], &[], &[]).ours().is_nan());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::figure::{Figure, Side, Spec};
 use anyhow::{Context, Result};
 
 /// Who is measured: a side, its name for messages, and what the measurement needs to know of it.
+#[derive(Clone, Copy)]
 pub struct Contestant<W> {
     /// Which side it is.
     pub side: Side,
@@ -18,6 +19,8 @@ pub struct Contestant<W> {
 pub struct Trial<W> {
     /// What it finds.
     pub figures: &'static [Spec],
+    /// Of whom.
+    pub contestants: Vec<Contestant<W>>,
     /// Takes it.
     pub run: fn(&W) -> Result<Vec<Option<f64>>>,
 }
@@ -38,7 +41,6 @@ pub struct Step {
 /// # Errors
 /// The first measurement that fails ends the run, with its place.
 pub fn play<W>(
-    contestants: &[Contestant<W>],
     trials: &[Trial<W>],
     rounds: usize,
     mut before: impl FnMut(Step) -> Result<()>,
@@ -48,6 +50,7 @@ pub fn play<W>(
     for round in 0..rounds {
         for (trial, figures) in trials.iter().zip(&mut figures) {
             let says = trial.figures.first().map_or("", |spec| spec.says);
+            let contestants = &trial.contestants;
             for turn in 0..contestants.len() {
                 // Nobody always follows the same one, nor always begins.
                 let contestant = &contestants[(round + turn) % contestants.len()];
@@ -72,7 +75,7 @@ mod tests {
     use super::*;
 
     const fn spec(name: &'static str) -> Spec {
-        Spec { name, says: name, unit: "", better: Better::More, target: 1.0, limit_target: None }
+        Spec::new(name, name, "", Better::More, 1.0)
     }
 
     const BOTH: &[Spec] = &[spec("first"), spec("second")];
@@ -82,21 +85,23 @@ mod tests {
             .map(|(side, name, way)| Contestant { side, name, way })
     }
 
-    const TRIALS: [Trial<Option<f64>>; 1] = [Trial { figures: BOTH, run: |way| Ok(vec![Some(1.0), *way]) }];
+    fn trial(run: fn(&Option<f64>) -> Result<Vec<Option<f64>>>) -> [Trial<Option<f64>>; 1] {
+        [Trial { figures: BOTH, contestants: contestants().to_vec(), run }]
+    }
 
     #[test]
     fn numbers_go_to_their_figure_and_side() {
-        let figures = play(&contestants(), &TRIALS, 3, |_| Ok(())).unwrap();
+        let figures = play(&trial(|way| Ok(vec![Some(1.0), *way])), 3, |_| Ok(())).unwrap();
         assert_eq!(figures.len(), 2);
         assert_eq!(figures[0].against_limit().unwrap().ratio, 1.0);
-        assert_eq!(figures[1].against_peer().ratio, 4.0);
+        assert_eq!(figures[1].against_rival().ratio, 4.0);
         assert_eq!(figures[1].against_limit(), None, "the limit has no such number");
     }
 
     #[test]
     fn every_round_begins_with_another_one() {
         let mut steps = Vec::new();
-        play(&contestants(), &TRIALS, 2, |step| {
+        play(&trial(|way| Ok(vec![Some(1.0), *way])), 2, |step| {
             steps.push((step.round, step.contestant));
             Ok(())
         })
@@ -109,9 +114,8 @@ mod tests {
 
     #[test]
     fn failure_names_measurement_and_contestant() {
-        let trials: [Trial<Option<f64>>; 1] =
-            [Trial { figures: BOTH, run: |way| Ok(vec![Some(way.context("no way")?)]) }];
-        let cause = play(&contestants(), &trials, 1, |_| Ok(())).unwrap_err();
+        let trials = trial(|way| Ok(vec![Some(way.context("no way")?)]));
+        let cause = play(&trials, 1, |_| Ok(())).unwrap_err();
         assert_eq!(format!("{cause:#}"), "first, through limit: no way");
     }
 }

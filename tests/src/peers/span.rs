@@ -5,10 +5,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long traffic runs before it counts: windows open and caches fill.
-const WARM_UP: Duration = Duration::from_millis(300);
+const WARM_UP: Duration = Duration::from_millis(250);
 
 /// How long it counts.
-const LENGTH: Duration = Duration::from_secs(2);
+const LENGTH: Duration = Duration::from_millis(1500);
 
 /// What counters did during a span.
 #[derive(Clone, Copy, Debug)]

@@ -44,16 +44,21 @@ pub fn table(report: &Report, paint: Paint) -> String {
 
 fn row(figure: &Figure, paint: Paint) -> String {
     let mark = if figure.ok() { paint.on(GREEN, "✓") } else { paint.on(RED, "✗") };
-    let (peer, limit) = (figure.against_peer(), figure.against_limit());
+    let (rival, limit) = (figure.against_rival(), figure.against_limit());
     let words = format!("{:WORDS$}", figure.spec.says);
     let ours = paint.on(BOLD, &format!("{:>9}", short(figure.ours())));
-    let theirs = short(peer.theirs);
+    let theirs = short(rival.theirs);
     let bound = limit.map_or_else(|| "-".to_owned(), |limit| short(limit.theirs));
+    // What is not held against the peer says so itself, since the head of its column does not.
+    let last = match (limit, figure.spec.rival()) {
+        (Some(limit), _) => against(limit, paint),
+        (None, Some(rival)) => paint.on(DIM, &format!("against {rival}")),
+        (None, None) => String::new(),
+    };
     format!(
-        "  {mark} {words} {ours} {theirs:>9} {bound:>9} {:<10} {}  {}",
+        "  {mark} {words} {ours} {theirs:>9} {bound:>9} {:<10} {}  {last}",
         figure.spec.unit,
-        against(peer, paint),
-        limit.map(|limit| against(limit, paint)).unwrap_or_default()
+        against(rival, paint),
     )
 }
 
@@ -76,18 +81,11 @@ fn short(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::figure::{Better, Side, Spec};
+    use super::super::figure::{Against, Better, Side, Spec};
     use super::*;
 
     fn report() -> Report {
-        let spec = Spec {
-            name: "tcp_up",
-            says: "TCP to the server",
-            unit: "Gbit/s",
-            better: Better::More,
-            target: 10.0,
-            limit_target: Some(0.65),
-        };
+        let spec = Spec::new("tcp_up", "TCP to the server", "Gbit/s", Better::More, 10.0).with_limit(0.65);
         let mut first = Figure::new(spec);
         let mut second = Figure::new(Spec { says: "CPU time", better: Better::Less, ..spec });
         for (side, number) in [(Side::Ours, 7.0), (Side::Theirs, 0.5), (Side::Limit, 10.0)] {
@@ -96,13 +94,16 @@ mod tests {
                 second.add(side, number);
             }
         }
+        let third = Spec { says: "in order", target: 1.0, ..spec }.against(Against::Bound("bound", 1.0));
+        let mut third = Figure::new(third);
+        third.add(Side::Ours, 1.0);
         Report {
             suite: "nat64",
             ours: "causeway-nat64",
             peer: "tayga",
             limit: "kernel",
             rounds: 3,
-            figures: vec![first, second],
+            figures: vec![first, second, third],
         }
     }
 
@@ -117,7 +118,8 @@ mod tests {
             assert!(lines[2].contains(word), "{word}: {}", lines[2]);
         }
         assert!(lines[3].contains("✗ CPU time") && lines[3].contains("× 0.07 (≥ 10.0)"), "{}", lines[3]);
-        assert_eq!(lines[4], "  1 of 2 miss a target.");
+        assert!(lines[4].ends_with("against bound"), "{}", lines[4]);
+        assert_eq!(lines[5], "  1 of 3 miss a target.");
     }
 
     #[test]

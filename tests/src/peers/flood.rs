@@ -1,0 +1,188 @@
+//! One flow of datagrams as fast as one thread can send it: how much arrives, in which order, and what that costs.
+//!
+//! Packets that a queue on the way has no room for are lost, as on a wire; what arrives is what counts. Sender and
+//! receiver move many datagrams a call, so that the processors are the path's.
+
+use super::batch::{BATCH, Inbox, send};
+use super::cpu;
+use super::datagram::LENGTH;
+use super::ends::Ends;
+use super::span;
+use anyhow::{Context, Result, ensure};
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::SockRef;
+use std::io::IoSlice;
+use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// Bytes of the receiver's buffer: room for all that arrives while it sleeps.
+const BUFFER: usize = 8 << 20;
+
+/// How long the receiver sleeps when it has taken all there is. Waiting for each datagram would cost the sending side
+/// of the path a wake-up per datagram, which on a real path another machine's interrupt pays.
+const NAP: Duration = Duration::from_millis(1);
+
+/// Bytes of a segment of the flow that is sent with segmentation offload, as QUIC sends them.
+const SEGMENT: u16 = 1200;
+
+/// Segments in one datagram of that flow.
+const SEGMENTS: u16 = 40;
+
+/// Bytes of the largest datagram.
+const LARGEST: usize = 1 << 16;
+
+/// What a path delivered of a flood of small datagrams.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivery {
+    /// Datagrams a second.
+    pub rate: f64,
+    /// CPU time for each, of the process that was watched.
+    pub cost: Option<Duration>,
+    /// What part of them came before all that were sent later.
+    pub in_order: f64,
+}
+
+/// How the receiver of a segmented flow takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receiver {
+    /// Each segment as the datagram it is.
+    Single,
+    /// Many at a time (`UDP_GRO`).
+    Merged,
+}
+
+/// What a path delivered of a segmented flow.
+#[derive(Clone, Copy, Debug)]
+pub struct Segments<T> {
+    /// Bits of payload a second.
+    pub rate: f64,
+    /// What was looked at when the span began and when it ended.
+    pub seen: [T; 2],
+}
+
+/// Sends one flow of datagrams of [`LENGTH`] bytes, and watches what it costs `process`.
+///
+/// # Errors
+/// Nothing arrives, or the process ends.
+pub fn small(ends: Ends<'_>, process: Option<i32>) -> Result<Delivery> {
+    let [near, far] = ends.sockets()?;
+    let mut numbers = 0..;
+    let source = || {
+        let mut payloads = [[0; LENGTH]; BATCH];
+        for (payload, number) in payloads.iter_mut().zip(&mut numbers) {
+            payload[..size_of::<u64>()].copy_from_slice(&u64::to_be_bytes(number));
+        }
+        // What the first queue has no room for is lost there.
+        let _ = send(&near, &payloads.each_ref().map(|payload| IoSlice::new(payload)));
+    };
+    let (late, mut highest) = (AtomicU64::new(0), 0);
+    let count = |payload: &[u8]| {
+        let Some(number) = payload.first_chunk().map(|bytes| u64::from_be_bytes(*bytes)) else { return 0 };
+        late.fetch_add(u64::from(number < highest), Ordering::Relaxed);
+        highest = highest.max(number);
+        1
+    };
+    let look = || Ok((process.map(cpu::time_of).transpose()?, late.load(Ordering::Relaxed)));
+    let arrived = run(&far, Inbox::new(BATCH, LENGTH), source, count, look)?;
+    let [(spent_before, late_before), (spent_after, late_after)] = arrived.seen;
+    let spent = spent_before.zip(spent_after).map(|(before, after)| after.saturating_sub(before));
+    let count = u32::try_from(arrived.count).context("more datagrams than a span can hold")?;
+    let late = u32::try_from(late_after - late_before)?;
+    Ok(Delivery {
+        rate: arrived.a_second,
+        cost: spent.map(|spent| spent / count),
+        in_order: 1.0 - f64::from(late) / f64::from(count),
+    })
+}
+
+/// Sends one flow with segmentation offload, and `look`s at whatever tells of it.
+///
+/// # Errors
+/// Nothing arrives, the kernel has no `UDP_SEGMENT`, or looking fails.
+pub fn segmented<T>(
+    ends: Ends<'_>,
+    receiver: Receiver,
+    look: impl FnMut() -> Result<T>,
+) -> Result<Segments<T>> {
+    let [near, far] = ends.sockets()?;
+    setsockopt(&near, sockopt::UdpGsoSegment, &SEGMENT.into()).context("UDP_SEGMENT")?;
+    let inbox = match receiver {
+        Receiver::Single => Inbox::new(BATCH, SEGMENT.into()),
+        Receiver::Merged => {
+            setsockopt(&far, sockopt::UdpGroSegment, &true).context("UDP_GRO")?;
+            Inbox::new(BATCH, LARGEST)
+        }
+    };
+    let payload = vec![0; usize::from(SEGMENT) * usize::from(SEGMENTS)];
+    let source = || {
+        // As above.
+        let _ = near.send(&payload);
+    };
+    let arrived = run(&far, inbox, source, |payload| payload.len() as u64, look)?;
+    Ok(Segments { rate: arrived.a_second * 8.0, seen: arrived.seen })
+}
+
+/// What arrived during a span.
+pub(super) struct Arrived<T> {
+    /// As the receiver counts.
+    pub(super) count: u64,
+    /// The same in a second.
+    pub(super) a_second: f64,
+    /// What was looked at when the span began and when it ended.
+    pub(super) seen: [T; 2],
+}
+
+/// Calls `source` without pause, and adds up what `count` makes of each datagram that arrives.
+pub(super) fn run<T>(
+    far: &UdpSocket,
+    inbox: Inbox,
+    source: impl FnMut() + Send,
+    count: impl FnMut(&[u8]) -> u64 + Send,
+    mut look: impl FnMut() -> Result<T>,
+) -> Result<Arrived<T>> {
+    enlarge(far)?;
+    let (arrived, over) = (AtomicU64::new(0), AtomicBool::new(false));
+    let growth = thread::scope(|scope| {
+        scope.spawn(|| repeat(source, &over));
+        scope.spawn(|| count_all(far, inbox, count, &arrived, &over));
+        let growth = span::observe(|| Ok((arrived.load(Ordering::Relaxed), look()?)));
+        over.store(true, Ordering::Release);
+        growth
+    })?;
+    let a_second = |count| growth.a_second(count);
+    let [first, last] = growth.values.each_ref().map(|(arrived, _)| *arrived);
+    ensure!(last > first, "no datagram came through");
+    let (count, a_second) = (last - first, a_second(last - first));
+    Ok(Arrived { count, a_second, seen: growth.values.map(|(_, seen)| seen) })
+}
+
+fn enlarge(far: &UdpSocket) -> Result<()> {
+    if setsockopt(far, sockopt::RcvBufForce, &BUFFER).is_err() {
+        // Without root's rights the machine's limit is what there is.
+        SockRef::from(far).set_recv_buffer_size(BUFFER)?;
+    }
+    Ok(())
+}
+
+fn repeat(mut source: impl FnMut(), over: &AtomicBool) {
+    while !over.load(Ordering::Relaxed) {
+        source();
+    }
+}
+
+fn count_all(
+    far: &UdpSocket,
+    mut inbox: Inbox,
+    mut count: impl FnMut(&[u8]) -> u64,
+    arrived: &AtomicU64,
+    over: &AtomicBool,
+) {
+    while !over.load(Ordering::Relaxed) {
+        match inbox.take(far) {
+            Ok(datagrams) => drop(arrived.fetch_add(datagrams.map(&mut count).sum(), Ordering::Relaxed)),
+            Err(_) => thread::sleep(NAP),
+        }
+    }
+}

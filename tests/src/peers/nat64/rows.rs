@@ -1,0 +1,193 @@
+//! What is measured, whose, and how good ours has to be. The numbers of a row are found by [`Way`].
+
+use super::instance::{self, Instance};
+use super::way::Way;
+use crate::peers::figure::{Against, Better, Side, Spec};
+use crate::peers::flood::Receiver;
+use crate::peers::stream::Direction;
+use crate::peers::tayga;
+use anyhow::Result;
+
+/// Who forwards on a way.
+#[derive(Clone, Copy, Debug)]
+pub enum Who {
+    /// One of our daemons.
+    Ours(&'static Instance),
+    /// One of theirs.
+    Theirs(&'static tayga::Instance),
+    /// The kernel, which does not translate: the limit.
+    Kernel,
+}
+
+impl Who {
+    /// The name for people; no two have the same.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ours(instance) => instance.name,
+            Self::Theirs(instance) => instance.name,
+            Self::Kernel => super::LIMIT,
+        }
+    }
+}
+
+/// One measurement: what it finds, of whom, and how.
+pub struct Row {
+    /// What it finds.
+    pub figures: &'static [Spec],
+    /// Of whom.
+    pub who: &'static [(Side, Who)],
+    /// Takes it.
+    pub run: fn(&Way<'_>) -> Result<Vec<Option<f64>>>,
+}
+
+const OURS: (Side, Who) = (Side::Ours, Who::Ours(&instance::USUAL));
+const TAYGA: (Side, Who) = (Side::Theirs, Who::Theirs(&tayga::USUAL));
+const KERNEL: (Side, Who) = (Side::Limit, Who::Kernel);
+
+/// Ours, the peer, and the limit.
+const THREE: &[(Side, Who)] = &[OURS, TAYGA, KERNEL];
+
+/// Ours without offload beside the peer, which has none.
+const PLAIN: &[(Side, Who)] = &[(Side::Ours, Who::Ours(&instance::PLAIN)), TAYGA];
+
+const fn tcp(name: &'static str, says: &'static str, target: f64) -> Spec {
+    Spec::new(name, says, "Gbit/s", Better::More, target)
+}
+
+/// The smallest part of super-packets that have to cross whole. The rest is for those that are on their way when the
+/// counters are read.
+const WHOLE: f64 = 0.99;
+
+/// All rows, in the order of the table.
+pub const ROWS: &[Row] = &[
+    Row {
+        figures: &[tcp("tcp_up", "TCP to the server, one stream", 10.0).with_limit(0.65)],
+        who: THREE,
+        run: |way| way.throughput(1, Direction::ToServer),
+    },
+    Row {
+        figures: &[tcp("tcp_down", "TCP to the client, one stream", 10.0).with_limit(0.65)],
+        who: THREE,
+        run: |way| way.throughput(1, Direction::ToClient),
+    },
+    Row {
+        figures: &[tcp("tcp_up_four", "TCP to the server, four streams", 10.0)],
+        who: THREE,
+        run: |way| way.throughput(4, Direction::ToServer),
+    },
+    Row {
+        figures: &[tcp("tcp_down_four", "TCP to the client, four streams", 10.0)],
+        who: THREE,
+        run: |way| way.throughput(4, Direction::ToClient),
+    },
+    Row {
+        figures: &[tcp("tcp_up_plain", "TCP to the server, offload off", 1.0)],
+        who: PLAIN,
+        run: |way| way.throughput(1, Direction::ToServer),
+    },
+    Row {
+        figures: &[tcp("tcp_down_plain", "TCP to the client, offload off", 1.0)],
+        who: PLAIN,
+        run: |way| way.throughput(1, Direction::ToClient),
+    },
+    Row {
+        figures: &[
+            Spec::new("udp_delivered", "UDP of 64 bytes, delivered", "packets/s", Better::More, 1.5),
+            // At most 0.6 of the peer's.
+            Spec::new("udp_cpu", "UDP of 64 bytes, CPU time of each", "us", Better::Less, 1.0 / 0.6),
+            Spec::new("udp_in_order", "UDP of 64 bytes, in order", "of all", Better::More, 1.0)
+                .against(Against::Bound("all", 1.0))
+                .in_every_round(),
+        ],
+        who: THREE,
+        run: |way| way.flood(),
+    },
+    Row {
+        figures: &[Spec::new("udp_round_trip", "UDP of 64 bytes, round trip", "us", Better::Less, 1.0)],
+        who: THREE,
+        run: |way| way.round_trip(),
+    },
+    Row {
+        figures: &[
+            Spec::new("udp_gso", "UDP with offload at the sender", "Gbit/s", Better::More, 1.5),
+            Spec::new("udp_gso_whole", "  of it, crossed unsplit", "of all", Better::More, WHOLE)
+                .against(Against::Bound("all", 1.0)),
+        ],
+        who: THREE,
+        run: |way| way.segmented(Receiver::Single),
+    },
+    Row {
+        figures: &[
+            Spec::new("udp_gso_gro", "UDP with offload at both ends", "Gbit/s", Better::More, 1.5),
+            Spec::new("udp_gso_gro_whole", "  of it, crossed unsplit", "of all", Better::More, WHOLE)
+                .against(Against::Bound("all", 1.0)),
+        ],
+        who: THREE,
+        run: |way| way.segmented(Receiver::Merged),
+    },
+];
+
+/// The rows with a figure whose name begins with one of `words`; with a name in full, the row of that name alone. All
+/// rows, if there are no words.
+///
+/// # Errors
+/// The first word that no name begins with.
+pub fn chosen(words: &[String]) -> Result<Vec<&'static Row>, &str> {
+    let names = |row: &Row| row.figures.iter().map(|spec| spec.name).collect::<Vec<_>>();
+    let mut wanted = vec![words.is_empty(); ROWS.len()];
+    for word in words {
+        let exact = ROWS.iter().any(|row| names(row).contains(&word.as_str()));
+        let fits = |name: &&str| if exact { *name == word } else { name.starts_with(word.as_str()) };
+        let fitting: Vec<bool> = ROWS.iter().map(|row| names(row).iter().any(fits)).collect();
+        if !fitting.contains(&true) {
+            return Err(word);
+        }
+        for (wanted, fitting) in wanted.iter_mut().zip(fitting) {
+            *wanted |= fitting;
+        }
+    }
+    Ok(ROWS.iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(row, _)| row).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn names(rows: &[&Row]) -> Vec<&'static str> {
+        rows.iter().flat_map(|row| row.figures).map(|spec| spec.name).collect()
+    }
+
+    fn all() -> Vec<&'static str> {
+        names(&ROWS.iter().collect::<Vec<_>>())
+    }
+
+    fn check(words: &[&str], expected: Result<&[&str], &str>) {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let found = chosen(&words).map(|rows| names(&rows));
+        assert_eq!(found.as_deref().map_err(|word| *word), expected, "{words:?}");
+    }
+
+    #[test]
+    fn names_are_unique() {
+        assert_eq!(all().iter().collect::<HashSet<_>>().len(), all().len());
+    }
+
+    #[test]
+    fn every_row_is_documented() {
+        let page = include_str!("../../../../docs/operations.md");
+        for name in all() {
+            assert!(page.contains(&format!("`{name}`")), "docs/operations.md does not tell what {name} is");
+        }
+    }
+
+    #[test]
+    fn words_choose_rows() {
+        check(&[], Ok(&all()));
+        check(&["tcp_up"], Ok(&["tcp_up"]));
+        check(&["tcp_do"], Ok(&["tcp_down", "tcp_down_four", "tcp_down_plain"]));
+        check(&["udp_cpu"], Ok(&["udp_delivered", "udp_cpu", "udp_in_order"]));
+        check(&["udp_round_trip", "tcp_up"], Ok(&["tcp_up", "udp_round_trip"]));
+        check(&["tcp_up", "icmp"], Err("icmp"));
+    }
+}

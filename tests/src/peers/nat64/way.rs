@@ -1,0 +1,66 @@
+//! One way from the client to the server, and what can be measured on it.
+
+use crate::admin::Admin;
+use crate::peers::datagram;
+use crate::peers::ends::Ends;
+use crate::peers::flood::{self, Receiver};
+use crate::peers::stream::{Direction, throughput};
+use crate::program::Program;
+use anyhow::Result;
+use std::time::Duration;
+
+/// The counters that tell whether super-packets cross whole: those that came in, and all that went out.
+const CROSSING: [&str; 2] =
+    ["causeway_nat64_super_packets_total", "causeway_nat64_sent_packets_total{family=\"ipv4\"}"];
+
+/// A way, and who translates on it.
+#[derive(Clone, Copy)]
+pub struct Way<'a> {
+    /// Where it begins and ends.
+    pub ends: Ends<'a>,
+    /// The translator's process, where there is one.
+    pub translator: Option<&'a Program>,
+    /// Its counters, where it has any.
+    pub admin: Option<&'a Admin>,
+}
+
+impl Way<'_> {
+    /// In Gbit/s.
+    pub fn throughput(&self, streams: usize, direction: Direction) -> Result<Vec<Option<f64>>> {
+        Ok(vec![Some(throughput(self.ends, streams, direction)? / 1e9)])
+    }
+
+    /// In datagrams a second, microseconds, and the part that kept its order.
+    pub fn flood(&self) -> Result<Vec<Option<f64>>> {
+        let delivery = flood::small(self.ends, self.translator.map(Program::pid))?;
+        Ok(vec![Some(delivery.rate), delivery.cost.map(microseconds), Some(delivery.in_order)])
+    }
+
+    /// In microseconds.
+    pub fn round_trip(&self) -> Result<Vec<Option<f64>>> {
+        Ok(vec![Some(microseconds(datagram::round_trip(self.ends)?))])
+    }
+
+    /// In Gbit/s, and super-packets that came in for each packet that went out.
+    pub fn segmented(&self, receiver: Receiver) -> Result<Vec<Option<f64>>> {
+        let look = || {
+            let read = |admin: &Admin| Ok([admin.metric(CROSSING[0])?, admin.metric(CROSSING[1])?]);
+            self.admin.map(read).transpose()
+        };
+        let found = flood::segmented(self.ends, receiver, look)?;
+        let [before, after] = found.seen;
+        let whole = before.zip(after).map(|([supers, sent], [supers_after, sent_after])| {
+            lossy(supers_after - supers) / lossy(sent_after - sent)
+        });
+        Ok(vec![Some(found.rate / 1e9), whole])
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nothing counts to 2^53 in a few seconds")]
+fn lossy(count: u64) -> f64 {
+    count as f64
+}
+
+fn microseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
