@@ -4,8 +4,8 @@
 //! maps with the same prefix on one side are refused, since RFC 7757 §5 leaves their meaning open; prefixes that
 //! lie one in another are kept and the longest wins, as §3.3.1 and §3.3.2 say.
 
+use crate::lpm::Lpm;
 use ipnet::{Ipv4Net, Ipv6Net};
-use std::collections::HashMap;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -94,19 +94,14 @@ const fn host_mask(len: u8) -> u32 {
     if len == 0 { u32::MAX } else { !(u32::MAX << (32 - len as u32)) }
 }
 
-/// The network bits of an IPv6 prefix of `len` bits.
-const fn v6_network_mask(len: u8) -> u128 {
-    if len == 0 { 0 } else { u128::MAX << (128 - len as u32) }
-}
-
 /// All explicit maps, searchable from both sides by longest match.
 ///
 /// A lookup costs one hash probe per distinct prefix length in use, whatever the number of maps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExplicitMaps {
     maps: Vec<ExplicitMap>,
-    by_v4: Vec<(u8, HashMap<u32, usize>)>,
-    by_v6: Vec<(u8, HashMap<u128, usize>)>,
+    by_v4: Lpm<u32>,
+    by_v6: Lpm<u128>,
 }
 
 impl ExplicitMaps {
@@ -122,21 +117,14 @@ impl ExplicitMaps {
             if 128 - u32::from(map.v6.prefix_len()) < 32 - u32::from(map.v4.prefix_len()) {
                 conflicts.push(MapConflict::Suffix { index, v4: map.v4, v6: map.v6 });
             }
-            if let Some(first) =
-                insert(&mut table.by_v4, map.v4.prefix_len(), map.v4.network().to_bits(), index)
-            {
+            if let Some(first) = table.by_v4.insert(map.v4.network().to_bits(), map.v4.prefix_len(), index) {
                 conflicts.push(MapConflict::SameV4 { first, second: index, net: map.v4 });
             }
-            if let Some(first) =
-                insert(&mut table.by_v6, map.v6.prefix_len(), map.v6.network().to_bits(), index)
-            {
+            if let Some(first) = table.by_v6.insert(map.v6.network().to_bits(), map.v6.prefix_len(), index) {
                 conflicts.push(MapConflict::SameV6 { first, second: index, net: map.v6 });
             }
             table.maps.push(map);
         }
-        // Longest first, so that the first hit of a lookup is the longest match.
-        table.by_v4.sort_by_key(|(len, _)| std::cmp::Reverse(*len));
-        table.by_v6.sort_by_key(|(len, _)| std::cmp::Reverse(*len));
         if conflicts.is_empty() { Ok(table) } else { Err(conflicts) }
     }
 
@@ -152,20 +140,12 @@ impl ExplicitMaps {
 
     /// The map whose IPv4 prefix is the longest that holds `v4`.
     pub fn lookup_v4(&self, v4: Ipv4Addr) -> Option<&ExplicitMap> {
-        let bits = v4.to_bits();
-        self.by_v4
-            .iter()
-            .find_map(|(len, nets)| nets.get(&(bits & !host_mask(*len))))
-            .map(|&index| &self.maps[index])
+        self.by_v4.lookup(v4.to_bits()).map(|index| &self.maps[index])
     }
 
     /// The map whose IPv6 prefix is the longest that holds `v6`.
     pub fn lookup_v6(&self, v6: Ipv6Addr) -> Option<&ExplicitMap> {
-        let bits = v6.to_bits();
-        self.by_v6
-            .iter()
-            .find_map(|(len, nets)| nets.get(&(bits & v6_network_mask(*len))))
-            .map(|&index| &self.maps[index])
+        self.by_v6.lookup(v6.to_bits()).map(|index| &self.maps[index])
     }
 
     /// The IPv6 address that `v4` is mapped to (RFC 7757 §3.3.1).
@@ -179,29 +159,10 @@ impl ExplicitMaps {
     }
 }
 
-/// Enters `key` among the prefixes of `len` bits, or returns the map that already has it.
-fn insert<K: std::hash::Hash + Eq>(
-    side: &mut Vec<(u8, HashMap<K, usize>)>,
-    len: u8,
-    key: K,
-    index: usize,
-) -> Option<usize> {
-    let at = side.iter().position(|(have, _)| *have == len).unwrap_or_else(|| {
-        side.push((len, HashMap::new()));
-        side.len() - 1
-    });
-    match side[at].1.entry(key) {
-        std::collections::hash_map::Entry::Occupied(first) => Some(*first.get()),
-        std::collections::hash_map::Entry::Vacant(free) => {
-            free.insert(index);
-            None
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lpm::tests::probes;
     use proptest::prelude::*;
 
     fn map(v4: &str, v6: &str) -> ExplicitMap {
@@ -261,6 +222,27 @@ mod tests {
             Some("198.51.100.64".parse().unwrap()),
             "RFC 7757 §5: overlap need not be symmetric"
         );
+    }
+
+    #[test]
+    fn a_lookup_among_65000_maps_takes_as_many_probes_as_one_among_10() {
+        let count = |maps: u32| {
+            let hosts = (0..maps).map(|host| ExplicitMap {
+                v4: Ipv4Net::from(Ipv4Addr::from_bits(0x0a00_0000 | host)),
+                v6: Ipv6Net::from(Ipv6Addr::from_bits((0x2001_0db8_u128 << 96) | u128::from(host))),
+            });
+            let eamt = ExplicitMaps::new(hosts.chain([map("192.0.2.0/24", "2001:db8:1::/64")])).unwrap();
+            [("10.0.0.7", "2001:db8::7"), ("192.0.2.1", "2001:db8:1::"), ("203.0.113.9", "2001:db9::")].map(
+                |(v4, v6)| {
+                    probes(|| {
+                        eamt.lookup_v4(v4.parse().unwrap());
+                        eamt.lookup_v6(v6.parse().unwrap());
+                    })
+                },
+            )
+        };
+        assert_eq!(count(10), [2, 4, 4], "one on each side for each length that is tried");
+        assert_eq!(count(65_000), count(10));
     }
 
     #[test]

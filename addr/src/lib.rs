@@ -1,15 +1,18 @@
 //! Addresses as values: the arithmetic between IPv4 and IPv6 that every part of the gateway shares.
 //!
 //! Owns [`Prefix64`] (RFC 6052), the special-purpose registries (RFC 6890) and the policy drawn from them
-//! (RFC 6052 §3.1), and [`ExplicitMaps`] (RFC 7757). A leaf: it imports nothing of the house, and knows
+//! (RFC 6052 §3.1), [`Prefixes`] for gateways with several, and [`ExplicitMaps`] (RFC 7757). A leaf: it imports nothing of the house, and knows
 //! neither packets nor names nor files.
 
 pub mod explicit;
+mod lpm;
 pub mod prefix64;
+pub mod prefixes;
 pub mod special;
 
 pub use explicit::{ExplicitMap, ExplicitMaps, MapConflict};
 pub use prefix64::{Prefix64, Prefix64Error};
+pub use prefixes::{PrefixConflict, Prefixes, RangedPrefix};
 pub use special::SpecialRange;
 
 use std::net::{IpAddr, SocketAddr};

@@ -82,7 +82,7 @@ impl Plan {
 /// The translator's parameters. It has no view of the routes behind the device, so both sides have the device's MTU.
 fn params(nat64: &Nat64, prefix: Option<&Prefix>, maps: ExplicitMaps) -> Params {
     Params {
-        prefixes: prefix.map(|prefix| prefix.pref64).into_iter().collect(),
+        prefixes: prefix.map(|prefix| prefix.pref64.into()).unwrap_or_default(),
         allow_private_ipv4: prefix.is_some_and(|prefix| prefix.allow_private_ipv4),
         own_v4: nat64.ipv4_addr,
         own_v6: nat64.ipv6_addr,

@@ -23,7 +23,7 @@ const REMOTE: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x64, 0, 0, 0, 0xcb00, 0x7
 
 fn params() -> Params {
     Params {
-        prefixes: vec!["2001:db8:64::/96".parse().unwrap()],
+        prefixes: "2001:db8:64::/96".parse::<addr::Prefix64>().unwrap().into(),
         allow_private_ipv4: false,
         own_v4: OWN_V4,
         own_v6: OWN_V6,

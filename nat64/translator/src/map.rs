@@ -3,12 +3,13 @@
 //! | from | order |
 //! |---|---|
 //! | IPv6 to IPv4 | own address, explicit maps, prefixes, dynamic pool |
-//! | IPv4 to IPv6 | own address, explicit maps, dynamic pool, first prefix |
+//! | IPv4 to IPv6 | own address, explicit maps, dynamic pool, the prefix that carries the address |
 //!
 //! Explicit maps beat the prefix on each side by themselves (RFC 7757 §3.3). A destination is never looked up by the
 //! lease of its IPv6 address: such a packet needs no translation. The Well-Known Prefix carries no non-global IPv4
 //! address unless the parameters allow it (RFC 6052 §3.1); in quoted packets it may, to ease debugging
-//! (RFC 7915 §4.1).
+//! (RFC 7915 §4.1). A prefix that does not carry an address is refused with it, since the answer would come from
+//! another one.
 //!
 //! No prefix carries a link-local IPv4 address, which a router must not forward (RFC 3927 §2.7): the gateway's own link
 //! may have a cloud's metadata service there. Explicit maps and the pool may, since those addresses lead to the device.
@@ -135,8 +136,10 @@ pub(crate) fn quoted_to_v4<'p>(
     leases: &mut dyn Leases,
     v6: Ipv6Addr,
 ) -> Option<Mapped<'p, Ipv4Addr>> {
-    let embedded =
-        || extract(params, v6).map(|(prefix, address)| Mapped { address, rule: Rule::Prefix(prefix) });
+    let embedded = || {
+        let (prefix, address) = params.prefixes.extract(v6)?;
+        Some(Mapped { address, rule: Rule::Prefix(prefix) })
+    };
     own_or_explicit_v4(params, v6)
         .or_else(embedded)
         .or_else(|| if has_pool(params) { leases.known_lease_for_v6(v6).map(leased) } else { None })
@@ -150,7 +153,7 @@ pub(crate) fn quoted_to_v6<'p>(
 ) -> Option<Mapped<'p, Ipv6Addr>> {
     match own_or_explicit_v6(params, v4) {
         None if in_pool(params, v4) => leases.v6_of_lease(v4).map(leased),
-        None => params.prefixes.first().map(|prefix| embed(prefix, v4)),
+        None => params.prefixes.of_v4(v4).map(|prefix| embed(prefix, v4)),
         fixed => fixed,
     }
 }
@@ -176,17 +179,18 @@ fn fixed_to_v4(params: &Params, v6: Ipv6Addr, side: Side) -> Result<Mapped<'_, I
     if let Some(mapped) = own_or_explicit_v4(params, v6) {
         return Ok(mapped);
     }
-    let (prefix, v4) = extract(params, v6).ok_or(side.unmapped())?;
+    let (prefix, v4) = params.prefixes.extract(v6).ok_or(side.unmapped())?;
+    let mapped = Mapped { address: v4, rule: Rule::Prefix(prefix) };
+    let is_destination = matches!(side, Side::Destination);
+    // The translator answers for itself through any prefix.
+    if !(is_destination && v4 == params.own_v4) && params.prefixes.of_v4(v4) != Some(prefix) {
+        return Err(DropReason::WrongPrefix);
+    }
     // A host may reach another one of the pool, or the translator, by its IPv4 address.
-    let is_ours = matches!(side, Side::Destination) && (v4 == params.own_v4 || in_pool(params, v4));
-    if !is_ours {
+    if !(is_destination && (v4 == params.own_v4 || in_pool(params, v4))) {
         screen_link_local(v4, side)?;
     }
-    if prefix.may_embed(v4, params.allow_private_ipv4) {
-        Ok(Mapped { address: v4, rule: Rule::Prefix(prefix) })
-    } else {
-        Err(DropReason::NonGlobalIpv4)
-    }
+    if prefix.may_embed(v4, params.allow_private_ipv4) { Ok(mapped) } else { Err(DropReason::NonGlobalIpv4) }
 }
 
 fn to_v6<'p>(
@@ -201,7 +205,7 @@ fn to_v6<'p>(
     if in_pool(params, v4) {
         return leases.v6_of_lease(v4).map(leased).ok_or(DropReason::NoLease);
     }
-    let prefix = params.prefixes.first().ok_or(side.unmapped())?;
+    let prefix = params.prefixes.of_v4(v4).ok_or(side.unmapped())?;
     screen_link_local(v4, side)?;
     if prefix.may_embed(v4, params.allow_private_ipv4) {
         Ok(embed(prefix, v4))
@@ -228,11 +232,6 @@ fn own_or_explicit_v6(params: &Params, v4: Ipv4Addr) -> Option<Mapped<'_, Ipv6Ad
     }
     let map = params.maps.lookup_v4(v4)?;
     Some(Mapped { address: map.embed(v4), rule: Rule::Explicit(map) })
-}
-
-/// The IPv4 address that `v6` carries, and the prefix in which it does.
-fn extract(params: &Params, v6: Ipv6Addr) -> Option<(&Prefix64, Ipv4Addr)> {
-    params.prefixes.iter().find_map(|prefix| Some((prefix, prefix.extract(v6)?)))
 }
 
 const fn embed(prefix: &Prefix64, v4: Ipv4Addr) -> Mapped<'_, Ipv6Addr> {

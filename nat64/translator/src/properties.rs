@@ -211,7 +211,7 @@ proptest! {
         let src = std::net::Ipv6Addr::from_bits(0x2001_0db8_0006 << 80 | u128::from(host));
         prop_assume!(src != CLIENT);
         let v4 = std::net::Ipv4Addr::from_bits(0x0a00_0000 | (low & 0x00ff_ffff));
-        let dst = "2001:db8:64::/96".parse::<addr::Prefix64>().unwrap().embed(v4);
+        let dst = prefix("2001:db8:64::/96").embed(v4);
         let mut world = World::new();
         // The judge recomputes every checksum.
         world.forward(&ipv6(src, dst, IpNumber::UDP, &udp6(src, dst, &payload)));

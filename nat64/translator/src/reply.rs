@@ -61,7 +61,7 @@ impl Refusal {
 /// The error that answers each reason. Reasons that are not listed, or have no error in a family, are not answered there.
 ///
 /// Unmapped addresses are answered as Tayga does; everything that policy forbids as RFC 7915 §4.4 and §5.4 say.
-const ANSWERS: [Answer; 10] = [
+const ANSWERS: [Answer; 11] = [
     Answer(DropReason::HopLimit, Some((icmpv4::TIME_EXCEEDED, 0)), Some((icmpv6::TIME_EXCEEDED, 0))),
     Answer(DropReason::TooBig, Some((icmpv4::UNREACHABLE, 4)), Some((icmpv6::PACKET_TOO_BIG, 0))),
     Answer(DropReason::DestinationUnmapped, Some((icmpv4::UNREACHABLE, 1)), Some((icmpv6::UNREACHABLE, 0))),
@@ -69,6 +69,7 @@ const ANSWERS: [Answer; 10] = [
     Answer(DropReason::SourceUnmapped, Some((icmpv4::UNREACHABLE, 10)), Some((icmpv6::UNREACHABLE, 5))),
     Answer(DropReason::PoolExhausted, Some((icmpv4::UNREACHABLE, 10)), Some((icmpv6::UNREACHABLE, 5))),
     Answer(DropReason::NonGlobalIpv4, Some((icmpv4::UNREACHABLE, 13)), Some((icmpv6::UNREACHABLE, 1))),
+    Answer(DropReason::WrongPrefix, None, Some((icmpv6::UNREACHABLE, 1))),
     Answer(DropReason::SourceRoute, Some((icmpv4::UNREACHABLE, 5)), None),
     Answer(DropReason::SegmentsLeft, None, Some((icmpv6::PARAMETER_PROBLEM, 0))),
     // A protocol that an own address does not speak (RFC 1122 §3.2.2.1, RFC 4443 §3.4).

@@ -11,7 +11,7 @@ use crate::frame::Frame;
 use crate::state::{ErrorBudget, WorkerState};
 use crate::translator::{Context, Leases, Params, Translator, UdpZeroChecksum};
 use crate::verdict::{DropReason, Reply, Verdict};
-use addr::{ExplicitMap, ExplicitMaps};
+use addr::{ExplicitMap, ExplicitMaps, Prefix64};
 use etherparse::{
     IcmpEchoHeader, Icmpv4Type, Icmpv6Type, IpFragOffset, IpNumber, Ipv4Header, Ipv6Header, NetSlice,
     SlicedPacket, TransportSlice,
@@ -30,12 +30,16 @@ pub(crate) const REMOTE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x64, 0, 0, 
 /// A router on the IPv6 side that has no IPv4 address.
 pub(crate) const ROUTER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 6, 0, 0, 0, 0, 0xfe);
 
+pub(crate) fn prefix(text: &str) -> Prefix64 {
+    text.parse().unwrap()
+}
+
 /// The parameters of the picture above.
 pub(crate) fn params() -> Params {
     let map =
         ExplicitMap { v4: "198.51.100.7/32".parse().unwrap(), v6: "2001:db8:7::7/128".parse().unwrap() };
     Params {
-        prefixes: vec!["2001:db8:64::/96".parse().unwrap()],
+        prefixes: prefix("2001:db8:64::/96").into(),
         allow_private_ipv4: false,
         own_v4: OWN_V4,
         own_v6: OWN_V6,

@@ -5,7 +5,7 @@ use crate::state::WorkerState;
 use crate::verdict::{DropReason, Verdict};
 use crate::wire::field16;
 use crate::{mtu, reply, v4_to_v6, v6_to_v4};
-use addr::{ExplicitMaps, Prefix64};
+use addr::{ExplicitMaps, Prefixes};
 use ipnet::Ipv4Net;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -24,8 +24,8 @@ pub enum UdpZeroChecksum {
 /// Everything the translator must know beforehand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Params {
-    /// Translation prefixes (RFC 6052). The first one embeds; every one is recognised.
-    pub prefixes: Vec<Prefix64>,
+    /// Translation prefixes (RFC 6052), each with the IPv4 addresses it carries.
+    pub prefixes: Prefixes,
     /// Lifts RFC 6052 §3.1 from `64:ff9b::/96`.
     pub allow_private_ipv4: bool,
     /// The translator's own IPv4 address: answers ping and is the source of ICMP errors.

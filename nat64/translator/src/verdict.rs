@@ -119,6 +119,8 @@ drop_reasons! {
     DestinationUnmapped = "destination_unmapped",
     /// The Well-Known Prefix would carry a non-global IPv4 address (RFC 6052 §3.1).
     NonGlobalIpv4 = "non_global_ipv4",
+    /// Another translation prefix carries the IPv4 address, and answers would come from that one.
+    WrongPrefix = "wrong_prefix",
     /// The dynamic pool has no address left for the source.
     PoolExhausted = "pool_exhausted",
     /// The destination lies in the dynamic pool, and no host holds it.

@@ -1,10 +1,10 @@
 use super::{Mapped, Rule};
 use crate::testing::{
-    CLIENT, LEASED, MAPPED, MAPPED_V4, OWN_V4, OWN_V6, Pool, REMOTE, REMOTE_V6, ROUTER_V6, params,
+    CLIENT, LEASED, MAPPED, MAPPED_V4, OWN_V4, OWN_V6, Pool, REMOTE, REMOTE_V6, ROUTER_V6, params, prefix,
 };
 use crate::translator::{Leases, Params};
 use crate::verdict::DropReason;
-use addr::{ExplicitMap, ExplicitMaps};
+use addr::{ExplicitMap, ExplicitMaps, Prefix64, Prefixes, RangedPrefix};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 type Looked<A> = Result<A, DropReason>;
@@ -46,7 +46,7 @@ fn pool() -> Pool {
 }
 
 fn well_known(allow_private_ipv4: bool) -> Params {
-    Params { prefixes: vec![addr::Prefix64::WELL_KNOWN], allow_private_ipv4, ..params() }
+    Params { prefixes: Prefix64::WELL_KNOWN.into(), allow_private_ipv4, ..params() }
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn ipv4_addresses_are_own_explicit_leased_or_embedded() {
 #[test]
 fn every_mapping_names_its_rule() {
     let params = params();
-    let (map, prefix) = (params.maps.iter().next().unwrap(), &params.prefixes[0]);
+    let (map, prefix) = (params.maps.iter().next().unwrap(), params.prefixes.iter().next().unwrap());
     let v4 = |address, rule| Ok(Mapped { address, rule });
     let mut pool = pool();
     let mut source_to_v4 = |v6| super::source_to_v4(&params, &mut pool, v6);
@@ -120,19 +120,47 @@ fn explicit_maps_beat_prefix_and_pool() {
 
 #[test]
 fn without_a_prefix_only_maps_and_leases_cross() {
-    let params = Params { prefixes: Vec::new(), ..params() };
+    let params = Params { prefixes: Prefixes::default(), ..params() };
     assert_eq!(source_to_v6(&params, &mut pool(), REMOTE), Err(DropReason::SourceUnmapped));
     assert_eq!(destination_to_v6(&params, &mut pool(), REMOTE), Err(DropReason::DestinationUnmapped));
     assert_eq!(source_to_v6(&params, &mut pool(), MAPPED_V4), Ok(MAPPED));
 }
 
+/// The main prefix beside one that carries 10.0.0.0/8.
+fn two_prefixes() -> (Params, Prefix64) {
+    let second =
+        RangedPrefix { prefix: prefix("2001:db8:100::/40"), ipv4: vec!["10.0.0.0/8".parse().unwrap()] };
+    let prefixes = Prefixes::new(Some(prefix("2001:db8:64::/96")), [&second]).unwrap();
+    (Params { prefixes, ..params() }, second.prefix)
+}
+
 #[test]
-fn every_prefix_is_recognised_and_the_first_embeds() {
-    let second: addr::Prefix64 = "2001:db8:100::/40".parse().unwrap();
-    let mut params = params();
-    params.prefixes.push(second);
-    assert_eq!(destination_to_v4(&params, second.embed(REMOTE)), Ok(REMOTE));
+fn each_prefix_carries_its_addresses_both_ways() {
+    let (params, second) = two_prefixes();
+    let inside = Ipv4Addr::new(10, 9, 8, 7);
+    assert_eq!(destination_to_v4(&params, second.embed(inside)), Ok(inside));
+    assert_eq!(source_to_v4(&params, &mut pool(), second.embed(inside)), Ok(inside));
+    assert_eq!(source_to_v6(&params, &mut pool(), inside), Ok(second.embed(inside)));
+    assert_eq!(destination_to_v6(&params, &mut pool(), inside), Ok(second.embed(inside)));
+    assert_eq!(quoted_to_v6(&params, &mut pool(), inside), Some(second.embed(inside)));
     assert_eq!(source_to_v6(&params, &mut pool(), REMOTE), Ok(REMOTE_V6));
+    assert_eq!(destination_to_v4(&params, REMOTE_V6), Ok(REMOTE));
+}
+
+#[test]
+fn a_prefix_is_refused_with_addresses_it_does_not_carry() {
+    let (params, second) = two_prefixes();
+    let inside = Ipv4Addr::new(10, 9, 8, 7);
+    for foreign in [second.embed(REMOTE), prefix("2001:db8:64::/96").embed(inside)] {
+        assert_eq!(destination_to_v4(&params, foreign), Err(DropReason::WrongPrefix), "{foreign}");
+        assert_eq!(source_to_v4(&params, &mut pool(), foreign), Err(DropReason::WrongPrefix), "{foreign}");
+    }
+    assert_eq!(
+        quoted_to_v4(&params, &mut pool(), second.embed(REMOTE)),
+        Some(REMOTE),
+        "quoted ones are not judged"
+    );
+    assert_eq!(destination_to_v4(&params, second.embed(OWN_V4)), Ok(OWN_V4), "the translator itself answers");
 }
 
 /// RFC 6052 §3.1, both directions.
@@ -140,7 +168,7 @@ fn every_prefix_is_recognised_and_the_first_embeds() {
 fn well_known_prefix_carries_no_private_addresses_unless_allowed() {
     let private = Ipv4Addr::new(10, 1, 2, 3);
     let global = Ipv4Addr::new(9, 9, 9, 9);
-    let embed = |v4| addr::Prefix64::WELL_KNOWN.embed(v4);
+    let embed = |v4| Prefix64::WELL_KNOWN.embed(v4);
     let strict = well_known(false);
     assert_eq!(destination_to_v4(&strict, embed(private)), Err(DropReason::NonGlobalIpv4));
     assert_eq!(source_to_v4(&strict, &mut pool(), embed(private)), Err(DropReason::NonGlobalIpv4));
@@ -158,7 +186,7 @@ fn well_known_prefix_carries_no_private_addresses_unless_allowed() {
 fn no_prefix_carries_link_local_addresses() {
     for params in [params(), well_known(false), well_known(true)] {
         for v4 in ["169.254.0.0", "169.254.169.254", "169.254.255.255"].map(|text| text.parse().unwrap()) {
-            let v6 = params.prefixes[0].embed(v4);
+            let v6 = params.prefixes.of_v4(v4).unwrap().embed(v4);
             assert_eq!(destination_to_v4(&params, v6), Err(DropReason::IllegalDestination), "{v4}");
             assert_eq!(source_to_v4(&params, &mut pool(), v6), Err(DropReason::IllegalSource), "{v4}");
             assert_eq!(source_to_v6(&params, &mut pool(), v4), Err(DropReason::IllegalSource), "{v4}");
@@ -172,7 +200,7 @@ fn no_prefix_carries_link_local_addresses() {
         }
     }
     for neighbour in ["169.253.255.255", "169.255.0.0"].map(|text| text.parse().unwrap()) {
-        assert_eq!(destination_to_v4(&params(), params().prefixes[0].embed(neighbour)), Ok(neighbour));
+        assert_eq!(destination_to_v4(&params(), prefix("2001:db8:64::/96").embed(neighbour)), Ok(neighbour));
     }
 }
 
@@ -183,7 +211,7 @@ fn own_mapped_and_pool_addresses_may_be_link_local() {
     let maps = ExplicitMaps::new([ExplicitMap { v4: Ipv4Addr::into(mapped), v6: MAPPED.into() }]).unwrap();
     let pools = vec!["169.254.0.0/24".parse().unwrap()];
     let params = Params { own_v4: own, pools, maps, ..params() };
-    let embed = |v4| params.prefixes[0].embed(v4);
+    let embed = |v4| prefix("2001:db8:64::/96").embed(v4);
     assert_eq!(source_to_v4(&params, &mut pool(), OWN_V6), Ok(own));
     assert_eq!(source_to_v4(&params, &mut pool(), MAPPED), Ok(mapped));
     assert_eq!(destination_to_v4(&params, MAPPED), Ok(mapped));
@@ -208,7 +236,7 @@ fn quoted_addresses_are_neither_leased_nor_judged() {
     let mut pool = pool();
     let strict = well_known(false);
     let private = Ipv4Addr::new(10, 1, 2, 3);
-    assert_eq!(quoted_to_v6(&strict, &mut pool, private), Some(addr::Prefix64::WELL_KNOWN.embed(private)));
+    assert_eq!(quoted_to_v6(&strict, &mut pool, private), Some(Prefix64::WELL_KNOWN.embed(private)));
     assert_eq!(
         quoted_to_v6(&strict, &mut pool, Ipv4Addr::LOCALHOST),
         Some("64:ff9b::7f00:1".parse().unwrap())

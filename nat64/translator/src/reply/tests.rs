@@ -95,7 +95,7 @@ fn every_answer_is_of_the_family_it_answers() {
 
 #[test]
 fn policy_is_answered_as_administratively_prohibited() {
-    let mut world = World::with(|params| params.prefixes = vec![addr::Prefix64::WELL_KNOWN]);
+    let mut world = World::with(|params| params.prefixes = addr::Prefix64::WELL_KNOWN.into());
     let private = "64:ff9b::10.0.0.1".parse().unwrap();
     let packet = ipv6(CLIENT, private, IpNumber::UDP, &udp6(CLIENT, private, b"x"));
     assert_eq!(world.error(&packet, DropReason::NonGlobalIpv4)[40..42], [1, 1]);

@@ -143,7 +143,7 @@ fn quoted_packet_that_cannot_be_read_or_mapped_is_dropped() {
 
 #[test]
 fn error_from_an_address_that_must_not_be_embedded_comes_from_the_own_one() {
-    let mut world = World::with(|params| params.prefixes = vec![addr::Prefix64::WELL_KNOWN]);
+    let mut world = World::with(|params| params.prefixes = addr::Prefix64::WELL_KNOWN.into());
     let router = "10.0.0.1".parse().unwrap();
     let quoted = ipv4(LEASED, REMOTE, IpNumber::UDP, &udp4(LEASED, REMOTE, b"x"));
     let packet = ipv4(router, LEASED, IpNumber::ICMP, &raw_icmp4(11, 0, [0; 4], &quoted));
