@@ -24,6 +24,9 @@ pub const IPV6_MIN_MTU: u16 = 1280;
 pub const MTU: u16 = 1500;
 /// `nat64.configure_interface`: the daemon works without other tools.
 pub const CONFIGURE_INTERFACE: bool = true;
+/// `nat64.drop_log` in lines a second: none, since the lines name clients, who must be asked for at the level `info`, and
+/// since every host's router solicitations would be among them.
+pub const DROP_LOG: u16 = 0;
 
 /// `dns64.listen`: only this host, since a resolver open to the world is a weapon; others must be asked for.
 pub const DNS_LISTEN: [SocketAddr; 2] = [

@@ -83,6 +83,8 @@ pub struct Nat64 {
     pub mtu: u16,
     /// `configure_interface`: bring the device up and add its routes; it gets no address.
     pub configure_interface: bool,
+    /// `drop_log`, 0 to 1000: log lines a second, at most, about packets that are not translated; 0 is none.
+    pub drop_log: u16,
     /// `[[nat64.map]]` (RFC 7757).
     pub map: Vec<ExplicitMap>,
 }

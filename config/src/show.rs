@@ -46,6 +46,7 @@ fn nat64(page: &mut Page, nat64: &Nat64) {
     page.key("ipv6_min_mtu", &nat64.ipv6_min_mtu);
     page.key("mtu", &nat64.mtu);
     page.key("configure_interface", &nat64.configure_interface);
+    page.key("drop_log", &nat64.drop_log);
     for map in &nat64.map {
         page.element("nat64.map");
         page.key("v4", &map.v4);

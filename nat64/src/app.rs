@@ -2,6 +2,7 @@
 
 use crate::admin;
 use crate::device::{Device, TX_QUEUE_LEN};
+use crate::drop_log::DropLog;
 use crate::error::{Error, cause};
 use crate::forwarding;
 use crate::keeper::{self, Keeper};
@@ -71,7 +72,9 @@ impl Daemon for App {
         let stop = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
         let stop = Arc::new(stop.map_err(|errno| Error::EventFd(errno.into()))?);
         let translator = Arc::new(ArcSwap::from_pointee(plan.translator.clone()));
-        let shared = Shared { translator, pool: Arc::clone(&pool), stop };
+        let (drop_log, printer) = DropLog::new(nat64.drop_log);
+        tokio::spawn(printer.run());
+        let shared = Shared { translator, pool: Arc::clone(&pool), drop_log, stop };
         let persist_failures = Arc::default();
         let keeper = Keeper::start(Arc::clone(&pool), &bell, calls, Arc::clone(&persist_failures))
             .map_err(Error::Thread)?;
@@ -136,6 +139,7 @@ impl Daemon for App {
             tracing::info!(leases = ended, "leases that do not fit the pool have ended");
         }
         self.shared.translator.store(Arc::new(plan.translator));
+        self.shared.drop_log.set(plan.drop_log);
         if let Some(state) = state {
             self.keep_leases(state);
         }

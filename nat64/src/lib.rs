@@ -10,11 +10,12 @@
 //! The translation itself is the crate `translator`, which knows no device, clock or thread; the choice of addresses
 //! is [`pool`], which knows no file. This crate is the shell around both: [`device`], [`link`] and [`routes`] towards
 //! the kernel, [`worker`] and [`workers`] for the packets, [`lease`], [`persist`] and [`keeper`] for the addresses,
-//! [`reload`] for changes, [`admin`] and [`metrics`] for those who watch.
+//! [`reload`] for changes, [`admin`], [`metrics`] and [`drop_log`] for those who watch.
 
 pub mod admin;
 pub mod counters;
 pub mod device;
+pub mod drop_log;
 pub mod error;
 pub mod forwarding;
 pub mod keeper;

@@ -32,6 +32,8 @@ pub struct Plan {
     pub range: Option<Range>,
     /// What leads to the device.
     pub routes: BTreeSet<IpNet>,
+    /// Log lines a second about packets that are not translated.
+    pub drop_log: u16,
     /// Where leases are kept, if they are.
     pub state_dir: Option<PathBuf>,
 }
@@ -69,6 +71,7 @@ impl Plan {
             range: nat64.dynamic_pool.map(|net| Range::new(net, nat64.ipv4_addr, maps.clone())),
             translator: Translator::new(params(nat64, prefix, maps)),
             routes: routes::wanted(nat64, prefix),
+            drop_log: nat64.drop_log,
             state_dir: nat64.state_dir.clone(),
         })
     }

@@ -10,6 +10,7 @@
 //! [`Counters`] or returned.
 
 use crate::counters::{BATCH, Counters, Family, WriteError};
+use crate::drop_log::{DropLog, Watch};
 use crate::lease::{LeaseCache, REPORT_INTERVAL, SharedPool};
 use crate::pool::UnixTime;
 use arc_swap::ArcSwap;
@@ -44,6 +45,8 @@ pub struct Shared {
     pub translator: Arc<ArcSwap<Translator>>,
     /// The dynamic pool.
     pub pool: Arc<SharedPool>,
+    /// What is told of packets that are not translated.
+    pub drop_log: Arc<DropLog>,
     /// Readable when the workers are to end.
     pub stop: Arc<EventFd>,
 }
@@ -54,6 +57,7 @@ pub struct Worker {
     shared: Shared,
     counters: Arc<Counters>,
     leases: LeaseCache,
+    watch: Watch,
     state: WorkerState,
     frame: Frame,
     started: Instant,
@@ -71,6 +75,7 @@ impl Worker {
         Self {
             queue,
             leases: LeaseCache::new(Arc::clone(&shared.pool), unix_time()),
+            watch: Watch::new(Arc::clone(&shared.drop_log)),
             shared,
             counters,
             state: fresh_state(),
@@ -130,6 +135,7 @@ impl Worker {
     /// Translates what the queue holds, at most [`BATCH`] packets.
     fn batch(&mut self) -> Result<(), WorkerError> {
         self.leases.begin(unix_time());
+        self.watch.begin();
         let translator = self.shared.translator.load();
         let now = self.started.elapsed();
         let mut packets = 0;
@@ -153,13 +159,15 @@ impl Worker {
     fn packet(&mut self, len: usize, translator: &Translator, now: Duration) {
         if let Err(reason) = self.frame.set_received(len) {
             self.counters.received(&[], false);
-            return self.counters.verdict(Verdict::Drop(reason), Family::Other, 0);
+            self.watch.note(&[]);
+            return self.judge(Verdict::Drop(reason), Family::Other, 0);
         }
         let (family, bytes) = (Family::of(self.frame.packet()), self.frame.packet().len());
         self.counters.received(self.frame.packet(), self.frame.vnet.gso() != GsoType::None);
+        self.watch.note(self.frame.packet());
         let mut context = Context { leases: &mut self.leases, now, state: &mut self.state };
         let verdict = translator.translate(&mut self.frame, &mut context);
-        self.counters.verdict(verdict, family, bytes);
+        self.judge(verdict, family, bytes);
         match verdict {
             Verdict::Forward(_) | Verdict::Reply(_) => send(&self.queue, &mut self.frame, &self.counters),
             Verdict::Split(_) => {
@@ -169,6 +177,12 @@ impl Worker {
             }
             Verdict::Drop(_) => {}
         }
+    }
+
+    /// Counts what became of a packet, and tells of it where it did not cross.
+    fn judge(&mut self, verdict: Verdict, family: Family, bytes: usize) {
+        self.counters.verdict(verdict, family, bytes);
+        self.watch.judge(verdict, family.direction());
     }
 }
 

@@ -9,6 +9,9 @@
 #[path = "../src/netns.rs"]
 mod netns;
 
+#[path = "daemon/telling.rs"]
+mod telling;
+
 use config::model::Offload;
 use etherparse::{IcmpEchoHeader, Icmpv4Header, Icmpv4Type, Icmpv6Header, Icmpv6Type};
 use netns::{block_on, in_namespace};

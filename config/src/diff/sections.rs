@@ -27,6 +27,7 @@ pub struct Nat64Diff {
     pub ipv6_min_mtu: Option<Changed<u16>>,
     pub mtu: Option<Changed<u16>>,
     pub configure_interface: Option<Changed<bool>>,
+    pub drop_log: Option<Changed<u16>>,
     /// Maps are matched by their IPv4 side.
     pub map: Keyed<ExplicitMap>,
 }
@@ -108,6 +109,7 @@ pub(super) fn nat64(record: &mut Record, old: &Nat64, new: &Nat64) -> Nat64Diff 
             &old.configure_interface,
             &new.configure_interface,
         ),
+        drop_log: record.key("nat64.drop_log", &old.drop_log, &new.drop_log),
         map: record.keyed(
             "nat64.map",
             (&old.map, &new.map),

@@ -105,6 +105,15 @@ pub(super) const NAT64: &[Key] = &[
         "false",
         "Brings the device up and adds routes to it; the own addresses are routed like the rest and assigned to nothing. `false` leaves that to other tools.",
     ),
+    key(
+        "nat64.drop_log",
+        "integer, 0 to 1000",
+        Value("0"),
+        Live,
+        "RFC 7915 §4.5 and §5.1.1, Tayga `log`",
+        "5",
+        "Log lines a second, at most, about packets that are not translated: reason, addresses, ports; 0 is none.",
+    ),
     tables(
         "nat64.map",
         Live,

@@ -20,6 +20,9 @@ pub(super) const WORKER_RANGE: RangeInclusive<u16> = 0..=256;
 /// The kernel's limit for a device name, without the closing zero.
 const DEVICE_LENGTH: RangeInclusive<usize> = 1..=15;
 
+/// More lines a second are for a capture to tell.
+const DROP_LOG_RANGE: RangeInclusive<u16> = 0..=1000;
+
 /// The longest prefix of a pool: offset 0 of a pool is never given out.
 const LONGEST_POOL: u8 = 31;
 
@@ -35,6 +38,7 @@ pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Nat64> {
     let ipv6_min_mtu = table.or("ipv6_min_mtu", defaults::IPV6_MIN_MTU, |value| value.integer(MTU_RANGE));
     let mtu = table.or("mtu", defaults::MTU, |value| value.integer(MTU_RANGE));
     let configure_interface = table.or("configure_interface", defaults::CONFIGURE_INTERFACE, Value::boolean);
+    let drop_log = table.or("drop_log", defaults::DROP_LOG, |value| value.integer(DROP_LOG_RANGE));
     let own = Own {
         v4: ipv4_addr.ok(),
         v6: ipv6_addr.ok(),
@@ -54,6 +58,7 @@ pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Nat64> {
         ipv6_min_mtu: ipv6_min_mtu?,
         mtu: mtu?,
         configure_interface: configure_interface?,
+        drop_log: drop_log?,
         map: map?,
     })
 }

@@ -116,10 +116,10 @@ fn nat64() -> impl Strategy<Value = Nat64> {
         select(vec![Offload::Auto, Offload::Off]),
         select(vec![UdpZeroChecksum::Drop, UdpZeroChecksum::Calculate, UdpZeroChecksum::Forward]),
     );
-    let numbers = (0u16..=256, 1280u16.., 1280u16.., any::<bool>());
+    let numbers = (0u16..=256, 1280u16.., 1280u16.., any::<bool>(), 0u16..=1000);
     (device, option::of(pool), option::of(path()), words, numbers, vec(map(), 0..5)).prop_map(
         |(device, dynamic_pool, state_dir, (offload, udp_zero_checksum), numbers, maps)| {
-            let (workers, ipv6_min_mtu, mtu, configure_interface) = numbers;
+            let (workers, ipv6_min_mtu, mtu, configure_interface, drop_log) = numbers;
             Nat64 {
                 device,
                 ipv4_addr: OWN_V4,
@@ -132,6 +132,7 @@ fn nat64() -> impl Strategy<Value = Nat64> {
                 ipv6_min_mtu,
                 mtu,
                 configure_interface,
+                drop_log,
                 map: if ExplicitMaps::new(maps.clone()).is_ok() { maps } else { Vec::new() },
             }
         },

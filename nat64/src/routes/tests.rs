@@ -24,6 +24,7 @@ fn section() -> Nat64 {
         ipv6_min_mtu: 1280,
         mtu: 1500,
         configure_interface: true,
+        drop_log: 0,
         map: Vec::new(),
     }
 }

@@ -45,6 +45,7 @@ fn shared_with(on_grant: impl Fn() + Send + Sync + 'static) -> Shared {
     Shared {
         translator: Arc::new(ArcSwap::from_pointee(Translator::new(params()))),
         pool: Arc::new(SharedPool::new(Pool::new(Some(range)), on_grant)),
+        drop_log: DropLog::new(0).0,
         stop: Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).unwrap()),
     }
 }
@@ -224,4 +225,27 @@ fn a_panic_costs_one_packet_and_not_the_worker() {
     let worker = &bench.workers.counters()[0];
     assert_eq!((worker.panics.get(), worker.received[Family::Ipv6 as usize].packets.get()), (1, 2));
     bench.workers.stop();
+}
+
+/// RFC 7915 §4.5 asks for an event that names addresses and ports.
+#[test]
+fn udp_without_checksum_is_told_with_addresses_and_ports() {
+    let (drop_log, printer) = DropLog::new(1);
+    let bench = Bench::with(1, Shared { drop_log, ..shared() });
+    bench.give(0, &udp(CLIENT, REMOTE, b"question"));
+    let question = bench.take(0);
+    let mut answer = [&question[..12], &question[16..20], &question[12..16], &question[20..]].concat();
+    answer[26..28].fill(0);
+    bench.give(0, &answer);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let sample = loop {
+        if let Some(sample) = printer.waiting().next() {
+            break sample;
+        }
+        assert!(Instant::now() < deadline, "nothing is told");
+    };
+    bench.workers.stop();
+    assert_eq!((sample.reason, sample.direction), (DropReason::UdpZeroChecksum, "v4_to_v6"));
+    assert_eq!(sample.packet, translator::Outline::of(&answer));
+    assert_eq!(sample.packet.endpoints, Some(translator::Endpoints::Ports(4000, 53)));
 }

@@ -23,6 +23,7 @@ mod icmp;
 mod map;
 mod mtu;
 mod offload;
+mod outline;
 mod own;
 #[cfg(test)]
 mod properties;
@@ -40,6 +41,7 @@ mod wire;
 pub use frame::{Frame, HEADROOM};
 pub use map::{Mapped, Rule};
 pub use offload::{GsoType, VNET_HEADER_LEN, VnetHeader};
+pub use outline::{Endpoints, Outline};
 pub use state::{ErrorBudget, WorkerState};
 pub use translator::{Context, Leases, Params, Translator, UdpZeroChecksum};
 pub use verdict::{Direction, DropReason, Reply, Verdict};
