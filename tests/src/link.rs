@@ -52,6 +52,14 @@ impl Namespace {
         self.change_link(device, |index| LinkUnspec::new_with_index(index).mtu(mtu).build())
     }
 
+    /// Sets how many segments a packet may stand for that leaves through a device; the kernel cuts larger ones first.
+    pub fn set_segments(&self, device: &str, most: u32) -> Result<()> {
+        self.change_link(device, |index| {
+            let link = LinkUnspec::new_with_index(index);
+            link.append_extra_attribute(LinkAttribute::GsoMaxSegs(most)).build()
+        })
+    }
+
     fn change_link(&self, device: &str, message: impl FnOnce(u32) -> LinkMessage) -> Result<()> {
         let message = message(self.index(device)?);
         netlink(self, async move |handle| Ok(handle.link().change(message).execute().await?))

@@ -6,7 +6,7 @@ use crate::peers::ends::Ends;
 use crate::peers::flood::{self, Receiver};
 use crate::peers::stream::{Direction, throughput};
 use crate::program::Program;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use std::time::Duration;
 
 /// The counters that tell whether super-packets cross whole: those that came in, and all that went out.
@@ -32,7 +32,10 @@ impl Way<'_> {
 
     /// In datagrams a second, microseconds, and the part that kept its order.
     pub fn flood(&self) -> Result<Vec<Option<f64>>> {
+        let supers = || self.admin.map(|admin| admin.metric(CROSSING[0])).transpose();
+        let before = supers()?;
         let delivery = flood::small(self.ends, self.translator.map(Program::pid))?;
+        ensure!(supers()? == before, "small datagrams came as super-packets: that is another measurement");
         Ok(vec![Some(delivery.rate), delivery.cost.map(microseconds), Some(delivery.in_order)])
     }
 
