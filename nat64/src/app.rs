@@ -12,13 +12,14 @@ use crate::metrics::Sources;
 use crate::pool::Pool;
 use crate::reload::{Plan, Prepared, State};
 use crate::routes::Routes;
+use crate::status::{self, Attachment};
 use crate::worker::{Shared, unix_time};
 use crate::workers::Workers;
 use arc_swap::ArcSwap;
 use config::model::Nat64;
 use config::{Diff, Gateway, Refusal, Section};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use service::{Boot, Capability, Daemon, Latch};
+use service::{Boot, Capability, Daemon, Latch, Table};
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,10 +36,7 @@ pub struct App {
     keeps_leases: Cell<bool>,
     /// `None` where the operator looks after routes.
     routes: Option<Routes>,
-    /// The device's name.
-    device: String,
-    /// Whether the device stays after the end.
-    persistent: bool,
+    attachment: Attachment,
     sources: Sources,
 }
 
@@ -78,6 +76,12 @@ impl Daemon for App {
         let persist_failures = Arc::default();
         let keeper = Keeper::start(Arc::clone(&pool), &bell, calls, Arc::clone(&persist_failures))
             .map_err(Error::Thread)?;
+        let attachment = Attachment {
+            device: device.name,
+            queues: device.queues.len(),
+            offloads: device.offloads,
+            persistent: device.persistent,
+        };
         let workers =
             Workers::start(device.queues, shared.clone(), &boot.failures).await.map_err(Error::Thread)?;
         let sources = Sources { workers: workers.counters(), pool, persist_failures };
@@ -89,8 +93,7 @@ impl Daemon for App {
             keeper,
             keeps_leases: Cell::new(false),
             routes: None,
-            device: device.name,
-            persistent: device.persistent,
+            attachment,
             sources,
         };
         if let Some(state) = state {
@@ -119,7 +122,7 @@ impl Daemon for App {
         let state = if self.keeps_leases.get() { None } else { State::wanted(&plan)? };
         let (added, unmanaged) = match &self.routes {
             Some(routes) => (Some(routes.add(&plan.routes).await?), None),
-            None => (None, Netlink::connect()?.link(&self.device).await?),
+            None => (None, Netlink::connect()?.link(&self.attachment.device).await?),
         };
         Ok(Prepared { plan, state, added, unmanaged })
     }
@@ -152,9 +155,14 @@ impl Daemon for App {
         admin::routes(self.sources.clone())
     }
 
+    fn tables(&self) -> Box<dyn Fn() -> Vec<Table> + Send + Sync> {
+        let (attachment, sources) = (self.attachment.clone(), self.sources.clone());
+        Box::new(move || status::tables(&attachment, &sources))
+    }
+
     async fn drain(self) {
         // A device that vanishes takes its routes along; one that stays would go on collecting packets for nobody.
-        if let Some(routes) = self.routes.filter(|_| self.persistent) {
+        if let Some(routes) = self.routes.filter(|_| self.attachment.persistent) {
             routes.close().await;
         }
         let (workers, keeper) = (self.workers, self.keeper);

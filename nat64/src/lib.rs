@@ -10,7 +10,7 @@
 //! The translation itself is the crate `translator`, which knows no device, clock or thread; the choice of addresses
 //! is [`pool`], which knows no file. This crate is the shell around both: [`device`], [`link`] and [`routes`] towards
 //! the kernel, [`worker`] and [`workers`] for the packets, [`lease`], [`persist`] and [`keeper`] for the addresses,
-//! [`reload`] for changes, [`admin`], [`metrics`] and [`drop_log`] for those who watch.
+//! [`reload`] for changes, [`admin`], [`metrics`], [`status`] and [`drop_log`] for those who watch.
 
 pub mod admin;
 pub mod counters;
@@ -26,6 +26,7 @@ pub mod persist;
 pub mod pool;
 pub mod reload;
 pub mod routes;
+pub mod status;
 pub mod worker;
 pub mod workers;
 

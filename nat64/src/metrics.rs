@@ -40,10 +40,10 @@ struct Refusals {
 }
 
 /// A number without labels.
-struct Plain {
-    name: &'static str,
+pub(crate) struct Plain {
+    pub(crate) name: &'static str,
     help: &'static str,
-    value: fn(&Sources) -> u64,
+    pub(crate) value: fn(&Sources) -> u64,
 }
 
 const REFUSED_COUNTERS: [Refusals; 2] = [
@@ -110,7 +110,8 @@ const LABELLED_COUNTERS: [Labelled; 7] = [
     },
 ];
 
-const COUNTERS: [Plain; 5] = [
+/// Counters without labels.
+pub(crate) const COUNTERS: [Plain; 5] = [
     Plain {
         name: "echo_replies",
         help: "Echo requests to own addresses that were answered",
@@ -177,7 +178,8 @@ impl Sources {
         values.map(|(index, value)| (label(value), self.sum(|worker| count(worker, index)))).collect()
     }
 
-    fn sum(&self, count: impl Fn(&Counters) -> u64) -> u64 {
+    /// A number of each worker, summed.
+    pub(crate) fn sum(&self, count: impl Fn(&Counters) -> u64) -> u64 {
         self.workers.iter().map(|worker| count(worker)).sum()
     }
 

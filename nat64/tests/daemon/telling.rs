@@ -66,3 +66,49 @@ fn drops_are_told_when_asked_for_and_not_in_a_flood() {
         assert!(lines <= PER_SECOND * seconds, "{lines} lines in {seconds} s\n{}", gateway.log());
     });
 }
+
+/// The program with these arguments and the gateway's file: exit status, standard output, standard error.
+fn ask(gateway: &Gateway, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_causeway-nat64"));
+    let output = command.arg("--config").arg(gateway.path("gateway.toml")).args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn status_shows_what_crosses_and_what_does_not() {
+    in_namespace("status_shows_what_crosses_and_what_does_not", || {
+        let mut gateway = Gateway::new();
+        gateway.start_and_wait();
+        gateway.ping(REMOTE_V6);
+        UdpSocket::bind((REMOTE, 0)).unwrap().send_to(b"anybody?", (NOBODY, 53)).unwrap();
+        gateway.until("all of it is counted", |gateway| {
+            gateway.get("/metrics").unwrap().contains("reason=\"no_lease\"} 1\n")
+        });
+        let (code, text, errors) = ask(&gateway, &["status"]);
+        assert_eq!((code, errors.as_str()), (Some(0), ""));
+        let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        for row in [
+            &["nat64", "no", "2", "2"][..],
+            &["leases", "addresses"],
+            &["1", "255"],
+            &["v6_to_v4", "1", "56"],
+            &["v4_to_v6", "1", "36"],
+            &["v4_to_v6", "no_lease", "0", "1"],
+        ] {
+            assert!(rows.iter().any(|shown| shown.starts_with(row)), "{row:?} is not in\n{text}");
+        }
+        assert!(text.contains("generation 1, loaded "), "{text}");
+        assert!(!text.contains("hop_limit") && !text.contains("write errors"), "zeros are left out\n{text}");
+
+        let (code, text, _) = ask(&gateway, &["status", "--json"]);
+        assert_eq!(code, Some(0));
+        for reason in translator::DropReason::ALL {
+            assert!(text.contains(reason.label()), "{text}");
+        }
+        assert!(text.contains("[\"v4_to_v6\",\"no_lease\",0,1]"), "{text}");
+        for part in ["\"uptime_seconds\":", "\"config_loaded_unix_seconds\":", "[\"refused\",0]"] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+    });
+}
