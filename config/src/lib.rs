@@ -5,11 +5,13 @@
 //!        \--> Diagnostics (every error at once: line, column, key path, what was expected, nearest key)
 //! ```
 //!
-//! Pure but for [`load()`], which reads one file. No runtime, no log, no daemon's own rules: what a daemon cannot do
-//! yet it says itself, as a [`Refusal`] that [`Source`] gives a place in the file.
+//! Pure but for [`load()`], which reads one file, and [`import::Kind::import`], which reads another program's. No runtime,
+//! no log, no daemon's own rules: what a daemon cannot do yet it says itself, as a [`Refusal`] that [`Source`] gives a
+//! place in the file.
 
 pub mod defaults;
 pub mod diff;
+pub mod import;
 pub mod keys;
 pub mod model;
 

@@ -5,7 +5,10 @@ use std::path::Path;
 
 #[track_caller]
 fn read(text: &str) -> Gateway {
-    parse(text, "gateway.toml").map(|loaded| loaded.model).unwrap_or_else(|error| panic!("{error}"))
+    match parse(text, "gateway.toml") {
+        Ok(loaded) => loaded.model,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::file::{self, FileError};
 use crate::{admin, run, status};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use config::Style;
+use config::import::{KINDS, Kind};
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -37,6 +38,15 @@ enum Command {
     Check,
     /// Print the configuration with every default filled in
     ShowConfig,
+    /// Print the gateway.toml that says what another program's file says, and what it cannot say
+    Import {
+        /// The program
+        #[arg(value_parser = clap::builder::PossibleValuesParser::new(KINDS.iter().map(|kind| kind.name)))]
+        kind: String,
+        /// Its file
+        #[arg(value_name = "FILE")]
+        import: PathBuf,
+    },
     /// Ask the running daemon how it is; fails unless it is ready
     Status(Asking),
 }
@@ -83,6 +93,7 @@ pub(crate) fn main<D: Daemon>() -> ExitCode {
         Chosen::Common(Command::Run) => run::<D>(&config),
         Chosen::Common(Command::Check) => check::<D>(&config),
         Chosen::Common(Command::ShowConfig) => show_config(&config),
+        Chosen::Common(Command::Import { kind, import: file }) => import::<D>(&kind, &file),
         Chosen::Common(Command::Status(asking)) => status::<D>(&config, asking),
         Chosen::Explain(command) => explain::<D>(&config, command),
     }
@@ -127,6 +138,26 @@ fn show_config(config: &Path) -> ExitCode {
         Ok(loaded) => print(&config::show(&loaded.model), ExitCode::SUCCESS),
         Err(error) => refuse(&error.into()),
     }
+}
+
+/// Prints a file only if the daemon takes it: who reads it next should not have to mend it.
+fn import<D: Daemon>(kind: &str, file: &Path) -> ExitCode {
+    let kind = Kind::find(kind).expect("the command line takes the names of kinds only");
+    let imported = match kind.import(file) {
+        Ok(imported) => imported,
+        Err(error) => {
+            complain(&format_args!("{}\n", chain(&error)));
+            return ExitCode::from(BAD_INPUT);
+        }
+    };
+    let text = config::show(&imported.model);
+    if let Err(error) = file::check_text::<D>(&text, &file.display().to_string()) {
+        return refuse(&error);
+    }
+    for note in &imported.notes {
+        complain(&format_args!("{note}\n"));
+    }
+    print(&text, ExitCode::SUCCESS)
 }
 
 fn status<D: Daemon>(config: &Path, asking: Asking) -> ExitCode {

@@ -55,3 +55,10 @@ fn missing<D: Daemon>() -> Refusal {
         help: format!("add [{section}] to the file, or do not start {} on this machine", D::NAME),
     }
 }
+
+/// Checks a text that may be meant for another daemon; `file` is its name in errors.
+pub(crate) fn check_text<D: Daemon>(text: &str, file: &str) -> Result<(), FileError> {
+    let loaded = config::parse(text, file).map_err(LoadError::Invalid)?;
+    let refusals = if loaded.model.has(D::SECTION) { D::check(&loaded.model) } else { Vec::new() };
+    if refusals.is_empty() { Ok(()) } else { Err(FileError::Refused(loaded.source.diagnose(refusals))) }
+}

@@ -12,6 +12,8 @@ pub(crate) const TRIALS: &[Named] = &[
     ("check_names_the_file_that_cannot_be_read", check_names_the_file_that_cannot_be_read),
     ("run_refuses_a_bad_file", run_refuses_a_bad_file),
     ("show_config_prints_defaults_and_can_be_read_again", show_config_prints_defaults_and_can_be_read_again),
+    ("import_prints_a_file_and_what_it_leaves_out", import_prints_a_file_and_what_it_leaves_out),
+    ("import_of_a_bad_file_is_status_2", import_of_a_bad_file_is_status_2),
     ("bad_usage_is_status_2", bad_usage_is_status_2),
     ("help_and_version_are_status_0", help_and_version_are_status_0),
     ("status_of_no_daemon_is_status_1", status_of_no_daemon_is_status_1),
@@ -93,6 +95,31 @@ fn show_config_prints_defaults_and_can_be_read_again() {
     assert!(shown.contains("level = \"info\""), "{shown}");
     home.write(&shown);
     assert_eq!(text(&home.output(&["show-config"]).stdout), shown);
+}
+
+fn import_prints_a_file_and_what_it_leaves_out() {
+    let home = Home::new();
+    let file = home.path("tayga.conf");
+    std::fs::write(&file, "tun-device a\nipv4-addr 192.0.2.1\nprefix 2001:db8:64::/96\nstrict-frag-hdr on\n")
+        .unwrap();
+    let output = home.output(&["import", "tayga", file.to_str().unwrap()]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(text(&output.stdout).contains("pref64 = \"2001:db8:64::/96\""), "{output:?}");
+    let notes = text(&output.stderr);
+    let note = format!("{}:4: strict-frag-hdr: ", file.display());
+    assert!(notes.starts_with(&note) && notes.lines().count() == 1, "{notes}");
+}
+
+fn import_of_a_bad_file_is_status_2() {
+    let home = Home::new();
+    let file = home.path("tayga.conf");
+    std::fs::write(&file, "tun-device a b\n").unwrap();
+    let said = refused(&home, &["import", "tayga", file.to_str().unwrap()], 2);
+    assert_eq!(said, "Incorrect number of arguments on line 1\n");
+    let said = refused(&home, &["import", "tayga", "/nonexistent"], 2);
+    assert!(said.starts_with("cannot read /nonexistent: "), "{said}");
+    let said = refused(&home, &["import", "abacus", "/nonexistent"], 2);
+    assert!(said.contains("tayga"), "{said}");
 }
 
 fn bad_usage_is_status_2() {
