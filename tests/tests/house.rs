@@ -233,19 +233,25 @@ fn function_names(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// docs/metrics.md has one row for each reason a packet is dropped for, and no other.
+/// docs/metrics.md has one row for each reason a packet is dropped for, with the meaning and the remedy that `explain`
+/// tells, and no other.
 #[test]
 fn every_drop_reason_has_its_row_in_metrics_md() {
     let metrics = read(&root().join("docs/metrics.md"));
     let section = metrics.split_once("## Drop reasons of nat64").expect("the heading").1;
     let section = section.split("\n## ").next().unwrap_or(section);
-    let documented: BTreeSet<&str> = section
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `"))
-        .filter_map(|line| line.split('`').next())
+    let documented: BTreeSet<String> =
+        section.lines().filter(|line| line.starts_with("| `")).map(|line| line.replace('`', "")).collect();
+    let real: BTreeSet<String> = translator::DropReason::ALL
+        .iter()
+        .map(|reason| format!("| {} | {} | {} |", reason.label(), reason.meaning(), reason.remedy()))
         .collect();
-    let real: BTreeSet<&str> = translator::DropReason::ALL.iter().map(|reason| reason.label()).collect();
-    assert_eq!(real, documented, "left: DropReason::ALL, right: docs/metrics.md");
+    let missing: Vec<_> = real.difference(&documented).collect();
+    let extra: Vec<_> = documented.difference(&real).collect();
+    assert!(
+        missing.is_empty() && extra.is_empty(),
+        "not in docs/metrics.md: {missing:#?}\nno such row: {extra:#?}"
+    );
 }
 
 /// Relative links of the documents lead somewhere.

@@ -28,6 +28,7 @@ mod own;
 #[cfg(test)]
 mod properties;
 mod reply;
+mod sketch;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -42,6 +43,7 @@ pub use frame::{Frame, HEADROOM};
 pub use map::{Mapped, Rule};
 pub use offload::{GsoType, VNET_HEADER_LEN, VnetHeader};
 pub use outline::{Endpoints, Outline};
+pub use sketch::{GRAMMAR, SketchError, parse as parse_sketch};
 pub use state::{ErrorBudget, WorkerState};
 pub use translator::{Context, Leases, Params, Translator, UdpZeroChecksum};
 pub use verdict::{Direction, DropReason, Reply, Verdict};
