@@ -1,6 +1,8 @@
 //! The value of every key that may be left out, each with its reason.
 
-use crate::model::{Balance, CheckKind, ForwardedFor, Level, LogFormat, Mode, Offload, UdpZeroChecksum};
+use crate::model::{
+    Balance, CheckKind, ForwardedFor, Hairpin, Level, LogFormat, Mode, Offload, UdpZeroChecksum,
+};
 use ipnet::Ipv6Net;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::time::Duration;
@@ -27,6 +29,8 @@ pub const CONFIGURE_INTERFACE: bool = true;
 /// `nat64.drop_log` in lines a second: none, since the lines name clients, who must be asked for at the level `info`, and
 /// since every host's router solicitations would be among them.
 pub const DROP_LOG: u16 = 0;
+/// `nat64.hairpin`: RFC 7757 §4.2 asks for it by default, and this way needs no second pass through the kernel.
+pub const HAIRPIN: Hairpin = Hairpin::Intrinsic;
 
 /// `dns64.listen`: only this host, since a resolver open to the world is a weapon; others must be asked for.
 pub const DNS_LISTEN: [SocketAddr; 2] = [

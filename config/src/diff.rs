@@ -2,7 +2,7 @@
 //!
 //! Owns the comparison and nothing else: it does not know how a change is applied, only, through [`crate::keys`], whether
 //! it can be while the daemon runs. Elements of a collection are matched by what they are called (listeners, pools
-//! and members by name, maps by their IPv4 side, clients by position), so that their order changes nothing but that
+//! and members by name, translation prefixes by themselves, maps by their IPv4 side, clients by position), so that their order changes nothing but that
 //! of clients.
 
 mod record;

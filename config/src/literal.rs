@@ -1,7 +1,7 @@
 //! Values as gateway.toml writes them, for [`crate::show()`] and for the texts of a [`crate::Change`].
 
 use crate::model::{
-    Balance, CheckKind, ClientPrefix, ForwardedFor, Level, LogFormat, MappedRule, Mode, Offload,
+    Balance, CheckKind, ClientPrefix, ForwardedFor, Hairpin, Level, LogFormat, MappedRule, Mode, Offload,
     UdpZeroChecksum, Upstream, UpstreamTransport,
 };
 use crate::reader::{duration_text, size_text};
@@ -49,7 +49,7 @@ macro_rules! as_word {
 
 bare!(bool, u16, u32);
 in_quotes!(String, Ipv4Addr, Ipv6Addr, SocketAddr, Ipv4Net, Ipv6Net, IpNet, Prefix64);
-as_word!(Offload, UdpZeroChecksum, Mode, ForwardedFor, Balance, CheckKind, Level, LogFormat);
+as_word!(Hairpin, Offload, UdpZeroChecksum, Mode, ForwardedFor, Balance, CheckKind, Level, LogFormat);
 
 impl Literal for PathBuf {
     fn literal(&self) -> String {

@@ -4,7 +4,7 @@
 //! passed every check of [`crate::parse`]; daemons read it and never validate again.
 
 use crate::defaults;
-use addr::{ExplicitMap, Prefix64};
+use addr::{ExplicitMap, Prefix64, RangedPrefix};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -85,6 +85,15 @@ pub struct Nat64 {
     pub configure_interface: bool,
     /// `drop_log`, 0 to 1000: log lines a second, at most, about packets that are not translated; 0 is none.
     pub drop_log: u16,
+    /// `hairpin`.
+    pub hairpin: Hairpin,
+    /// `icmp_source_v4`: who speaks for IPv6 routers without an IPv4 address; empty is `ipv4_addr` (RFC 6791).
+    pub icmp_source_v4: Vec<Ipv4Net>,
+    /// `icmp_source_v6`, of length 96 or less: who speaks for IPv4 routers that no prefix may carry; `None` is
+    /// `ipv6_addr`.
+    pub icmp_source_v6: Option<Ipv6Net>,
+    /// `[[nat64.prefix]]`: prefixes beside `prefix.pref64`; none overlaps another, and no network stands twice.
+    pub prefix: Vec<RangedPrefix>,
     /// `[[nat64.map]]` (RFC 7757).
     pub map: Vec<ExplicitMap>,
 }
@@ -107,6 +116,17 @@ pub enum UdpZeroChecksum {
     Calculate,
     /// Passed on without a checksum (RFC 6936).
     Forward,
+}
+
+/// `nat64.hairpin`: how an IPv6 host reaches another one by the IPv4 address that it is mapped to (RFC 7757 §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hairpin {
+    /// Translated twice in one step (RFC 7757 §4.2.2).
+    Intrinsic,
+    /// The kernel routes the IPv4 packet back, and its source becomes an address of the prefix (RFC 7757 §4.2.1).
+    Simple,
+    /// No care is taken.
+    Off,
 }
 
 /// `[dns64]`.

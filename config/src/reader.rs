@@ -100,7 +100,8 @@ pub(crate) fn gateway(document: &DeTable<'_>, problems: &Problems) -> Read<Gatew
     let root = Table::open(Spot { path: String::new(), span: 0..0, problems }, document);
     let prefix = root.section("prefix", prefix::read).and_then(|prefix| prefix::required(&root, prefix));
     let pref64 = prefix.as_ref().ok().and_then(Option::as_ref).map(|prefix| prefix.pref64);
-    let nat64 = root.section("nat64", |table| nat64::read(table, pref64));
+    let main = prefix.as_ref().ok().and_then(Option::as_ref);
+    let nat64 = root.section("nat64", |table| nat64::read(table, main));
     let dns64 = root.section("dns64", |table| dns64::read(table, pref64));
     let proxy = root.section("proxy", proxy::read);
     let admin = root.section("admin", shared::admin);

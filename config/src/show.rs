@@ -47,6 +47,14 @@ fn nat64(page: &mut Page, nat64: &Nat64) {
     page.key("mtu", &nat64.mtu);
     page.key("configure_interface", &nat64.configure_interface);
     page.key("drop_log", &nat64.drop_log);
+    page.key("hairpin", &nat64.hairpin);
+    page.key("icmp_source_v4", &nat64.icmp_source_v4);
+    page.optional("icmp_source_v6", nat64.icmp_source_v6.as_ref());
+    for prefix in &nat64.prefix {
+        page.element("nat64.prefix");
+        page.key("pref64", &prefix.prefix);
+        page.key("ipv4", &prefix.ipv4);
+    }
     for map in &nat64.map {
         page.element("nat64.map");
         page.key("v4", &map.v4);

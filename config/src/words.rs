@@ -1,6 +1,8 @@
 //! The words that stand for the values of choices such as `nat64.offload`.
 
-use crate::model::{Balance, CheckKind, ForwardedFor, Level, LogFormat, Mode, Offload, UdpZeroChecksum};
+use crate::model::{
+    Balance, CheckKind, ForwardedFor, Hairpin, Level, LogFormat, Mode, Offload, UdpZeroChecksum,
+};
 
 /// A type whose values are words in the file.
 pub(crate) trait Word: Copy + 'static {
@@ -27,6 +29,7 @@ macro_rules! words {
 words! {
     Offload { Auto = "auto", Off = "off" }
     UdpZeroChecksum { Drop = "drop", Calculate = "calculate", Forward = "forward" }
+    Hairpin { Intrinsic = "intrinsic", Simple = "simple", Off = "off" }
     Mode { Tcp = "tcp", Http = "http", Udp = "udp" }
     ForwardedFor { Append = "append", Replace = "replace", Off = "off" }
     Balance {

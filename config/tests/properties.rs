@@ -64,6 +64,7 @@ proptest! {
         }
         if let Some(nat64) = &mut turned.nat64 {
             nat64.map.reverse();
+            nat64.prefix.reverse();
         }
         prop_assert!(diff(&model, &turned).is_empty());
     }

@@ -12,7 +12,7 @@ use crate::link::Link;
 use crate::persist::StateFile;
 use crate::pool::{Lease, Range};
 use crate::routes::{self, Added};
-use addr::ExplicitMaps;
+use addr::{ExplicitMaps, Prefixes};
 use config::Gateway;
 use config::model::{Nat64, Prefix, UdpZeroChecksum};
 use ipnet::IpNet;
@@ -61,15 +61,17 @@ impl Plan {
     /// What `model` asks for.
     ///
     /// # Errors
-    /// [`Error::Unchecked`] if the model has no `[nat64]`, or maps in conflict.
+    /// [`Error::Unchecked`] if the model has no `[nat64]`, or maps or prefixes in conflict.
     pub fn of(model: &Gateway) -> Result<Self, Error> {
         let nat64 = model.nat64.as_ref().ok_or(Error::Unchecked("[nat64] is missing"))?;
         let prefix = model.prefix.as_ref();
         let maps = ExplicitMaps::new(nat64.map.iter().copied());
         let maps = maps.map_err(|_| Error::Unchecked("maps are in conflict"))?;
+        let prefixes = Prefixes::new(prefix.map(|prefix| prefix.pref64), &nat64.prefix);
+        let prefixes = prefixes.map_err(|_| Error::Unchecked("prefixes are in conflict"))?;
         Ok(Self {
             range: nat64.dynamic_pool.map(|net| Range::new(net, nat64.ipv4_addr, maps.clone())),
-            translator: Translator::new(params(nat64, prefix, maps)),
+            translator: Translator::new(params(nat64, prefix, prefixes, maps)),
             routes: routes::wanted(nat64, prefix),
             drop_log: nat64.drop_log,
             state_dir: nat64.state_dir.clone(),
@@ -83,9 +85,9 @@ impl Plan {
 }
 
 /// The translator's parameters. It has no view of the routes behind the device, so both sides have the device's MTU.
-fn params(nat64: &Nat64, prefix: Option<&Prefix>, maps: ExplicitMaps) -> Params {
+fn params(nat64: &Nat64, prefix: Option<&Prefix>, prefixes: Prefixes, maps: ExplicitMaps) -> Params {
     Params {
-        prefixes: prefix.map(|prefix| prefix.pref64.into()).unwrap_or_default(),
+        prefixes,
         allow_private_ipv4: prefix.is_some_and(|prefix| prefix.allow_private_ipv4),
         own_v4: nat64.ipv4_addr,
         own_v6: nat64.ipv6_addr,

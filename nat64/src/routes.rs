@@ -57,13 +57,14 @@ pub enum RouteError {
     Netlink(#[from] NetlinkError),
 }
 
-/// The prefixes that must lead to the device: the translation prefix, the pool, the IPv4 side of each explicit map,
-/// and the own addresses. A prefix within another one of the list needs no route of its own.
+/// The prefixes that must lead to the device: the translation prefixes, the pool, the IPv4 side of each explicit
+/// map, the own addresses and those that speak for routers. A prefix within another one of the list needs no route of its own.
 ///
 /// The IPv6 side of a map is a real host, which has its route already; but of a map of the whole IPv4 Internet the
 /// IPv6 side is the one that stands for something, and the default route stays where it is.
 pub fn wanted(nat64: &Nat64, prefix: Option<&Prefix>) -> BTreeSet<IpNet> {
-    let pref64 = prefix.map(|prefix| Ipv6Net::new_assert(prefix.pref64.addr(), prefix.pref64.prefix_len()));
+    let prefixes = prefix.map(|prefix| prefix.pref64).into_iter();
+    let prefixes = prefixes.chain(nat64.prefix.iter().map(|ranged| ranged.prefix));
     let maps = nat64.map.iter().map(|map| match map.v4.prefix_len() {
         0 => IpNet::V6(map.v6),
         _ => IpNet::V4(map.v4),
@@ -71,7 +72,9 @@ pub fn wanted(nat64: &Nat64, prefix: Option<&Prefix>) -> BTreeSet<IpNet> {
     let own = [IpNet::from(IpAddr::V4(nat64.ipv4_addr)), IpNet::from(IpAddr::V6(nat64.ipv6_addr))];
     let all: BTreeSet<IpNet> = own
         .into_iter()
-        .chain(pref64.map(IpNet::V6))
+        .chain(prefixes.map(|prefix| IpNet::V6(Ipv6Net::new_assert(prefix.addr(), prefix.prefix_len()))))
+        .chain(nat64.icmp_source_v4.iter().copied().map(IpNet::V4))
+        .chain(nat64.icmp_source_v6.map(IpNet::V6))
         .chain(nat64.dynamic_pool.map(IpNet::V4))
         .chain(maps)
         .map(|net| net.trunc())
@@ -88,10 +91,10 @@ fn wider(net: IpNet) -> impl Iterator<Item = IpNet> {
 /// The key that a prefix comes from, for messages.
 fn key(net: IpNet) -> &'static str {
     match net {
-        IpNet::V4(net) if net.prefix_len() == 32 => "nat64.ipv4_addr or nat64.map",
-        IpNet::V4(_) => "nat64.dynamic_pool or nat64.map",
+        IpNet::V4(net) if net.prefix_len() == 32 => "nat64.ipv4_addr, nat64.icmp_source_v4 or nat64.map",
+        IpNet::V4(_) => "nat64.dynamic_pool, nat64.icmp_source_v4 or nat64.map",
         IpNet::V6(net) if net.prefix_len() == 128 => "nat64.ipv6_addr",
-        IpNet::V6(_) => "prefix.pref64",
+        IpNet::V6(_) => "prefix.pref64, nat64.prefix or nat64.icmp_source_v6",
     }
 }
 

@@ -4,10 +4,10 @@ use super::record::Record;
 use super::{Changed, Keyed};
 use crate::literal::{Literal, Size};
 use crate::model::{
-    Admin, Balance, Check, Dns64, DnsClient, Listener, Log, Member, Nat64, Offload, Pool, Prefix, Proxy,
-    ProxyTimeouts, UdpZeroChecksum, Upstream,
+    Admin, Balance, Check, Dns64, DnsClient, Hairpin, Listener, Log, Member, Nat64, Offload, Pool, Prefix,
+    Proxy, ProxyTimeouts, UdpZeroChecksum, Upstream,
 };
-use addr::ExplicitMap;
+use addr::{ExplicitMap, RangedPrefix};
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -28,6 +28,10 @@ pub struct Nat64Diff {
     pub mtu: Option<Changed<u16>>,
     pub configure_interface: Option<Changed<bool>>,
     pub drop_log: Option<Changed<u16>>,
+    pub hairpin: Option<Changed<Hairpin>>,
+    pub icmp_source_v4: Option<Changed<Vec<Ipv4Net>>>,
+    pub icmp_source_v6: Option<Changed<Option<Ipv6Net>>>,
+    pub prefix: Keyed<RangedPrefix>,
     /// Maps are matched by their IPv4 side.
     pub map: Keyed<ExplicitMap>,
 }
@@ -110,6 +114,14 @@ pub(super) fn nat64(record: &mut Record, old: &Nat64, new: &Nat64) -> Nat64Diff 
             &new.configure_interface,
         ),
         drop_log: record.key("nat64.drop_log", &old.drop_log, &new.drop_log),
+        hairpin: record.key("nat64.hairpin", &old.hairpin, &new.hairpin),
+        icmp_source_v4: record.key("nat64.icmp_source_v4", &old.icmp_source_v4, &new.icmp_source_v4),
+        icmp_source_v6: record.optional(
+            "nat64.icmp_source_v6",
+            old.icmp_source_v6.as_ref(),
+            new.icmp_source_v6.as_ref(),
+        ),
+        prefix: prefixes(record, &old.prefix, &new.prefix),
         map: record.keyed(
             "nat64.map",
             (&old.map, &new.map),
@@ -121,6 +133,19 @@ pub(super) fn nat64(record: &mut Record, old: &Nat64, new: &Nat64) -> Nat64Diff 
             },
         ),
     }
+}
+
+fn prefixes(record: &mut Record, old: &[RangedPrefix], new: &[RangedPrefix]) -> Keyed<RangedPrefix> {
+    record.keyed(
+        "nat64.prefix",
+        (old, new),
+        |ranged| ranged.prefix.to_string(),
+        |ranged| ranged.ipv4.literal(),
+        |record, path, old, new| {
+            record.key(&format!("{path}.ipv4"), &old.ipv4, &new.ipv4);
+            Changed { old: old.clone(), new: new.clone() }
+        },
+    )
 }
 
 pub(super) fn dns64(record: &mut Record, old: &Dns64, new: &Dns64) -> Dns64Diff {

@@ -1,9 +1,12 @@
 //! `[nat64]`: the translator's own addresses, its pool and its explicit maps.
 
+mod icmp_source;
+mod prefixes;
+
 use super::{Placed, Read, Spot, Table, Value, all};
 use crate::defaults;
 use crate::literal::NO_STATE;
-use crate::model::Nat64;
+use crate::model::{Nat64, Prefix};
 use addr::special::{SpecialRange, is_legal_source_v4, is_legal_source_v6, lookup_v4, lookup_v6};
 use addr::{ExplicitMap, ExplicitMaps, MapConflict, Prefix64};
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -26,7 +29,8 @@ const DROP_LOG_RANGE: RangeInclusive<u16> = 0..=1000;
 /// The longest prefix of a pool: offset 0 of a pool is never given out.
 const LONGEST_POOL: u8 = 31;
 
-pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Nat64> {
+pub(super) fn read(table: &Table<'_>, main: Option<&Prefix>) -> Read<Nat64> {
+    let pref64 = main.map(|prefix| prefix.pref64);
     let device = table.or("device", defaults::DEVICE.to_owned(), device);
     let ipv4_addr = table.need("ipv4_addr", own_v4);
     let ipv6_addr = table.need("ipv6_addr", |value| own_v6(value, pref64, ipv4_addr.ok()));
@@ -39,13 +43,21 @@ pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Nat64> {
     let mtu = table.or("mtu", defaults::MTU, |value| value.integer(MTU_RANGE));
     let configure_interface = table.or("configure_interface", defaults::CONFIGURE_INTERFACE, Value::boolean);
     let drop_log = table.or("drop_log", defaults::DROP_LOG, |value| value.integer(DROP_LOG_RANGE));
+    let hairpin = table.or("hairpin", defaults::HAIRPIN, Value::choice);
     let own = Own {
         v4: ipv4_addr.ok(),
         v6: ipv6_addr.ok(),
         pool: dynamic_pool.as_ref().ok().copied().flatten(),
         pref64,
     };
-    let map = maps(table, &own);
+    let icmp_source_v4 = icmp_source::v4(table, &own);
+    let allow_private_ipv4 = main.is_some_and(|prefix| prefix.allow_private_ipv4);
+    let prefix = prefixes::read(table, &own, allow_private_ipv4);
+    let others = prefix.as_deref().unwrap_or_default().iter().map(|ranged| ranged.prefix);
+    let prefixes: Vec<Prefix64> = pref64.into_iter().chain(others).collect();
+    let icmp_source_v6 = icmp_source::v6(table, &prefixes);
+    let foreign = Foreign { own, prefixes, icmp_source_v4: icmp_source_v4.clone().unwrap_or_default() };
+    let map = maps(table, &foreign);
     Ok(Nat64 {
         device: device?,
         ipv4_addr: ipv4_addr?,
@@ -59,6 +71,10 @@ pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Nat64> {
         mtu: mtu?,
         configure_interface: configure_interface?,
         drop_log: drop_log?,
+        hairpin: hairpin?,
+        icmp_source_v4: icmp_source_v4?,
+        icmp_source_v6: icmp_source_v6?,
+        prefix: prefix?,
         map: map?,
     })
 }
@@ -135,12 +151,19 @@ fn pool(value: &Value<'_>) -> Read<Ipv4Net> {
     Ok(net)
 }
 
-/// What maps must leave alone, as far as it could be read.
+/// What others must leave alone, as far as it could be read.
 struct Own {
     v4: Option<Ipv4Addr>,
     v6: Option<Ipv6Addr>,
     pool: Option<Ipv4Net>,
     pref64: Option<Prefix64>,
+}
+
+/// What maps must leave alone besides.
+struct Foreign {
+    own: Own,
+    prefixes: Vec<Prefix64>,
+    icmp_source_v4: Vec<Ipv4Net>,
 }
 
 /// Both sides of one `[[nat64.map]]`.
@@ -149,8 +172,8 @@ struct Entry<'a> {
     v6: Placed<'a, Ipv6Net>,
 }
 
-fn maps(table: &Table<'_>, own: &Own) -> Read<Vec<ExplicitMap>> {
-    let read: Vec<Read<Entry<'_>>> = table.tables("map")?.iter().map(|map| entry(map, own)).collect();
+fn maps(table: &Table<'_>, foreign: &Foreign) -> Read<Vec<ExplicitMap>> {
+    let read: Vec<Read<Entry<'_>>> = table.tables("map")?.iter().map(|map| entry(map, foreign)).collect();
     // Those that could be read are compared even if others could not.
     let entries: Vec<&Entry<'_>> = read.iter().filter_map(|entry| entry.as_ref().ok()).collect();
     let pairs = entries.iter().map(|entry| ExplicitMap { v4: entry.v4.value, v6: entry.v6.value });
@@ -161,44 +184,51 @@ fn maps(table: &Table<'_>, own: &Own) -> Read<Vec<ExplicitMap>> {
     Ok(maps.iter().map(|entry| ExplicitMap { v4: entry.v4.value, v6: entry.v6.value }).collect())
 }
 
-fn entry<'a>(table: &Table<'a>, own: &Own) -> Read<Entry<'a>> {
-    let v4 = table.need("v4", |value| side_v4(value, own));
-    let v6 = table.need("v6", |value| side_v6(value, own));
+fn entry<'a>(table: &Table<'a>, foreign: &Foreign) -> Read<Entry<'a>> {
+    let v4 = table.need("v4", |value| side_v4(value, foreign));
+    let v6 = table.need("v6", |value| side_v6(value, foreign));
     Ok(Entry { v4: table.spot("v4").with(v4?), v6: table.spot("v6").with(v6?) })
 }
 
-fn side_v4(value: &Value<'_>, own: &Own) -> Read<Ipv4Net> {
+fn side_v4(value: &Value<'_>, foreign: &Foreign) -> Read<Ipv4Net> {
     let net: Ipv4Net = value.network()?;
     if let Some(reserved) = RESERVED_V4.iter().find(|reserved| reserved.contains(&net)) {
         return Err(not_hosts(&value.at, &net.to_string(), &reserved.to_string()));
     }
-    if own.v4.is_some_and(|own| net == Ipv4Net::from(own)) {
+    if foreign.own.v4.is_some_and(|own| net == Ipv4Net::from(own)) {
         return Err(value
             .at
             .refuse(format!("{net} is the translator's own nat64.ipv4_addr"), "map another address"));
     }
-    if own.pool == Some(net) {
+    if foreign.own.pool == Some(net) {
         return Err(value.at.refuse(
             format!("{net} is the whole nat64.dynamic_pool"),
             "leave out the pool, or map a part of it",
         ));
     }
+    if let Some(source) = foreign.icmp_source_v4.iter().find(|source| source.contains(&net)) {
+        return Err(value.at.refuse(
+            format!(
+                "{net} lies in nat64.icmp_source_v4 ({source}), whose addresses are the translator's own"
+            ),
+            "map another address, or take another source of ICMP errors",
+        ));
+    }
     Ok(net)
 }
 
-fn side_v6(value: &Value<'_>, own: &Own) -> Read<Ipv6Net> {
+fn side_v6(value: &Value<'_>, foreign: &Foreign) -> Read<Ipv6Net> {
     let net: Ipv6Net = value.network()?;
     if let Some(reserved) = RESERVED_V6.iter().find(|reserved| reserved.contains(&net)) {
         return Err(not_hosts(&value.at, &net.to_string(), &reserved.to_string()));
     }
-    if own.v6.is_some_and(|own| net == Ipv6Net::from(own)) {
+    if foreign.own.v6.is_some_and(|own| net == Ipv6Net::from(own)) {
         return Err(value
             .at
             .refuse(format!("{net} is the translator's own nat64.ipv6_addr"), "map another address"));
     }
-    let prefix =
-        own.pref64.filter(|prefix| net.network() == prefix.addr() && net.prefix_len() == prefix.prefix_len());
-    if let Some(prefix) = prefix {
+    let is_whole = |prefix: &&Prefix64| net == Ipv6Net::new_assert(prefix.addr(), prefix.prefix_len());
+    if let Some(prefix) = foreign.prefixes.iter().find(is_whole) {
         return Err(value.at.refuse(
             format!("{prefix} is the translation prefix itself"),
             "map a part of it, or addresses of hosts",

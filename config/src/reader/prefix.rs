@@ -11,7 +11,8 @@ pub(super) fn read(table: &Table<'_>) -> Read<Prefix> {
     Ok(Prefix { pref64: pref64?, allow_private_ipv4: allow_private_ipv4? })
 }
 
-/// The prefix, which may be missing only if no section derives from it: explicit maps need none.
+/// The prefix, which may be missing only if no section derives from it: explicit maps and
+/// prefixes of nat64's own need none.
 pub(super) fn required(root: &Table<'_>, prefix: Option<Prefix>) -> Read<Option<Prefix>> {
     if prefix.is_some() {
         return Ok(prefix);
@@ -20,8 +21,8 @@ pub(super) fn required(root: &Table<'_>, prefix: Option<Prefix>) -> Read<Option<
         return Err(reported);
     }
     for section in ["nat64", "dns64"] {
-        // Explicit maps alone are a translator, too.
-        if let Some(value) = root.value(section).filter(|value| section != "nat64" || !has_maps(value)) {
+        let stands_alone = |value: &Value<'_>| section == "nat64" && translates_alone(value);
+        if let Some(value) = root.value(section).filter(|value| !stands_alone(value)) {
             return Err(value.at.lacks(
                 format!("[{section}] translates with [prefix], which is missing"),
                 "add [prefix] with pref64 = \"64:ff9b::/96\", or with the prefix that is routed to this gateway",
@@ -31,6 +32,6 @@ pub(super) fn required(root: &Table<'_>, prefix: Option<Prefix>) -> Read<Option<
     Ok(None)
 }
 
-fn has_maps(nat64: &Value<'_>) -> bool {
-    matches!(nat64.value, DeValue::Table(table) if table.contains_key("map"))
+fn translates_alone(nat64: &Value<'_>) -> bool {
+    matches!(nat64.value, DeValue::Table(table) if table.contains_key("map") || table.contains_key("prefix"))
 }

@@ -1,11 +1,11 @@
 //! Models of every shape that the file can express.
 
-use addr::{ExplicitMap, ExplicitMaps, Prefix64};
+use addr::{ExplicitMap, ExplicitMaps, Prefix64, Prefixes, RangedPrefix};
 use config::defaults;
 use config::model::{
-    Admin, Balance, Check, CheckKind, ClientPrefix, Dns64, DnsClient, ForwardedFor, Gateway, Level, Listener,
-    Log, LogFormat, MappedRule, Member, Mode, Nat64, Offload, Pool, Prefix, Proxy, ProxyTimeouts, Tls,
-    UdpZeroChecksum, Upstream, UpstreamTransport,
+    Admin, Balance, Check, CheckKind, ClientPrefix, Dns64, DnsClient, ForwardedFor, Gateway, Hairpin, Level,
+    Listener, Log, LogFormat, MappedRule, Member, Mode, Nat64, Offload, Pool, Prefix, Proxy, ProxyTimeouts,
+    Tls, UdpZeroChecksum, Upstream, UpstreamTransport,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use proptest::collection::vec;
@@ -117,8 +117,13 @@ fn nat64() -> impl Strategy<Value = Nat64> {
         select(vec![UdpZeroChecksum::Drop, UdpZeroChecksum::Calculate, UdpZeroChecksum::Forward]),
     );
     let numbers = (0u16..=256, 1280u16.., 1280u16.., any::<bool>(), 0u16..=1000);
-    (device, option::of(pool), option::of(path()), words, numbers, vec(map(), 0..5)).prop_map(
-        |(device, dynamic_pool, state_dir, (offload, udp_zero_checksum), numbers, maps)| {
+    let tables = (vec(ranged_prefix(), 0..4), vec(map(), 0..5));
+    let hairpins = select(vec![Hairpin::Intrinsic, Hairpin::Simple, Hairpin::Off]);
+    let sources = (hairpins, icmp_source_v4(), option::of(icmp_source_v6()));
+    (device, option::of(pool), option::of(path()), words, numbers, tables, sources).prop_map(
+        |(device, dynamic_pool, state_dir, (offload, udp_zero_checksum), numbers, tables, sources)| {
+            let (prefixes, maps) = tables;
+            let (hairpin, icmp_source_v4, icmp_source_v6) = sources;
             let (workers, ipv6_min_mtu, mtu, configure_interface, drop_log) = numbers;
             Nat64 {
                 device,
@@ -133,10 +138,37 @@ fn nat64() -> impl Strategy<Value = Nat64> {
                 mtu,
                 configure_interface,
                 drop_log,
+                hairpin,
+                icmp_source_v4,
+                icmp_source_v6,
+                prefix: if Prefixes::new(None, &prefixes).is_ok() { prefixes } else { Vec::new() },
                 map: if ExplicitMaps::new(maps.clone()).is_ok() { maps } else { Vec::new() },
             }
         },
     )
+}
+
+/// Outside of what other strategies draw from, and of length 96 so that no two overlap without being the same.
+fn ranged_prefix() -> impl Strategy<Value = RangedPrefix> {
+    (any::<u16>(), vec(v4().prop_map(Ipv4Net::from), 1..4)).prop_map(|(low, ipv4)| RangedPrefix {
+        prefix: Prefix64::new(Ipv6Addr::new(0x3fff, low & 0xf, 0, 0, 0, 0, 0, 0), 96)
+            .expect("no bits behind"),
+        ipv4,
+    })
+}
+
+fn icmp_source_v4() -> impl Strategy<Value = Vec<Ipv4Net>> {
+    proptest::collection::hash_set((any::<u8>(), 16u8..=32), 0..3).prop_map(|nets| {
+        let net = |(a, len)| Ipv4Net::new_assert(Ipv4Addr::new(172, 16, a, 0), len).trunc();
+        let nets: std::collections::BTreeSet<Ipv4Net> = nets.into_iter().map(net).collect();
+        nets.into_iter().collect()
+    })
+}
+
+fn icmp_source_v6() -> impl Strategy<Value = Ipv6Net> {
+    (any::<u16>(), 48u8..=96).prop_map(|(low, len)| {
+        Ipv6Net::new_assert(Ipv6Addr::new(0x3fff, 0x800 | (low & 0xff), 0, 0, 0, 0, 0, 0), len).trunc()
+    })
 }
 
 fn map() -> impl Strategy<Value = ExplicitMap> {

@@ -1,8 +1,8 @@
 use super::*;
 use crate::device::Device;
 use crate::netns::{block_on, in_namespace};
-use addr::ExplicitMap;
-use config::model::{Offload, UdpZeroChecksum};
+use addr::{ExplicitMap, RangedPrefix};
+use config::model::{Hairpin, Offload, UdpZeroChecksum};
 use rtnetlink::{LinkUnspec, LinkVeth};
 
 const NAME: &str = "nat64test";
@@ -25,6 +25,10 @@ fn section() -> Nat64 {
         mtu: 1500,
         configure_interface: true,
         drop_log: 0,
+        hairpin: Hairpin::Intrinsic,
+        icmp_source_v4: Vec::new(),
+        icmp_source_v6: None,
+        prefix: Vec::new(),
         map: Vec::new(),
     }
 }
@@ -43,6 +47,30 @@ fn prefix_pool_maps_and_own_addresses_are_routed() {
     let expected =
         ["192.0.2.1/32", "198.51.100.0/24", "203.0.113.0/28", "2001:db8:64::/96", "2001:db8:ffff::64/128"];
     assert_eq!(wanted(&nat64, Some(&prefix())), nets(&expected));
+}
+
+#[test]
+fn other_prefixes_and_speakers_for_routers_are_routed() {
+    let other = RangedPrefix {
+        prefix: "2001:db8:a::/64".parse().unwrap(),
+        ipv4: vec!["10.0.0.0/8".parse().unwrap()],
+    };
+    let nat64 = Nat64 {
+        dynamic_pool: None,
+        icmp_source_v4: vec!["203.0.113.64/28".parse().unwrap()],
+        icmp_source_v6: Some("2001:db8:6791::/96".parse().unwrap()),
+        prefix: vec![other],
+        ..section()
+    };
+    let expected = [
+        "192.0.2.1/32",
+        "203.0.113.64/28",
+        "2001:db8:64::/96",
+        "2001:db8:a::/64",
+        "2001:db8:6791::/96",
+        "2001:db8:ffff::64/128",
+    ];
+    assert_eq!(wanted(&nat64, Some(&prefix())), nets(&expected), "the IPv4 networks of a prefix are remote");
 }
 
 #[test]

@@ -53,6 +53,10 @@ pub(super) fn gateway(conf: &Conf, more: &[MapLine], file: &str) -> (Imported, P
         mtu: defaults::MTU,
         configure_interface: conf.tun_up.is_some_and(|(_, up)| up),
         drop_log: drop_log(conf),
+        hairpin: defaults::HAIRPIN,
+        icmp_source_v4: Vec::new(),
+        icmp_source_v6: None,
+        prefix: Vec::new(),
         map: maps,
     };
     notes.interface(conf, &nat64);
