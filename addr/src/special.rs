@@ -125,9 +125,10 @@ pub fn is_legal_source_v4(addr: Ipv4Addr) -> bool {
 }
 
 /// Whether a packet may have `addr` as its source off its own link: unicast, not unspecified, not loopback, not
-/// link-local (RFC 4291 §2.5).
+/// link-local, not IPv4-mapped (RFC 4291 §2.5, RFC 6890 §2.2.3).
 pub fn is_legal_source_v6(addr: Ipv6Addr) -> bool {
-    !(addr.is_multicast() || addr.is_unspecified() || addr.is_loopback() || addr.is_unicast_link_local())
+    let stays_on_its_host = addr.is_unspecified() || addr.is_loopback() || addr.to_ipv4_mapped().is_some();
+    !(stays_on_its_host || addr.is_multicast() || addr.is_unicast_link_local())
 }
 
 #[cfg(test)]
@@ -216,7 +217,7 @@ mod tests {
         for addr in ["10.0.0.1", "240.0.0.1", "169.254.1.1", "192.0.2.1"] {
             assert!(is_legal_source_v4(addr.parse().unwrap()), "{addr}");
         }
-        for addr in ["::", "::1", "ff02::1", "fe80::1"] {
+        for addr in ["::", "::1", "ff02::1", "fe80::1", "::ffff:192.0.2.1"] {
             assert!(!is_legal_source_v6(addr.parse().unwrap()), "{addr}");
         }
         assert!(is_legal_source_v6("2001:db8::1".parse().unwrap()));

@@ -106,7 +106,7 @@ fn own_v4(value: &Value<'_>) -> Read<Ipv4Addr> {
 /// stands for the translator, so that it may have no other.
 fn own_v6(value: &Value<'_>, pref64: Option<Prefix64>, own_v4: Option<Ipv4Addr>) -> Read<Ipv6Addr> {
     let addr = value.address("an IPv6 address such as \"2001:db8:ffff::64\"")?;
-    if !is_legal_source_v6(addr) || addr.to_ipv4_mapped().is_some() {
+    if !is_legal_source_v6(addr) {
         return Err(value.at.refuse(
             format!("{addr}{} cannot be the source of a packet beyond its link", known_as(lookup_v6(addr))),
             "take a global or unique local unicast address",

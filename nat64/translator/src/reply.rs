@@ -1,9 +1,10 @@
 //! ICMP and ICMPv6 errors of the translator itself (RFC 7915 §4.4, §5.4).
 //!
 //! A refused packet is answered from an own address if its reason has an answer and RFC 1122 §3.2.2, RFC 1812 §4.3.2.7
-//! and RFC 4443 §2.4 (e) allow one: never about an ICMP error or redirect, a fragment other than the first, a packet to
-//! a multicast or broadcast address, or one whose source is not a single host. Errors quote as much as fits 576 or
-//! 1280 bytes, and a super-packet is quoted as its first segment. All are rate-limited.
+//! and RFC 4443 §2.4 (e) allow one: never about an ICMP error or redirect, a packet to a multicast or broadcast address,
+//! or one whose source is not a single host; in IPv4 never about a fragment other than the first, in IPv6 only if it is
+//! of ICMPv6, since it may belong to an error. Errors quote as much as fits 576 or 1280 bytes, and a super-packet is
+//! quoted as its first segment. All are rate-limited.
 
 use crate::checksum::{Pair, Sum};
 use crate::frame::Frame;
@@ -151,12 +152,10 @@ fn answer_v6(
     let Ok(header) = ipv6::parse(frame.packet()) else { return false };
     let Ok(chain) = extension::walk(frame.packet()) else { return false };
     let transport = QuotedTransport(frame.packet().get(chain.transport..).unwrap_or_default());
-    let about_error = chain.protocol == ICMPV6
-        && transport
-            .byte(0)
-            .is_none_or(|inner| inner < icmpv6::FIRST_INFORMATIONAL || inner == icmpv6::REDIRECT);
+    let is_later = chain.fragment.is_some_and(|fragment| fragment.offset() > 0);
+    let tells_error = |kind| kind < icmpv6::FIRST_INFORMATIONAL || kind == icmpv6::REDIRECT;
+    let about_error = chain.protocol == ICMPV6 && (is_later || transport.byte(0).is_none_or(tells_error));
     if about_error
-        || chain.fragment.is_some_and(|fragment| fragment.offset() > 0)
         || map::screen_destination_v6(header.dst()).is_err()
         || !special::is_legal_source_v6(header.src())
         || !ctx.state.errors.take(ctx.now)

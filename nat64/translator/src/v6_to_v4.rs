@@ -54,6 +54,9 @@ pub(crate) fn translate(
     frame.truncate(Ipv6::LEN + usize::from(header.payload_len()));
     screen(&header)?;
     let chain = extension::walk(frame.packet())?;
+    if part_end(&chain, frame.packet().len() - chain.transport) > usize::from(u16::MAX) {
+        return Err(DropReason::Oversize.into());
+    }
     if let Some(at) = chain.segments_left_at {
         return Err(Refusal::pointed(DropReason::SegmentsLeft, at));
     }
@@ -87,7 +90,7 @@ pub(crate) fn translate(
     if header.hop_limit() <= 1 {
         return Err(Refusal::answered(DropReason::HopLimit));
     }
-    if Ipv4::LEN + payload > usize::from(u16::MAX) || part_end(&chain, payload) > usize::from(u16::MAX) {
+    if Ipv4::LEN + payload > usize::from(u16::MAX) {
         return Err(DropReason::Oversize.into());
     }
     let arrived = frame.packet().len();

@@ -62,16 +62,22 @@ fn echo_requests_are_answered() {
 }
 
 #[test]
-fn later_fragments_are_not_answered() {
+fn later_fragments_are_answered_in_ipv6_unless_they_may_be_of_an_error() {
     let packet = ipv4_with(REMOTE, LEASED, IpNumber::UDP, &bytes(64), |header| {
         header.time_to_live = 1;
         header.fragment_offset = IpFragOffset::try_new(1).unwrap();
     });
     World::new().dropped(&packet, DropReason::HopLimit);
-    let payload = fragmented(IpNumber::UDP, 8, false, 7, &bytes(64));
-    World::new().dropped(&expired_v6(IpNumber::IPV6_FRAGMENTATION_HEADER, &payload), DropReason::HopLimit);
-    let payload = fragmented(IpNumber::UDP, 0, true, 7, &bytes(64));
-    World::new().error(&expired_v6(IpNumber::IPV6_FRAGMENTATION_HEADER, &payload), DropReason::HopLimit);
+    for (offset, more) in [(0, true), (8, false)] {
+        let payload = fragmented(IpNumber::UDP, offset, more, 7, &bytes(64));
+        let packet = expired_v6(IpNumber::IPV6_FRAGMENTATION_HEADER, &payload);
+        World::new().error(&packet, DropReason::HopLimit);
+    }
+    // The first bytes are those of an echo reply, and may be anything.
+    let payload = fragmented(IpNumber::IPV6_ICMP, 8, false, 7, &[129, 0, 0, 0, 0, 0, 0, 0]);
+    let elsewhere = "2001:db8:65::1".parse().unwrap();
+    let packet = ipv6(CLIENT, elsewhere, IpNumber::IPV6_FRAGMENTATION_HEADER, &payload);
+    World::new().dropped(&packet, DropReason::DestinationUnmapped);
 }
 
 #[test]

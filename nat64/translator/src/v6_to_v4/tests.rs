@@ -261,6 +261,8 @@ fn illegal_sources_and_destinations_are_dropped_silently() {
     check("::1", "2001:db8:64::203.0.113.9", DropReason::IllegalSource);
     check("fe80::1", "2001:db8:64::203.0.113.9", DropReason::IllegalSource);
     check("ff02::1", "2001:db8:64::203.0.113.9", DropReason::IllegalSource);
+    check("::ffff:203.0.113.9", "2001:db8:64::203.0.113.9", DropReason::IllegalSource);
+    check("2001:db8:6::1", "::ffff:203.0.113.9", DropReason::IllegalDestination);
     check("2001:db8:6::1", "ff0e::1", DropReason::Multicast);
     check("2001:db8:6::1", "::1", DropReason::IllegalDestination);
     check("2001:db8:6::1", "fe80::1", DropReason::IllegalDestination);
