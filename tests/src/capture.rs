@@ -108,14 +108,16 @@ impl Packets {
     }
 }
 
-fn open(index: u32) -> io::Result<Socket> {
+/// A socket that hears all that the device of this index sends and receives.
+pub(crate) fn open(index: u32) -> io::Result<Socket> {
     // Without a protocol the socket is deaf until it is bound to its device.
     let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
-    socket.bind(&address(index))?;
+    socket.bind(&address(index, ALL_PROTOCOLS))?;
     Ok(socket)
 }
 
-fn address(index: u32) -> SockAddr {
+/// A device as the address of a packet of this protocol.
+pub(crate) fn address(index: u32, protocol: u16) -> SockAddr {
     let family = libc::sa_family_t::try_from(libc::AF_PACKET).expect("address families fit their type");
     let size = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>()).expect("twenty bytes");
     #[expect(unsafe_code, reason = "socket2 has no constructor for packet addresses")]
@@ -124,7 +126,7 @@ fn address(index: u32) -> SockAddr {
         SockAddr::try_init(|storage, length| {
             let link = storage.cast::<libc::sockaddr_ll>();
             (*link).sll_family = family;
-            (*link).sll_protocol = ALL_PROTOCOLS.to_be();
+            (*link).sll_protocol = protocol.to_be();
             (*link).sll_ifindex = index.cast_signed();
             *length = size;
             Ok(())

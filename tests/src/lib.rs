@@ -31,5 +31,6 @@ pub mod program;
 pub mod report;
 pub mod sandbox;
 pub mod server;
+pub mod tap;
 pub mod topology;
 pub mod wait;

@@ -27,8 +27,7 @@ impl Tap {
     /// Takes the place. `patience` bounds each wait for a packet.
     pub fn open(namespace: &Namespace, device: &str, patience: Duration) -> Result<Self> {
         let index = namespace.index(device)?;
-        let socket =
-            namespace.run(|| open(index)).with_context(|| format!("cannot listen on {device}"))?;
+        let socket = namespace.run(|| open(index)).with_context(|| format!("cannot listen on {device}"))?;
         ignore_outgoing(&socket).context("PACKET_IGNORE_OUTGOING")?;
         let tap = Self { socket, index, buffer: vec![0; 1 << 16] };
         tap.set_patience(patience)?;

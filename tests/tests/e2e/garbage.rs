@@ -116,7 +116,7 @@ fn nat64_counts_packets_to_nobody(lab: &mut Lab) -> Result<()> {
 }
 
 /// The counters that must add up: each packet read has one fate.
-fn fates(admin: &Admin) -> Result<(u64, u64)> {
+pub(crate) fn fates(admin: &Admin) -> Result<(u64, u64)> {
     let sum = |name: &str| admin.sum(&format!("causeway_nat64_{name}_total"), "");
     // What became of packets is read first: meanwhile more may be read, but none lost.
     let met = sum("translated_packets")?

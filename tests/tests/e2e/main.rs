@@ -10,6 +10,7 @@ mod documents;
 mod faults;
 mod garbage;
 mod network;
+mod oracle;
 mod rootless;
 mod stage;
 mod startup;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         startup::trials,
         faults::trials,
         garbage::trials,
+        oracle::trials,
         cleanup::trials,
         rootless::trials,
     ];

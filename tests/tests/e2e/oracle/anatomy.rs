@@ -3,8 +3,8 @@
 //! one field differ in that field only.
 
 use super::packet::{
-    AUTHENTICATION, DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, ICMPV4, ICMPV6, ROUTING, TCP, UDP, pseudo_header,
-    sum,
+    AUTHENTICATION, DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, ICMPV4, ICMPV6, ROUTING, TCP, UDP,
+    pseudo_header, sum,
 };
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -70,7 +70,8 @@ impl Anatomy {
     }
 
     fn hex(&mut self, name: &str, bytes: &[u8]) {
-        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digit = |nibble: u8| char::from_digit(nibble.into(), 16).expect("four bits");
+        let text: String = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect();
         self.add(name, text);
     }
 
@@ -104,9 +105,10 @@ impl Anatomy {
         self.add("dst", Ipv4Addr::from(*packet[16..].first_chunk().expect("20 bytes")));
         self.hex("options", &header[20..]);
         let rest = &rest[..rest.len().min(total.saturating_sub(header_len))];
-        let is_whole = word(6) & 0x3fff == 0 && header_len + rest.len() == total;
+        let (place, offset) = (word(6) & 0x3fff, word(6) & 0x1fff);
+        let is_whole = place == 0 && header_len + rest.len() == total;
         let cover = Cover { src: &packet[12..16], dst: &packet[16..20], is_whole };
-        self.transport(packet[9], word(6) & 0x1fff == 0, rest, &cover);
+        self.transport(packet[9], offset == 0, rest, &cover);
     }
 
     fn ipv6(&mut self, packet: &[u8]) {
@@ -130,8 +132,8 @@ impl Anatomy {
                 self.add("offset", offset & !7);
                 self.add("more", offset & 1 != 0);
                 self.hex("id", &rest[at + 4..at + 8]);
-                is_first &= offset & !7 == 0;
-                is_whole &= offset & !6 == 0;
+                is_first &= offset < 8;
+                is_whole &= offset & 0xfff9 == 0;
                 at += 8;
             } else {
                 let end = at + 8 + usize::from(len) * 8;
@@ -175,7 +177,8 @@ impl Anatomy {
             self.checksum("icmp.checksum", protocol, bytes, 2, cover);
         }
         self.hex("icmp.rest", &bytes[4..8]);
-        let is_error = if protocol == ICMPV4 { [3, 4, 5, 11, 12].contains(&bytes[0]) } else { bytes[0] < 128 };
+        let is_error =
+            if protocol == ICMPV4 { [3, 4, 5, 11, 12].contains(&bytes[0]) } else { bytes[0] < 128 };
         if !is_error || !self.inside.is_empty() {
             return self.payload(&bytes[8..]);
         }

@@ -63,18 +63,18 @@ pub(crate) struct Side {
     turn: u16,
     program: Program,
     _namespace: Namespace,
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 /// What a translator made of a packet.
 pub(crate) type Outcome = Vec<Vec<u8>>;
 
 impl Side {
-    /// Our daemon; `more` goes into `[nat64]`.
-    pub(crate) fn ours(binaries: &Binaries, more: &str) -> Result<(Self, Admin)> {
+    /// Our daemon, and its admin socket.
+    pub(crate) fn ours(binaries: &Binaries) -> Result<(Self, Admin)> {
         let (folder, namespace) = (folder::make()?, namespace("ours")?);
         let files = Files::lay_out(folder.path())?;
-        files.write_config(&gateway_toml(&files, more))?;
+        files.write_config(&gateway_toml(&files))?;
         let launch = Daemon::launch(Role::Nat64, binaries, &files)?;
         let daemon = Daemon::start(Role::Nat64, launch, &namespace, &files)?;
         bring_up_when_there(&namespace)?;
@@ -99,7 +99,7 @@ impl Side {
 
     fn open(program: Program, namespace: Namespace, folder: TempDir) -> Result<Self> {
         let tap = Tap::open(&namespace, DEVICE, PATIENCE)?;
-        let mut side = Self { tap, turn: 0, program, _namespace: namespace, folder };
+        let mut side = Self { tap, turn: 0, program, _namespace: namespace, _folder: folder };
         side.wait_until_attached()?;
         Ok(side)
     }
@@ -163,21 +163,25 @@ fn bring_up_when_there(namespace: &Namespace) -> Result<()> {
     until(PATIENCE, "the device", || Ok(namespace.bring_up(DEVICE).ok()))
 }
 
-/// One worker, so that the echo reply comes behind all that came before.
-fn gateway_toml(files: &Files, more: &str) -> String {
-    let maps: String =
-        MAPS.iter().map(|(v4, v6)| format!("[[nat64.map]]\nv4 = \"{v4}\"\nv6 = \"{v6}\"\n")).collect();
+/// The maps, as lines of a file.
+fn maps(line: impl Fn(&(Ipv4Addr, Ipv6Addr)) -> String) -> String {
+    MAPS.iter().map(line).collect::<Vec<_>>().concat()
+}
+
+/// One worker that writes each packet by itself, so that the echo reply comes behind all that came before.
+fn gateway_toml(files: &Files) -> String {
+    let maps = maps(|(v4, v6)| format!("[[nat64.map]]\nv4 = \"{v4}\"\nv6 = \"{v6}\"\n"));
     format!(
         "[prefix]\npref64 = \"{PREFIX}\"\n[nat64]\ndevice = \"{DEVICE}\"\nipv4_addr = \"{OWN_V4}\"\n\
          ipv6_addr = \"{OWN_V6}\"\ndynamic_pool = \"{POOL}\"\nstate_dir = \"{}\"\nworkers = 1\n\
-         configure_interface = false\n{more}\n{maps}[admin]\nsocket = \"{}\"\n",
+         configure_interface = false\noffload = \"off\"\n{maps}[admin]\nsocket = \"{}\"\n",
         files.state().display(),
         files.admin().display(),
     )
 }
 
 fn tayga_conf(folder: &Path) -> String {
-    let maps: String = MAPS.iter().map(|(v4, v6)| format!("map {v4} {v6}\n")).collect();
+    let maps = maps(|(v4, v6)| format!("map {v4} {v6}\n"));
     format!(
         "tun-device {DEVICE}\nipv4-addr {OWN_V4}\nipv6-addr {OWN_V6}\nprefix {PREFIX}\ndynamic-pool {POOL}\n\
          data-dir {}\n{maps}",

@@ -1,10 +1,10 @@
 //! Generated packets: every kind that crosses a translator, and most that must not.
 
-use super::dice::Dice;
 use super::arena::{CLIENTS, MAPS, NOBODY, OWN_V4, OWN_V6, embed};
+use super::dice::Dice;
 use super::packet::{
-    DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, Head4, Head6, ICMPV4, ICMPV6, MF, Octets, Pair, ROUTING, TCP, UDP,
-    fragment, icmpv4, icmpv6, ipv4, ipv6, pseudo_header, sum, tcp, udp,
+    DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, Head4, Head6, ICMPV4, ICMPV6, MF, Octets, Pair, ROUTING, TCP,
+    UDP, fragment, icmpv4, icmpv6, ipv4, ipv6, pseudo_header, sum, tcp, udp,
 };
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -18,15 +18,15 @@ const REMOTES: [Ipv4Addr; 4] = [
 
 /// Addresses of the IPv4 side that no translated packet may come from or go to, or that are decided one by one.
 const ODD_V4: [Ipv4Addr; 9] = [
-    Ipv4Addr::new(0, 0, 0, 0),
+    Ipv4Addr::UNSPECIFIED,
     Ipv4Addr::new(0, 1, 2, 3),
-    Ipv4Addr::new(127, 0, 0, 1),
+    Ipv4Addr::LOCALHOST,
     Ipv4Addr::new(169, 254, 1, 1),
     Ipv4Addr::new(192, 0, 0, 8),
     Ipv4Addr::new(224, 0, 0, 1),
     Ipv4Addr::new(239, 1, 2, 3),
     Ipv4Addr::new(240, 0, 0, 1),
-    Ipv4Addr::new(255, 255, 255, 255),
+    Ipv4Addr::BROADCAST,
 ];
 
 /// The same on the IPv6 side.
@@ -42,7 +42,8 @@ const ODD_V6: [Ipv6Addr; 7] = [
 
 /// Lengths of payload around which something changes, for each family and header.
 const LENGTHS: [usize; 24] = [
-    0, 1, 2, 3, 4, 7, 8, 9, 63, 100, 101, 520, 548, 1212, 1219, 1220, 1224, 1232, 1233, 1240, 1252, 1400, 1440, 1452,
+    0, 1, 2, 3, 4, 7, 8, 9, 63, 100, 101, 520, 548, 1212, 1219, 1220, 1224, 1232, 1233, 1240, 1252, 1400,
+    1440, 1452,
 ];
 
 /// Protocols that mean the same in both families, or not the same, or nothing.
@@ -146,7 +147,7 @@ impl Cases {
 
     /// The next packet, no longer than the devices take.
     pub(crate) fn packet(&mut self) -> Vec<u8> {
-        let mut packet = if self.dice.percent(50) { self.from_client() } else { self.from_remote() };
+        let mut packet = if self.dice.percent(50) { self.client_sends() } else { self.remote_sends() };
         packet.truncate(LONGEST);
         if self.dice.percent(2) {
             self.damage(&mut packet);
@@ -169,7 +170,7 @@ impl Cases {
         }
     }
 
-    fn from_client(&mut self) -> Vec<u8> {
+    fn client_sends(&mut self) -> Vec<u8> {
         let src = match self.dice.below(20) {
             0 => self.dice.pick(&ODD_V6),
             1 => embed(self.dice.pick(&REMOTES)),
@@ -212,7 +213,7 @@ impl Cases {
         ipv6(pair, protocol, &head, &payload)
     }
 
-    fn from_remote(&mut self) -> Vec<u8> {
+    fn remote_sends(&mut self) -> Vec<u8> {
         let src = match self.dice.below(20) {
             0 => self.dice.pick(&ODD_V4),
             1 => self.dice.pick(&MAPS).0,
@@ -227,7 +228,8 @@ impl Cases {
             _ => self.dice.pick(&self.leased),
         };
         let pair = Pair { src, dst };
-        let mut head = Head4 { ttl: self.hops(), id: u16::from_be_bytes(self.dice.array()), ..Head4::default() };
+        let mut head =
+            Head4 { ttl: self.hops(), id: u16::from_be_bytes(self.dice.array()), ..Head4::default() };
         if self.dice.percent(30) {
             head.tos = self.dice.byte();
         }
@@ -240,7 +242,7 @@ impl Cases {
         }
         if self.dice.percent(12) {
             let (offset, more) = self.part(&mut payload);
-            head.flags_offset |= offset / 8 | if more { MF } else { 0 };
+            head.flags_offset |= (offset / 8) | if more { MF } else { 0 };
         }
         ipv4(pair, protocol, &head, &payload)
     }
@@ -358,7 +360,7 @@ impl Cases {
             _ => [0, 0, 0, self.dice.byte() % 44],
         };
         let mut quoted = self.quoted(pair.reversed());
-        let length_at = if A::UNIT == 4 { 1 } else { 0 };
+        let length_at = usize::from(A::UNIT == 4);
         let is_extensible = A::EXTENSIBLE.contains(&kind);
         if is_extensible {
             rest[length_at] = 0;

@@ -147,8 +147,9 @@ impl Octets for Ipv6Addr {
 
 /// Puts the right checksum into a message whose checksum field, at `at`, is zero.
 fn complete<A: Octets>(message: &mut [u8], at: usize, protocol: u8, pair: Option<Pair<A>>) {
-    let pseudo =
-        pair.map_or(Vec::new(), |pair| pseudo_header(&pair.src.bytes(), &pair.dst.bytes(), protocol, message.len()));
+    let pseudo = pair.map_or(Vec::new(), |pair| {
+        pseudo_header(&pair.src.bytes(), &pair.dst.bytes(), protocol, message.len())
+    });
     let mut checksum = !sum(&[&pseudo, message]);
     if protocol == UDP && checksum == 0 {
         checksum = 0xffff;
@@ -166,7 +167,13 @@ pub(crate) fn udp<A: Octets>(pair: Pair<A>, ports: [u16; 2], payload: &[u8]) -> 
 }
 
 /// A segment with `options`, a multiple of four bytes.
-pub(crate) fn tcp<A: Octets>(pair: Pair<A>, ports: [u16; 2], flags: u8, options: &[u8], payload: &[u8]) -> Vec<u8> {
+pub(crate) fn tcp<A: Octets>(
+    pair: Pair<A>,
+    ports: [u16; 2],
+    flags: u8,
+    options: &[u8],
+    payload: &[u8],
+) -> Vec<u8> {
     let words = 5 + u8::try_from(options.len() / 4).expect("at most 40 bytes of options");
     let mut message = [ports[0].to_be_bytes(), ports[1].to_be_bytes()].concat();
     message.extend([1, 2, 3, 4, 5, 6, 7, 8, words << 4, flags, 0x20, 0, 0, 0, 0, 0]);
