@@ -38,6 +38,8 @@ struct Page {
 struct Leases {
     /// How many there are in all.
     total: usize,
+    /// How many are outside the pool and end when their hosts are silent.
+    draining: usize,
     /// How many addresses the pool's prefix has.
     pool_addresses: u64,
     #[serde(rename = "leases")]
@@ -53,6 +55,8 @@ struct Row {
     v6: Ipv6Addr,
     /// Seconds since 1970.
     last_used: u64,
+    /// Whether it is outside the pool and ends when its host is silent.
+    draining: bool,
 }
 
 async fn leases(State(sources): State<Sources>, Query(page): Query<Page>) -> Json<Leases> {
@@ -68,10 +72,10 @@ fn page_of(pool: &SharedPool, page: &Page) -> Leases {
     let rows: Vec<Row> = rest
         .by_ref()
         .take(limit)
-        .map(|Lease { v4, v6, last_used }| Row { v4, v6, last_used: last_used.0 })
+        .map(|Lease { v4, v6, last_used }| Row { v4, v6, last_used: last_used.0, draining: pool.drains(v4) })
         .collect();
     let next = rows.last().filter(|_| rest.peek().is_some()).map(|row| row.v4);
-    Leases { total, pool_addresses: pool.size(), rows, next }
+    Leases { total, draining: pool.draining(), pool_addresses: pool.size(), rows, next }
 }
 
 async fn drops(State(sources): State<Sources>) -> Json<Drops> {
@@ -92,11 +96,11 @@ mod tests {
 
     fn pool(hosts: u16) -> SharedPool {
         let range = Range::new(
-            "198.51.100.0/24".parse().unwrap(),
+            Some("198.51.100.0/24".parse().unwrap()),
             Ipv4Addr::new(192, 0, 2, 1),
             addr::ExplicitMaps::default(),
         );
-        let mut pool = Pool::new(Some(range));
+        let mut pool = Pool::new(range);
         for host in 1..=hosts {
             pool.lease(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, host), UnixTime(1_700_000_000)).unwrap();
         }

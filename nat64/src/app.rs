@@ -2,6 +2,7 @@
 
 use crate::admin;
 use crate::device::{Device, TX_QUEUE_LEN};
+use crate::drain::Drain;
 use crate::drop_log::DropLog;
 use crate::error::{Error, cause};
 use crate::forwarding;
@@ -9,6 +10,7 @@ use crate::keeper::{self, Keeper};
 use crate::lease::SharedPool;
 use crate::link::{Link, Netlink, NetlinkError};
 use crate::metrics::Sources;
+use crate::persist::StateFile;
 use crate::pool::Pool;
 use crate::reload::{Plan, Prepared, State};
 use crate::routes::Routes;
@@ -23,6 +25,7 @@ use service::{Boot, Capability, Daemon, Latch, Table};
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// How often a device that others bring up is looked at until it is up.
 const LINK_POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -34,8 +37,8 @@ pub struct App {
     keeper: Keeper,
     /// Whether the keeper has a file.
     keeps_leases: Cell<bool>,
-    /// `None` where the operator looks after routes.
-    routes: Option<Routes>,
+    drain: Arc<Drain>,
+    sweeper: JoinHandle<()>,
     attachment: Attachment,
     sources: Sources,
 }
@@ -61,7 +64,8 @@ impl Daemon for App {
         let (bell, calls) = keeper::bell();
         let ring = bell.clone();
         let pool = Arc::new(SharedPool::new(Pool::new(plan.range.clone()), move || ring.ring()));
-        let state = State::wanted(&plan)?;
+        // Before the first packet, which may not take another host's address.
+        let file = State::wanted(&plan)?.map(|state| restore(&pool, state));
 
         let netlink = Netlink::connect()?;
         let device = open_device(&netlink, nat64).await?;
@@ -76,6 +80,10 @@ impl Daemon for App {
         let persist_failures = Arc::default();
         let keeper = Keeper::start(Arc::clone(&pool), &bell, calls, Arc::clone(&persist_failures))
             .map_err(Error::Thread)?;
+        let keeps_leases = Cell::new(file.is_some());
+        if let Some(file) = file {
+            keeper.keep_in(file);
+        }
         let attachment = Attachment {
             device: device.name,
             queues: device.queues.len(),
@@ -84,22 +92,10 @@ impl Daemon for App {
         };
         let workers =
             Workers::start(device.queues, shared.clone(), &boot.failures).await.map_err(Error::Thread)?;
-        let sources = Sources { workers: workers.counters(), pool, persist_failures };
+        let sources = Sources { workers: workers.counters(), pool: Arc::clone(&pool), persist_failures };
         boot.registry.register_collector(Box::new(sources.clone()));
 
-        let mut app = Self {
-            shared,
-            workers,
-            keeper,
-            keeps_leases: Cell::new(false),
-            routes: None,
-            attachment,
-            sources,
-        };
-        if let Some(state) = state {
-            app.keep_leases(state);
-        }
-        if nat64.configure_interface {
+        let routes = if nat64.configure_interface {
             netlink.bring_up(&link, nat64.mtu, TX_QUEUE_LEN).await?;
             let routes = Routes::new(netlink, link);
             routes.commit(routes.add(&plan.routes).await?, &plan.routes);
@@ -108,21 +104,26 @@ impl Daemon for App {
                 routes = plan.routes.len(),
                 "the device is up, routes lead to it"
             );
-            app.routes = Some(routes);
             latch.open();
+            Some(routes)
         } else {
             warn_of_mtu(&link, nat64.mtu);
             tokio::spawn(open_when_up(netlink, link, latch));
-        }
-        Ok(app)
+            None
+        };
+        let drain = Arc::new(Drain::new(Arc::clone(&shared.translator), pool, routes, plan.routes));
+        let sweeping = Arc::clone(&drain);
+        let sweeper = tokio::spawn(async move { sweeping.run().await });
+        Ok(Self { shared, workers, keeper, keeps_leases, drain, sweeper, attachment, sources })
     }
 
     async fn prepare(&self, model: Arc<Gateway>, _diff: &Diff) -> Result<Prepared, Error> {
         let plan = Plan::of(&model)?;
         let state = if self.keeps_leases.get() { None } else { State::wanted(&plan)? };
-        let (added, unmanaged) = match &self.routes {
-            Some(routes) => (Some(routes.add(&plan.routes).await?), None),
-            None => (None, Netlink::connect()?.link(&self.attachment.device).await?),
+        let added = self.drain.prepare(&plan.routes).await?;
+        let unmanaged = match self.drain.routes() {
+            Some(_) => None,
+            None => Netlink::connect()?.link(&self.attachment.device).await?,
         };
         Ok(Prepared { plan, state, added, unmanaged })
     }
@@ -130,24 +131,18 @@ impl Daemon for App {
     fn commit(&self, Prepared { plan, state, added, unmanaged }: Prepared) {
         let mtu = plan.mtu();
         if mtu != self.shared.translator.load().params().mtu_v6 {
-            match (&self.routes, unmanaged) {
+            match (self.drain.routes(), unmanaged) {
                 (Some(routes), _) => routes.set_mtu(mtu),
                 (None, Some(link)) => warn_of_mtu(&link, mtu),
                 // The workers report a device that is gone.
                 (None, None) => {}
             }
         }
-        let ended = self.shared.pool.change_range(plan.range);
-        if ended > 0 {
-            tracing::info!(leases = ended, "leases that do not fit the pool have ended");
-        }
-        self.shared.translator.store(Arc::new(plan.translator));
+        self.drain.commit(plan.range, plan.translator, plan.routes, added, unix_time());
         self.shared.drop_log.set(plan.drop_log);
         if let Some(state) = state {
-            self.keep_leases(state);
-        }
-        if let Some((routes, added)) = self.routes.as_ref().zip(added) {
-            routes.commit(added, &plan.routes);
+            self.keeper.keep_in(restore(&self.shared.pool, state));
+            self.keeps_leases.set(true);
         }
     }
 
@@ -161,8 +156,9 @@ impl Daemon for App {
     }
 
     async fn drain(self) {
+        self.sweeper.abort();
         // A device that vanishes takes its routes along; one that stays would go on collecting packets for nobody.
-        if let Some(routes) = self.routes.filter(|_| self.attachment.persistent) {
+        if let Some(routes) = self.drain.routes().filter(|_| self.attachment.persistent) {
             routes.close().await;
         }
         let (workers, keeper) = (self.workers, self.keeper);
@@ -176,18 +172,15 @@ impl Daemon for App {
     }
 }
 
-impl App {
-    /// Takes back the leases of an earlier run and keeps all in its file.
-    fn keep_leases(&self, State { file, leases }: State) {
-        let misfits = self.shared.pool.restore(&leases, unix_time());
-        for (lease, misfit) in &misfits {
-            tracing::debug!(v4 = %lease.v4, v6 = %lease.v6, %misfit, "a lease of an earlier run is given up");
-        }
-        let path = file.path().display();
-        tracing::info!(%path, leases = leases.len() - misfits.len(), given_up = misfits.len(), "leases restored");
-        self.keeper.keep_in(file);
-        self.keeps_leases.set(true);
+/// Takes back the leases of an earlier run and returns the file that is to keep them.
+fn restore(pool: &SharedPool, State { file, leases }: State) -> StateFile {
+    let misfits = pool.restore(&leases, unix_time());
+    for (lease, misfit) in &misfits {
+        tracing::debug!(v4 = %lease.v4, v6 = %lease.v6, %misfit, "a lease of an earlier run is given up");
     }
+    let path = file.path().display();
+    tracing::info!(%path, leases = leases.len() - misfits.len(), given_up = misfits.len(), "leases restored");
+    file
 }
 
 /// A pool whose every address is explicitly mapped has none to give.

@@ -7,6 +7,7 @@
 use crate::lease::SharedPool;
 use crate::persist::{PersistError, StateFile};
 use crate::pool::Lease;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -109,8 +110,8 @@ struct Work {
     pool: Arc<SharedPool>,
     rung: Arc<AtomicBool>,
     failures: Arc<AtomicU64>,
-    /// What the file holds.
-    written: Option<Vec<Lease>>,
+    /// A hash of what the file holds: a copy would take as much memory as the leases themselves.
+    written: Option<u64>,
     /// When a failure was last logged.
     logged: Option<Instant>,
 }
@@ -165,13 +166,15 @@ impl Work {
         // Before the leases are looked at, so that one that comes meanwhile rings again.
         self.rung.store(false, Ordering::Release);
         let Some(file) = &self.file else { return true };
-        let leases = self.pool.leases();
-        if self.written.as_ref() == Some(&leases) {
+        let mut leases = self.pool.leases();
+        leases.sort_unstable_by_key(|lease| lease.v4);
+        let content = hash(&leases);
+        if self.written == Some(content) {
             return true;
         }
         match file.write(&leases) {
             Ok(()) => {
-                self.written = Some(leases);
+                self.written = Some(content);
                 true
             }
             Err(error) => {
@@ -191,10 +194,16 @@ impl Work {
     }
 }
 
+fn hash(leases: &[Lease]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    leases.hash(&mut hasher);
+    hasher.finish()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lease::LeaseCache;
+    use crate::lease::LeaseView;
     use crate::pool::{Pool, Range, UnixTime};
     use std::path::Path;
     use translator::Leases;
@@ -204,12 +213,12 @@ mod tests {
     fn keeper(dir: &Path) -> (Keeper, Arc<SharedPool>, Arc<AtomicU64>) {
         let (bell, calls) = bell();
         let range = Range::new(
-            "198.51.100.0/24".parse().unwrap(),
+            Some("198.51.100.0/24".parse().unwrap()),
             "192.0.2.1".parse().unwrap(),
             addr::ExplicitMaps::default(),
         );
         let ring = bell.clone();
-        let pool = Arc::new(SharedPool::new(Pool::new(Some(range)), move || ring.ring()));
+        let pool = Arc::new(SharedPool::new(Pool::new(range), move || ring.ring()));
         let failures = Arc::new(AtomicU64::new(0));
         let file = StateFile::open(dir).unwrap();
         let keeper = Keeper::start(Arc::clone(&pool), &bell, calls, Arc::clone(&failures)).unwrap();
@@ -229,7 +238,7 @@ mod tests {
     fn a_new_lease_reaches_the_disk_without_a_stop() {
         let dir = tempfile::tempdir().unwrap();
         let (keeper, pool, _) = keeper(dir.path());
-        LeaseCache::new(pool, NOW).lease_for_v6("2001:db8::1".parse().unwrap()).unwrap();
+        LeaseView::new(pool, NOW).lease_for_v6("2001:db8::1".parse().unwrap()).unwrap();
         let file = dir.path().join(crate::persist::FILE_NAME);
         until("the file holds the lease", || {
             std::fs::read_to_string(&file).is_ok_and(|text| text.contains("2001:db8::1\t1700000000"))
@@ -241,9 +250,9 @@ mod tests {
     fn stopping_writes_what_is_left() {
         let dir = tempfile::tempdir().unwrap();
         let (keeper, pool, failures) = keeper(dir.path());
-        let mut cache = LeaseCache::new(pool, NOW);
+        let mut view = LeaseView::new(pool, NOW);
         for host in 1..=100_u16 {
-            cache.lease_for_v6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, host)).unwrap();
+            view.lease_for_v6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, host)).unwrap();
         }
         keeper.stop();
         let (leases, bad) = StateFile::open(dir.path()).unwrap().read().unwrap();
@@ -256,8 +265,8 @@ mod tests {
         let (keeper, pool, failures) = keeper(dir.path());
         let blocker = dir.path().join("dynamic.map~~");
         std::fs::create_dir(&blocker).unwrap();
-        let mut cache = LeaseCache::new(pool, NOW);
-        cache.lease_for_v6("2001:db8::1".parse().unwrap()).unwrap();
+        let mut view = LeaseView::new(pool, NOW);
+        view.lease_for_v6("2001:db8::1".parse().unwrap()).unwrap();
         until("a failure is counted", || failures.load(Ordering::Relaxed) > 0);
         std::fs::remove_dir(&blocker).unwrap();
         keeper.stop();

@@ -1,31 +1,25 @@
-//! The dynamic pool as the workers see it: one [`SharedPool`] behind a lock, and in each worker a [`LeaseCache`]
-//! that goes to it only for what it does not know.
+//! The dynamic pool as the workers see it: one [`SharedPool`] behind a lock, and in each worker a [`LeaseView`] that
+//! takes the lock only for what changes the pool.
 //!
 //! ```text
-//! packet --LeaseCache (this worker's, no lock)--> known host
-//!               \--miss--> SharedPool (lock) --new lease--> wake the writer of dynamic.map
+//! packet --LeaseView--> LeaseTable (no lock)--> known host, or known absence
+//!             \--new host--> SharedPool (lock) --new lease--> wake the writer of dynamic.map
 //! ```
 //!
-//! A cache is right without asking because the pool counts what could make it wrong: [`Pool::ended`] voids what is
-//! known, [`Pool::granted`] voids what is known not to be. Both are read once per batch. Hosts' last use is noted in
-//! the cache and reported once per [`REPORT_INTERVAL`].
+//! All views read one [`LeaseTable`], so that more workers take no more memory. What a view has for itself are the
+//! hosts that were refused lately. Each packet of a host notes its last use in the table.
 
-use crate::pool::{Lease, Misfit, Pool, Range, UnixTime};
-use std::collections::{HashMap, HashSet};
+use crate::pool::{Change, Lease, Misfit, Pool, Range, UnixTime};
+use crate::table::{Entry, LeaseTable, Lookup};
+use arc_swap::ArcSwap;
+use ipnet::Ipv4Net;
+use std::collections::HashSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How often a worker tells the pool which hosts have sent packets. Against two hours of [`crate::pool::MIN_LEASE`]
-/// the error is of no weight.
-pub const REPORT_INTERVAL: Duration = Duration::from_secs(45);
-
-/// How long a worker remembers that a host can have no lease: a dormant lease may have come free since.
+/// How long a worker remembers that a host can have no lease: an address may have come free since.
 const REFUSAL_AGE: Duration = Duration::from_secs(1);
-
-/// How long a host may be silent before a worker forgets it: keeps a cache about as large as the set of busy hosts.
-const IDLE_AGE: Duration = Duration::from_secs(600);
 
 /// How many hosts without a lease a worker remembers: a scan fills this and not the memory.
 const REFUSALS: usize = 4096;
@@ -33,8 +27,8 @@ const REFUSALS: usize = 4096;
 /// The pool that all workers share.
 pub struct SharedPool {
     pool: Mutex<Pool>,
-    granted: AtomicU64,
-    ended: AtomicU64,
+    /// The pool's table, for those without the lock.
+    table: ArcSwap<LeaseTable>,
     /// Called, outside the lock, after a lease was granted.
     on_grant: Box<dyn Fn() + Send + Sync>,
 }
@@ -43,16 +37,15 @@ impl SharedPool {
     /// Shares `pool`. `on_grant` is called by workers after each new lease; it must not block.
     pub fn new(pool: Pool, on_grant: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
-            granted: AtomicU64::new(pool.granted()),
-            ended: AtomicU64::new(pool.ended()),
+            table: ArcSwap::new(Arc::clone(pool.table())),
             pool: Mutex::new(pool),
             on_grant: Box::new(on_grant),
         }
     }
 
-    /// A copy of all leases, longest silent first.
+    /// A copy of all leases, in no order.
     pub fn leases(&self) -> Vec<Lease> {
-        self.lock().leases().collect()
+        self.lock().table().leases().collect()
     }
 
     /// How many leases there are.
@@ -65,14 +58,34 @@ impl SharedPool {
         self.len() == 0
     }
 
+    /// How many leases are outside the pool's range and work on until their hosts are silent.
+    pub fn draining(&self) -> usize {
+        self.lock().draining()
+    }
+
+    /// Whether a lease of `v4` drains.
+    pub fn drains(&self, v4: Ipv4Addr) -> bool {
+        self.lock().drains(v4)
+    }
+
     /// How many addresses the pool's prefix has, but for its first.
     pub fn size(&self) -> u64 {
         self.lock().size()
     }
 
-    /// Puts another range in place and returns how many leases ended because they do not fit it.
-    pub fn change_range(&self, range: Option<Range>) -> usize {
-        self.with(|pool| pool.change_range(range))
+    /// See [`Pool::networks`].
+    pub fn networks(&self) -> Vec<Ipv4Net> {
+        self.lock().networks().collect()
+    }
+
+    /// See [`Pool::change_range`].
+    pub fn change_range(&self, range: Range, now: UnixTime) -> Change {
+        self.with(|pool| pool.change_range(range, now))
+    }
+
+    /// See [`Pool::sweep`].
+    pub fn sweep(&self, now: UnixTime) -> usize {
+        self.with(|pool| pool.sweep(now))
     }
 
     /// Takes back the leases of an earlier run; see [`Pool::restore`].
@@ -80,12 +93,13 @@ impl SharedPool {
         self.with(|pool| pool.restore(leases, now))
     }
 
-    /// Works on the pool under the lock and makes what changed known to the caches.
+    /// Works on the pool under the lock, and shows its table to those without if it is another one then.
     fn with<T>(&self, work: impl FnOnce(&mut Pool) -> T) -> T {
         let mut pool = self.lock();
         let result = work(&mut pool);
-        self.granted.store(pool.granted(), Ordering::Release);
-        self.ended.store(pool.ended(), Ordering::Release);
+        if !Arc::ptr_eq(pool.table(), &self.table.load()) {
+            self.table.store(Arc::clone(pool.table()));
+        }
         result
     }
 
@@ -96,92 +110,38 @@ impl SharedPool {
     }
 }
 
-/// What one worker knows of the pool.
-pub struct LeaseCache {
+/// The pool as one worker sees it.
+pub struct LeaseView {
     shared: Arc<SharedPool>,
-    by_v6: HashMap<Ipv6Addr, (Ipv4Addr, UnixTime)>,
-    by_v4: HashMap<Ipv4Addr, Ipv6Addr>,
+    table: Arc<LeaseTable>,
     /// Hosts that the pool has no room for.
-    refused_v6: HashSet<Ipv6Addr>,
-    /// Hosts without a lease, which may get one for the asking.
-    unknown_v6: HashSet<Ipv6Addr>,
-    /// Addresses that nobody has.
-    unknown_v4: HashSet<Ipv4Addr>,
-    granted: u64,
-    ended: u64,
-    now: UnixTime,
+    refused: HashSet<Ipv6Addr>,
     refused_since: UnixTime,
-    reported: UnixTime,
+    now: UnixTime,
 }
 
-impl LeaseCache {
-    /// An empty cache.
+impl LeaseView {
+    /// A view of `shared`.
     pub fn new(shared: Arc<SharedPool>, now: UnixTime) -> Self {
-        Self {
-            granted: shared.granted.load(Ordering::Acquire),
-            ended: shared.ended.load(Ordering::Acquire),
-            shared,
-            by_v6: HashMap::new(),
-            by_v4: HashMap::new(),
-            refused_v6: HashSet::new(),
-            unknown_v6: HashSet::new(),
-            unknown_v4: HashSet::new(),
-            now,
-            refused_since: now,
-            reported: now,
-        }
+        let table = shared.table.load_full();
+        Self { shared, table, refused: HashSet::new(), refused_since: now, now }
     }
 
-    /// To be called before each batch of packets: drops what no longer holds, reports what is due.
+    /// To be called before each batch of packets.
     pub fn begin(&mut self, now: UnixTime) {
         self.now = now;
-        let ended = self.shared.ended.load(Ordering::Acquire);
-        if ended != self.ended {
-            self.report();
-            self.by_v6.clear();
-            self.by_v4.clear();
-            self.forget_refusals();
-            self.ended = ended;
-        }
-        let granted = self.shared.granted.load(Ordering::Acquire);
-        if granted != self.granted || now.since(self.refused_since) >= REFUSAL_AGE || now < self.refused_since
-        {
-            self.forget_refusals();
-            self.granted = granted;
-        }
-        if now.since(self.reported) >= REPORT_INTERVAL || now < self.reported {
-            self.report();
+        self.refresh();
+        if now.since(self.refused_since) >= REFUSAL_AGE || now < self.refused_since {
+            self.refused.clear();
+            self.refused_since = now;
         }
     }
 
-    /// Tells the pool which hosts sent packets since the last report, and forgets the idle ones.
-    pub fn report(&mut self) {
-        let (since, now) = (self.reported, self.now);
-        if self.by_v6.values().any(|&(_, last_used)| last_used >= since) {
-            self.shared.with(|pool| {
-                for (&v6, &(v4, last_used)) in &self.by_v6 {
-                    if last_used >= since {
-                        pool.touch(v4, v6, last_used);
-                    }
-                }
-            });
+    fn refresh(&mut self) {
+        let table = self.shared.table.load();
+        if !Arc::ptr_eq(&table, &self.table) {
+            self.table = Arc::clone(&table);
         }
-        self.reported = now;
-        self.by_v6.retain(|_, (_, last_used)| now.since(*last_used) < IDLE_AGE);
-        let by_v6 = &self.by_v6;
-        self.by_v4.retain(|_, v6| by_v6.contains_key(v6));
-    }
-
-    /// Whether a report is due some time, so that a worker without packets must wake for it.
-    pub fn has_unreported(&self) -> bool {
-        !self.by_v6.is_empty()
-    }
-
-    fn forget_refusals(&mut self) {
-        self.refused_v6.clear();
-        self.unknown_v6.clear();
-        self.unknown_v4.clear();
-        self.refused_since = self.now;
     }
 
     fn ask_for_lease(&mut self, v6: Ipv6Addr) -> Option<Ipv4Addr> {
@@ -194,69 +154,49 @@ impl LeaseCache {
         if is_new {
             (self.shared.on_grant)();
         }
-        match lease {
-            Some(v4) => {
-                self.by_v6.insert(v6, (v4, now));
+        self.refresh();
+        if lease.is_none() {
+            if self.refused.len() >= REFUSALS {
+                self.refused.clear();
             }
-            None => remember(&mut self.refused_v6, v6),
+            self.refused.insert(v6);
         }
         lease
     }
 
-    fn ask_for_known_lease(&mut self, v6: Ipv6Addr) -> Option<Ipv4Addr> {
-        let lease = self.shared.lock().v4_of(v6);
-        match lease {
-            // The host did not send this packet, so it counts as idle until it sends one.
-            Some(v4) => {
-                self.by_v6.insert(v6, (v4, UnixTime(0)));
+    /// What `look` finds, under the lock if it must be.
+    fn find(
+        &mut self,
+        look: impl Fn(&LeaseTable) -> Lookup,
+        find: impl Fn(&LeaseTable) -> Option<Entry>,
+    ) -> Option<Entry> {
+        match look(&self.table) {
+            Lookup::Found(entry) => Some(entry),
+            Lookup::Absent => None,
+            Lookup::Unsure => {
+                self.refresh();
+                find(self.shared.lock().table())
             }
-            None => remember(&mut self.unknown_v6, v6),
         }
-        lease
-    }
-
-    fn ask_for_host(&mut self, v4: Ipv4Addr) -> Option<Ipv6Addr> {
-        let host = self.shared.lock().v6_of(v4);
-        match host {
-            Some(v6) => {
-                self.by_v4.insert(v4, v6);
-            }
-            None => remember(&mut self.unknown_v4, v4),
-        }
-        host
     }
 }
 
-impl translator::Leases for LeaseCache {
+impl translator::Leases for LeaseView {
     fn lease_for_v6(&mut self, v6: Ipv6Addr) -> Option<Ipv4Addr> {
-        if let Some((v4, last_used)) = self.by_v6.get_mut(&v6) {
-            *last_used = self.now;
-            return Some(*v4);
+        if let Lookup::Found(entry) = self.table.lookup_v6(v6) {
+            self.table.touch(entry, self.now);
+            return Some(entry.v4);
         }
-        if self.refused_v6.contains(&v6) { None } else { self.ask_for_lease(v6) }
+        if self.refused.contains(&v6) { None } else { self.ask_for_lease(v6) }
     }
 
     fn known_lease_for_v6(&mut self, v6: Ipv6Addr) -> Option<Ipv4Addr> {
-        if let Some(&(v4, _)) = self.by_v6.get(&v6) {
-            return Some(v4);
-        }
-        let unknown = self.refused_v6.contains(&v6) || self.unknown_v6.contains(&v6);
-        if unknown { None } else { self.ask_for_known_lease(v6) }
+        self.find(|table| table.lookup_v6(v6), |table| table.find_v6(v6)).map(|entry| entry.v4)
     }
 
     fn v6_of_lease(&mut self, v4: Ipv4Addr) -> Option<Ipv6Addr> {
-        if let Some(&v6) = self.by_v4.get(&v4) {
-            return Some(v6);
-        }
-        if self.unknown_v4.contains(&v4) { None } else { self.ask_for_host(v4) }
+        self.find(|table| table.lookup_v4(v4), |table| table.find_v4(v4)).map(|entry| entry.v6)
     }
-}
-
-fn remember<T: Eq + std::hash::Hash>(refused: &mut HashSet<T>, address: T) {
-    if refused.len() >= REFUSALS {
-        refused.clear();
-    }
-    refused.insert(address);
 }
 
 #[cfg(test)]

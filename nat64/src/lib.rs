@@ -8,13 +8,15 @@
 //! ```
 //!
 //! The translation itself is the crate `translator`, which knows no device, clock or thread; the choice of addresses
-//! is [`pool`], which knows no file. This crate is the shell around both: [`device`], [`link`] and [`routes`] towards
-//! the kernel, [`worker`] and [`workers`] for the packets, [`lease`], [`persist`] and [`keeper`] for the addresses,
-//! [`reload`] for changes, [`admin`], [`metrics`], [`status`] and [`drop_log`] for those who watch.
+//! is [`pool`] on a [`table`], which knows no file. This crate is the shell around both: [`device`], [`link`] and
+//! [`routes`] towards the kernel, [`worker`] and [`workers`] for the packets, [`lease`], [`persist`] and [`keeper`] for
+//! the addresses, [`reload`] and [`drain`] for changes, [`admin`], [`metrics`], [`status`] and [`drop_log`] for those who
+//! watch.
 
 pub mod admin;
 pub mod counters;
 pub mod device;
+pub mod drain;
 pub mod drop_log;
 pub mod error;
 pub mod forwarding;
@@ -27,6 +29,7 @@ pub mod pool;
 pub mod reload;
 pub mod routes;
 pub mod status;
+pub mod table;
 pub mod worker;
 pub mod workers;
 

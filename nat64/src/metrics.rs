@@ -139,11 +139,16 @@ pub(crate) const COUNTERS: [Plain; 5] = [
     },
 ];
 
-const GAUGES: [Plain; 3] = [
+const GAUGES: [Plain; 4] = [
     Plain {
         name: "leases",
         help: "Hosts with an address of the dynamic pool",
         value: |of| of.pool.len() as u64,
+    },
+    Plain {
+        name: "draining_leases",
+        help: "Hosts with an address that a change took out of the dynamic pool",
+        value: |of| of.pool.draining() as u64,
     },
     Plain {
         name: "pool_addresses",
@@ -242,13 +247,18 @@ impl fmt::Debug for Sources {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pool::Pool;
+    use crate::pool::{Pool, Range};
+    use addr::ExplicitMaps;
     use prometheus_client::encoding::text::encode;
     use prometheus_client::registry::Registry;
+    use std::net::Ipv4Addr;
     use translator::Verdict;
 
     fn scraped(workers: Vec<Arc<Counters>>) -> String {
-        let pool = Arc::new(SharedPool::new(Pool::new(None), || ()));
+        let pool = Arc::new(SharedPool::new(
+            Pool::new(Range::new(None, Ipv4Addr::UNSPECIFIED, ExplicitMaps::default())),
+            || (),
+        ));
         let mut registry = Registry::with_prefix("causeway_nat64");
         registry.register_collector(Box::new(Sources { workers, pool, persist_failures: Arc::default() }));
         let mut text = String::new();

@@ -14,9 +14,8 @@
 use crate::pool::{Lease, UnixTime};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
-use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -135,9 +134,9 @@ impl StateFile {
     /// Replaces the file: whoever reads it, also after a crash, sees either all of the old or all of the new.
     pub fn write(&self, leases: &[Lease]) -> Result<(), PersistError> {
         let replace = || {
-            let mut file = File::create(&self.temporary)?;
-            file.write_all(render(leases).as_bytes())?;
-            file.sync_all()?;
+            let mut file = BufWriter::new(File::create(&self.temporary)?);
+            render(&mut file, leases)?;
+            file.into_inner().map_err(IntoInnerError::into_error)?.sync_all()?;
             std::fs::rename(&self.temporary, &self.path)?;
             self.dir.sync_all()
         };
@@ -190,13 +189,10 @@ fn parse_line(line: &str) -> Result<Option<Lease>, &'static str> {
     }
 }
 
-/// The file's text.
-pub fn render(leases: &[Lease]) -> String {
-    let mut text = String::from(HEADER);
-    for Lease { v4, v6, last_used } in leases {
-        writeln!(text, "{v4}\t{v6}\t{}", last_used.0).expect("writing to a String cannot fail");
-    }
-    text
+/// Writes the file's text.
+fn render(to: &mut impl Write, leases: &[Lease]) -> io::Result<()> {
+    to.write_all(HEADER.as_bytes())?;
+    leases.iter().try_for_each(|Lease { v4, v6, last_used }| writeln!(to, "{v4}\t{v6}\t{}", last_used.0))
 }
 
 #[cfg(test)]

@@ -12,12 +12,18 @@
 //! the first to go when the pool is full, longest silent first. Choice: only packets of the IPv6 host keep a lease
 //! young, since otherwise a scan from the IPv4 side would keep every lease for ever.
 //!
-//! Pure: time comes in as [`UnixTime`]. Does not know files ([`crate::persist`]) and threads ([`crate::lease`]).
+//! A pool that shrinks, moves or is removed drains: a lease outside the new range works on until its host has been
+//! silent for [`MIN_LEASE`], while new ones come from the new range only. A lease ends at once only when its address
+//! or its host is explicitly mapped, since one address cannot stand for two.
+//!
+//! Pure: time comes in as [`UnixTime`]. Does not know files ([`crate::persist`]) and threads ([`crate::lease`]); the
+//! leases themselves are in a [`LeaseTable`].
 
+use crate::table::LeaseTable;
 use addr::ExplicitMaps;
 use ipnet::Ipv4Net;
-use std::collections::{BTreeSet, HashMap};
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A lease is safe from other hosts for this long after the host's last packet: 2 h 4 min, the shortest time an
@@ -47,7 +53,7 @@ impl UnixTime {
 }
 
 /// One lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lease {
     /// The address out of the pool.
     pub v4: Ipv4Addr,
@@ -57,10 +63,10 @@ pub struct Lease {
     pub last_used: UnixTime,
 }
 
-/// The addresses that a pool may give away.
+/// The addresses that a pool may give away: none without a network.
 #[derive(Clone, Debug)]
 pub struct Range {
-    net: Ipv4Net,
+    net: Option<Ipv4Net>,
     own: Ipv4Addr,
     maps: ExplicitMaps,
 }
@@ -88,62 +94,56 @@ pub enum Misfit {
     Ended(Ipv4Addr),
 }
 
+/// What [`Pool::change_range`] did to the leases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Leases that have ended.
+    pub ended: usize,
+    /// Leases outside the range, which work on.
+    pub draining: usize,
+}
+
+/// Leases that one search for dormant ones remembers: the next hosts of a full pool are served without a search.
+const DORMANT: usize = 1024;
+
 /// The leases, and the range they come from.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pool {
-    range: Option<Range>,
-    by_v4: HashMap<Ipv4Addr, (Ipv6Addr, UnixTime)>,
-    by_v6: HashMap<Ipv6Addr, Ipv4Addr>,
-    by_age: BTreeSet<(UnixTime, Ipv4Addr)>,
+    range: Range,
+    /// What the pool gave away before, as far as hosts still have addresses of it.
+    draining: Vec<Ipv4Net>,
+    table: Arc<LeaseTable>,
     /// A probe found no free address; only the end of a lease or a new range can change that.
     exhausted: bool,
+    /// Dormant leases of the range as the last search found them, longest silent last.
+    dormant: Vec<Lease>,
+    /// No lease is dormant before this time.
+    next_dormant: UnixTime,
     granted: u64,
-    ended: u64,
 }
 
 impl Range {
     /// The addresses of `net` but its first, without the translator's `own` and without those in `maps`.
-    pub const fn new(net: Ipv4Net, own: Ipv4Addr, maps: ExplicitMaps) -> Self {
+    pub const fn new(net: Option<Ipv4Net>, own: Ipv4Addr, maps: ExplicitMaps) -> Self {
         Self { net, own, maps }
     }
 
-    fn host_bits(&self) -> u32 {
-        32 - u32::from(self.net.prefix_len())
-    }
-
-    /// The offset at which the search for an address for `v6` begins.
-    ///
-    /// Choice: words are little-endian on every machine, which is what Tayga does on the machines it mostly runs on,
-    /// so that a pool gives the same addresses everywhere. Needs at least one host bit.
-    fn first_offset(&self, v6: Ipv6Addr) -> u32 {
-        let bits = self.host_bits();
-        let mask = (1_u64 << bits) - 1;
-        let octets = v6.octets();
-        let (words, _) = octets.as_chunks::<4>();
-        let folded = words.iter().fold(0_u64, |sum, word| {
-            // The sum is 32 bits wide, so it wraps there.
-            let mut sum = (sum + u64::from(u32::from_le_bytes(*word))) & u64::from(u32::MAX);
-            while sum >> bits != 0 {
-                sum = (sum & mask) + (sum >> bits);
-            }
-            sum
-        });
-        u32::try_from(folded).expect("folded to at most 32 bits")
-    }
-
-    fn address(&self, offset: u32) -> Ipv4Addr {
-        Ipv4Addr::from_bits(self.net.network().to_bits() | offset)
+    /// The network that the addresses come from.
+    pub const fn net(&self) -> Option<Ipv4Net> {
+        self.net
     }
 
     fn is_reserved(&self, v4: Ipv4Addr) -> bool {
         v4 == self.own || self.maps.lookup_v4(v4).is_some()
     }
 
-    /// Whether a lease fits the range.
+    /// Whether the range gives `v4` away, if nobody has reserved it.
+    fn contains(&self, v4: Ipv4Addr) -> bool {
+        self.net.is_some_and(|net| net.contains(&v4) && v4 != net.network())
+    }
+
+    /// Whether `v6` may have a lease and `v4` be one, wherever it lies.
     fn admit(&self, v4: Ipv4Addr, v6: Ipv6Addr) -> Result<(), Misfit> {
-        if !self.net.contains(&v4) || v4 == self.net.network() {
-            return Err(Misfit::Outside(v4));
-        }
         if self.is_reserved(v4) {
             return Err(Misfit::Reserved(v4));
         }
@@ -158,50 +158,66 @@ impl Range {
     }
 }
 
+const fn host_bits(net: Ipv4Net) -> u32 {
+    32 - net.prefix_len() as u32
+}
+
+/// The offset in a network with `bits` host bits, at least one, at which the search for an address for `v6` begins.
+///
+/// Choice: words are little-endian on every machine, which is what Tayga does on the machines it mostly runs on, so
+/// that a pool gives the same addresses everywhere.
+fn first_offset(bits: u32, v6: Ipv6Addr) -> u32 {
+    let mask = (1_u64 << bits) - 1;
+    let octets = v6.octets();
+    let (words, _) = octets.as_chunks::<4>();
+    let folded = words.iter().fold(0_u64, |sum, word| {
+        // The sum is 32 bits wide, so it wraps there.
+        let mut sum = (sum + u64::from(u32::from_le_bytes(*word))) & u64::from(u32::MAX);
+        while sum >> bits != 0 {
+            sum = (sum & mask) + (sum >> bits);
+        }
+        sum
+    });
+    u32::try_from(folded).expect("folded to at most 32 bits")
+}
+
 impl Pool {
-    /// A pool without leases. Without a range it never grants one.
-    pub fn new(range: Option<Range>) -> Self {
-        Self { range, ..Self::default() }
+    /// A pool without leases.
+    pub fn new(range: Range) -> Self {
+        Self {
+            range,
+            draining: Vec::new(),
+            table: Arc::new(LeaseTable::with_capacity(0)),
+            exhausted: false,
+            dormant: Vec::new(),
+            next_dormant: UnixTime(0),
+            granted: 0,
+        }
+    }
+
+    /// The leases. Another table takes this one's place when it is full.
+    pub const fn table(&self) -> &Arc<LeaseTable> {
+        &self.table
     }
 
     /// The address of `v6`, granted if it has none; `None` when every address is taken by a host that may still
     /// need it, or when there is no pool.
     pub fn lease(&mut self, v6: Ipv6Addr, now: UnixTime) -> Option<Ipv4Addr> {
-        if let Some(&v4) = self.by_v6.get(&v6) {
-            self.touch(v4, v6, now);
-            return Some(v4);
+        if let Some(entry) = self.table.find_v6(v6) {
+            self.table.touch(entry, now);
+            return Some(entry.v4);
         }
-        self.end_expired(now);
         let v4 = self.free_address(v6).or_else(|| self.recycle(now))?;
         self.insert(Lease { v4, v6, last_used: now });
         self.granted += 1;
         Some(v4)
     }
 
-    /// The address that `v6` has already.
-    pub fn v4_of(&self, v6: Ipv6Addr) -> Option<Ipv4Addr> {
-        self.by_v6.get(&v6).copied()
-    }
-
-    /// The host that has `v4`.
-    pub fn v6_of(&self, v4: Ipv4Addr) -> Option<Ipv6Addr> {
-        self.by_v4.get(&v4).map(|&(v6, _)| v6)
-    }
-
-    /// Notes that `v6` sent a packet at `at`. A report about a lease that has passed on is ignored.
-    pub fn touch(&mut self, v4: Ipv4Addr, v6: Ipv6Addr, at: UnixTime) {
-        let Some((holder, last_used)) = self.by_v4.get_mut(&v4) else { return };
-        if *holder == v6 && *last_used < at {
-            self.by_age.remove(&(*last_used, v4));
-            self.by_age.insert((at, v4));
-            *last_used = at;
-        }
-    }
-
     /// Takes back the leases of an earlier run and returns those that do not fit, with the reason.
     ///
     /// A lease from the future says that the clock has been set back; nobody can then tell how old any lease is, so
-    /// all count as just dormant.
+    /// all count as just dormant. Leases outside the range are not taken back: what a range that is no longer
+    /// configured led to is not known.
     pub fn restore(&mut self, leases: &[Lease], now: UnixTime) -> Vec<(Lease, Misfit)> {
         let clock_set_back = leases.iter().any(|lease| lease.last_used > now);
         let mut misfits = Vec::new();
@@ -218,56 +234,88 @@ impl Pool {
         misfits
     }
 
-    /// Puts another range in place and returns how many leases ended because they do not fit it.
-    pub fn change_range(&mut self, range: Option<Range>) -> usize {
+    /// Puts another range in place. Leases that it has no room for drain; see the module's head.
+    pub fn change_range(&mut self, range: Range, now: UnixTime) -> Change {
+        self.draining.extend(self.range.net);
         self.range = range;
         self.exhausted = false;
-        let misfits: Vec<Ipv4Addr> = self
-            .by_v4
-            .iter()
-            .filter(|&(&v4, &(v6, _))| self.range.as_ref().is_none_or(|range| range.admit(v4, v6).is_err()))
-            .map(|(&v4, _)| v4)
-            .collect();
-        for &v4 in &misfits {
-            self.end(v4);
-        }
-        misfits.len()
+        self.dormant.clear();
+        self.next_dormant = UnixTime(0);
+        let taken_over = self.end_where(|range, lease| range.admit(lease.v4, lease.v6).is_err());
+        let ended = taken_over + self.sweep(now);
+        Change { ended, draining: self.draining() }
     }
 
-    /// All leases, longest silent first.
-    pub fn leases(&self) -> impl Iterator<Item = Lease> {
-        self.by_age.iter().filter_map(|&(last_used, v4)| self.v6_of(v4).map(|v6| Lease { v4, v6, last_used }))
+    /// Ends the leases whose time is over and returns how many: those of the range after [`MAX_LEASE`], draining ones
+    /// after [`MIN_LEASE`].
+    pub fn sweep(&mut self, now: UnixTime) -> usize {
+        let ended = self.end_where(|range, lease| {
+            let longest = if range.contains(lease.v4) { MAX_LEASE } else { MIN_LEASE };
+            now.since(lease.last_used) > longest
+        });
+        self.forget_drained();
+        ended
+    }
+
+    /// Keeps of [`Pool::draining`] what has leases, each network once and none within another.
+    fn forget_drained(&mut self) {
+        let (range, table) = (&self.range, &self.table);
+        // The wider of two comes first in this order.
+        let mut left: Vec<Ipv4Net> = Vec::new();
+        self.draining.sort_unstable();
+        for net in self.draining.drain(..) {
+            if !left.iter().any(|wider| wider.contains(&net)) {
+                left.push(net);
+            }
+        }
+        left.retain(|net| table.leases().any(|lease| net.contains(&lease.v4) && !range.contains(lease.v4)));
+        self.draining = left;
+    }
+
+    /// Every network with addresses that hosts have or may get: the pool's own, and those that drain.
+    pub fn networks(&self) -> impl Iterator<Item = Ipv4Net> {
+        self.range.net.into_iter().chain(self.draining.iter().copied())
+    }
+
+    /// How many leases drain.
+    pub fn draining(&self) -> usize {
+        if self.draining.is_empty() {
+            return 0;
+        }
+        self.table.leases().filter(|lease| !self.range.contains(lease.v4)).count()
+    }
+
+    /// Whether a lease of `v4` drains.
+    pub fn drains(&self, v4: Ipv4Addr) -> bool {
+        !self.range.contains(v4)
     }
 
     /// How many leases there are.
     pub fn len(&self) -> usize {
-        self.by_v4.len()
+        self.table.len()
     }
 
     /// Whether there is no lease.
     pub fn is_empty(&self) -> bool {
-        self.by_v4.is_empty()
+        self.table.is_empty()
     }
 
     /// How many addresses the pool's prefix has, but for its first.
     pub fn size(&self) -> u64 {
-        self.range.as_ref().map_or(0, |range| (1 << range.host_bits()) - 1)
+        self.range.net.map_or(0, |net| (1 << host_bits(net)) - 1)
     }
 
-    /// How many leases have been granted; a host known to have none may have one when this changes.
+    /// How many leases have been granted.
     pub const fn granted(&self) -> u64 {
         self.granted
     }
 
-    /// How many leases have ended; what is known of a lease holds until this changes.
-    pub const fn ended(&self) -> u64 {
-        self.ended
-    }
-
     fn admit(&self, lease: Lease, now: UnixTime) -> Result<(), Misfit> {
-        let Some(range) = &self.range else { return Err(Misfit::Outside(lease.v4)) };
-        range.admit(lease.v4, lease.v6)?;
-        if self.by_v4.contains_key(&lease.v4) || self.by_v6.contains_key(&lease.v6) {
+        if !self.range.contains(lease.v4) {
+            return Err(Misfit::Outside(lease.v4));
+        }
+        self.range.admit(lease.v4, lease.v6)?;
+        if self.table.find_v4(lease.v4).is_some() || self.table.find_v6(lease.v6).is_some() {
             return Err(Misfit::Duplicate(lease.v4, lease.v6));
         }
         if now.since(lease.last_used) > MAX_LEASE {
@@ -278,51 +326,76 @@ impl Pool {
 
     /// The first free address from the one that `v6` hashes to.
     fn free_address(&mut self, v6: Ipv6Addr) -> Option<Ipv4Addr> {
-        let range = self.range.as_ref().filter(|range| !self.exhausted && range.host_bits() > 0)?;
-        let size = 1_u64 << range.host_bits();
-        let first = u64::from(range.first_offset(v6));
+        let net = self.range.net.filter(|net| !self.exhausted && host_bits(*net) > 0)?;
+        let size = 1_u64 << host_bits(net);
+        let first = u64::from(first_offset(host_bits(net), v6));
         let free = (first..first + size)
             .filter_map(|offset| u32::try_from(offset % size).ok())
             .filter(|&offset| offset != 0)
-            .map(|offset| range.address(offset))
-            .find(|v4| !self.by_v4.contains_key(v4) && !range.is_reserved(*v4));
+            .map(|offset| Ipv4Addr::from_bits(net.network().to_bits() | offset))
+            .find(|v4| self.table.find_v4(*v4).is_none() && !self.range.is_reserved(*v4));
         self.exhausted = free.is_none();
         free
     }
 
     /// Takes the address of the host that has been silent for longest, if that is long enough.
     fn recycle(&mut self, now: UnixTime) -> Option<Ipv4Addr> {
-        let &(last_used, v4) = self.by_age.first()?;
-        if now.since(last_used) < MIN_LEASE {
-            return None;
+        loop {
+            let Some(found) = self.dormant.pop() else {
+                self.find_dormant(now);
+                if self.dormant.is_empty() {
+                    return None;
+                }
+                continue;
+            };
+            let entry = self.table.find_v4(found.v4);
+            // The host may have woken up since it was found.
+            if entry
+                .is_some_and(|entry| entry.v6 == found.v6 && self.table.last_used(entry) == found.last_used)
+            {
+                self.table.remove(found.v4);
+                // It goes to another host at once, so the pool stays full.
+                return Some(found.v4);
+            }
         }
-        self.end(v4);
-        // It goes to another host at once, so the pool stays full.
-        self.exhausted = true;
-        Some(v4)
     }
 
-    fn end_expired(&mut self, now: UnixTime) {
-        while let Some(&(last_used, v4)) = self.by_age.first()
-            && now.since(last_used) > MAX_LEASE
-        {
-            self.end(v4);
+    /// Fills [`Pool::dormant`]. A search without result is not repeated before it can have one, unless the clock was
+    /// set back so far that its result says nothing.
+    fn find_dormant(&mut self, now: UnixTime) {
+        if now < self.next_dormant && self.next_dormant.since(now) <= MIN_LEASE {
+            return;
         }
+        let is_ours = |lease: &Lease| self.range.contains(lease.v4);
+        let oldest = self.table.leases().filter(is_ours).map(|lease| lease.last_used).min();
+        self.next_dormant = UnixTime(oldest.unwrap_or(now).0.saturating_add(MIN_LEASE.as_secs()));
+        let is_dormant = |lease: &Lease| now.since(lease.last_used) >= MIN_LEASE;
+        let mut dormant: Vec<Lease> = self.table.leases().filter(is_ours).filter(is_dormant).collect();
+        if dormant.len() > DORMANT {
+            dormant.select_nth_unstable_by_key(DORMANT, |lease| lease.last_used);
+            dormant.truncate(DORMANT);
+            dormant.shrink_to_fit();
+        }
+        dormant.sort_unstable_by_key(|lease| std::cmp::Reverse((lease.last_used, lease.v4)));
+        self.dormant = dormant;
     }
 
     fn insert(&mut self, lease: Lease) {
-        self.by_v4.insert(lease.v4, (lease.v6, lease.last_used));
-        self.by_v6.insert(lease.v6, lease.v4);
-        self.by_age.insert((lease.last_used, lease.v4));
+        if self.table.is_full() {
+            self.table = Arc::new(self.table.grow());
+        }
+        self.table.insert(lease);
     }
 
-    fn end(&mut self, v4: Ipv4Addr) {
-        if let Some((v6, last_used)) = self.by_v4.remove(&v4) {
-            self.by_v6.remove(&v6);
-            self.by_age.remove(&(last_used, v4));
-            self.exhausted = false;
-            self.ended += 1;
+    /// Ends the leases for which `is_over` holds and returns how many.
+    fn end_where(&mut self, is_over: impl Fn(&Range, &Lease) -> bool) -> usize {
+        let over: Vec<Ipv4Addr> =
+            self.table.leases().filter(|lease| is_over(&self.range, lease)).map(|lease| lease.v4).collect();
+        for &v4 in &over {
+            self.table.remove(v4);
         }
+        self.exhausted &= over.is_empty();
+        over.len()
     }
 }
 

@@ -5,7 +5,8 @@
 //!                                       \--fails or is dropped--> routes removed again, nothing else was touched
 //! ```
 //!
-//! Leases live through it: those that fit the new pool stay, and explicit maps come and go beside them.
+//! Leases live through it: those outside the new pool drain ([`crate::drain`]), and explicit maps come and go beside
+//! them.
 
 use crate::error::Error;
 use crate::link::Link;
@@ -29,7 +30,7 @@ pub struct Plan {
     /// The translator.
     pub translator: Translator,
     /// What the pool gives away.
-    pub range: Option<Range>,
+    pub range: Range,
     /// What leads to the device.
     pub routes: BTreeSet<IpNet>,
     /// Log lines a second about packets that are not translated.
@@ -70,7 +71,7 @@ impl Plan {
         let prefixes = Prefixes::new(prefix.map(|prefix| prefix.pref64), &nat64.prefix);
         let prefixes = prefixes.map_err(|_| Error::Unchecked("prefixes are in conflict"))?;
         Ok(Self {
-            range: nat64.dynamic_pool.map(|net| Range::new(net, nat64.ipv4_addr, maps.clone())),
+            range: Range::new(nat64.dynamic_pool, nat64.ipv4_addr, maps.clone()),
             translator: Translator::new(params(nat64, prefix, prefixes, maps)),
             routes: routes::wanted(nat64, prefix),
             drop_log: nat64.drop_log,
@@ -107,7 +108,7 @@ fn params(nat64: &Nat64, prefix: Option<&Prefix>, prefixes: Prefixes, maps: Expl
 impl State {
     /// The state that `plan` asks for: none without a pool, and none without a place for it.
     pub fn wanted(plan: &Plan) -> Result<Option<Self>, Error> {
-        match (&plan.range, &plan.state_dir) {
+        match (plan.range.net(), &plan.state_dir) {
             (Some(_), Some(dir)) => Self::open(dir).map(Some),
             (None, _) | (_, None) => Ok(None),
         }

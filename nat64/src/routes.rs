@@ -20,10 +20,10 @@ use rtnetlink::RouteMessageBuilder;
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope,
 };
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
@@ -79,8 +79,13 @@ pub fn wanted(nat64: &Nat64, prefix: Option<&Prefix>) -> BTreeSet<IpNet> {
         .chain(maps)
         .map(|net| net.trunc())
         .collect();
-    let is_covered = |net: &IpNet| wider(*net).any(|wider| all.contains(&wider));
-    all.iter().filter(|net| !is_covered(net)).copied().collect()
+    widest(&all)
+}
+
+/// Of `nets` those that lie in no other one.
+pub fn widest(nets: &BTreeSet<IpNet>) -> BTreeSet<IpNet> {
+    let is_covered = |net: &IpNet| wider(*net).any(|wider| nets.contains(&wider));
+    nets.iter().filter(|net| !is_covered(net)).copied().collect()
 }
 
 /// All prefixes that hold `net`, but for itself.
@@ -105,7 +110,7 @@ fn key(net: IpNet) -> &'static str {
 #[derive(Debug)]
 pub struct Routes {
     commands: UnboundedSender<Command>,
-    ours: RefCell<BTreeSet<IpNet>>,
+    ours: Mutex<BTreeSet<IpNet>>,
 }
 
 /// Routes that were added for a change that is not yet in force. Dropping it removes them again.
@@ -137,7 +142,7 @@ impl Routes {
     pub fn new(netlink: Netlink, link: Link) -> Self {
         let (commands, queue) = unbounded_channel();
         tokio::spawn(Table { netlink, link }.serve(queue));
-        Self { commands, ours: RefCell::default() }
+        Self { commands, ours: Mutex::default() }
     }
 
     /// Adds what of `wanted` is not there. When one route cannot be added, those before it are gone again on return:
@@ -153,7 +158,7 @@ impl Routes {
     }
 
     async fn add_to(&self, added: &mut Added, wanted: &BTreeSet<IpNet>) -> Result<(), RouteError> {
-        let missing: Vec<IpNet> = wanted.difference(&self.ours.borrow()).copied().collect();
+        let missing: Vec<IpNet> = wanted.difference(&self.ours()).copied().collect();
         for net in missing {
             let (reply, answer) = oneshot::channel();
             let _ = self.commands.send(Command::Add(net, reply));
@@ -166,8 +171,13 @@ impl Routes {
 
     /// Keeps what was added and removes what is not in `wanted`.
     pub fn commit(&self, mut added: Added, wanted: &BTreeSet<IpNet>) {
-        let mut ours = self.ours.borrow_mut();
-        ours.extend(std::mem::take(&mut added.nets));
+        self.ours().extend(std::mem::take(&mut added.nets));
+        self.retain(wanted);
+    }
+
+    /// Removes what is not in `wanted`.
+    pub fn retain(&self, wanted: &BTreeSet<IpNet>) {
+        let mut ours = self.ours();
         let stale: Vec<IpNet> = ours.difference(wanted).copied().collect();
         for net in stale {
             ours.remove(&net);
@@ -181,11 +191,14 @@ impl Routes {
     }
 
     /// Removes all that are ours.
-    pub async fn close(self) {
-        for net in self.ours.take() {
-            let _ = self.commands.send(Command::Remove(net));
-        }
+    pub async fn close(&self) {
+        self.retain(&BTreeSet::new());
         self.flush().await;
+    }
+
+    /// No panic leaves the set half changed.
+    fn ours(&self) -> MutexGuard<'_, BTreeSet<IpNet>> {
+        self.ours.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns once everything asked for before is done.

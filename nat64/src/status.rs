@@ -25,8 +25,7 @@ pub struct Attachment {
 pub fn tables(attachment: &Attachment, sources: &Sources) -> Vec<Table> {
     vec![
         device(attachment, sources),
-        Table::new("pool", &["leases", "addresses"])
-            .row([(sources.pool.len() as u64).into(), sources.pool.size().into()]),
+        pool(sources),
         traffic(sources),
         translated(sources),
         refused(sources),
@@ -46,6 +45,16 @@ fn device(attachment: &Attachment, sources: &Sources) -> Table {
         (sources.workers.len() as u64).into(),
         word(offloads.tcp),
         word(offloads.udp),
+    ])
+}
+
+fn pool(sources: &Sources) -> Table {
+    let pool = &sources.pool;
+    let leases = [pool.len(), pool.draining()].map(|leases| leases as u64);
+    Table::new("pool", &["leases", "draining", "addresses"]).row([
+        leases[0].into(),
+        leases[1].into(),
+        pool.size().into(),
     ])
 }
 

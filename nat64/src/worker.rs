@@ -11,7 +11,7 @@
 
 use crate::counters::{BATCH, Counters, Family, WriteError};
 use crate::drop_log::{DropLog, Watch};
-use crate::lease::{LeaseCache, REPORT_INTERVAL, SharedPool};
+use crate::lease::{LeaseView, SharedPool};
 use crate::pool::UnixTime;
 use arc_swap::ArcSwap;
 use nix::errno::Errno;
@@ -56,7 +56,7 @@ pub struct Worker {
     queue: OwnedFd,
     shared: Shared,
     counters: Arc<Counters>,
-    leases: LeaseCache,
+    leases: LeaseView,
     watch: Watch,
     state: WorkerState,
     frame: Frame,
@@ -65,7 +65,7 @@ pub struct Worker {
 
 enum Wake {
     Packets,
-    Timeout,
+    Nothing,
     Stop,
 }
 
@@ -74,7 +74,7 @@ impl Worker {
     pub fn new(queue: OwnedFd, shared: Shared, counters: Arc<Counters>) -> Self {
         Self {
             queue,
-            leases: LeaseCache::new(Arc::clone(&shared.pool), unix_time()),
+            leases: LeaseView::new(Arc::clone(&shared.pool), unix_time()),
             watch: Watch::new(Arc::clone(&shared.drop_log)),
             shared,
             counters,
@@ -89,11 +89,8 @@ impl Worker {
         loop {
             match self.wait()? {
                 Wake::Packets => self.batch()?,
-                Wake::Timeout => self.leases.begin(unix_time()),
-                Wake::Stop => {
-                    self.leases.report();
-                    return Ok(());
-                }
+                Wake::Nothing => {}
+                Wake::Stop => return Ok(()),
             }
         }
     }
@@ -107,17 +104,12 @@ impl Worker {
 
     /// Sleeps until there is something to do.
     fn wait(&self) -> Result<Wake, WorkerError> {
-        let timeout = if self.leases.has_unreported() {
-            PollTimeout::try_from(REPORT_INTERVAL).unwrap_or(PollTimeout::MAX)
-        } else {
-            PollTimeout::NONE
-        };
         let mut fds = [
             PollFd::new(self.shared.stop.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.queue.as_fd(), PollFlags::POLLIN),
         ];
-        match poll(&mut fds, timeout) {
-            Ok(0) | Err(Errno::EINTR) => return Ok(Wake::Timeout),
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(0) | Err(Errno::EINTR) => return Ok(Wake::Nothing),
             Ok(_) => {}
             Err(errno) => return Err(WorkerError::Read(errno)),
         }

@@ -15,6 +15,7 @@ const PURE: &[&str] = &[
     "config/src",
     "nat64/translator/src",
     "nat64/src/pool.rs",
+    "nat64/src/table.rs",
     "dns64/src/answer.rs",
     "dns64/src/name.rs",
     "dns64/src/query.rs",

@@ -41,10 +41,10 @@ fn shared() -> Shared {
 }
 
 fn shared_with(on_grant: impl Fn() + Send + Sync + 'static) -> Shared {
-    let range = Range::new("198.51.100.0/24".parse().unwrap(), OWN_V4, ExplicitMaps::default());
+    let range = Range::new(Some("198.51.100.0/24".parse().unwrap()), OWN_V4, ExplicitMaps::default());
     Shared {
         translator: Arc::new(ArcSwap::from_pointee(Translator::new(params()))),
-        pool: Arc::new(SharedPool::new(Pool::new(Some(range)), on_grant)),
+        pool: Arc::new(SharedPool::new(Pool::new(range), on_grant)),
         drop_log: DropLog::new(0).0,
         stop: Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).unwrap()),
     }

@@ -11,7 +11,12 @@ const RESEND: Duration = Duration::from_millis(250);
 
 /// Sends `length` bytes and compares what comes back; returns how often it had to be sent.
 pub fn echo(destination: SocketAddrV6, length: usize) -> Result<u32> {
-    let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))?;
+    echo_from(Ipv6Addr::UNSPECIFIED, destination, length)
+}
+
+/// The same from one of the sender's addresses.
+pub fn echo_from(source: Ipv6Addr, destination: SocketAddrV6, length: usize) -> Result<u32> {
+    let socket = UdpSocket::bind((source, 0))?;
     socket.connect(destination)?;
     socket.set_read_timeout(Some(RESEND))?;
     let payload = payload::bytes(length, length as u64);

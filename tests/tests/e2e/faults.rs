@@ -5,17 +5,23 @@ use crate::traffic;
 use anyhow::{Context, Result, ensure};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
+use ipnet::IpNet;
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
-use std::net::SocketAddr;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use tests::gateway::Role;
 use tests::http::Reply;
 use tests::lab::Lab;
 use tests::probe::dns::{self, Transport};
-use tests::probe::{icmp, tcp};
+use tests::probe::{icmp, tcp, udp};
 use tests::server::{echo, web};
-use tests::topology::{ALPHA, BETA, DNS, ECHO, HTTP, PROXY, RESOLVER, Servers, names, through_nat64};
+use tests::topology::{
+    ALPHA, BETA, CLIENT, DNS, ECHO, HTTP, POOL, PROXY, RESOLVER, Servers, names, through_nat64,
+    through_nat64_at,
+};
 use tests::wait::{PATIENCE, until};
 
 type Test = fn(&mut Lab) -> Result<()>;
@@ -29,6 +35,7 @@ const TESTS: &[(&str, Test)] = &[
     ("broken_file_is_refused_while_traffic_goes_on", broken_file_is_refused_while_traffic_goes_on),
     ("broken_file_on_sighup_is_logged", broken_file_on_sighup_is_logged),
     ("good_file_takes_effect_while_traffic_goes_on", good_file_takes_effect_while_traffic_goes_on),
+    ("moved_pool_drains_while_its_flows_go_on", moved_pool_drains_while_its_flows_go_on),
     ("nat64_starts_again_after_kill_and_keeps_leases", nat64_starts_again_after_kill),
 ];
 
@@ -202,11 +209,80 @@ fn good_file_takes_effect_while_traffic_goes_on(lab: &mut Lab) -> Result<()> {
     })
 }
 
+/// A second address of the client, which gets its lease after the change.
+const NEWCOMER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 6, 0, 0, 0, 0, 3);
+
+fn reload(lab: &Lab, role: Role, configuration: &str) -> Result<()> {
+    lab.files.write_config(configuration)?;
+    let reply = lab.daemon(role)?.admin.post("/reload")?;
+    ensure!(reply.status == 200, "{} {}", reply.status, reply.text());
+    Ok(())
+}
+
+/// The lease of `host`, as nat64 tells of it.
+fn lease(lab: &Lab, host: Ipv6Addr) -> Result<Option<serde_json::Value>> {
+    let told: serde_json::Value =
+        serde_json::from_slice(&lab.daemon(Role::Nat64)?.admin.get("/leases")?.body)?;
+    let rows = told["leases"].as_array().context("rows")?;
+    Ok(rows.iter().find(|row| row["v6"] == host.to_string()).cloned())
+}
+
+/// Whether the gateway has a route to this network; the kernel's list has addresses in the machine's byte order.
+fn is_routed(lab: &Lab, net: Ipv4Addr) -> Result<bool> {
+    let table = lab.network.gateway.run(|| fs::read_to_string("/proc/thread-self/net/route"))?;
+    let word = format!("nat64\t{:08X}\t", u32::from_ne_bytes(net.octets()));
+    Ok(table.contains(&word))
+}
+
+fn echo_through(flow: &mut TcpStream, words: &str) -> Result<()> {
+    flow.write_all(words.as_bytes())?;
+    let mut back = vec![0; words.len()];
+    flow.read_exact(&mut back).with_context(|| format!("the echo of {words}"))?;
+    ensure!(back == words.as_bytes(), "{back:?}");
+    Ok(())
+}
+
+fn moved_pool_drains_while_its_flows_go_on(lab: &mut Lab) -> Result<()> {
+    let lab = &*lab;
+    let (old, new) = (Ipv4Addr::new(192, 168, 255, 0), Ipv4Addr::new(192, 168, 254, 0));
+    let moved = lab.files.configuration().replacen(POOL, &format!("{new}/24"), 1);
+    let nat64 = &lab.daemon(Role::Nat64)?.admin;
+    let server = SocketAddr::V6(through_nat64_at(ALPHA, ECHO));
+    let mut flow = lab.as_client(|| tcp::connect(server))?;
+    echo_through(&mut flow, "before")?;
+    let before = lease(lab, CLIENT)?.context("the client's lease")?;
+    traffic::during(lab, || {
+        reload(lab, Role::Nat64, &moved)?;
+        echo_through(&mut flow, "at once")
+    })?;
+    echo_through(&mut flow, "afterwards")?;
+    let after = lease(lab, CLIENT)?.context("the client's lease")?;
+    ensure!(after["v4"] == before["v4"] && after["draining"] == true, "{before} became {after}");
+    ensure!(nat64.metric("causeway_nat64_draining_leases")? == 1, "one host drains");
+    ensure!(is_routed(lab, old)? && is_routed(lab, new)?, "both networks are routed");
+
+    lab.network.client.add_address("eth0", IpNet::new(NEWCOMER.into(), 64)?)?;
+    lab.as_client(|| udp::echo_from(NEWCOMER, through_nat64_at(ALPHA, ECHO), 64))?;
+    let newcomer = lease(lab, NEWCOMER)?.context("the newcomer's lease")?;
+    ensure!(newcomer["v4"].as_str().is_some_and(|v4| v4.starts_with("192.168.254.")), "{newcomer}");
+    ensure!(newcomer["draining"] == false, "{newcomer}");
+
+    let taken_over = format!("{moved}\n[[nat64.map]]\nv4 = {}\nv6 = \"2001:db8:7::7\"\n", before["v4"]);
+    reload(lab, Role::Nat64, &taken_over)?;
+    ensure!(lease(lab, CLIENT)?.is_none(), "a map and a lease of one address");
+    ensure!(nat64.metric("causeway_nat64_draining_leases")? == 0, "the last host of the old network is gone");
+    until(PATIENCE, "the end of the old route", || Ok((!is_routed(lab, old)?).then_some(())))?;
+    lab.as_client(|| udp::echo_from(CLIENT, through_nat64_at(ALPHA, ECHO), 64))?;
+    let again = lease(lab, CLIENT)?.context("the client's next lease")?;
+    ensure!(again["v4"].as_str().is_some_and(|v4| v4.starts_with("192.168.254.")), "{again}");
+    Ok(())
+}
+
 fn nat64_starts_again_after_kill(lab: &mut Lab) -> Result<()> {
     let alpha = through_nat64(ALPHA);
     lab.as_client(|| icmp::ping(alpha, 56))?;
     let seen = |lab: &Lab| -> Result<String> {
-        let server = SocketAddr::V6(tests::topology::through_nat64_at(ALPHA, HTTP));
+        let server = SocketAddr::V6(through_nat64_at(ALPHA, HTTP));
         Ok(lab.as_client(|| tcp::greetings(server, "alpha", 1))?[0].peer.clone())
     };
     let address = |peer: String| peer.parse::<SocketAddr>().map(|peer| peer.ip());

@@ -1,0 +1,68 @@
+use super::*;
+use crate::pool::{MIN_LEASE, Pool};
+use addr::ExplicitMaps;
+use ipnet::Ipv4Net;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use translator::{Leases, UdpZeroChecksum};
+
+const NOW: UnixTime = UnixTime(1_700_000_000);
+const OWN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const HOST: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+
+fn range(net: Option<&str>) -> Range {
+    Range::new(net.map(|net| net.parse().unwrap()), OWN, ExplicitMaps::default())
+}
+
+fn translator(pool: Option<&str>) -> Translator {
+    Translator::new(Params {
+        prefixes: "2001:db8:64::/96".parse::<addr::Prefix64>().unwrap().into(),
+        allow_private_ipv4: false,
+        own_v4: OWN,
+        own_v6: "2001:db8:ffff::64".parse().unwrap(),
+        maps: ExplicitMaps::default(),
+        pools: pool.into_iter().map(|net| net.parse().unwrap()).collect(),
+        udp_zero_checksum: UdpZeroChecksum::Drop,
+        ipv6_min_mtu: 1280,
+        mtu_v4: 1500,
+        mtu_v6: 1500,
+    })
+}
+
+fn nets(nets: &[&str]) -> Vec<Ipv4Net> {
+    nets.iter().map(|net| net.parse().unwrap()).collect()
+}
+
+#[test]
+fn the_translator_leaves_old_networks_to_leases_until_they_have_drained() {
+    let pool = Arc::new(SharedPool::new(Pool::new(range(Some("198.51.100.0/24"))), || ()));
+    let mut view = crate::lease::LeaseView::new(Arc::clone(&pool), NOW);
+    let v4 = view.lease_for_v6(HOST).unwrap();
+    let current = Arc::new(ArcSwap::from_pointee(translator(Some("198.51.100.0/24"))));
+    let drain = Drain::new(Arc::clone(&current), pool, None, BTreeSet::new());
+    drain.commit(
+        range(Some("203.0.113.0/24")),
+        translator(Some("203.0.113.0/24")),
+        BTreeSet::new(),
+        None,
+        NOW,
+    );
+    assert_eq!(current.load().params().pools, nets(&["203.0.113.0/24", "198.51.100.0/24"]));
+    view.begin(NOW);
+    assert_eq!(view.v6_of_lease(v4), Some(HOST));
+    drain.sweep(UnixTime(NOW.0 + MIN_LEASE.as_secs()));
+    assert_eq!(current.load().params().pools.len(), 2, "not idle for long enough");
+    drain.sweep(UnixTime(NOW.0 + MIN_LEASE.as_secs() + 1));
+    assert_eq!(*current.load().params(), *translator(Some("203.0.113.0/24")).params());
+}
+
+#[test]
+fn a_removed_pool_is_the_translators_until_it_has_drained() {
+    let pool = Arc::new(SharedPool::new(Pool::new(range(Some("198.51.100.0/24"))), || ()));
+    crate::lease::LeaseView::new(Arc::clone(&pool), NOW).lease_for_v6(HOST).unwrap();
+    let current = Arc::new(ArcSwap::from_pointee(translator(Some("198.51.100.0/24"))));
+    let drain = Drain::new(Arc::clone(&current), pool, None, BTreeSet::new());
+    drain.commit(range(None), translator(None), BTreeSet::new(), None, NOW);
+    assert_eq!(current.load().params().pools, nets(&["198.51.100.0/24"]));
+    drain.sweep(UnixTime(NOW.0 + MIN_LEASE.as_secs() + 1));
+    assert_eq!(current.load().params().pools, nets(&[]));
+}
