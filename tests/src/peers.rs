@@ -3,7 +3,7 @@
 //! ```text
 //! suite (nat64) ── trials, contestants ──> rounds ── numbers ──> figure ──> table, or lines for machines
 //!     │                                       │
-//!   tayga               stream, flood, datagram <── batch, span, cpu, ends
+//!   tayga               stream, flood, crowd, datagram <── batch, span, cpu, memory, ends
 //! ```
 //!
 //! A suite starts all contestants in the lab's network and says what is measured and how good ours has to be; [`rounds`]
@@ -12,10 +12,12 @@
 
 pub mod batch;
 pub mod cpu;
+pub mod crowd;
 pub mod datagram;
 pub mod ends;
 pub mod figure;
 pub mod flood;
+pub mod memory;
 pub mod nat64;
 pub mod rounds;
 pub mod span;

@@ -155,7 +155,7 @@ fn way<'a>(network: &'a Network, who: Who, translator: Option<&'a Translator>) -
         Some(Translator::Theirs(_)) | None => None,
     };
     let ends = Ends { client: &network.client, server: &network.alpha, address };
-    Way { ends, translator: translator.map(Translator::program), admin }
+    Way { ends, translator: translator.map(Translator::program), admin, hosts: who.hosts() }
 }
 
 /// The lab's network, and a way around the translators in it.

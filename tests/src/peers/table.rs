@@ -64,7 +64,10 @@ fn row(figure: &Figure, paint: Paint) -> String {
 
 /// The ratio, and what it has to be.
 fn against(comparison: Comparison, paint: Paint) -> String {
-    let target = comparison.target.map_or_else(String::new, |target| format!(" (≥ {})", short(target)));
+    let target = comparison
+        .target
+        .filter(|target| *target > 0.0)
+        .map_or_else(String::new, |target| format!(" (≥ {})", short(target)));
     let text = format!("{:<14}", format!("× {}{target}", short(comparison.ratio)));
     if comparison.ok() { text } else { paint.on(RED, &text) }
 }

@@ -17,7 +17,19 @@ pub struct Instance {
     own_v4: &'static str,
     own_v6: &'static str,
     offload: &'static str,
+    /// How many hosts a crowd has that sends through it.
+    pub hosts: u32,
+    /// The IPv4 address before the first of theirs, where the file has an explicit map for each.
+    maps: Option<Ipv4Addr>,
 }
+
+/// The IPv6 address of a host of a crowd, by its number from zero.
+pub fn host(number: u32) -> Ipv6Addr {
+    Ipv6Addr::from_bits(HOSTS.to_bits() | u128::from(number + 1))
+}
+
+/// Where the addresses of hosts begin: in the client's network.
+const HOSTS: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 6, 0, 1, 0, 0, 0);
 
 /// As people run it.
 pub const USUAL: Instance = Instance {
@@ -27,6 +39,8 @@ pub const USUAL: Instance = Instance {
     own_v4: "192.168.255.1",
     own_v6: "2001:db8:ffff::64",
     offload: "auto",
+    hosts: FEW,
+    maps: None,
 };
 
 /// Without offload.
@@ -37,10 +51,54 @@ pub const PLAIN: Instance = Instance {
     own_v4: "192.168.253.1",
     own_v6: "2001:db8:ffff::66",
     offload: "off",
+    hosts: FEW,
+    maps: None,
 };
 
-/// All of them.
-pub const ALL: &[&Instance] = &[&USUAL, &PLAIN];
+/// With a pool that a crowd and the client fill to the last address.
+pub const FULL: Instance = Instance {
+    name: "ours-full",
+    prefix: "2001:db8:67::/96",
+    pool: "172.16.0.0/16",
+    own_v4: "192.168.252.1",
+    own_v6: "2001:db8:ffff::67",
+    offload: "auto",
+    hosts: FULL_POOL,
+    maps: None,
+};
+
+/// With few hosts in the file.
+pub const FEW_MAPS: Instance = Instance {
+    name: "ours-few",
+    prefix: "2001:db8:68::/96",
+    pool: "192.168.251.0/24",
+    own_v4: "192.168.251.1",
+    own_v6: "2001:db8:ffff::68",
+    offload: "auto",
+    hosts: FEW,
+    maps: Some(Ipv4Addr::new(172, 17, 0, 0)),
+};
+
+/// With many.
+pub const MANY_MAPS: Instance = Instance {
+    name: "ours-many",
+    prefix: "2001:db8:69::/96",
+    pool: "192.168.250.0/24",
+    own_v4: "192.168.250.1",
+    own_v6: "2001:db8:ffff::69",
+    offload: "auto",
+    hosts: MANY,
+    maps: Some(Ipv4Addr::new(172, 18, 0, 0)),
+};
+
+/// Hosts that any table holds with ease.
+pub const FEW: u32 = 10;
+
+/// Hosts in a large network.
+pub const MANY: u32 = 65_000;
+
+/// Hosts that fill the pool of a /16 together with the client: all but its first address.
+pub const FULL_POOL: u32 = 65_534;
 
 impl Instance {
     /// Starts it on `gateway`, and waits until it serves; its files lie below `folder`.
@@ -63,8 +121,9 @@ impl Instance {
     }
 
     fn configuration(&self, files: &Files) -> String {
-        let Self { name, prefix, pool, own_v4, own_v6, offload } = self;
+        let Self { name, prefix, pool, own_v4, own_v6, offload, hosts, maps } = self;
         let (state, admin) = (files.state(), files.admin());
+        let maps: String = maps.iter().flat_map(|before| entries(*before, *hosts)).collect();
         format!(
             r#"[prefix]
 pref64 = "{prefix}"
@@ -77,6 +136,7 @@ dynamic_pool = "{pool}"
 offload = "{offload}"
 state_dir = "{state}"
 
+{maps}
 [admin]
 socket = "{admin}"
 "#,
@@ -86,11 +146,21 @@ socket = "{admin}"
     }
 }
 
+/// An explicit map for each of `count` hosts, to the addresses after `before`.
+fn entries(before: Ipv4Addr, count: u32) -> impl Iterator<Item = String> {
+    (0..count).map(move |number| {
+        let v4 = Ipv4Addr::from_bits(before.to_bits() + number + 1);
+        format!("[[nat64.map]]\nv4 = \"{v4}\"\nv6 = \"{}\"\n", host(number))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::topology::ALPHA;
     use std::collections::HashSet;
+
+    const ALL: &[&Instance] = &[&USUAL, &PLAIN, &FULL, &FEW_MAPS, &MANY_MAPS];
 
     #[test]
     fn every_file_is_valid() {

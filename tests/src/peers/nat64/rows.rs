@@ -20,6 +20,14 @@ pub enum Who {
 }
 
 impl Who {
+    /// How many hosts a crowd has that sends this way; only ours is asked about crowds.
+    pub const fn hosts(self) -> u32 {
+        match self {
+            Self::Ours(instance) => instance.hosts,
+            Self::Theirs(_) | Self::Kernel => 0,
+        }
+    }
+
     /// The name for people; no two have the same.
     pub const fn name(self) -> &'static str {
         match self {
@@ -49,6 +57,25 @@ const THREE: &[(Side, Who)] = &[OURS, TAYGA, KERNEL];
 
 /// Ours without offload beside the peer, which has none.
 const PLAIN: &[(Side, Who)] = &[(Side::Ours, Who::Ours(&instance::PLAIN)), TAYGA];
+
+/// Ours with a full pool. The peer would need minutes to fill as large a one: its tables are lists.
+const FULL: &[(Side, Who)] = &[(Side::Ours, Who::Ours(&instance::FULL))];
+
+/// Ours with many leases beside ours with few.
+const LEASES: &[(Side, Who)] =
+    &[(Side::Ours, Who::Ours(&instance::FULL)), (Side::Theirs, Who::Ours(&instance::USUAL))];
+
+/// Ours with many explicit maps beside ours with few.
+const MAPS: &[(Side, Who)] =
+    &[(Side::Ours, Who::Ours(&instance::MANY_MAPS)), (Side::Theirs, Who::Ours(&instance::FEW_MAPS))];
+
+/// The most memory that a full pool may take, in MiB.
+const MEMORY: f64 = 32.0;
+
+/// How much cheaper a packet may be with few hosts than with many: the processor's caches hold few better.
+const FLAT: f64 = 0.8;
+
+const FEW_HOSTS: Against = Against::Ours("10 hosts");
 
 const fn tcp(name: &'static str, says: &'static str, target: f64) -> Spec {
     Spec::new(name, says, "Gbit/s", Better::More, target)
@@ -124,6 +151,25 @@ pub const ROWS: &[Row] = &[
         ],
         who: THREE,
         run: |way| way.segmented(Receiver::Merged),
+    },
+    Row {
+        figures: &[Spec::new("memory", "memory with a full /16 pool", "MiB", Better::Less, 1.0)
+            .against(Against::Bound("bound", MEMORY))
+            .in_every_round()],
+        who: FULL,
+        run: |way| way.memory(),
+    },
+    Row {
+        figures: &[Spec::new("hosts_leases", "UDP of 65,000 leases, CPU time", "us", Better::Less, FLAT)
+            .against(FEW_HOSTS)],
+        who: LEASES,
+        run: |way| way.crowd_cost(),
+    },
+    Row {
+        figures: &[Spec::new("hosts_maps", "UDP of 65,000 maps, CPU time", "us", Better::Less, FLAT)
+            .against(FEW_HOSTS)],
+        who: MAPS,
+        run: |way| way.crowd_cost(),
     },
 ];
 

@@ -1,17 +1,26 @@
 //! One way from the client to the server, and what can be measured on it.
 
+use super::instance::{FULL_POOL, host};
 use crate::admin::Admin;
-use crate::peers::datagram;
+use crate::peers::crowd::Crowd;
 use crate::peers::ends::Ends;
 use crate::peers::flood::{self, Receiver};
 use crate::peers::stream::{Direction, throughput};
+use crate::peers::{datagram, memory};
 use crate::program::Program;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use std::time::Duration;
 
 /// The counters that tell whether super-packets cross whole: those that came in, and all that went out.
 const CROSSING: [&str; 2] =
     ["causeway_nat64_super_packets_total", "causeway_nat64_sent_packets_total{family=\"ipv4\"}"];
+
+/// The counters that tell whether a pool is full.
+const LEASES: &str = "causeway_nat64_leases";
+const ADDRESSES: &str = "causeway_nat64_pool_addresses";
+
+/// Flows of each host where every worker is to know it: a flow meets one worker.
+const PORTS: u32 = 4;
 
 /// A way, and who translates on it.
 #[derive(Clone, Copy)]
@@ -22,6 +31,8 @@ pub struct Way<'a> {
     pub translator: Option<&'a Program>,
     /// Its counters, where it has any.
     pub admin: Option<&'a Admin>,
+    /// How many hosts a crowd has that sends this way.
+    pub hosts: u32,
 }
 
 impl Way<'_> {
@@ -56,6 +67,38 @@ impl Way<'_> {
             lossy(supers_after - supers) / lossy(sent_after - sent)
         });
         Ok(vec![Some(found.rate / 1e9), whole])
+    }
+
+    /// The most memory that the translator had, in MiB, after the hosts of its crowd have been heard by every worker.
+    pub fn memory(&self) -> Result<Vec<Option<f64>>> {
+        let (crowd, process) = self.crowd(PORTS)?;
+        // Longer than new leases take to be written down, which costs memory too.
+        crowd.cost(process)?;
+        Ok(vec![Some(lossy(memory::peak_of(process)?) / f64::from(1 << 20))])
+    }
+
+    /// CPU time of each datagram of the crowd, in microseconds.
+    pub fn crowd_cost(&self) -> Result<Vec<Option<f64>>> {
+        let (crowd, process) = self.crowd(1)?;
+        Ok(vec![Some(microseconds(crowd.cost(process)?))])
+    }
+
+    /// The crowd, all of it known to the translator, and the translator's process.
+    fn crowd(&self, ports: u32) -> Result<(Crowd, i32)> {
+        let process = self.translator.context("the kernel knows no hosts")?.pid();
+        let crowd = Crowd::gather(self.ends, self.hosts, ports, host)?;
+        crowd.reach()?;
+        if let Some(admin) = self.admin
+            && self.hosts == FULL_POOL
+        {
+            let [leases, addresses] = [LEASES, ADDRESSES].map(|series| admin.metric(series));
+            let [leases, addresses] = [leases?, addresses?];
+            ensure!(
+                leases == addresses,
+                "{leases} of {addresses} addresses are leased: the pool is not full"
+            );
+        }
+        Ok((crowd, process))
     }
 }
 

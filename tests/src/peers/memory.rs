@@ -1,0 +1,38 @@
+//! How much memory a process has.
+
+use anyhow::{Context, Result};
+use std::fs;
+
+/// The most memory that the process `pid` has had in use at one time, in bytes (`VmHWM` of `proc_pid_status(5)`).
+///
+/// # Errors
+/// There is no such process.
+pub fn peak_of(pid: i32) -> Result<u64> {
+    let file = format!("/proc/{pid}/status");
+    let status = fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
+    peak(&status).with_context(|| format!("{file} has no VmHWM"))
+}
+
+fn peak(status: &str) -> Option<u64> {
+    let size = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = size.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kibibytes << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peak_is_found_among_the_others() {
+        let status = "Name:\tVmHWM: 7 kB\nVmSize:\t  9000 kB\nVmHWM:\t    1024 kB\nVmRSS:\t     900 kB\n";
+        assert_eq!(peak(status), Some(1 << 20));
+        assert_eq!(peak("VmRSS:\t     900 kB\n"), None);
+    }
+
+    #[test]
+    fn own_memory_is_there_and_that_of_nobody_is_not() {
+        assert!(peak_of(std::process::id().cast_signed()).is_ok());
+        assert!(peak_of(-1).is_err());
+    }
+}
