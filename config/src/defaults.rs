@@ -1,7 +1,8 @@
 //! The value of every key that may be left out, each with its reason.
 
 use crate::model::{
-    Balance, CheckKind, ForwardedFor, Hairpin, Level, LogFormat, Mode, Offload, UdpZeroChecksum,
+    Balance, CheckKind, ClassOctet, ForwardedFor, Hairpin, Level, LogFormat, Mode, MssClamp, Offload,
+    UdpZeroChecksum,
 };
 use ipnet::Ipv6Net;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -24,6 +25,13 @@ pub const UDP_ZERO_CHECKSUM: UdpZeroChecksum = UdpZeroChecksum::Drop;
 pub const IPV6_MIN_MTU: u16 = 1280;
 /// `nat64.mtu` in bytes: Ethernet's, which almost every path has on both sides.
 pub const MTU: u16 = 1500;
+/// `nat64.tcp_mss_clamp`: path MTU discovery works across the translator, and a translator that touches less breaks
+/// less.
+pub const TCP_MSS_CLAMP: MssClamp = MssClamp::Off;
+/// `nat64.tos` and `nat64.traffic_class`: the default of RFC 7915 §4.1 and §5.1.
+pub const CLASS_OCTET: ClassOctet = ClassOctet::Copy;
+/// `nat64.icmp_error_rate`: the traceroutes of many people pass, a flood does not.
+pub const ICMP_ERROR_RATE: u32 = 1000;
 /// `nat64.configure_interface`: the daemon works without other tools.
 pub const CONFIGURE_INTERFACE: bool = true;
 /// `nat64.drop_log` in lines a second: none, since the lines name clients, who must be asked for at the level `info`, and

@@ -1,8 +1,8 @@
 //! Values as gateway.toml writes them, for [`crate::show()`] and for the texts of a [`crate::Change`].
 
 use crate::model::{
-    Balance, CheckKind, ClientPrefix, ForwardedFor, Hairpin, Level, LogFormat, MappedRule, Mode, Offload,
-    UdpZeroChecksum, Upstream, UpstreamTransport,
+    Balance, CheckKind, ClassOctet, ClientPrefix, ForwardedFor, Hairpin, Level, LogFormat, MappedRule, Mode,
+    MssClamp, NextHopMtu, Offload, UdpZeroChecksum, Upstream, UpstreamTransport,
 };
 use crate::reader::{duration_text, size_text};
 use crate::words::Word;
@@ -47,7 +47,7 @@ macro_rules! as_word {
     })+ };
 }
 
-bare!(bool, u16, u32);
+bare!(bool, u8, u16, u32);
 in_quotes!(String, Ipv4Addr, Ipv6Addr, SocketAddr, Ipv4Net, Ipv6Net, IpNet, Prefix64);
 as_word!(Hairpin, Offload, UdpZeroChecksum, Mode, ForwardedFor, Balance, CheckKind, Level, LogFormat);
 
@@ -75,6 +75,34 @@ impl Literal for Duration {
 impl Literal for Size {
     fn literal(&self) -> String {
         quoted(&size_text(self.0))
+    }
+}
+
+impl Literal for NextHopMtu {
+    fn literal(&self) -> String {
+        match self {
+            Self::Route => quoted("route"),
+            Self::Bytes(bytes) => bytes.literal(),
+        }
+    }
+}
+
+impl Literal for MssClamp {
+    fn literal(&self) -> String {
+        match self {
+            Self::Off => quoted("off"),
+            Self::Mtu => quoted("mtu"),
+            Self::Bytes(bytes) => bytes.literal(),
+        }
+    }
+}
+
+impl Literal for ClassOctet {
+    fn literal(&self) -> String {
+        match self {
+            Self::Copy => quoted("copy"),
+            Self::Octet(octet) => octet.literal(),
+        }
     }
 }
 

@@ -81,6 +81,18 @@ pub struct Nat64 {
     pub ipv6_min_mtu: u16,
     /// `mtu` in bytes, 1280 to 65535: the MTU of the TUN device.
     pub mtu: u16,
+    /// `ipv4_mtu`: the MTU of the IPv4 side, at least 68 bytes; without it, `mtu`.
+    pub ipv4_mtu: Option<NextHopMtu>,
+    /// `ipv6_mtu`: the MTU of the IPv6 side, at least 1280 bytes; without it, `mtu`.
+    pub ipv6_mtu: Option<NextHopMtu>,
+    /// `tcp_mss_clamp`.
+    pub tcp_mss_clamp: MssClamp,
+    /// `tos` of packets that leave for IPv4 (RFC 7915 §5.1).
+    pub tos: ClassOctet,
+    /// `traffic_class` of packets that leave for IPv6 (RFC 7915 §4.1).
+    pub traffic_class: ClassOctet,
+    /// `icmp_error_rate`: ICMP errors a second, 0 to a million; 0 sends none.
+    pub icmp_error_rate: u32,
     /// `configure_interface`: bring the device up and add its routes; it gets no address.
     pub configure_interface: bool,
     /// `drop_log`, 0 to 1000: log lines a second, at most, about packets that are not translated; 0 is none.
@@ -127,6 +139,35 @@ pub enum Hairpin {
     Simple,
     /// No care is taken.
     Off,
+}
+
+/// `nat64.ipv4_mtu` and `nat64.ipv6_mtu`: how much the way to a destination carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextHopMtu {
+    /// What the host's routing table says of the destination.
+    Route,
+    /// So many bytes, whatever the destination.
+    Bytes(u16),
+}
+
+/// `nat64.tcp_mss_clamp`: what the Maximum Segment Size of TCP connections is lowered to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MssClamp {
+    /// Nothing.
+    Off,
+    /// What fits the MTU of both sides.
+    Mtu,
+    /// So many bytes, 536 to 65495.
+    Bytes(u16),
+}
+
+/// `nat64.tos` and `nat64.traffic_class`: the octet that the two IP versions call by these names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClassOctet {
+    /// As it arrived.
+    Copy,
+    /// Always this one, the ECN bits included.
+    Octet(u8),
 }
 
 /// `[dns64]`.

@@ -45,6 +45,12 @@ fn nat64(page: &mut Page, nat64: &Nat64) {
     page.key("udp_zero_checksum", &nat64.udp_zero_checksum);
     page.key("ipv6_min_mtu", &nat64.ipv6_min_mtu);
     page.key("mtu", &nat64.mtu);
+    page.optional("ipv4_mtu", nat64.ipv4_mtu.as_ref());
+    page.optional("ipv6_mtu", nat64.ipv6_mtu.as_ref());
+    page.key("tcp_mss_clamp", &nat64.tcp_mss_clamp);
+    page.key("tos", &nat64.tos);
+    page.key("traffic_class", &nat64.traffic_class);
+    page.key("icmp_error_rate", &nat64.icmp_error_rate);
     page.key("configure_interface", &nat64.configure_interface);
     page.key("drop_log", &nat64.drop_log);
     page.key("hairpin", &nat64.hairpin);

@@ -117,7 +117,7 @@ impl Daemon for App {
         Ok(Self { shared, workers, keeper, keeps_leases, drain, sweeper, attachment, sources })
     }
 
-    async fn prepare(&self, model: Arc<Gateway>, _diff: &Diff) -> Result<Prepared, Error> {
+    async fn prepare(&self, model: Arc<Gateway>, diff: &Diff) -> Result<Prepared, Error> {
         let plan = Plan::of(&model)?;
         let state = if self.keeps_leases.get() { None } else { State::wanted(&plan)? };
         let added = self.drain.prepare(&plan.routes).await?;
@@ -125,12 +125,12 @@ impl Daemon for App {
             Some(_) => None,
             None => Netlink::connect()?.link(&self.attachment.device).await?,
         };
-        Ok(Prepared { plan, state, added, unmanaged })
+        let mtu = diff.nat64.changed().and_then(|nat64| nat64.mtu.as_ref()).map(|mtu| mtu.new);
+        Ok(Prepared { plan, state, mtu, added, unmanaged })
     }
 
-    fn commit(&self, Prepared { plan, state, added, unmanaged }: Prepared) {
-        let mtu = plan.mtu();
-        if mtu != self.shared.translator.load().params().mtu_v6 {
+    fn commit(&self, Prepared { plan, state, mtu, added, unmanaged }: Prepared) {
+        if let Some(mtu) = mtu {
             match (self.drain.routes(), unmanaged) {
                 (Some(routes), _) => routes.set_mtu(mtu),
                 (None, Some(link)) => warn_of_mtu(&link, mtu),

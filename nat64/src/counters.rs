@@ -147,6 +147,8 @@ pub struct Counters {
     pub errors: Refused,
     /// Packets dropped silently.
     pub dropped: Refused,
+    /// Packets dropped silently, though they have an answer, since too many were answered already.
+    pub suppressed_errors: Count,
     /// Packets the device did not take, by [`WriteError`].
     pub write_errors: [Count; WriteError::ALL.len()],
     /// Times the worker panicked; each cost one packet.
@@ -184,6 +186,13 @@ impl Counters {
     /// A packet was not taken.
     pub fn write_error(&self, error: WriteError) {
         self.write_errors[error as usize].add(1);
+    }
+
+    /// So many packets got no answer since too many were answered already; each is counted as dropped besides.
+    pub fn suppressed_errors(&self, packets: u64) {
+        if packets > 0 {
+            self.suppressed_errors.add(usize::try_from(packets).unwrap_or(usize::MAX));
+        }
     }
 
     /// The worker panicked.

@@ -24,6 +24,7 @@ pub mod keeper;
 pub mod lease;
 pub mod link;
 pub mod metrics;
+pub mod next_hop;
 pub mod persist;
 pub mod pool;
 pub mod reload;

@@ -111,11 +111,16 @@ const LABELLED_COUNTERS: [Labelled; 7] = [
 ];
 
 /// Counters without labels.
-pub(crate) const COUNTERS: [Plain; 5] = [
+pub(crate) const COUNTERS: [Plain; 6] = [
     Plain {
         name: "echo_replies",
         help: "Echo requests to own addresses that were answered",
         value: |of| of.sum(|worker| worker.echo_replies.get()),
+    },
+    Plain {
+        name: "suppressed_icmp_errors",
+        help: "Packets that got no ICMP error because of nat64.icmp_error_rate; they count as dropped, too",
+        value: |of| of.sum(|worker| worker.suppressed_errors.get()),
     },
     Plain {
         name: "split_packets",

@@ -15,11 +15,11 @@ use crate::pool::{Lease, Range};
 use crate::routes::{self, Added};
 use addr::{ExplicitMaps, Prefixes};
 use config::Gateway;
-use config::model::{Nat64, Prefix, UdpZeroChecksum};
+use config::model::{ClassOctet, MssClamp, Nat64, NextHopMtu, Prefix, UdpZeroChecksum};
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use translator::{Params, Translator};
+use translator::{Class, Mtu, Params, Translator};
 
 /// Lines and leases that are named one by one in the log; of more only the number is.
 const NAMED: usize = 10;
@@ -44,6 +44,8 @@ pub struct Plan {
 pub struct Prepared {
     pub(crate) plan: Plan,
     pub(crate) state: Option<State>,
+    /// The device's new MTU, if it changes.
+    pub(crate) mtu: Option<u16>,
     pub(crate) added: Option<Added>,
     /// The device, where others look after it.
     pub(crate) unmanaged: Option<Link>,
@@ -78,14 +80,9 @@ impl Plan {
             state_dir: nat64.state_dir.clone(),
         })
     }
-
-    /// The MTU of the device in bytes.
-    pub const fn mtu(&self) -> u16 {
-        self.translator.params().mtu_v6
-    }
 }
 
-/// The translator's parameters. It has no view of the routes behind the device, so both sides have the device's MTU.
+/// The translator's parameters.
 fn params(nat64: &Nat64, prefix: Option<&Prefix>, prefixes: Prefixes, maps: ExplicitMaps) -> Params {
     Params {
         prefixes,
@@ -100,8 +97,32 @@ fn params(nat64: &Nat64, prefix: Option<&Prefix>, prefixes: Prefixes, maps: Expl
             UdpZeroChecksum::Forward => translator::UdpZeroChecksum::Forward,
         },
         ipv6_min_mtu: nat64.ipv6_min_mtu,
-        mtu_v4: nat64.mtu,
-        mtu_v6: nat64.mtu,
+        mtu_v4: side_mtu(nat64.ipv4_mtu, nat64.mtu),
+        mtu_v6: side_mtu(nat64.ipv6_mtu, nat64.mtu),
+        tcp_mss_clamp: match nat64.tcp_mss_clamp {
+            MssClamp::Off => translator::MssClamp::Off,
+            MssClamp::Mtu => translator::MssClamp::Mtu,
+            MssClamp::Bytes(most) => translator::MssClamp::Bytes(most),
+        },
+        tos: class(nat64.tos),
+        traffic_class: class(nat64.traffic_class),
+        icmp_error_rate: nat64.icmp_error_rate,
+    }
+}
+
+/// Without a word of its own, or without a route, a side has the device's MTU.
+fn side_mtu(side: Option<NextHopMtu>, device: u16) -> Mtu {
+    match side {
+        None => Mtu::Fixed(device),
+        Some(NextHopMtu::Bytes(mtu)) => Mtu::Fixed(mtu),
+        Some(NextHopMtu::Route) => Mtu::Route(device),
+    }
+}
+
+const fn class(octet: ClassOctet) -> Class {
+    match octet {
+        ClassOctet::Copy => Class::Copy,
+        ClassOctet::Octet(octet) => Class::Set(octet),
     }
 }
 

@@ -12,6 +12,7 @@
 use crate::counters::{BATCH, Counters, Family, WriteError};
 use crate::drop_log::{DropLog, Watch};
 use crate::lease::{LeaseView, SharedPool};
+use crate::next_hop::Routed;
 use crate::pool::UnixTime;
 use arc_swap::ArcSwap;
 use nix::errno::Errno;
@@ -22,7 +23,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use translator::{Context, ErrorBudget, Frame, GsoType, Translator, Verdict, WorkerState};
+use translator::{Context, Frame, GsoType, Translator, Verdict, WorkerState};
 
 /// The longest packet a TUN device gives: an IPv6 super-packet, whose header comes on top of 65 535 bytes.
 const LONGEST_PACKET: usize = 65_535 + 40;
@@ -58,6 +59,9 @@ pub struct Worker {
     counters: Arc<Counters>,
     leases: LeaseView,
     watch: Watch,
+    next_hops: Routed,
+    /// How many workers there are.
+    workers: u32,
     state: WorkerState,
     frame: Frame,
     started: Instant,
@@ -70,15 +74,17 @@ enum Wake {
 }
 
 impl Worker {
-    /// A worker on a non-blocking `queue`.
-    pub fn new(queue: OwnedFd, shared: Shared, counters: Arc<Counters>) -> Self {
+    /// One of `workers` workers, on a non-blocking `queue`.
+    pub fn new(queue: OwnedFd, workers: u32, shared: Shared, counters: Arc<Counters>) -> Self {
         Self {
             queue,
             leases: LeaseView::new(Arc::clone(&shared.pool), unix_time()),
             watch: Watch::new(Arc::clone(&shared.drop_log)),
             shared,
             counters,
-            state: fresh_state(),
+            next_hops: Routed::default(),
+            workers,
+            state: fresh_state(workers),
             frame: Frame::with_capacity(LONGEST_PACKET),
             started: Instant::now(),
         }
@@ -98,7 +104,7 @@ impl Worker {
     /// Makes the worker fit to run again after a panic in [`Worker::run`], at the cost of the packet at hand.
     pub fn recover(&mut self) {
         self.counters.panicked();
-        self.state = fresh_state();
+        self.state = fresh_state(self.workers);
         self.frame = Frame::with_capacity(LONGEST_PACKET);
     }
 
@@ -144,6 +150,7 @@ impl Worker {
             }
         }
         self.counters.batch(packets);
+        self.counters.suppressed_errors(self.state.take_suppressed_errors());
         Ok(())
     }
 
@@ -157,7 +164,8 @@ impl Worker {
         let (family, bytes) = (Family::of(self.frame.packet()), self.frame.packet().len());
         self.counters.received(self.frame.packet(), self.frame.vnet.gso() != GsoType::None);
         self.watch.note(self.frame.packet());
-        let mut context = Context { leases: &mut self.leases, now, state: &mut self.state };
+        let mut context =
+            Context { leases: &mut self.leases, next_hops: &mut self.next_hops, now, state: &mut self.state };
         let verdict = translator.translate(&mut self.frame, &mut context);
         self.judge(verdict, family, bytes);
         match verdict {
@@ -191,9 +199,9 @@ fn send(queue: &OwnedFd, frame: &mut Frame, counters: &Counters) {
 }
 
 /// A worker state whose first identification nobody can foretell and that differs from worker to worker.
-fn fresh_state() -> WorkerState {
+fn fresh_state(workers: u32) -> WorkerState {
     let [low, high, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
-    WorkerState::new(u16::from_ne_bytes([low, high]), ErrorBudget::default())
+    WorkerState::new(u16::from_ne_bytes([low, high]), workers)
 }
 
 /// The time for leases. A clock before 1970 counts as 1970.

@@ -25,10 +25,11 @@ impl Workers {
         failures: &UnboundedSender<String>,
     ) -> io::Result<Self> {
         let mut workers = Self { threads: Vec::new(), counters: Vec::new(), shared };
+        let count = u32::try_from(queues.len()).unwrap_or(u32::MAX);
         let (running, mut started) = tokio::sync::mpsc::channel::<()>(1);
         for (number, queue) in queues.into_iter().enumerate() {
             let counters = Arc::new(Counters::default());
-            let mut worker = Worker::new(queue, workers.shared.clone(), Arc::clone(&counters));
+            let mut worker = Worker::new(queue, count, workers.shared.clone(), Arc::clone(&counters));
             let (failures, running) = (failures.clone(), running.clone());
             let thread = std::thread::Builder::new().name(format!("nat64-{number}")).spawn(move || {
                 // The channel ends when the last thread has come here.

@@ -4,8 +4,8 @@ use super::record::Record;
 use super::{Changed, Keyed};
 use crate::literal::{Literal, Size};
 use crate::model::{
-    Admin, Balance, Check, Dns64, DnsClient, Hairpin, Listener, Log, Member, Nat64, Offload, Pool, Prefix,
-    Proxy, ProxyTimeouts, UdpZeroChecksum, Upstream,
+    Admin, Balance, Check, ClassOctet, Dns64, DnsClient, Hairpin, Listener, Log, Member, MssClamp, Nat64,
+    NextHopMtu, Offload, Pool, Prefix, Proxy, ProxyTimeouts, UdpZeroChecksum, Upstream,
 };
 use addr::{ExplicitMap, RangedPrefix};
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -26,6 +26,12 @@ pub struct Nat64Diff {
     pub udp_zero_checksum: Option<Changed<UdpZeroChecksum>>,
     pub ipv6_min_mtu: Option<Changed<u16>>,
     pub mtu: Option<Changed<u16>>,
+    pub ipv4_mtu: Option<Changed<Option<NextHopMtu>>>,
+    pub ipv6_mtu: Option<Changed<Option<NextHopMtu>>>,
+    pub tcp_mss_clamp: Option<Changed<MssClamp>>,
+    pub tos: Option<Changed<ClassOctet>>,
+    pub traffic_class: Option<Changed<ClassOctet>>,
+    pub icmp_error_rate: Option<Changed<u32>>,
     pub configure_interface: Option<Changed<bool>>,
     pub drop_log: Option<Changed<u16>>,
     pub hairpin: Option<Changed<Hairpin>>,
@@ -108,6 +114,12 @@ pub(super) fn nat64(record: &mut Record, old: &Nat64, new: &Nat64) -> Nat64Diff 
         ),
         ipv6_min_mtu: record.key("nat64.ipv6_min_mtu", &old.ipv6_min_mtu, &new.ipv6_min_mtu),
         mtu: record.key("nat64.mtu", &old.mtu, &new.mtu),
+        ipv4_mtu: record.optional("nat64.ipv4_mtu", old.ipv4_mtu.as_ref(), new.ipv4_mtu.as_ref()),
+        ipv6_mtu: record.optional("nat64.ipv6_mtu", old.ipv6_mtu.as_ref(), new.ipv6_mtu.as_ref()),
+        tcp_mss_clamp: record.key("nat64.tcp_mss_clamp", &old.tcp_mss_clamp, &new.tcp_mss_clamp),
+        tos: record.key("nat64.tos", &old.tos, &new.tos),
+        traffic_class: record.key("nat64.traffic_class", &old.traffic_class, &new.traffic_class),
+        icmp_error_rate: record.key("nat64.icmp_error_rate", &old.icmp_error_rate, &new.icmp_error_rate),
         configure_interface: record.key(
             "nat64.configure_interface",
             &old.configure_interface,

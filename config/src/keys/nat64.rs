@@ -1,7 +1,7 @@
 //! `[nat64]`.
 
 use super::Apply::{Live, Restart};
-use super::Default::{Absent, Required, Value};
+use super::Default::{Absent, Derived, Required, Value};
 use super::{Key, key, table, tables};
 
 pub(super) const NAT64: &[Key] = &[
@@ -95,6 +95,60 @@ pub(super) const NAT64: &[Key] = &[
         "RFC 7915 §1.4",
         "1480",
         "The MTU of the TUN device in bytes.",
+    ),
+    key(
+        "nat64.ipv4_mtu",
+        "integer, 68 to 65535, or `\"route\"`",
+        Derived("`nat64.mtu`"),
+        Live,
+        "RFC 7915 §4.2, §5.1.1",
+        "\"route\"",
+        "The MTU of the IPv4 side in bytes; `route` looks it up for each destination in the host's routing table.",
+    ),
+    key(
+        "nat64.ipv6_mtu",
+        "integer, 1280 to 65535, or `\"route\"`",
+        Derived("`nat64.mtu`"),
+        Live,
+        "RFC 7915 §4.1, §5.2",
+        "1480",
+        "The MTU of the IPv6 side in bytes; `route` looks it up for each destination in the host's routing table.",
+    ),
+    key(
+        "nat64.tcp_mss_clamp",
+        "`\"off\"`, `\"mtu\"` or integer, 536 to 65495",
+        Value("\"off\""),
+        Live,
+        "RFC 9293 §3.7.1",
+        "\"mtu\"",
+        "What the Maximum Segment Size in TCP handshakes is lowered to, both ways: nothing, what the MTU of both sides carries, or so many bytes.",
+    ),
+    key(
+        "nat64.tos",
+        "`\"copy\"` or integer, 0 to 255",
+        Value("\"copy\""),
+        Live,
+        "RFC 7915 §5.1",
+        "0",
+        "The TOS octet of packets that leave for IPv4: that of the IPv6 packet, or always this one.",
+    ),
+    key(
+        "nat64.traffic_class",
+        "`\"copy\"` or integer, 0 to 255",
+        Value("\"copy\""),
+        Live,
+        "RFC 7915 §4.1",
+        "0",
+        "The traffic class of packets that leave for IPv6: that of the IPv4 packet, or always this one.",
+    ),
+    key(
+        "nat64.icmp_error_rate",
+        "integer, 0 to 1000000",
+        Value("1000"),
+        Live,
+        "RFC 7915 §4.4, §5.4, RFC 4443 §2.4 (f)",
+        "100",
+        "How many ICMP errors of its own the translator sends in a second; 0 sends none.",
     ),
     key(
         "nat64.configure_interface",

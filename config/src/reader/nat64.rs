@@ -6,7 +6,7 @@ mod prefixes;
 use super::{Placed, Read, Spot, Table, Value, all};
 use crate::defaults;
 use crate::literal::NO_STATE;
-use crate::model::{Nat64, Prefix};
+use crate::model::{ClassOctet, MssClamp, Nat64, NextHopMtu, Prefix};
 use addr::special::{SpecialRange, is_legal_source_v4, is_legal_source_v6, lookup_v4, lookup_v6};
 use addr::{ExplicitMap, ExplicitMaps, MapConflict, Prefix64};
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -16,6 +16,15 @@ use std::path::PathBuf;
 
 /// From the least MTU of IPv6 (RFC 8200 §5) to the longest IPv4 packet.
 const MTU_RANGE: RangeInclusive<u16> = 1280..=65535;
+
+/// The same for IPv4 alone (RFC 791 §3.1).
+const IPV4_MTU_RANGE: RangeInclusive<u16> = 68..=65535;
+
+/// From what every IPv4 host takes (RFC 9293 §3.7.1) to what fits the longest packet.
+const MSS_RANGE: RangeInclusive<u16> = 536..=65495;
+
+/// As many as anybody could want to send.
+const ERROR_RATE_RANGE: RangeInclusive<u32> = 0..=1_000_000;
 
 /// The kernel has at most 256 queues to a TUN device.
 pub(super) const WORKER_RANGE: RangeInclusive<u16> = 0..=256;
@@ -41,6 +50,12 @@ pub(super) fn read(table: &Table<'_>, main: Option<&Prefix>) -> Read<Nat64> {
     let udp_zero_checksum = table.or("udp_zero_checksum", defaults::UDP_ZERO_CHECKSUM, Value::choice);
     let ipv6_min_mtu = table.or("ipv6_min_mtu", defaults::IPV6_MIN_MTU, |value| value.integer(MTU_RANGE));
     let mtu = table.or("mtu", defaults::MTU, |value| value.integer(MTU_RANGE));
+    let ipv4_mtu = table.maybe("ipv4_mtu", |value| next_hop_mtu(value, IPV4_MTU_RANGE));
+    let ipv6_mtu = table.maybe("ipv6_mtu", |value| next_hop_mtu(value, MTU_RANGE));
+    let tcp_mss_clamp = table.or("tcp_mss_clamp", defaults::TCP_MSS_CLAMP, mss_clamp);
+    let tos = table.or("tos", defaults::CLASS_OCTET, class_octet);
+    let traffic_class = table.or("traffic_class", defaults::CLASS_OCTET, class_octet);
+    let icmp_error_rate = table.or("icmp_error_rate", defaults::ICMP_ERROR_RATE, error_rate);
     let configure_interface = table.or("configure_interface", defaults::CONFIGURE_INTERFACE, Value::boolean);
     let drop_log = table.or("drop_log", defaults::DROP_LOG, |value| value.integer(DROP_LOG_RANGE));
     let hairpin = table.or("hairpin", defaults::HAIRPIN, Value::choice);
@@ -69,6 +84,12 @@ pub(super) fn read(table: &Table<'_>, main: Option<&Prefix>) -> Read<Nat64> {
         udp_zero_checksum: udp_zero_checksum?,
         ipv6_min_mtu: ipv6_min_mtu?,
         mtu: mtu?,
+        ipv4_mtu: ipv4_mtu?,
+        ipv6_mtu: ipv6_mtu?,
+        tcp_mss_clamp: tcp_mss_clamp?,
+        tos: tos?,
+        traffic_class: traffic_class?,
+        icmp_error_rate: icmp_error_rate?,
         configure_interface: configure_interface?,
         drop_log: drop_log?,
         hairpin: hairpin?,
@@ -77,6 +98,22 @@ pub(super) fn read(table: &Table<'_>, main: Option<&Prefix>) -> Read<Nat64> {
         prefix: prefix?,
         map: map?,
     })
+}
+
+fn next_hop_mtu(value: &Value<'_>, range: RangeInclusive<u16>) -> Read<NextHopMtu> {
+    value.word_or_integer(&[("route", NextHopMtu::Route)], range, NextHopMtu::Bytes)
+}
+
+fn error_rate(value: &Value<'_>) -> Read<u32> {
+    value.integer(ERROR_RATE_RANGE)
+}
+
+fn mss_clamp(value: &Value<'_>) -> Read<MssClamp> {
+    value.word_or_integer(&[("off", MssClamp::Off), ("mtu", MssClamp::Mtu)], MSS_RANGE, MssClamp::Bytes)
+}
+
+fn class_octet(value: &Value<'_>) -> Read<ClassOctet> {
+    value.word_or_integer(&[("copy", ClassOctet::Copy)], 0..=u8::MAX, ClassOctet::Octet)
 }
 
 fn device(value: &Value<'_>) -> Read<String> {

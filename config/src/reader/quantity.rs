@@ -1,6 +1,7 @@
 //! Numbers, durations, sizes, names and paths.
 
 use super::{Read, Value, listing};
+use crate::keys;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -24,18 +25,58 @@ impl Value<'_> {
         T: TryFrom<i128> + PartialOrd + Display,
     {
         let expected = format!("an integer from {} to {}", range.start(), range.end());
+        self.integer_or_else(range, &expected, String::new)
+    }
+
+    /// One of `words`, or a whole number in `range` by `make`.
+    pub(super) fn word_or_integer<N, T>(
+        &self,
+        words: &[(&'static str, T)],
+        range: RangeInclusive<N>,
+        make: impl FnOnce(N) -> T,
+    ) -> Read<T>
+    where
+        N: TryFrom<i128> + PartialOrd + Display,
+        T: Copy,
+    {
+        let number = format!("an integer from {} to {}", range.start(), range.end());
+        let known = words.iter().map(|(word, _)| *word);
+        let expected =
+            listing(known.clone().map(|word| format!("{word:?}")).chain(std::iter::once(number)), "or");
+        let text = match self.value {
+            DeValue::String(text) => text.as_ref(),
+            _ => "",
+        };
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+            return Ok(*value);
+        }
+        let near =
+            || keys::nearest(text, known).map_or(String::new(), |near| format!("did you mean {near:?}?"));
+        self.integer_or_else(range, &expected, near).map(make)
+    }
+
+    /// A whole number in `range`. `help` is for strings that hold none.
+    fn integer_or_else<N>(
+        &self,
+        range: RangeInclusive<N>,
+        expected: &str,
+        help: impl FnOnce() -> String,
+    ) -> Read<N>
+    where
+        N: TryFrom<i128> + PartialOrd + Display,
+    {
         let DeValue::Integer(number) = self.value else {
             let help = match self.value {
-                DeValue::String(text) if text.parse::<i128>().is_ok() => "leave out the quotes",
-                _ => "",
+                DeValue::String(text) if text.parse::<i128>().is_ok() => "leave out the quotes".to_owned(),
+                _ => help(),
             };
-            return Err(self.mismatch_but(&expected, help));
+            return Err(self.mismatch_but(expected, help));
         };
         i128::from_str_radix(number.as_str(), number.radix())
             .ok()
-            .and_then(|number| T::try_from(number).ok())
+            .and_then(|number| N::try_from(number).ok())
             .filter(|number| range.contains(number))
-            .ok_or_else(|| self.mismatch(&expected))
+            .ok_or_else(|| self.mismatch(expected))
     }
 
     /// A duration such as `"500ms"`, in `range`.

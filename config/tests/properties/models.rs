@@ -3,9 +3,9 @@
 use addr::{ExplicitMap, ExplicitMaps, Prefix64, Prefixes, RangedPrefix};
 use config::defaults;
 use config::model::{
-    Admin, Balance, Check, CheckKind, ClientPrefix, Dns64, DnsClient, ForwardedFor, Gateway, Hairpin, Level,
-    Listener, Log, LogFormat, MappedRule, Member, Mode, Nat64, Offload, Pool, Prefix, Proxy, ProxyTimeouts,
-    Tls, UdpZeroChecksum, Upstream, UpstreamTransport,
+    Admin, Balance, Check, CheckKind, ClassOctet, ClientPrefix, Dns64, DnsClient, ForwardedFor, Gateway,
+    Hairpin, Level, Listener, Log, LogFormat, MappedRule, Member, Mode, MssClamp, Nat64, NextHopMtu, Offload,
+    Pool, Prefix, Proxy, ProxyTimeouts, Tls, UdpZeroChecksum, Upstream, UpstreamTransport,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use proptest::collection::vec;
@@ -117,14 +117,28 @@ fn nat64() -> impl Strategy<Value = Nat64> {
         select(vec![UdpZeroChecksum::Drop, UdpZeroChecksum::Calculate, UdpZeroChecksum::Forward]),
     );
     let numbers = (0u16..=256, 1280u16.., 1280u16.., any::<bool>(), 0u16..=1000);
+    let octet = || prop_oneof![Just(ClassOctet::Copy), any::<u8>().prop_map(ClassOctet::Octet)];
+    let mtu = |least: u16| prop_oneof![Just(NextHopMtu::Route), (least..).prop_map(NextHopMtu::Bytes)];
+    let clamp =
+        prop_oneof![Just(MssClamp::Off), Just(MssClamp::Mtu), (536u16..=65495).prop_map(MssClamp::Bytes)];
+    let crossing = (option::of(mtu(68)), option::of(mtu(1280)), clamp, octet(), octet(), 0u32..=1_000_000);
     let tables = (vec(ranged_prefix(), 0..4), vec(map(), 0..5));
     let hairpins = select(vec![Hairpin::Intrinsic, Hairpin::Simple, Hairpin::Off]);
     let sources = (hairpins, icmp_source_v4(), option::of(icmp_source_v6()));
-    (device, option::of(pool), option::of(path()), words, numbers, tables, sources).prop_map(
-        |(device, dynamic_pool, state_dir, (offload, udp_zero_checksum), numbers, tables, sources)| {
+    (device, option::of(pool), option::of(path()), words, numbers, crossing, (tables, sources)).prop_map(
+        |(
+            device,
+            dynamic_pool,
+            state_dir,
+            (offload, udp_zero_checksum),
+            numbers,
+            crossing,
+            (tables, sources),
+        )| {
             let (prefixes, maps) = tables;
             let (hairpin, icmp_source_v4, icmp_source_v6) = sources;
             let (workers, ipv6_min_mtu, mtu, configure_interface, drop_log) = numbers;
+            let (ipv4_mtu, ipv6_mtu, tcp_mss_clamp, tos, traffic_class, icmp_error_rate) = crossing;
             Nat64 {
                 device,
                 ipv4_addr: OWN_V4,
@@ -136,6 +150,12 @@ fn nat64() -> impl Strategy<Value = Nat64> {
                 udp_zero_checksum,
                 ipv6_min_mtu,
                 mtu,
+                ipv4_mtu,
+                ipv6_mtu,
+                tcp_mss_clamp,
+                tos,
+                traffic_class,
+                icmp_error_rate,
                 configure_interface,
                 drop_log,
                 hairpin,

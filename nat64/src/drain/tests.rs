@@ -3,7 +3,7 @@ use crate::pool::{MIN_LEASE, Pool};
 use addr::ExplicitMaps;
 use ipnet::Ipv4Net;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use translator::{Leases, UdpZeroChecksum};
+use translator::{Class, Leases, MssClamp, Mtu, UdpZeroChecksum};
 
 const NOW: UnixTime = UnixTime(1_700_000_000);
 const OWN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -23,8 +23,12 @@ fn translator(pool: Option<&str>) -> Translator {
         pools: pool.into_iter().map(|net| net.parse().unwrap()).collect(),
         udp_zero_checksum: UdpZeroChecksum::Drop,
         ipv6_min_mtu: 1280,
-        mtu_v4: 1500,
-        mtu_v6: 1500,
+        mtu_v4: Mtu::Fixed(1500),
+        mtu_v6: Mtu::Fixed(1500),
+        tcp_mss_clamp: MssClamp::Off,
+        tos: Class::Copy,
+        traffic_class: Class::Copy,
+        icmp_error_rate: 1000,
     })
 }
 

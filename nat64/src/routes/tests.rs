@@ -2,7 +2,7 @@ use super::*;
 use crate::device::Device;
 use crate::netns::{block_on, in_namespace};
 use addr::{ExplicitMap, RangedPrefix};
-use config::model::{Hairpin, Offload, UdpZeroChecksum};
+use config::model::{ClassOctet, Hairpin, MssClamp, Offload, UdpZeroChecksum};
 use rtnetlink::{LinkUnspec, LinkVeth};
 
 const NAME: &str = "nat64test";
@@ -23,6 +23,12 @@ fn section() -> Nat64 {
         udp_zero_checksum: UdpZeroChecksum::Drop,
         ipv6_min_mtu: 1280,
         mtu: 1500,
+        ipv4_mtu: None,
+        ipv6_mtu: None,
+        tcp_mss_clamp: MssClamp::Off,
+        tos: ClassOctet::Copy,
+        traffic_class: ClassOctet::Copy,
+        icmp_error_rate: 1000,
         configure_interface: true,
         drop_log: 0,
         hairpin: Hairpin::Intrinsic,

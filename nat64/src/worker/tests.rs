@@ -13,7 +13,7 @@ use etherparse::PacketBuilder;
 use nix::sys::eventfd::EfdFlags;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::net::UnixDatagram;
-use translator::{DropReason, Params, UdpZeroChecksum, VNET_HEADER_LEN};
+use translator::{Class, DropReason, MssClamp, Mtu, Params, UdpZeroChecksum, VNET_HEADER_LEN};
 
 const OWN_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const OWN_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 0x64);
@@ -31,8 +31,12 @@ fn params() -> Params {
         pools: vec!["198.51.100.0/24".parse().unwrap()],
         udp_zero_checksum: UdpZeroChecksum::Drop,
         ipv6_min_mtu: 1280,
-        mtu_v4: 1500,
-        mtu_v6: 1500,
+        mtu_v4: Mtu::Fixed(1500),
+        mtu_v6: Mtu::Fixed(1500),
+        tcp_mss_clamp: MssClamp::Off,
+        tos: Class::Copy,
+        traffic_class: Class::Copy,
+        icmp_error_rate: 1000,
     }
 }
 

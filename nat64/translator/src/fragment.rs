@@ -116,10 +116,9 @@ fn pieces(payload: &[u8], room: usize) -> impl Iterator<Item = (usize, &[u8], bo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::ErrorBudget;
 
     fn state() -> WorkerState {
-        WorkerState::new(0, ErrorBudget::default())
+        WorkerState::new(0, 1)
     }
 
     #[test]

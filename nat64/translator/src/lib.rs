@@ -17,11 +17,14 @@
 //! answered keeps no promise about its bytes; nothing is allocated per packet once the buffers have grown.
 
 mod checksum;
+mod class;
 mod fragment;
 mod frame;
 mod icmp;
 mod map;
+mod mss;
 mod mtu;
+mod next_hop;
 mod offload;
 mod outline;
 mod own;
@@ -39,11 +42,14 @@ mod v6_to_v4;
 mod verdict;
 mod wire;
 
+pub use class::Class;
 pub use frame::{Frame, HEADROOM};
 pub use map::{Mapped, Rule};
+pub use mss::MssClamp;
+pub use next_hop::{Mtu, NextHops};
 pub use offload::{GsoType, VNET_HEADER_LEN, VnetHeader};
 pub use outline::{Endpoints, Outline};
 pub use sketch::{GRAMMAR, SketchError, parse as parse_sketch};
-pub use state::{ErrorBudget, WorkerState};
+pub use state::WorkerState;
 pub use translator::{Context, Leases, Params, Translator, UdpZeroChecksum};
 pub use verdict::{Direction, DropReason, Reply, Verdict};

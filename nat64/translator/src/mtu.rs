@@ -4,6 +4,7 @@
 //! discovery working across that difference. A super-packet is judged by its segments, since those are what crosses a
 //! link.
 
+use crate::next_hop::Path;
 use crate::offload::{Segment, SegmentKind};
 use crate::translator::Params;
 use crate::wire::fragment::Fragment;
@@ -45,13 +46,17 @@ pub(crate) enum Fit {
 /// Choice: the size compared is that of the resulting packet, so IPv4 options, which do not cross, do not count.
 pub(crate) fn fit_v6(
     params: &Params,
+    path: &mut Path<'_>,
     header: &Ipv4<[u8; 20]>,
     payload: usize,
     segment: Option<Segment>,
 ) -> Fit {
-    let mtu = usize::from(params.mtu_v6);
     let fragment_header = if header.is_fragment() { Fragment::LEN } else { 0 };
     let size = Ipv6::LEN + fragment_header + segment.map_or(payload, Segment::len);
+    if size <= MIN_IPV6_MTU {
+        return Fit::Whole;
+    }
+    let mtu = path.mtu_v6();
     if header.dont_fragment() {
         return if size <= mtu { Fit::Whole } else { Fit::TooBig(mtu - GROWTH - fragment_header) };
     }
@@ -61,14 +66,17 @@ pub(crate) fn fit_v6(
 
 /// How an IPv6 packet of `arrived` bytes, of which `payload` are transport, fits into IPv4 (RFC 7915 §5, §5.1.1).
 pub(crate) fn fit_v4(
-    params: &Params,
+    path: &mut Path<'_>,
     has_fragment_header: bool,
     arrived: usize,
     payload: usize,
     segment: Option<Segment>,
 ) -> Fit {
-    let mtu = usize::from(params.mtu_v4);
     let size = Ipv4::LEN + segment.map_or(payload, Segment::len);
+    if size <= MIN_IPV4_MTU {
+        return Fit::Whole;
+    }
+    let mtu = path.mtu_v4();
     if size <= mtu {
         return Fit::Whole;
     }
@@ -77,7 +85,7 @@ pub(crate) fn fit_v4(
         return cut(mtu, Ipv4::LEN, segment);
     }
     let fragment_header = if has_fragment_header { Fragment::LEN } else { 0 };
-    Fit::TooBig((mtu + GROWTH + fragment_header).min(params.mtu_v6.into()).max(MIN_IPV6_MTU))
+    Fit::TooBig((mtu + GROWTH + fragment_header).min(path.mtu_v6()).max(MIN_IPV6_MTU))
 }
 
 /// Cuts a packet that may be cut: TCP super-packets into smaller segments, everything else into fragments.
@@ -96,7 +104,7 @@ fn cut(limit: usize, header: usize, segment: Option<Segment>) -> Fit {
 ///
 /// `claimed` is its MTU field and `quoted_len` the total length of the packet it quotes. Choice: an MTU that no IPv4
 /// link may have is treated like none.
-pub(crate) fn packet_too_big(params: &Params, claimed: u16, quoted_len: u16) -> u32 {
+pub(crate) fn packet_too_big(path: &mut Path<'_>, claimed: u16, quoted_len: u16) -> u32 {
     let claimed = match usize::from(claimed) {
         0..MIN_IPV4_MTU => PLATEAUS
             .into_iter()
@@ -104,24 +112,21 @@ pub(crate) fn packet_too_big(params: &Params, claimed: u16, quoted_len: u16) -> 
             .unwrap_or(MIN_IPV6_MTU - GROWTH),
         told => told,
     };
-    let mtu = (claimed + GROWTH)
-        .min(params.mtu_v6.into())
-        .min(usize::from(params.mtu_v4) + GROWTH)
-        .max(MIN_IPV6_MTU);
+    let mtu = (claimed + GROWTH).min(path.mtu_v6()).min(path.mtu_v4() + GROWTH).max(MIN_IPV6_MTU);
     u32::try_from(mtu).expect("mtu_v6 bounds it to 65 535")
 }
 
 /// The MTU of the Fragmentation Needed that a Packet Too Big becomes (RFC 7915 §5.2).
 ///
 /// `claimed` is its MTU field. Choice: never below the smallest MTU of IPv4.
-pub(crate) fn fragmentation_needed(params: &Params, claimed: u32, quoted_has_fragment_header: bool) -> u16 {
+pub(crate) fn fragmentation_needed(
+    path: &mut Path<'_>,
+    claimed: u32,
+    quoted_has_fragment_header: bool,
+) -> u16 {
     let growth = if quoted_has_fragment_header { GROWTH + Fragment::LEN } else { GROWTH };
     let claimed = usize::try_from(claimed).unwrap_or(usize::MAX);
-    let mtu = claimed
-        .saturating_sub(growth)
-        .min(params.mtu_v4.into())
-        .min(usize::from(params.mtu_v6) - GROWTH)
-        .max(MIN_IPV4_MTU);
+    let mtu = claimed.saturating_sub(growth).min(path.mtu_v4()).min(path.mtu_v6() - GROWTH).max(MIN_IPV4_MTU);
     u16::try_from(mtu).expect("mtu_v4 bounds it to 65 535")
 }
 

@@ -1,6 +1,7 @@
 //! What holds for every packet.
 
 use crate::frame::Frame;
+use crate::next_hop::Mtu;
 use crate::offload::VnetHeader;
 use crate::testing::*;
 use crate::translator::UdpZeroChecksum;
@@ -12,8 +13,8 @@ use proptest::prelude::*;
 fn open_world(policy: UdpZeroChecksum, mtu: u16) -> World {
     World::with(|params| {
         params.udp_zero_checksum = policy;
-        params.mtu_v4 = mtu;
-        params.mtu_v6 = mtu;
+        params.mtu_v4 = Mtu::Fixed(mtu);
+        params.mtu_v6 = Mtu::Fixed(mtu);
     })
 }
 

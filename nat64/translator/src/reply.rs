@@ -109,7 +109,7 @@ fn answer_v4(
         || header.fragment_offset() > 0
         || map::screen_destination_v4(header.dst()).is_err()
         || !special::is_legal_source_v4(header.src())
-        || !ctx.state.errors.take(ctx.now)
+        || !ctx.state.may_send_error(params.icmp_error_rate, ctx.now)
     {
         return false;
     }
@@ -158,7 +158,7 @@ fn answer_v6(
     if about_error
         || map::screen_destination_v6(header.dst()).is_err()
         || !special::is_legal_source_v6(header.src())
-        || !ctx.state.errors.take(ctx.now)
+        || !ctx.state.may_send_error(params.icmp_error_rate, ctx.now)
     {
         return false;
     }

@@ -7,8 +7,11 @@
 //!                     2001:db8:ffff::64 = 192.0.2.1 ┘
 //! ```
 
+use crate::class::Class;
 use crate::frame::Frame;
-use crate::state::{ErrorBudget, WorkerState};
+use crate::mss::MssClamp;
+use crate::next_hop::{Mtu, NextHops};
+use crate::state::WorkerState;
 use crate::translator::{Context, Leases, Params, Translator, UdpZeroChecksum};
 use crate::verdict::{DropReason, Reply, Verdict};
 use addr::{ExplicitMap, ExplicitMaps, Prefix64};
@@ -16,7 +19,7 @@ use etherparse::{
     IcmpEchoHeader, Icmpv4Type, Icmpv6Type, IpFragOffset, IpNumber, Ipv4Header, Ipv6Header, NetSlice,
     SlicedPacket, TransportSlice,
 };
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 pub(crate) const OWN_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -47,8 +50,12 @@ pub(crate) fn params() -> Params {
         pools: vec!["192.0.2.0/24".parse().unwrap()],
         udp_zero_checksum: UdpZeroChecksum::Drop,
         ipv6_min_mtu: 1280,
-        mtu_v4: 1500,
-        mtu_v6: 1500,
+        mtu_v4: Mtu::Fixed(1500),
+        mtu_v6: Mtu::Fixed(1500),
+        tcp_mss_clamp: MssClamp::Off,
+        tos: Class::Copy,
+        traffic_class: Class::Copy,
+        icmp_error_rate: 1000,
     }
 }
 
@@ -78,10 +85,31 @@ impl Leases for Pool {
     }
 }
 
+/// The same MTU towards every destination of a family, and a count of who asked.
+#[derive(Default)]
+pub(crate) struct Routes {
+    pub(crate) mtu_v4: Option<u16>,
+    pub(crate) mtu_v6: Option<u16>,
+    pub(crate) asked: Vec<IpAddr>,
+}
+
+impl NextHops for Routes {
+    fn mtu_v4(&mut self, dst: Ipv4Addr, _: Duration) -> Option<u16> {
+        self.asked.push(dst.into());
+        self.mtu_v4
+    }
+
+    fn mtu_v6(&mut self, dst: Ipv6Addr, _: Duration) -> Option<u16> {
+        self.asked.push(dst.into());
+        self.mtu_v6
+    }
+}
+
 /// A translator and everything it needs.
 pub(crate) struct World {
     pub(crate) translator: Translator,
     pub(crate) pool: Pool,
+    pub(crate) routes: Routes,
     pub(crate) state: WorkerState,
     pub(crate) frame: Frame,
 }
@@ -98,15 +126,27 @@ impl World {
         Self {
             translator: Translator::new(params),
             pool: Pool { hosts: vec![CLIENT], free: 1 },
-            state: WorkerState::new(0x4242, ErrorBudget::default()),
+            routes: Routes::default(),
+            state: WorkerState::new(0x4242, 1),
             frame: Frame::with_capacity(65_535),
+        }
+    }
+
+    /// What a packet meets besides the parameters.
+    pub(crate) fn context(&mut self) -> Context<'_> {
+        Context {
+            leases: &mut self.pool,
+            next_hops: &mut self.routes,
+            now: Duration::from_secs(1),
+            state: &mut self.state,
         }
     }
 
     /// Translates what is in the frame.
     pub(crate) fn run(&mut self) -> Verdict {
-        let mut ctx = Context { leases: &mut self.pool, now: Duration::from_secs(1), state: &mut self.state };
-        self.translator.translate(&mut self.frame, &mut ctx)
+        let Self { translator, pool, routes, state, frame } = self;
+        let mut ctx = Context { leases: pool, next_hops: routes, now: Duration::from_secs(1), state };
+        translator.translate(frame, &mut ctx)
     }
 
     pub(crate) fn verdict(&mut self, packet: &[u8]) -> Verdict {

@@ -1,6 +1,9 @@
 //! The translator's parameters and its one verb, [`Translator::translate`].
 
+use crate::class::Class;
 use crate::frame::Frame;
+use crate::mss::MssClamp;
+use crate::next_hop::{Mtu, NextHops};
 use crate::state::WorkerState;
 use crate::verdict::{DropReason, Verdict};
 use crate::wire::field16;
@@ -41,10 +44,18 @@ pub struct Params {
     /// Largest IPv6 packet in bytes, at least 1280, that an IPv4 packet without DF becomes before it is fragmented
     /// (RFC 7915 §4).
     pub ipv6_min_mtu: u16,
-    /// MTU in bytes of the IPv4 side, at least 68.
-    pub mtu_v4: u16,
-    /// MTU in bytes of the IPv6 side, at least 1280.
-    pub mtu_v6: u16,
+    /// MTU of the IPv4 side; less than 68 bytes count as 68.
+    pub mtu_v4: Mtu,
+    /// MTU of the IPv6 side; less than 1280 bytes count as 1280.
+    pub mtu_v6: Mtu,
+    /// What the Maximum Segment Size of TCP connections is lowered to.
+    pub tcp_mss_clamp: MssClamp,
+    /// TOS of packets that leave for IPv4 (RFC 7915 §5.1).
+    pub tos: Class,
+    /// Traffic class of packets that leave for IPv6 (RFC 7915 §4.1).
+    pub traffic_class: Class,
+    /// ICMP errors that all workers together may send in a second; 0 sends none (RFC 7915 §4.4, §5.4).
+    pub icmp_error_rate: u32,
 }
 
 /// The dynamic pool as the translator sees it: one IPv4 address per IPv6 host.
@@ -66,6 +77,8 @@ pub trait Leases {
 pub struct Context<'a> {
     /// The dynamic pool.
     pub leases: &'a mut dyn Leases,
+    /// The routes of the host; only asked where [`Mtu::Route`] says so.
+    pub next_hops: &'a mut dyn NextHops,
     /// Monotonic time since any fixed moment; may be read once per batch.
     pub now: Duration,
     /// What this worker keeps between packets.
@@ -79,16 +92,10 @@ pub struct Translator {
 }
 
 impl Translator {
-    /// A translator with these parameters. MTUs below what a link must carry count as that.
+    /// A translator with these parameters.
     pub fn new(params: Params) -> Self {
-        let min_v6 = field16(mtu::MIN_IPV6_MTU);
-        let params = Params {
-            ipv6_min_mtu: params.ipv6_min_mtu.max(min_v6),
-            mtu_v4: params.mtu_v4.max(field16(mtu::MIN_IPV4_MTU)),
-            mtu_v6: params.mtu_v6.max(min_v6),
-            ..params
-        };
-        Self { params }
+        let ipv6_min_mtu = params.ipv6_min_mtu.max(field16(mtu::MIN_IPV6_MTU));
+        Self { params: Params { ipv6_min_mtu, ..params } }
     }
 
     /// The parameters it was made with.

@@ -8,6 +8,7 @@ use crate::checksum::{Delta, Pair, Sum};
 use crate::fragment::{self, Position};
 use crate::frame::Frame;
 use crate::mtu::{self, Fit};
+use crate::next_hop::Path;
 use crate::offload::{self, Arrival, Family, Offload};
 use crate::reply::Refusal;
 use crate::translator::{Context, Params};
@@ -18,7 +19,7 @@ use crate::wire::icmpv4::Icmpv4;
 use crate::wire::ipv4::{self, Ipv4};
 use crate::wire::ipv6::Ipv6;
 use crate::wire::protocol::{DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, ICMPV4, ICMPV6, ROUTING};
-use crate::{icmp, map, own};
+use crate::{icmp, map, mss, own};
 use addr::special;
 use std::net::Ipv6Addr;
 
@@ -33,6 +34,8 @@ struct Crossing {
     payload: usize,
     offload: Offload,
     message: Message,
+    /// The Maximum Segment Size that the packet may announce, if it announces one.
+    mss: Option<u16>,
     src: Ipv6Addr,
     dst: Ipv6Addr,
 }
@@ -87,17 +90,19 @@ pub(crate) fn translate(
         let zero = params.udp_zero_checksum;
         Message::Transport(transport::inspect(header.protocol(), payload, part, offload.partial, zero)?)
     };
-    let payload = payload.len();
     if header.ttl() <= 1 {
         return Err(Refusal::answered(DropReason::HopLimit));
     }
-    let fit = mtu::fit_v6(params, &header, payload, offload.segment);
+    let mut path = Path::new(params, ctx, header.src(), dst);
+    let fit = mtu::fit_v6(params, &mut path, &header, payload.len(), offload.segment);
     if let Fit::TooBig(mtu) = fit {
         return Err(Refusal::too_big(mtu));
     }
+    let mss = params.tcp_mss_clamp.limit(header.protocol(), part, payload, &mut path);
+    let payload = payload.len();
     let src = map::source_to_v6(params, ctx.leases, header.src()).map_err(Refusal::answered)?.address;
-    let crossing = Crossing { header, payload, offload, message, src, dst };
-    Ok(cross(frame, ctx, crossing, fit))
+    let crossing = Crossing { header, payload, offload, message, mss, src, dst };
+    Ok(cross(params, frame, ctx, crossing, fit))
 }
 
 /// Where the transport of the packet is.
@@ -129,7 +134,13 @@ fn whole_icmp(payload: &[u8], part: Part) -> Result<Icmpv4<[u8; 8]>, DropReason>
 }
 
 /// Rewrites the packet.
-fn cross(frame: &mut Frame, ctx: &mut Context<'_>, mut packet: Crossing, fit: Fit) -> Verdict {
+fn cross(
+    params: &Params,
+    frame: &mut Frame,
+    ctx: &mut Context<'_>,
+    mut packet: Crossing,
+    fit: Fit,
+) -> Verdict {
     let header = packet.header;
     let front = header.header_len();
     if let (Fit::Segments(size), Some(segment)) = (fit, &mut packet.offload.segment) {
@@ -137,7 +148,7 @@ fn cross(frame: &mut Frame, ctx: &mut Context<'_>, mut packet: Crossing, fit: Fi
     }
     let arrived = frame.vnet;
     rewrite_transport(frame, &packet);
-    let own = translate_header(&header, packet.src, packet.dst);
+    let own = translate_header(params, &header, packet.src, packet.dst);
     if let Fit::Fragments(limit) = fit {
         split(frame, ctx, &packet, &own, limit);
         return Verdict::Split(Direction::V4ToV6);
@@ -163,6 +174,9 @@ fn rewrite_transport(frame: &mut Frame, packet: &Crossing) {
             let delta = Delta { removed: old.sum(), added: new.sum() };
             let protocol = packet.header.protocol();
             check.apply(transport, delta, partial, |len| new.pseudo_header(protocol, len));
+            if let Some(limit) = packet.mss {
+                mss::clamp(transport, limit, partial);
+            }
         }
         Message::Echo(kind) => rewrite_echo(transport, kind, new, partial),
     }
@@ -185,9 +199,14 @@ fn rewrite_echo(message: &mut [u8], kind: u8, pair: Pair<Ipv6Addr>, partial: boo
 }
 
 /// The IPv6 header for a packet with this IPv4 header; the payload length is left open (RFC 7915 §4.1).
-fn translate_header(header: &Ipv4<[u8; 20]>, src: Ipv6Addr, dst: Ipv6Addr) -> Ipv6<[u8; 40]> {
+fn translate_header(
+    params: &Params,
+    header: &Ipv4<[u8; 20]>,
+    src: Ipv6Addr,
+    dst: Ipv6Addr,
+) -> Ipv6<[u8; 40]> {
     let mut new = Ipv6::zeroed();
-    new.set_class(header.tos());
+    new.set_class(params.traffic_class.of(header.tos()));
     new.set_next_header(next_header(header.protocol()));
     new.set_hop_limit(header.ttl().saturating_sub(1));
     new.set_src(src);

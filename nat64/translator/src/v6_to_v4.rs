@@ -9,6 +9,7 @@ use crate::checksum::{Delta, Pair, Sum};
 use crate::fragment;
 use crate::frame::Frame;
 use crate::mtu::{self, Fit};
+use crate::next_hop::Path;
 use crate::offload::{self, Arrival, Family, Offload};
 use crate::reply::Refusal;
 use crate::translator::{Context, Params};
@@ -20,7 +21,7 @@ use crate::wire::icmpv6::Icmpv6;
 use crate::wire::ipv4::{DF, Ipv4, MF};
 use crate::wire::ipv6::{self, Ipv6};
 use crate::wire::protocol::{ICMPV4, ICMPV6};
-use crate::{icmp, map, own};
+use crate::{icmp, map, mss, own};
 use addr::special;
 use std::net::Ipv4Addr;
 
@@ -31,6 +32,8 @@ struct Crossing {
     payload: usize,
     offload: Offload,
     message: Message,
+    /// The Maximum Segment Size that the packet may announce, if it announces one.
+    mss: Option<u16>,
     src: Ipv4Addr,
     dst: Ipv4Addr,
 }
@@ -54,9 +57,7 @@ pub(crate) fn translate(
     frame.truncate(Ipv6::LEN + usize::from(header.payload_len()));
     screen(&header)?;
     let chain = extension::walk(frame.packet())?;
-    if part_end(&chain, frame.packet().len() - chain.transport) > usize::from(u16::MAX) {
-        return Err(DropReason::Oversize.into());
-    }
+    screen_length(&chain, frame.packet().len() - chain.transport)?;
     if let Some(at) = chain.segments_left_at {
         return Err(Refusal::pointed(DropReason::SegmentsLeft, at));
     }
@@ -86,21 +87,20 @@ pub(crate) fn translate(
         let zero = params.udp_zero_checksum;
         Message::Transport(transport::inspect(chain.protocol, payload, part, offload.partial, zero)?)
     };
-    let payload = payload.len();
     if header.hop_limit() <= 1 {
         return Err(Refusal::answered(DropReason::HopLimit));
     }
-    if Ipv4::LEN + payload > usize::from(u16::MAX) {
-        return Err(DropReason::Oversize.into());
-    }
     let arrived = frame.packet().len();
-    let fit = mtu::fit_v4(params, chain.fragment.is_some(), arrived, payload, offload.segment);
+    let mut path = Path::new(params, ctx, dst, header.src());
+    let fit = mtu::fit_v4(&mut path, chain.fragment.is_some(), arrived, payload.len(), offload.segment);
     if let Fit::TooBig(mtu) = fit {
         return Err(Refusal::too_big(mtu));
     }
+    let mss = params.tcp_mss_clamp.limit(chain.protocol, part, payload, &mut path);
+    let payload = payload.len();
     let src = map::source_to_v4(params, ctx.leases, header.src()).map_err(Refusal::answered)?.address;
-    let crossing = Crossing { chain, payload, offload, message, src, dst };
-    Ok(cross(frame, ctx, crossing, fit))
+    let crossing = Crossing { chain, payload, offload, message, mss, src, dst };
+    Ok(cross(params, frame, ctx, crossing, fit))
 }
 
 /// Where the transport of the packet is.
@@ -129,9 +129,10 @@ pub(crate) fn part(chain: &Chain) -> Part {
     }
 }
 
-/// Where the payload at hand ends in the whole packet.
-fn part_end(chain: &Chain, payload: usize) -> usize {
-    chain.fragment.map_or(0, |fragment| fragment.offset()) + payload
+/// Drops what IPv4 cannot express, with or without its other fragments.
+fn screen_length(chain: &Chain, payload: usize) -> Result<(), DropReason> {
+    let end = chain.fragment.map_or(0, |fragment| fragment.offset()) + payload;
+    if end.max(Ipv4::LEN + payload) > usize::from(u16::MAX) { Err(DropReason::Oversize) } else { Ok(()) }
 }
 
 /// The ICMPv6 header of a message that arrived whole.
@@ -143,7 +144,13 @@ fn whole_icmp(payload: &[u8], part: Part) -> Result<Icmpv6<[u8; 8]>, DropReason>
 }
 
 /// Rewrites the packet.
-fn cross(frame: &mut Frame, ctx: &mut Context<'_>, mut packet: Crossing, fit: Fit) -> Verdict {
+fn cross(
+    params: &Params,
+    frame: &mut Frame,
+    ctx: &mut Context<'_>,
+    mut packet: Crossing,
+    fit: Fit,
+) -> Verdict {
     if let (Fit::Segments(size), Some(segment)) = (fit, &mut packet.offload.segment) {
         segment.size = size;
     }
@@ -151,7 +158,7 @@ fn cross(frame: &mut Frame, ctx: &mut Context<'_>, mut packet: Crossing, fit: Fi
     rewrite_transport(frame, &packet);
     let segment = packet.offload.segment;
     let link_payload = segment.map_or(packet.payload, offload::Segment::len);
-    let mut own = translate_header(&packet.chain, packet.src, packet.dst, link_payload);
+    let mut own = translate_header(params, &packet.chain, packet.src, packet.dst, link_payload);
     if packet.chain.fragment.is_none() && !own.dont_fragment() {
         let count = segment.map_or(1, |segment| packet.payload.div_ceil(segment.size.max(1).into()));
         own.set_identification(ctx.state.identifications(field16(count)));
@@ -183,6 +190,9 @@ fn rewrite_transport(frame: &mut Frame, packet: &Crossing) {
             let delta = Delta { removed: old.sum(), added: new.sum() };
             let protocol = packet.chain.protocol;
             check.apply(transport, delta, partial, |len| new.pseudo_header(protocol, len));
+            if let Some(limit) = packet.mss {
+                mss::clamp(transport, limit, partial);
+            }
         }
         Message::Echo(kind) => {
             let pseudo_header = old.pseudo_header(ICMPV6, transport.len());
@@ -208,10 +218,16 @@ fn rewrite_echo(message: &mut [u8], kind: u8, pseudo_header: Sum, partial: bool)
 
 /// The IPv4 header for a packet with these IPv6 headers and `payload` bytes of transport in each packet on the link;
 /// total length and checksum are left open (RFC 7915 §5.1, §5.1.1).
-fn translate_header(chain: &Chain, src: Ipv4Addr, dst: Ipv4Addr, payload: usize) -> Ipv4<[u8; 20]> {
+fn translate_header(
+    params: &Params,
+    chain: &Chain,
+    src: Ipv4Addr,
+    dst: Ipv4Addr,
+    payload: usize,
+) -> Ipv4<[u8; 20]> {
     let mut new = Ipv4::zeroed();
     new.set_plain();
-    new.set_tos(chain.ip.traffic_class());
+    new.set_tos(params.tos.of(chain.ip.traffic_class()));
     match &chain.fragment {
         Some(fragment) => {
             new.set_identification(fragment.identification_low());

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::checksum::{Pair, Summed};
+use crate::next_hop::Mtu;
 use crate::testing::*;
 use crate::translator::UdpZeroChecksum;
 use crate::verdict::{Direction, Reply, Verdict};
@@ -216,7 +217,7 @@ fn partial_checksum_is_completed_before_a_packet_is_fragmented() {
 #[test]
 fn partial_checksum_is_completed_before_a_packet_is_fragmented_for_ipv4() {
     let (packet, vnet) = tcp_out(1000, 0);
-    let mut world = World::with(|params| params.mtu_v4 = 600);
+    let mut world = World::with(|params| params.mtu_v4 = Mtu::Fixed(600));
     assert_eq!(world.offloaded(&(packet, vnet)), Verdict::Split(Direction::V6ToV4));
     let whole: Vec<_> = world.fragments().iter().flat_map(|packet| packet[20..].to_vec()).collect();
     judge(&ipv4(LEASED, REMOTE, IpNumber::TCP, &whole));
@@ -224,7 +225,7 @@ fn partial_checksum_is_completed_before_a_packet_is_fragmented_for_ipv4() {
 
 #[test]
 fn error_about_a_super_packet_quotes_its_first_segment() {
-    let mut world = World::with(|params| params.mtu_v6 = 1400);
+    let mut world = World::with(|params| params.mtu_v6 = Mtu::Fixed(1400));
     let mut expired = tcp_in(60_000, 500, true);
     expired.0[8] = 1;
     let mut header = Ipv4(*expired.0.first_chunk().unwrap());
@@ -248,7 +249,7 @@ fn error_about_a_super_packet_quotes_its_first_segment() {
 
 #[test]
 fn super_packet_too_big_for_the_link_is_answered_once() {
-    let mut world = World::with(|params| params.mtu_v6 = 1400);
+    let mut world = World::with(|params| params.mtu_v6 = Mtu::Fixed(1400));
     assert_eq!(
         world.offloaded(&tcp_in(60_000, 1448, true)),
         Verdict::Reply(Reply::Error(DropReason::TooBig))

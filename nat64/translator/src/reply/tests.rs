@@ -1,5 +1,4 @@
 use super::*;
-use crate::state::{ErrorBudget, WorkerState};
 use crate::testing::*;
 use etherparse::{Icmpv6Type, IpFragOffset, IpNumber};
 
@@ -82,12 +81,33 @@ fn later_fragments_are_answered_in_ipv6_unless_they_may_be_of_an_error() {
 
 #[test]
 fn errors_are_limited_by_the_budget() {
-    let mut world = World::new();
-    world.state = WorkerState::new(0, ErrorBudget::new(1, 2));
-    let packet = expired_v6(IpNumber::UDP, &udp6(CLIENT, REMOTE_V6, b"x"));
-    world.error(&packet, DropReason::HopLimit);
-    world.error(&packet, DropReason::HopLimit);
-    world.dropped(&packet, DropReason::HopLimit);
+    let mut world = World::with(|params| params.icmp_error_rate = 1);
+    let packets = [
+        expired_v6(IpNumber::UDP, &udp6(CLIENT, REMOTE_V6, b"x")),
+        expired_v4(IpNumber::UDP, &udp4(REMOTE, LEASED, b"x")),
+    ];
+    for packet in packets.iter().cycle().take(10) {
+        world.error(packet, DropReason::HopLimit);
+    }
+    for packet in &packets {
+        world.dropped(packet, DropReason::HopLimit);
+    }
+    assert_eq!(world.state.take_suppressed_errors(), 2);
+}
+
+#[test]
+fn rate_of_zero_sends_no_errors() {
+    let mut world = World::with(|params| params.icmp_error_rate = 0);
+    world.dropped(&expired_v6(IpNumber::UDP, &udp6(CLIENT, REMOTE_V6, b"x")), DropReason::HopLimit);
+    assert_eq!(world.state.take_suppressed_errors(), 1);
+}
+
+#[test]
+fn packets_that_must_not_be_answered_are_not_counted_as_suppressed() {
+    let mut world = World::with(|params| params.icmp_error_rate = 0);
+    let message = raw_icmp4(3, 0, [0; 4], &udp_out_v4());
+    world.dropped(&expired_v4(IpNumber::ICMP, &message), DropReason::HopLimit);
+    assert_eq!(world.state.take_suppressed_errors(), 0);
 }
 
 #[test]

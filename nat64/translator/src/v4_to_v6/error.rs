@@ -8,6 +8,7 @@ use crate::fragment::write_v6_headers;
 use crate::frame::Frame;
 use crate::icmp::body::{self, Body};
 use crate::icmp::{self, Rest};
+use crate::next_hop::Path;
 use crate::reply::Refusal;
 use crate::translator::{Context, Params};
 use crate::verdict::{Direction, DropReason, Verdict};
@@ -68,7 +69,7 @@ fn write(
     let behind = message.get(Icmpv4::LEN..).unwrap_or_default();
     let (quoted, extension) = quoted::split_extension(behind, words, icmpv4::QUOTED_UNIT);
     let quoted = quoted::ipv4(quoted).ok_or(DropReason::QuotedPacket)?;
-    let mut new_icmp = translate_icmp(params, icmp, &quoted)?;
+    let mut new_icmp = translate_icmp(icmp, &quoted, &mut Path::new(params, ctx, quoted.header.dst(), dst))?;
     let src = map::reporter_to_v6(params, ctx.leases, header.src()).address;
 
     out.clear();
@@ -79,7 +80,7 @@ fn write(
     if words > 0 {
         new_icmp.set_quoted_words(words);
     }
-    let mut new_header = super::translate_header(header, src, dst);
+    let mut new_header = super::translate_header(params, header, src, dst);
     let len = out.len() - Ipv6::LEN;
     new_header.set_payload_len(field16(len));
     out[..Ipv6::LEN].copy_from_slice(new_header.bytes());
@@ -97,9 +98,9 @@ const EXTENSIBLE: [u8; 3] = [icmpv4::UNREACHABLE, icmpv4::TIME_EXCEEDED, icmpv4:
 
 /// Type, code and the four bytes behind the checksum.
 fn translate_icmp(
-    params: &Params,
     icmp: Icmpv4<[u8; 8]>,
     quoted: &QuotedIpv4<'_>,
+    path: &mut Path<'_>,
 ) -> Result<Icmpv6<[u8; 8]>, DropReason> {
     let row = icmp::find(&icmp::V4_TO_V6, icmp.kind(), icmp.code()).ok_or(DropReason::IcmpType)?;
     let mut new = Icmpv6::zeroed();
@@ -108,7 +109,7 @@ fn translate_icmp(
     new.set_rest(match row.rest {
         Rest::Unused => 0,
         Rest::Fixed(value) => value.into(),
-        Rest::Mtu => mtu::packet_too_big(params, icmp.mtu(), quoted.header.total_len()),
+        Rest::Mtu => mtu::packet_too_big(path, icmp.mtu(), quoted.header.total_len()),
         Rest::Pointer => {
             icmp::pointer(&icmp::POINTERS_TO_V6, icmp.pointer().into()).ok_or(DropReason::IcmpPointer)?.into()
         }
@@ -131,7 +132,7 @@ fn append_quoted(
     let position = header.is_fragment().then(|| super::position(header));
     let start = out.len();
     out.resize(start + Ipv6::LEN + if position.is_some() { Fragment::LEN } else { 0 }, 0);
-    let mut new_header = super::translate_header(header, new.src, new.dst);
+    let mut new_header = super::translate_header(params, header, new.src, new.dst);
     new_header.set_hop_limit(header.ttl());
     write_v6_headers(&mut out[start..], &new_header, position, quoted.claimed);
 

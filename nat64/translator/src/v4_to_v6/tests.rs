@@ -1,5 +1,7 @@
 //! RFC 7915 §4 but for errors, rule by rule.
 
+use crate::class::Class;
+use crate::next_hop::Mtu;
 use crate::testing::*;
 use crate::translator::UdpZeroChecksum;
 use crate::verdict::{Direction, DropReason, Verdict};
@@ -62,6 +64,19 @@ fn tos_is_copied_whole_flow_label_is_zero_and_ttl_decremented_once() {
 }
 
 #[test]
+fn traffic_class_may_be_fixed_and_replaces_all_eight_bits() {
+    let packet = ipv4_with(REMOTE, LEASED, IpNumber::UDP, &udp4(REMOTE, LEASED, b""), |header| {
+        header.dscp = 0x2e.try_into().unwrap();
+        header.ecn = 3.try_into().unwrap();
+    });
+    for class in [0, 0x28] {
+        let mut world = World::with(|params| params.traffic_class = Class::Set(class));
+        assert_eq!(header(&world.forward(&packet)).traffic_class(), class);
+        assert_eq!(word(&world.forward(&udp_out(b"")), 0), 0x4500, "the other direction is not concerned");
+    }
+}
+
+#[test]
 fn options_are_skipped() {
     let udp = udp4(REMOTE, LEASED, b"hello");
     let packet = ipv4_with(REMOTE, LEASED, IpNumber::UDP, &udp, |header| {
@@ -110,7 +125,7 @@ fn large_packets_without_df_are_fragmented_to_the_lowest_ipv6_mtu() {
 
 #[test]
 fn dont_fragment_packets_cross_whole_or_are_answered_with_the_mtu_less_20() {
-    let mut world = World::with(|params| params.mtu_v6 = 1400);
+    let mut world = World::with(|params| params.mtu_v6 = Mtu::Fixed(1400));
     assert_eq!(world.forward(&udp_in(&bytes(1352))).len(), 1400);
     let out = world.error(&udp_in(&bytes(1353)), DropReason::TooBig);
     assert_eq!(out[20..28], [3, 4, out[22], out[23], 0, 0, 5, 0x64], "1380");

@@ -7,6 +7,7 @@ use crate::checksum::{Delta, Pair, Sum};
 use crate::frame::Frame;
 use crate::icmp::body::{self, Body};
 use crate::icmp::{self, Rest};
+use crate::next_hop::Path;
 use crate::reply::Refusal;
 use crate::translator::{Context, Params};
 use crate::transport::Part;
@@ -67,7 +68,8 @@ fn write(
     let behind = message.get(Icmpv6::LEN..).unwrap_or_default();
     let (quoted, extension) = quoted::split_extension(behind, words, icmpv6::QUOTED_UNIT);
     let quoted = quoted::ipv6(quoted).ok_or(DropReason::QuotedPacket)?;
-    let mut new_icmp = translate_icmp(params, icmp, &quoted)?;
+    let mut new_icmp =
+        translate_icmp(icmp, &quoted, &mut Path::new(params, ctx, dst, quoted.chain.ip.dst()))?;
     let src = map::reporter_to_v4(params, ctx.leases, chain.ip.src()).address;
 
     out.clear();
@@ -80,7 +82,7 @@ fn write(
         new_icmp.set_quoted_words(words);
     }
     let len = out.len() - Ipv4::LEN;
-    let mut new_header = super::translate_header(chain, src, dst, len);
+    let mut new_header = super::translate_header(params, chain, src, dst, len);
     if chain.fragment.is_none() {
         new_header.set_identification(ctx.state.identifications(1));
     }
@@ -102,9 +104,9 @@ const EXTENSIBLE: [u8; 2] = [icmpv6::UNREACHABLE, icmpv6::TIME_EXCEEDED];
 
 /// Type, code and the four bytes behind the checksum.
 fn translate_icmp(
-    params: &Params,
     icmp: Icmpv6<[u8; 8]>,
     quoted: &QuotedIpv6<'_>,
+    path: &mut Path<'_>,
 ) -> Result<Icmpv4<[u8; 8]>, DropReason> {
     let row = icmp::find(&icmp::V6_TO_V4, icmp.kind(), icmp.code()).ok_or(DropReason::IcmpType)?;
     let mut new = Icmpv4::zeroed();
@@ -114,7 +116,7 @@ fn translate_icmp(
         Rest::Unused => {}
         Rest::Fixed(value) => new.set_rest(value.into()),
         Rest::Mtu => {
-            new.set_mtu(mtu::fragmentation_needed(params, icmp.rest(), quoted.chain.fragment.is_some()));
+            new.set_mtu(mtu::fragmentation_needed(path, icmp.rest(), quoted.chain.fragment.is_some()));
         }
         Rest::Pointer => {
             let pointer = icmp::pointer(&icmp::POINTERS_TO_V4, icmp.rest());
@@ -136,7 +138,7 @@ fn append_quoted(
     let mut lookup = |v6| map::quoted_to_v4(params, ctx.leases, v6).ok_or(DropReason::QuotedUnmapped);
     let new = Pair { src: lookup(old.src)?.address, dst: lookup(old.dst)?.address };
 
-    let mut new_header = super::translate_header(&quoted.chain, new.src, new.dst, quoted.claimed);
+    let mut new_header = super::translate_header(params, &quoted.chain, new.src, new.dst, quoted.claimed);
     new_header.set_ttl(header.hop_limit());
     new_header.set_total_len(field16(Ipv4::LEN + quoted.claimed));
     new_header.fill_checksum();

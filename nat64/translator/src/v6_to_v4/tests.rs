@@ -1,5 +1,7 @@
 //! RFC 7915 §5 but for errors, rule by rule.
 
+use crate::class::Class;
+use crate::next_hop::Mtu;
 use crate::testing::*;
 use crate::translator::UdpZeroChecksum;
 use crate::verdict::{Direction, DropReason, Verdict};
@@ -44,6 +46,18 @@ fn traffic_class_is_copied_whole_and_hop_limit_decremented_once() {
     });
     let out = header(&World::new().forward(&packet));
     assert_eq!((out.version_ihl(), out.tos(), out.ttl()), (0x45, 0xbb, 1));
+}
+
+#[test]
+fn tos_may_be_fixed_and_replaces_all_eight_bits() {
+    let packet = ipv6_with(CLIENT, REMOTE_V6, IpNumber::UDP, &udp6(CLIENT, REMOTE_V6, b""), |header| {
+        header.traffic_class = 0xbb;
+    });
+    for tos in [0, 0x28] {
+        let mut world = World::with(|params| params.tos = Class::Set(tos));
+        assert_eq!(header(&world.forward(&packet)).tos(), tos);
+        assert_eq!(world.forward(&udp_in(b""))[..2], [0x60, 0], "the other direction is not concerned");
+    }
 }
 
 #[test]
@@ -220,7 +234,7 @@ fn used_up_hop_limit_of_a_packet_that_is_not_for_us_is_not_answered() {
 
 #[test]
 fn too_big_packets_are_answered_with_the_mtu_of_the_ipv4_side() {
-    let mut world = World::with(|params| params.mtu_v4 = 1400);
+    let mut world = World::with(|params| params.mtu_v4 = Mtu::Fixed(1400));
     world.forward(&udp_out(&bytes(1372)));
     let out = world.error(&udp_out(&bytes(1373)), DropReason::TooBig);
     assert_eq!(out[40..48], [2, 0, out[42], out[43], 0, 0, 5, 0x8c], "1420");
@@ -231,7 +245,7 @@ fn too_big_packets_are_answered_with_the_mtu_of_the_ipv4_side() {
 fn packets_of_1280_bytes_are_fragmented_for_narrow_links() {
     let packet = udp_out(&bytes(1232));
     assert_eq!(packet.len(), 1280);
-    let fragments = World::with(|params| params.mtu_v4 = 600).split(&packet);
+    let fragments = World::with(|params| params.mtu_v4 = Mtu::Fixed(600)).split(&packet);
     let sizes: Vec<_> = fragments.iter().map(Vec::len).collect();
     assert_eq!(sizes, [596, 596, 108]);
     let whole: Vec<_> = fragments.iter().flat_map(|fragment| fragment[20..].to_vec()).collect();

@@ -28,6 +28,9 @@ layout! {
 /// Offset of the checksum.
 pub(crate) const CHECKSUM_AT: usize = 16;
 
+/// The flag of a segment that opens a connection.
+pub(crate) const SYN: u8 = 0x02;
+
 /// Flags that only the last segment of a super-packet carries: FIN and PSH.
 pub(crate) const LAST_SEGMENT_FLAGS: u8 = 0x09;
 
