@@ -146,6 +146,10 @@ impl Daemon for App {
         }
     }
 
+    fn sync(&self) {
+        self.keeper.write();
+    }
+
     fn routes(&self) -> axum::Router {
         admin::routes(self.sources.clone())
     }

@@ -220,7 +220,7 @@ fn set_iff(queue: &OwnedFd, name: &str, multi_queue: libc::c_int) -> Result<(), 
 }
 
 /// A request with a name and flags.
-fn request(name: &str, flags: libc::c_int) -> Result<libc::ifreq, Errno> {
+pub(crate) fn request(name: &str, flags: libc::c_int) -> Result<libc::ifreq, Errno> {
     // The last byte stays zero: the kernel's names end with one.
     let mut ifr_name = [0; libc::IFNAMSIZ];
     if name.is_empty() || name.len() >= libc::IFNAMSIZ || name.contains(['/', ' ', '\0', '%']) {

@@ -53,6 +53,7 @@ pub struct Keeper {
 enum Call {
     NewLease,
     KeepIn(StateFile),
+    Write,
     Stop,
 }
 
@@ -91,6 +92,11 @@ impl Keeper {
     /// Keeps the leases in this file from here on.
     pub fn keep_in(&self, file: StateFile) {
         let _ = self.calls.send(Call::KeepIn(file));
+    }
+
+    /// Has what is not yet written, times of last use included, written at once.
+    pub fn write(&self) {
+        let _ = self.calls.send(Call::Write);
     }
 
     /// Writes what is not yet written and ends the thread. Blocks as long as the disk takes.
@@ -152,7 +158,7 @@ impl Work {
     /// Returns whether to go on.
     fn take(&mut self, call: Call) -> bool {
         match call {
-            Call::NewLease => true,
+            Call::NewLease | Call::Write => true,
             Call::KeepIn(file) => {
                 (self.file, self.written) = (Some(file), None);
                 true

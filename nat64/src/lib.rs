@@ -11,9 +11,10 @@
 //! is [`pool`] on a [`table`], which knows no file. This crate is the shell around both: [`device`], [`link`] and
 //! [`routes`] towards the kernel, [`worker`] and [`workers`] for the packets, [`lease`], [`persist`] and [`keeper`] for
 //! the addresses, [`reload`] and [`drain`] for changes, [`admin`], [`metrics`], [`status`] and [`drop_log`] for those who
-//! watch.
+//! watch, [`compat`] for those who call it Tayga.
 
 pub mod admin;
+pub mod compat;
 pub mod counters;
 pub mod device;
 pub mod drain;

@@ -1,8 +1,8 @@
-//! The NAT64 daemon's program.
+//! The NAT64 daemon's program; under the name `tayga` it takes Tayga's place.
 
-use nat64::App;
+use nat64::{App, compat};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    service::main::<App>()
+    if compat::is_called() { compat::main() } else { service::main::<App>() }
 }

@@ -48,8 +48,7 @@ pub(crate) enum AdminError {
 /// The bound sockets, before they are served.
 #[derive(Debug)]
 pub(crate) struct Bound {
-    unix: UnixListener,
-    file: SocketFile,
+    unix: Option<(UnixListener, SocketFile)>,
     tcp: Vec<(SocketAddr, TcpListener)>,
     tokens: Tokens,
 }
@@ -60,7 +59,7 @@ pub(crate) struct Admin {
     routes: Arc<ArcSwap<Router>>,
     tokens: Tokens,
     _listeners: JoinSet<()>,
-    _file: SocketFile,
+    _file: Option<SocketFile>,
 }
 
 /// A token that has been read and waits to be put in effect.
@@ -71,28 +70,36 @@ impl Bound {
     /// Binds everything that `[admin]` names. Runs in the event loop, while the process has one thread.
     pub(crate) async fn bind(admin: &config::model::Admin, program: &str) -> Result<Self, AdminError> {
         let tokens = Tokens::new(Token::of(admin)?);
-        let (unix, file) = socket::bind(&admin.socket, program).await?;
+        let unix = Some(socket::bind(&admin.socket, program).await?);
         let mut tcp = Vec::with_capacity(admin.listen.len());
         for &address in &admin.listen {
             let listener =
                 TcpListener::bind(address).await.map_err(|source| AdminError::Listen { address, source })?;
             tcp.push((address, listener));
         }
-        Ok(Self { unix, file, tcp, tokens })
+        Ok(Self { unix, tcp, tokens })
+    }
+
+    /// No interface at all.
+    pub(crate) fn none() -> Self {
+        Self { unix: None, tcp: Vec::new(), tokens: Tokens::new(None) }
     }
 
     /// Serves the common routes.
     pub(crate) fn serve(self, instance: Arc<Instance>, reloads: Reloads) -> Admin {
         let routes = Arc::new(ArcSwap::from_pointee(routes::common(instance, reloads)));
         let mut listeners = JoinSet::new();
-        listeners.spawn(connections::serve(self.unix, Access::Permissions, Arc::clone(&routes)));
+        let file = self.unix.map(|(unix, file)| {
+            listeners.spawn(connections::serve(unix, Access::Permissions, Arc::clone(&routes)));
+            file
+        });
         for (address, listener) in self.tcp {
             let bound = listener.local_addr().unwrap_or(address);
             tracing::info!(address = %bound, "admin interface");
             let access = Access::over_tcp(address, self.tokens.clone());
             listeners.spawn(connections::serve(listener, access, Arc::clone(&routes)));
         }
-        Admin { routes, tokens: self.tokens, _listeners: listeners, _file: self.file }
+        Admin { routes, tokens: self.tokens, _listeners: listeners, _file: file }
     }
 }
 

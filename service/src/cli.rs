@@ -4,6 +4,7 @@ use crate::daemon::Daemon;
 use crate::error::chain;
 use crate::explain::{self, ExplainError, Subject};
 use crate::file::{self, FileError};
+use crate::terms::Terms;
 use crate::{admin, run, status};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use config::Style;
@@ -121,7 +122,7 @@ fn usage<D: Daemon>() -> clap::Command {
 
 fn run<D: Daemon>(config: &Path) -> ExitCode {
     match file::load::<D>(config) {
-        Ok(model) => run::run::<D>(config, model),
+        Ok(model) => run::run::<D>(model, Terms::of_file::<D>(config)),
         Err(error) => refuse(&error),
     }
 }

@@ -46,6 +46,10 @@ pub trait Daemon: Sized + 'static {
     /// Puts a prepared model in place. Cannot fail.
     fn commit(&self, prepared: Self::Prepared);
 
+    /// Asks for what a crash would lose to be put on disk; called with every reload, also with one that changes nothing or
+    /// is refused.
+    fn sync(&self) {}
+
     /// The daemon's own admin routes, asked for once after `start`. All daemons have `/live`, `/ready`, `/status`,
     /// `/metrics`, `/config` and `/reload` already; a path that is there twice, or a fallback of its own, panics.
     fn routes(&self) -> axum::Router;

@@ -2,6 +2,7 @@
 
 use crate::admin::AdminError;
 use crate::privileges::PrivilegeError;
+use crate::terms::AnyError;
 use std::error::Error;
 use std::io;
 use thiserror::Error;
@@ -19,6 +20,8 @@ pub(crate) enum RunError {
     Admin(#[from] AdminError),
     #[error("cannot start")]
     Start(#[source] Box<dyn Error + Send + Sync>),
+    #[error("cannot settle after the start")]
+    Settle(#[source] AnyError),
     #[error("a part has failed: {0}")]
     Part(String),
 }

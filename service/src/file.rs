@@ -3,6 +3,7 @@
 
 use crate::daemon::Daemon;
 use crate::error::chain;
+use crate::terms::AnyError;
 use config::{Diagnostics, Gateway, LoadError, Refusal, Style};
 use std::path::Path;
 use thiserror::Error;
@@ -14,6 +15,9 @@ pub(crate) enum FileError {
     Load(#[from] LoadError),
     #[error("{0}")]
     Refused(Diagnostics),
+    /// Another program's file.
+    #[error(transparent)]
+    Foreign(AnyError),
 }
 
 impl FileError {
@@ -31,7 +35,7 @@ impl FileError {
     const fn diagnostics(&self) -> Option<&Diagnostics> {
         match self {
             Self::Load(LoadError::Invalid(diagnostics)) | Self::Refused(diagnostics) => Some(diagnostics),
-            Self::Load(LoadError::Unreadable { .. } | LoadError::NotText { .. }) => None,
+            Self::Load(LoadError::Unreadable { .. } | LoadError::NotText { .. }) | Self::Foreign(_) => None,
         }
     }
 }

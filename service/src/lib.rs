@@ -27,19 +27,32 @@ mod run;
 mod signals;
 mod status;
 mod systemd;
+mod terms;
 
 pub use caps::Capability;
 pub use daemon::{Boot, Daemon};
 pub use explain::Explain;
+pub use logs::Sink;
 pub use readiness::{Latch, Readiness};
+pub use signals::{MORE_STOPS, StopSignal};
 pub use status::table::{Cell, Table};
+pub use terms::{AdminNeed, AnyError, Herald, Terms};
 
+use config::Gateway;
 use std::process::ExitCode;
 
 /// Runs a daemon's whole command line and returns the status to exit with: 0 fine, 1 runtime failure, 2 bad usage or
 /// bad configuration.
 pub fn main<D: Daemon>() -> ExitCode {
     cli::main::<D>()
+}
+
+/// Runs a daemon on terms of its own, with a configuration that [`Terms`] name and the caller has read and checked.
+/// Returns the status to exit with: 0 after an orderly end, 1 after a failure.
+///
+/// The process has one thread until then.
+pub fn serve<D: Daemon>(model: Gateway, terms: Terms) -> ExitCode {
+    run::run::<D>(model, terms)
 }
 
 /// The number of cores this process may run on: what `workers = 0` stands for. At least 1.

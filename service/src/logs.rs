@@ -1,9 +1,12 @@
-//! Log lines on standard error, in the format and at the level of `[log]`; and panics as log lines, so many a minute.
+//! Log lines on standard error or where else the terms say, in the format and at the level of `[log]`; and panics as log lines, so many a minute.
 //!
 //! `log.level` applies to causeway's own crates. The libraries beneath speak up to `info`, unless the level is
 //! lower: what they say further down is about themselves, not about traffic.
 
 mod burst;
+mod sink;
+
+pub use sink::Sink;
 
 use burst::Burst;
 use config::model::{Level, Log, LogFormat};
@@ -30,14 +33,18 @@ pub(crate) struct Logs {
 
 impl Logs {
     /// Begins to log. Where the process logs already, as under a test, that log is left alone.
-    pub(crate) fn init(log: Log) -> Self {
+    pub(crate) fn init(log: Log, sink: &Sink) -> Self {
         let (text_filter, text) = reload::Layer::new(targets(log, LogFormat::Text));
         let (json_filter, json) = reload::Layer::new(targets(log, LogFormat::Json));
-        let ansi = io::stderr().is_terminal();
-        let layers = vec![
-            fmt::layer().with_writer(io::stderr).with_ansi(ansi).with_filter(text_filter).boxed(),
-            fmt::layer().with_writer(io::stderr).json().flatten_event(true).with_filter(json_filter).boxed(),
-        ];
+        let ansi = matches!(sink, Sink::Stderr) && io::stderr().is_terminal();
+        let plain = fmt::layer().with_writer(sink.clone()).with_ansi(ansi);
+        let plain = if sink.has_times() {
+            plain.with_filter(text_filter).boxed()
+        } else {
+            plain.without_time().with_filter(text_filter).boxed()
+        };
+        let objects = fmt::layer().with_writer(sink.clone()).json().flatten_event(true);
+        let layers = vec![plain, objects.with_filter(json_filter).boxed()];
         if tracing_subscriber::registry().with(layers).try_init().is_ok() {
             let burst = Mutex::new(Burst::default());
             std::panic::set_hook(Box::new(move |panic| {

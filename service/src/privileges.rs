@@ -36,9 +36,10 @@ pub(crate) fn raise_open_files() {
 /// Keeps those of the wanted capabilities that the process has, and gives up all others for good.
 ///
 /// One that is wanted and missing is not an error here: the call that needs it fails with a message of its own.
-pub(crate) fn keep(wanted: &[Capability]) -> Result<(), PrivilegeError> {
+pub(crate) fn keep(wanted: &[&[Capability]]) -> Result<(), PrivilegeError> {
     let permitted = caps::read(None, CapSet::Permitted)?;
-    let (kept, missing): (CapsHashSet, CapsHashSet) = wanted.iter().partition(|cap| permitted.contains(cap));
+    let (kept, missing): (CapsHashSet, CapsHashSet) =
+        wanted.iter().copied().flatten().partition(|cap| permitted.contains(cap));
     cut_bounding_set(&kept)?;
     // Clearing the inheritable set clears the ambient set as well; the permitted set may shrink only after the effective.
     caps::clear(None, CapSet::Inheritable)?;

@@ -10,17 +10,17 @@
 use crate::admin::{Admin, NextToken, TokenError};
 use crate::daemon::Daemon;
 use crate::error::chain;
-use crate::file::{self, FileError};
+use crate::file::FileError;
 use crate::instance::Instance;
 use crate::logs::Logs;
 use crate::signals::Hangups;
 use crate::systemd;
+use crate::terms::Terms;
 use config::{Change, Gateway};
 use futures_util::FutureExt;
 use std::convert::Infallible;
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
@@ -69,10 +69,9 @@ impl ReloadError {
 }
 
 /// What a reload works with.
-#[derive(Debug)]
 pub(crate) struct Reloader<'a, D> {
     pub(crate) daemon: &'a D,
-    pub(crate) file: &'a Path,
+    pub(crate) terms: &'a Terms,
     pub(crate) instance: &'a Instance,
     pub(crate) admin: &'a Admin,
     pub(crate) logs: &'a Logs,
@@ -128,6 +127,7 @@ impl<D: Daemon> Reloader<'_, D> {
             systemd::reloading();
         }
         let result = self.attempt().await;
+        self.daemon.sync();
         match &result {
             Ok(report) => {
                 self.instance.reloaded(None);
@@ -162,7 +162,7 @@ impl<D: Daemon> Reloader<'_, D> {
 
     /// Everything that can fail.
     async fn plan(&self) -> Result<Plan<D::Prepared>, ReloadError> {
-        let model = Arc::new(file::load::<D>(self.file)?);
+        let model = Arc::new((self.terms.load)()?);
         let token = Admin::read_token(&model.admin)?;
         let diff = config::diff(&self.instance.generation().model, &model);
         let restart = diff.needs_restart(D::SECTION);

@@ -9,10 +9,10 @@ use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::reload::{self, Reloader};
 use crate::signals::{Hangups, Stops};
+use crate::terms::{AdminNeed, Herald, Terms};
 use crate::{privileges, systemd};
 use config::Gateway;
 use std::convert::Infallible;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,10 +25,13 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 const FAILURE_DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs a daemon until a signal or a failure ends it.
-pub(crate) fn run<D: Daemon>(file: &Path, model: Gateway) -> ExitCode {
-    let logs = Logs::init(model.log);
-    tracing::info!(version = VERSION, file = %file.display(), "{} starts", D::NAME);
-    match prepared::<D>(file, Arc::new(model), &logs) {
+pub(crate) fn run<D: Daemon>(model: Gateway, terms: Terms) -> ExitCode {
+    let logs = Logs::init(model.log, &terms.sink);
+    if terms.herald == Herald::Never {
+        systemd::silence();
+    }
+    tracing::info!(version = VERSION, file = %terms.file.display(), "{} starts", D::NAME);
+    match prepared::<D>(Arc::new(model), terms, &logs) {
         Ok(()) => {
             tracing::info!("{} ends", D::NAME);
             ExitCode::SUCCESS
@@ -43,12 +46,12 @@ pub(crate) fn run<D: Daemon>(file: &Path, model: Gateway) -> ExitCode {
 }
 
 /// Takes on the process's final rights while there is one thread, and enters the event loop.
-fn prepared<D: Daemon>(file: &Path, model: Arc<Gateway>, logs: &Logs) -> Result<(), RunError> {
+fn prepared<D: Daemon>(model: Arc<Gateway>, terms: Terms, logs: &Logs) -> Result<(), RunError> {
     privileges::raise_open_files();
-    privileges::keep(D::CAPABILITIES)?;
+    privileges::keep(&[D::CAPABILITIES, &terms.capabilities])?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Runtime)?;
-    let outcome = runtime.block_on(life::<D>(file, model, logs));
+    let outcome = runtime.block_on(life::<D>(model, terms, logs));
     // Blocking calls in the background, such as name lookups, do not hold up the exit.
     runtime.shutdown_background();
     outcome
@@ -60,13 +63,13 @@ enum End {
     Failure(String),
 }
 
-async fn life<D: Daemon>(file: &Path, model: Arc<Gateway>, logs: &Logs) -> Result<(), RunError> {
-    let mut stops = Stops::new().map_err(RunError::Signals)?;
+async fn life<D: Daemon>(model: Arc<Gateway>, mut terms: Terms, logs: &Logs) -> Result<(), RunError> {
+    let mut stops = Stops::new(terms.stops).map_err(RunError::Signals)?;
     let mut hangups = Hangups::new().map_err(RunError::Signals)?;
 
     let instance = Arc::new(Instance::new::<D>(Arc::clone(&model)));
     let (reloads, mut requests) = reload::channel();
-    let admin = Bound::bind(&model.admin, D::NAME).await?.serve(Arc::clone(&instance), reloads);
+    let admin = bound(&model.admin, D::NAME, terms.admin).await?.serve(Arc::clone(&instance), reloads);
 
     let (failures, mut failed) = mpsc::unbounded_channel();
     let daemon = tokio::select! {
@@ -80,7 +83,12 @@ async fn life<D: Daemon>(file: &Path, model: Arc<Gateway>, logs: &Logs) -> Resul
     admin.add(daemon.routes());
     instance.show(daemon.tables());
 
-    let reloader = Reloader { daemon: &daemon, file, instance: &instance, admin: &admin, logs };
+    terms.settle.as_mut().await.map_err(RunError::Settle)?;
+    if terms.herald == Herald::WhenStarted {
+        systemd::ready(&instance.summary());
+    }
+
+    let reloader = Reloader { daemon: &daemon, terms: &terms, instance: &instance, admin: &admin, logs };
     let end = tokio::select! {
         biased;
         Some(reason) = failed.recv() => End::Failure(reason),
@@ -103,6 +111,17 @@ async fn life<D: Daemon>(file: &Path, model: Arc<Gateway>, logs: &Logs) -> Resul
             drain(daemon.drain(), FAILURE_DRAIN_LIMIT, &mut stops).await;
             Err(RunError::Part(reason))
         }
+    }
+}
+
+/// Opens the admin interface, or goes on without.
+async fn bound(admin: &config::model::Admin, name: &str, need: AdminNeed) -> Result<Bound, RunError> {
+    match (Bound::bind(admin, name).await, need) {
+        (Err(error), AdminNeed::Optional) => {
+            tracing::warn!(reason = chain(&error), "there is no admin interface");
+            Ok(Bound::none())
+        }
+        (bound, _) => Ok(bound?),
     }
 }
 
@@ -149,13 +168,13 @@ mod tests {
 
     #[tokio::test]
     async fn unfinished_work_is_cut_off_at_the_limit() {
-        let mut stops = Stops::new().unwrap();
+        let mut stops = Stops::new(&[]).unwrap();
         assert!(!drain(std::future::pending(), Duration::ZERO, &mut stops).await);
     }
 
     #[tokio::test]
     async fn finished_work_does_not_wait_for_the_limit() {
-        let mut stops = Stops::new().unwrap();
+        let mut stops = Stops::new(&[]).unwrap();
         assert!(drain(std::future::ready(()), Duration::MAX, &mut stops).await);
     }
 }

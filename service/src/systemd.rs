@@ -3,6 +3,7 @@
 use sd_notify::NotifyState;
 use std::convert::Infallible;
 use std::future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -45,7 +46,18 @@ pub(crate) async fn watchdog() -> Infallible {
 /// The timer's resolution; an interval of zero is no interval.
 const SHORTEST_PING: Duration = Duration::from_millis(1);
 
+/// Tells the service manager nothing from here on.
+pub(crate) fn silence() {
+    SILENT.store(true, Ordering::Relaxed);
+}
+
+/// A process has one service manager, and it is told of the process.
+static SILENT: AtomicBool = AtomicBool::new(false);
+
 fn notify(states: &[NotifyState<'_>]) {
+    if SILENT.load(Ordering::Relaxed) {
+        return;
+    }
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "cannot reach the service manager");
     }
