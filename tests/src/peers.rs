@@ -11,6 +11,7 @@
 //! not.
 
 pub mod batch;
+pub mod cores;
 pub mod cpu;
 pub mod crowd;
 pub mod datagram;

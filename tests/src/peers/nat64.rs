@@ -114,7 +114,7 @@ impl Suite {
         before: impl FnMut(Step) -> Result<()>,
     ) -> Result<Vec<Figure>> {
         let mut trials = Vec::new();
-        for Row { figures, who, run } in &self.rows {
+        for Row { figures, who, turns, run } in &self.rows {
             let mut contestants = Vec::new();
             for &(side, who) in *who {
                 let way = way(network, who, translators.get(who.name()));
@@ -122,7 +122,7 @@ impl Suite {
                     .with_context(|| format!("the way through {} does not open", who.name()))?;
                 contestants.push(Contestant { side, name: who.name(), way });
             }
-            trials.push(Trial { figures, contestants, run: *run });
+            trials.push(Trial { figures, contestants, turns: *turns, run: *run });
         }
         play(&trials, rounds, before)
     }

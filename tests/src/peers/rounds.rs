@@ -21,6 +21,8 @@ pub struct Trial<W> {
     pub figures: &'static [Spec],
     /// Of whom.
     pub contestants: Vec<Contestant<W>>,
+    /// How often in each round, at least once.
+    pub turns: usize,
     /// Takes it.
     pub run: fn(&W) -> Result<Vec<Option<f64>>>,
 }
@@ -51,9 +53,11 @@ pub fn play<W>(
         for (trial, figures) in trials.iter().zip(&mut figures) {
             let says = trial.figures.first().map_or("", |spec| spec.says);
             let contestants = &trial.contestants;
-            for turn in 0..contestants.len() {
+            let count = contestants.len();
+            for (turn, place) in (0..trial.turns).flat_map(|turn| (0..count).map(move |place| (turn, place)))
+            {
                 // Nobody always follows the same one, nor always begins.
-                let contestant = &contestants[(round + turn) % contestants.len()];
+                let contestant = &contestants[(round + turn + place) % count];
                 before(Step { round: round + 1, trial: says, contestant: contestant.name })?;
                 let numbers = (trial.run)(&contestant.way)
                     .with_context(|| format!("{says}, through {}", contestant.name))?;
@@ -86,7 +90,7 @@ mod tests {
     }
 
     fn trial(run: fn(&Option<f64>) -> Result<Vec<Option<f64>>>) -> [Trial<Option<f64>>; 1] {
-        [Trial { figures: BOTH, contestants: contestants().to_vec(), run }]
+        [Trial { figures: BOTH, contestants: contestants().to_vec(), turns: 1, run }]
     }
 
     #[test]
@@ -110,6 +114,18 @@ mod tests {
             steps,
             [(1, "ours"), (1, "theirs"), (1, "limit"), (2, "theirs"), (2, "limit"), (2, "ours")]
         );
+    }
+
+    #[test]
+    fn every_turn_begins_with_another_one() {
+        let [trial] = trial(|way| Ok(vec![Some(1.0), *way]));
+        let mut names = Vec::new();
+        play(&[Trial { turns: 2, ..trial }], 1, |step| {
+            names.push(step.contestant);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(names, ["ours", "theirs", "limit", "theirs", "limit", "ours"]);
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub struct Row {
     pub figures: &'static [Spec],
     /// Of whom.
     pub who: &'static [(Side, Who)],
+    /// How often in each round.
+    pub turns: usize,
     /// Takes it.
     pub run: fn(&Way<'_>) -> Result<Vec<Option<f64>>>,
 }
@@ -90,31 +92,37 @@ pub const ROWS: &[Row] = &[
     Row {
         figures: &[tcp("tcp_up", "TCP to the server, one stream", 10.0).with_limit(0.65)],
         who: THREE,
+        turns: 1,
         run: |way| way.throughput(1, Direction::ToServer),
     },
     Row {
         figures: &[tcp("tcp_down", "TCP to the client, one stream", 10.0).with_limit(0.65)],
         who: THREE,
+        turns: 1,
         run: |way| way.throughput(1, Direction::ToClient),
     },
     Row {
         figures: &[tcp("tcp_up_four", "TCP to the server, four streams", 10.0)],
         who: THREE,
+        turns: 1,
         run: |way| way.throughput(4, Direction::ToServer),
     },
     Row {
         figures: &[tcp("tcp_down_four", "TCP to the client, four streams", 10.0)],
         who: THREE,
+        turns: 1,
         run: |way| way.throughput(4, Direction::ToClient),
     },
     Row {
         figures: &[tcp("tcp_up_plain", "TCP to the server, offload off", 1.0)],
         who: PLAIN,
+        turns: 1,
         run: |way| way.throughput(1, Direction::ToServer),
     },
     Row {
         figures: &[tcp("tcp_down_plain", "TCP to the client, offload off", 1.0)],
         who: PLAIN,
+        turns: 1,
         run: |way| way.throughput(1, Direction::ToClient),
     },
     Row {
@@ -127,11 +135,13 @@ pub const ROWS: &[Row] = &[
                 .in_every_round(),
         ],
         who: THREE,
+        turns: 1,
         run: |way| way.flood(),
     },
     Row {
         figures: &[Spec::new("udp_round_trip", "UDP of 64 bytes, round trip", "us", Better::Less, 1.0)],
         who: THREE,
+        turns: 5,
         run: |way| way.round_trip(),
     },
     Row {
@@ -141,6 +151,7 @@ pub const ROWS: &[Row] = &[
                 .against(Against::Bound("all", 1.0)),
         ],
         who: THREE,
+        turns: 1,
         run: |way| way.segmented(Receiver::Single),
     },
     Row {
@@ -150,6 +161,7 @@ pub const ROWS: &[Row] = &[
                 .against(Against::Bound("all", 1.0)),
         ],
         who: THREE,
+        turns: 1,
         run: |way| way.segmented(Receiver::Merged),
     },
     Row {
@@ -157,18 +169,21 @@ pub const ROWS: &[Row] = &[
             .against(Against::Bound("bound", MEMORY))
             .in_every_round()],
         who: FULL,
+        turns: 1,
         run: |way| way.memory(),
     },
     Row {
         figures: &[Spec::new("hosts_leases", "UDP of 65,000 leases, CPU time", "us", Better::Less, FLAT)
             .against(FEW_HOSTS)],
         who: LEASES,
+        turns: 1,
         run: |way| way.crowd_cost(),
     },
     Row {
         figures: &[Spec::new("hosts_maps", "UDP of 65,000 maps, CPU time", "us", Better::Less, FLAT)
             .against(FEW_HOSTS)],
         who: MAPS,
+        turns: 1,
         run: |way| way.crowd_cost(),
     },
 ];

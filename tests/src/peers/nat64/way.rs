@@ -6,7 +6,7 @@ use crate::peers::crowd::Crowd;
 use crate::peers::ends::Ends;
 use crate::peers::flood::{self, Receiver};
 use crate::peers::stream::{Direction, throughput};
-use crate::peers::{datagram, memory};
+use crate::peers::{cores, datagram, memory};
 use crate::program::Program;
 use anyhow::{Context, Result, ensure};
 use std::time::Duration;
@@ -45,7 +45,8 @@ impl Way<'_> {
     pub fn flood(&self) -> Result<Vec<Option<f64>>> {
         let supers = || self.admin.map(|admin| admin.metric(CROSSING[0])).transpose();
         let before = supers()?;
-        let delivery = flood::small(self.ends, self.translator.map(Program::pid))?;
+        let process = self.translator.map(Program::pid);
+        let delivery = cores::apart(process, || flood::small(self.ends, process))?;
         ensure!(supers()? == before, "small datagrams came as super-packets: that is another measurement");
         Ok(vec![Some(delivery.rate), delivery.cost.map(microseconds), Some(delivery.in_order)])
     }
@@ -80,7 +81,8 @@ impl Way<'_> {
     /// CPU time of each datagram of the crowd, in microseconds.
     pub fn crowd_cost(&self) -> Result<Vec<Option<f64>>> {
         let (crowd, process) = self.crowd(1)?;
-        Ok(vec![Some(microseconds(crowd.cost(process)?))])
+        let cost = cores::apart(Some(process), || crowd.cost(process))?;
+        Ok(vec![Some(microseconds(cost))])
     }
 
     /// The crowd, all of it known to the translator, and the translator's process.

@@ -1,0 +1,87 @@
+//! Which processors the ends of a path run on, and which its translator.
+//!
+//! For floods: one thread translates a flow, whoever's thread it is, and a sender without pause fills a processor. How
+//! much of a processor the translator gets then depends on where the scheduler puts its thread, and that changes from one
+//! measurement to the next. On a real path the ends are other machines, so each side gets processors of its own.
+//!
+//! Not for a single packet that waits for its answer: there each side would wake a sleeping processor at each step, which
+//! hides what a translator costs. Nor for streams, whose ends need more than half of two processors.
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::{Pid, gettid};
+use std::fs;
+
+/// Runs `measure`, with the threads that it makes on one half of this thread's processors and the process `translator`
+/// on the other half. With a single processor all share it.
+///
+/// # Errors
+/// Those of `measure`, or the translator has ended.
+pub fn apart<T>(translator: Option<i32>, measure: impl FnOnce() -> Result<T>) -> Result<T> {
+    let all = sched_getaffinity(gettid())?;
+    let allowed: Vec<usize> = (0..CpuSet::count()).filter(|cpu| all.is_set(*cpu) == Ok(true)).collect();
+    let Some([ends, middle]) = halves(&allowed) else { return measure() };
+    if let Some(process) = translator {
+        bind(process, &set(middle)?)?;
+    }
+    sched_setaffinity(gettid(), &set(ends)?)?;
+    let outcome = measure();
+    sched_setaffinity(gettid(), &all)?;
+    if let Some(process) = translator {
+        bind(process, &all)?;
+    }
+    outcome
+}
+
+/// The first half and the second, if there are two.
+fn halves(allowed: &[usize]) -> Option<[&[usize]; 2]> {
+    let (ends, middle) = allowed.split_at(allowed.len() / 2);
+    (!ends.is_empty()).then_some([ends, middle])
+}
+
+fn set(cpus: &[usize]) -> Result<CpuSet> {
+    let mut set = CpuSet::new();
+    for cpu in cpus {
+        set.set(*cpu)?;
+    }
+    Ok(set)
+}
+
+/// Binds each thread of a process.
+fn bind(process: i32, cpus: &CpuSet) -> Result<()> {
+    let folder = format!("/proc/{process}/task");
+    for thread in fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))? {
+        let thread: i32 = thread?.file_name().to_string_lossy().parse()?;
+        match sched_setaffinity(Pid::from_raw(thread), cpus) {
+            // It ended meanwhile.
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(errno) => return Err(errno).with_context(|| format!("cannot bind thread {thread}")),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sides_share_no_processor() {
+        assert_eq!(halves(&[0, 1]), Some([[0].as_slice(), &[1]]));
+        assert_eq!(halves(&[2, 3, 5]), Some([[2].as_slice(), &[3, 5]]));
+        assert_eq!(halves(&[4]), None);
+    }
+
+    #[test]
+    fn afterwards_all_is_as_before() {
+        let before = sched_getaffinity(gettid()).unwrap();
+        let own = std::process::id().cast_signed();
+        let during = apart(Some(own), || Ok(sched_getaffinity(gettid())?)).unwrap();
+        assert_eq!(sched_getaffinity(gettid()).unwrap(), before);
+        let single =
+            halves(&(0..CpuSet::count()).filter(|cpu| before.is_set(*cpu) == Ok(true)).collect::<Vec<_>>())
+                .is_none();
+        assert_eq!(during == before, single);
+    }
+}
