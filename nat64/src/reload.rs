@@ -15,7 +15,7 @@ use crate::pool::{Lease, Range};
 use crate::routes::{self, Added};
 use addr::{ExplicitMaps, Prefixes};
 use config::Gateway;
-use config::model::{ClassOctet, MssClamp, Nat64, NextHopMtu, Prefix, UdpZeroChecksum};
+use config::model::{ClassOctet, Hairpin, MssClamp, Nat64, NextHopMtu, Prefix, UdpZeroChecksum};
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -91,6 +91,11 @@ fn params(nat64: &Nat64, prefix: Option<&Prefix>, prefixes: Prefixes, maps: Expl
         own_v6: nat64.ipv6_addr,
         maps,
         pools: nat64.dynamic_pool.into_iter().collect(),
+        hairpin: match nat64.hairpin {
+            Hairpin::Intrinsic => translator::Hairpin::Intrinsic,
+            Hairpin::Simple => translator::Hairpin::Simple,
+            Hairpin::Off => translator::Hairpin::Off,
+        },
         udp_zero_checksum: match nat64.udp_zero_checksum {
             UdpZeroChecksum::Drop => translator::UdpZeroChecksum::Drop,
             UdpZeroChecksum::Calculate => translator::UdpZeroChecksum::Calculate,

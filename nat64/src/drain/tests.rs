@@ -21,6 +21,7 @@ fn translator(pool: Option<&str>) -> Translator {
         own_v6: "2001:db8:ffff::64".parse().unwrap(),
         maps: ExplicitMaps::default(),
         pools: pool.into_iter().map(|net| net.parse().unwrap()).collect(),
+        hairpin: translator::Hairpin::Intrinsic,
         udp_zero_checksum: UdpZeroChecksum::Drop,
         ipv6_min_mtu: 1280,
         mtu_v4: Mtu::Fixed(1500),

@@ -29,6 +29,7 @@ fn params() -> Params {
         own_v6: OWN_V6,
         maps: ExplicitMaps::default(),
         pools: vec!["198.51.100.0/24".parse().unwrap()],
+        hairpin: translator::Hairpin::Intrinsic,
         udp_zero_checksum: UdpZeroChecksum::Drop,
         ipv6_min_mtu: 1280,
         mtu_v4: Mtu::Fixed(1500),

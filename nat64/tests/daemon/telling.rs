@@ -90,8 +90,8 @@ fn status_shows_what_crosses_and_what_does_not() {
         let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         for row in [
             &["nat64", "no", "2", "2"][..],
-            &["leases", "addresses"],
-            &["1", "255"],
+            &["leases", "draining", "addresses"],
+            &["1", "0", "255"],
             &["v6_to_v4", "1", "56"],
             &["v4_to_v6", "1", "36"],
             &["v4_to_v6", "no_lease", "0", "1"],

@@ -11,11 +11,19 @@
 //! (RFC 7915 §4.1). A prefix that does not carry an address is refused with it, since the answer would come from
 //! another one.
 //!
+//! IPv6 hosts that reach each other by IPv4 addresses are looked up by the rules of [`hairpin`].
+//!
 //! No prefix carries a link-local IPv4 address, which a router must not forward (RFC 3927 §2.7): the gateway's own link
 //! may have a cloud's metadata service there. Explicit maps and the pool may, since those addresses lead to the device.
 
-use crate::translator::{Leases, Params};
+mod hairpin;
+
+use crate::translator::{Hairpin, Leases, Params};
 use crate::verdict::DropReason;
+pub(crate) use hairpin::{
+    converted_quoted, converted_reporter, converted_source, quoted_turned_source, turned,
+};
+
 use addr::{ExplicitMap, Prefix64, special};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -88,13 +96,16 @@ pub(crate) fn destination_to_v4(params: &Params, v6: Ipv6Addr) -> Result<Mapped<
     Ok(mapped)
 }
 
-/// The IPv6 source for `v4`.
+/// The IPv6 source for `v4` of a packet that is no ICMP error.
 pub(crate) fn source_to_v6<'p>(
     params: &'p Params,
     leases: &mut dyn Leases,
     v4: Ipv4Addr,
 ) -> Result<Mapped<'p, Ipv6Addr>, DropReason> {
-    to_v6(params, leases, v4, Side::Source)
+    match params.hairpin {
+        Hairpin::Simple => converted_source(params, v4),
+        Hairpin::Intrinsic | Hairpin::Off => to_v6(params, leases, v4, Side::Source),
+    }
 }
 
 /// The IPv6 destination for `v4`.
@@ -127,7 +138,23 @@ pub(crate) fn reporter_to_v6<'p>(
     leases: &mut dyn Leases,
     v4: Ipv4Addr,
 ) -> Mapped<'p, Ipv6Addr> {
-    source_to_v6(params, leases, v4).unwrap_or(Mapped { address: params.own_v6, rule: Rule::IcmpSource })
+    to_v6(params, leases, v4, Side::Source)
+        .unwrap_or(Mapped { address: params.own_v6, rule: Rule::IcmpSource })
+}
+
+/// [`reporter_to_v6`] for an error about a packet to `about`. With simple hairpinning a host that reports an error
+/// about a packet to itself is known by its prefix (RFC 7757 §4.2.1, rule 3).
+pub(crate) fn reporter_to_v6_about<'p>(
+    params: &'p Params,
+    leases: &mut dyn Leases,
+    v4: Ipv4Addr,
+    about: Ipv4Addr,
+) -> Mapped<'p, Ipv6Addr> {
+    if params.hairpin == Hairpin::Simple && v4 == about {
+        converted_reporter(params, v4)
+    } else {
+        reporter_to_v6(params, leases, v4)
+    }
 }
 
 /// The IPv4 address for `v6` in a quoted packet: leases none, and judges none.
@@ -155,6 +182,18 @@ pub(crate) fn quoted_to_v6<'p>(
         None if in_pool(params, v4) => leases.v6_of_lease(v4).map(leased),
         None => params.prefixes.of_v4(v4).map(|prefix| embed(prefix, v4)),
         fixed => fixed,
+    }
+}
+
+/// The same for the destination of a quoted packet (RFC 7757 §4.2.1, rule 2).
+pub(crate) fn quoted_destination_to_v6<'p>(
+    params: &'p Params,
+    leases: &mut dyn Leases,
+    v4: Ipv4Addr,
+) -> Option<Mapped<'p, Ipv6Addr>> {
+    match params.hairpin {
+        Hairpin::Simple => converted_quoted(params, v4),
+        Hairpin::Intrinsic | Hairpin::Off => quoted_to_v6(params, leases, v4),
     }
 }
 

@@ -88,6 +88,21 @@ pub(crate) fn fit_v4(
     Fit::TooBig((mtu + GROWTH + fragment_header).min(path.mtu_v6()).max(MIN_IPV6_MTU))
 }
 
+/// How an IPv6 packet fits that stays one, with its transport at the same place: routers do not cut it (RFC 8200 §5).
+pub(crate) fn fit_turned(
+    path: &mut Path<'_>,
+    transport: usize,
+    payload: usize,
+    segment: Option<Segment>,
+) -> Fit {
+    let size = transport + segment.map_or(payload, Segment::len);
+    if size <= MIN_IPV6_MTU {
+        return Fit::Whole;
+    }
+    let mtu = path.mtu_v6();
+    if size <= mtu { Fit::Whole } else { Fit::TooBig(mtu) }
+}
+
 /// Cuts a packet that may be cut: TCP super-packets into smaller segments, everything else into fragments.
 fn cut(limit: usize, header: usize, segment: Option<Segment>) -> Fit {
     match segment {

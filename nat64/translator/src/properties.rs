@@ -112,7 +112,8 @@ fn check_verdict(world: &mut World, packet: &[u8], vnet: VnetHeader) -> Verdict 
     for packet in leaving {
         let expect = match verdict {
             Verdict::Forward(Direction::V6ToV4) | Verdict::Split(Direction::V6ToV4) => Some(4),
-            Verdict::Forward(Direction::V4ToV6) | Verdict::Split(Direction::V4ToV6) => Some(6),
+            Verdict::Forward(Direction::V4ToV6 | Direction::V6ToV6)
+            | Verdict::Split(Direction::V4ToV6 | Direction::V6ToV6) => Some(6),
             Verdict::Reply(_) | Verdict::Drop(_) => version,
         };
         assert_eq!(packet.first().map(|first| first >> 4), expect);

@@ -12,7 +12,7 @@ use crate::frame::Frame;
 use crate::mss::MssClamp;
 use crate::next_hop::{Mtu, NextHops};
 use crate::state::WorkerState;
-use crate::translator::{Context, Leases, Params, Translator, UdpZeroChecksum};
+use crate::translator::{Context, Hairpin, Leases, Params, Translator, UdpZeroChecksum};
 use crate::verdict::{DropReason, Reply, Verdict};
 use addr::{ExplicitMap, ExplicitMaps, Prefix64};
 use etherparse::{
@@ -48,6 +48,7 @@ pub(crate) fn params() -> Params {
         own_v6: OWN_V6,
         maps: ExplicitMaps::new([map]).expect("a single map"),
         pools: vec!["192.0.2.0/24".parse().unwrap()],
+        hairpin: Hairpin::Intrinsic,
         udp_zero_checksum: UdpZeroChecksum::Drop,
         ipv6_min_mtu: 1280,
         mtu_v4: Mtu::Fixed(1500),

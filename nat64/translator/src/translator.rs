@@ -24,6 +24,17 @@ pub enum UdpZeroChecksum {
     Forward,
 }
 
+/// How an IPv6 host reaches another one by the IPv4 address that stands for it (RFC 7757 §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Hairpin {
+    /// The packet is translated to IPv4 and back in one step (RFC 7757 §4.2.2).
+    Intrinsic,
+    /// The IPv4 packet comes back by way of the IPv4 network, and its source is embedded in a prefix (RFC 7757 §4.2.1).
+    Simple,
+    /// No care is taken: the packet comes back with its IPv6 source, and the answer goes past the translator.
+    Off,
+}
+
 /// Everything the translator must know beforehand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Params {
@@ -39,6 +50,8 @@ pub struct Params {
     pub maps: ExplicitMaps,
     /// IPv4 addresses that only [`Leases`] map. Ranges are few: each packet from IPv4 is held against all of them.
     pub pools: Vec<Ipv4Net>,
+    /// How IPv6 hosts reach each other by IPv4 addresses.
+    pub hairpin: Hairpin,
     /// What becomes of UDP without a checksum.
     pub udp_zero_checksum: UdpZeroChecksum,
     /// Largest IPv6 packet in bytes, at least 1280, that an IPv4 packet without DF becomes before it is fragmented

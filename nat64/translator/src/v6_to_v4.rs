@@ -8,6 +8,7 @@ mod error;
 use crate::checksum::{Delta, Pair, Sum};
 use crate::fragment;
 use crate::frame::Frame;
+use crate::hairpin::{self, Turn};
 use crate::mtu::{self, Fit};
 use crate::next_hop::Path;
 use crate::offload::{self, Arrival, Family, Offload};
@@ -64,10 +65,17 @@ pub(crate) fn translate(
     if header.dst() == params.own_v6 {
         return own::answer_v6(frame, &chain);
     }
-    let dst = map::destination_to_v4(params, header.dst()).map_err(Refusal::answered)?.address;
-    if dst == params.own_v4 {
+    let dst = map::destination_to_v4(params, header.dst()).map_err(Refusal::answered)?;
+    if dst.address == params.own_v4 {
         return own::answer_v6(frame, &chain);
     }
+    if let Some(host) = map::turned(params, ctx.leases, dst).map_err(Refusal::answered)? {
+        let turn = Turn { chain: &chain, via: dst.address, host: host.address };
+        if let Some(verdict) = hairpin::translate(params, frame, ctx, turn)? {
+            return Ok(verdict);
+        }
+    }
+    let dst = dst.address;
     if chain.protocol == ICMPV4 {
         return Err(DropReason::Protocol.into());
     }
@@ -136,7 +144,7 @@ fn screen_length(chain: &Chain, payload: usize) -> Result<(), DropReason> {
 }
 
 /// The ICMPv6 header of a message that arrived whole.
-fn whole_icmp(payload: &[u8], part: Part) -> Result<Icmpv6<[u8; 8]>, DropReason> {
+pub(crate) fn whole_icmp(payload: &[u8], part: Part) -> Result<Icmpv6<[u8; 8]>, DropReason> {
     if part != Part::Whole {
         return Err(DropReason::FragmentedIcmp);
     }

@@ -7,17 +7,20 @@ pub enum Direction {
     V6ToV4,
     /// IPv4 in, IPv6 out (RFC 7915 §4).
     V4ToV6,
+    /// IPv6 in, IPv6 out: to IPv4 and back in one step (RFC 7757 §4.2.2).
+    V6ToV6,
 }
 
 impl Direction {
     /// Every direction, for tables of counters.
-    pub const ALL: [Self; 2] = [Self::V6ToV4, Self::V4ToV6];
+    pub const ALL: [Self; 3] = [Self::V6ToV4, Self::V4ToV6, Self::V6ToV6];
 
     /// The metric label, stable.
     pub const fn label(self) -> &'static str {
         match self {
             Self::V6ToV4 => "v6_to_v4",
             Self::V4ToV6 => "v4_to_v6",
+            Self::V6ToV6 => "v6_to_v6",
         }
     }
 }

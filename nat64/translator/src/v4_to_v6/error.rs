@@ -70,7 +70,7 @@ fn write(
     let (quoted, extension) = quoted::split_extension(behind, words, icmpv4::QUOTED_UNIT);
     let quoted = quoted::ipv4(quoted).ok_or(DropReason::QuotedPacket)?;
     let mut new_icmp = translate_icmp(icmp, &quoted, &mut Path::new(params, ctx, quoted.header.dst(), dst))?;
-    let src = map::reporter_to_v6(params, ctx.leases, header.src()).address;
+    let src = map::reporter_to_v6_about(params, ctx.leases, header.src(), quoted.header.dst()).address;
 
     out.clear();
     out.resize(BODY.start, 0);
@@ -126,8 +126,9 @@ fn append_quoted(
 ) -> Result<(), DropReason> {
     let header = &quoted.header;
     let old = Pair { src: header.src(), dst: header.dst() };
-    let mut lookup = |v4| map::quoted_to_v6(params, ctx.leases, v4).ok_or(DropReason::QuotedUnmapped);
-    let new = Pair { src: lookup(old.src)?.address, dst: lookup(old.dst)?.address };
+    let src = map::quoted_to_v6(params, ctx.leases, old.src).ok_or(DropReason::QuotedUnmapped)?;
+    let dst = map::quoted_destination_to_v6(params, ctx.leases, old.dst).ok_or(DropReason::QuotedUnmapped)?;
+    let new = Pair { src: src.address, dst: dst.address };
 
     let position = header.is_fragment().then(|| super::position(header));
     let start = out.len();

@@ -64,7 +64,7 @@ fn write(
     out: &mut Vec<u8>,
 ) -> Result<(), DropReason> {
     let icmp = Icmpv6::copy_from(message).ok_or(DropReason::TransportHeader)?;
-    let words = if EXTENSIBLE.contains(&icmp.kind()) { icmp.quoted_words() } else { 0 };
+    let words = if icmpv6::EXTENSIBLE.contains(&icmp.kind()) { icmp.quoted_words() } else { 0 };
     let behind = message.get(Icmpv6::LEN..).unwrap_or_default();
     let (quoted, extension) = quoted::split_extension(behind, words, icmpv6::QUOTED_UNIT);
     let quoted = quoted::ipv6(quoted).ok_or(DropReason::QuotedPacket)?;
@@ -98,9 +98,6 @@ fn write(
     quoted::set_word(&mut out[Ipv4::LEN..], icmpv4::CHECKSUM_AT, delta.apply(icmp.checksum()));
     Ok(())
 }
-
-/// The types whose fifth byte is the length of the quoted packet (RFC 4884 §4).
-const EXTENSIBLE: [u8; 2] = [icmpv6::UNREACHABLE, icmpv6::TIME_EXCEEDED];
 
 /// Type, code and the four bytes behind the checksum.
 fn translate_icmp(

@@ -36,6 +36,8 @@ pub(crate) const PACKET_TOO_BIG: u8 = 2;
 pub(crate) const TIME_EXCEEDED: u8 = 3;
 /// Parameter problem.
 pub(crate) const PARAMETER_PROBLEM: u8 = 4;
+/// The types whose fifth byte is the length of the quoted packet (RFC 4884 §4).
+pub(crate) const EXTENSIBLE: [u8; 2] = [UNREACHABLE, TIME_EXCEEDED];
 /// The first type that is no error (RFC 4443 §2.1).
 pub(crate) const FIRST_INFORMATIONAL: u8 = 128;
 /// Echo request.

@@ -46,6 +46,12 @@ impl<B: std::borrow::Borrow<[u8; 40]>> Ipv6<B> {
 }
 
 impl<B: std::borrow::BorrowMut<[u8; 40]>> Ipv6<B> {
+    /// Sets the traffic class; version and flow label stay.
+    pub(crate) fn set_traffic_class(&mut self, traffic_class: u8) {
+        let others = self.version_class_flow() & !(0xff << 20);
+        self.set_version_class_flow(others | u32::from(traffic_class) << 20);
+    }
+
     /// Sets version 6, the traffic class, and flow label 0.
     pub(crate) fn set_class(&mut self, traffic_class: u8) {
         self.set_version_class_flow(6 << 28 | u32::from(traffic_class) << 20);

@@ -1,0 +1,71 @@
+//! Which address stands for which when IPv6 hosts reach each other by IPv4 addresses (RFC 7757 §4).
+//!
+//! In that traffic a source is not looked up among maps and leases but embedded in its prefix, as if it were an
+//! ordinary IPv4 address, so that the answer comes back to the translator. Leases count as explicit maps.
+
+use super::{Mapped, Rule, Side, embed, in_pool, leased, screen_link_local};
+use crate::translator::{Hairpin, Leases, Params};
+use crate::verdict::DropReason;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// The IPv6 host behind the IPv4 destination of an IPv6 packet, if the packet is to be turned around: a prefix carried
+/// the destination, and a map or lease has it (RFC 7757 §4.2.2, conditions A2 and A3).
+pub(crate) fn turned<'p>(
+    params: &'p Params,
+    leases: &mut dyn Leases,
+    dst: Mapped<'p, Ipv4Addr>,
+) -> Result<Option<Mapped<'p, Ipv6Addr>>, DropReason> {
+    if params.hairpin != Hairpin::Intrinsic || !matches!(dst.rule, Rule::Prefix(_)) {
+        return Ok(None);
+    }
+    let v4 = dst.address;
+    if let Some(map) = params.maps.lookup_v4(v4) {
+        return Ok(Some(Mapped { address: map.embed(v4), rule: Rule::Explicit(map) }));
+    }
+    if in_pool(params, v4) {
+        return leases.v6_of_lease(v4).map(leased).map(Some).ok_or(DropReason::NoLease);
+    }
+    Ok(None)
+}
+
+/// The sender of a quoted packet, if the packet was turned around (RFC 7757 §4.2.2, conditions B2 and B3).
+pub(crate) fn quoted_turned_source<'p>(
+    params: &'p Params,
+    leases: &mut dyn Leases,
+    v6: Ipv6Addr,
+) -> Option<Mapped<'p, Ipv6Addr>> {
+    if params.maps.lookup_v6(v6).is_some() {
+        return None;
+    }
+    let (prefix, address) = params.prefixes.extract(v6)?;
+    turned(params, leases, Mapped { address, rule: Rule::Prefix(prefix) }).ok().flatten()
+}
+
+/// The IPv6 source for `v4`, as if no map and no lease had it (RFC 7757 §4.2.1, rule 1).
+pub(crate) fn converted_source(params: &Params, v4: Ipv4Addr) -> Result<Mapped<'_, Ipv6Addr>, DropReason> {
+    if v4 == params.own_v4 {
+        return Ok(Mapped { address: params.own_v6, rule: Rule::Own });
+    }
+    let prefix = params.prefixes.of_v4(v4).ok_or(DropReason::SourceUnmapped)?;
+    if !in_pool(params, v4) && params.maps.lookup_v4(v4).is_none() {
+        screen_link_local(v4, Side::Source)?;
+    }
+    if prefix.may_embed(v4, params.allow_private_ipv4) {
+        Ok(embed(prefix, v4))
+    } else {
+        Err(DropReason::NonGlobalIpv4)
+    }
+}
+
+/// The IPv6 source of an error that `v4` reports about a packet to itself (RFC 7757 §4.2.1, rule 3).
+pub(crate) fn converted_reporter(params: &Params, v4: Ipv4Addr) -> Mapped<'_, Ipv6Addr> {
+    converted_source(params, v4).unwrap_or(Mapped { address: params.own_v6, rule: Rule::IcmpSource })
+}
+
+/// The IPv6 destination of a quoted packet, as if no map and no lease had it (RFC 7757 §4.2.1, rule 2): judges none.
+pub(crate) fn converted_quoted(params: &Params, v4: Ipv4Addr) -> Option<Mapped<'_, Ipv6Addr>> {
+    if v4 == params.own_v4 {
+        return Some(Mapped { address: params.own_v6, rule: Rule::Own });
+    }
+    params.prefixes.of_v4(v4).map(|prefix| embed(prefix, v4))
+}
