@@ -6,7 +6,7 @@
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::{Level, Metadata};
@@ -34,6 +34,8 @@ pub enum Sink {
 #[derive(Debug)]
 pub struct LogDaemon {
     protocol: Protocol,
+    /// Where it listens.
+    place: PathBuf,
     /// What the program is called.
     name: &'static str,
     socket: Mutex<Option<UnixDatagram>>,
@@ -48,12 +50,12 @@ enum Protocol {
 impl Sink {
     /// The syslog daemon; `name` is the program's.
     pub fn syslog(name: &'static str) -> Self {
-        Self::Daemon(Arc::new(LogDaemon::new(Protocol::Syslog, name)))
+        Self::Daemon(Arc::new(LogDaemon::new(Protocol::Syslog, SYSLOG, name)))
     }
 
     /// The journal; `name` is the program's.
     pub fn journal(name: &'static str) -> Self {
-        Self::Daemon(Arc::new(LogDaemon::new(Protocol::Journal, name)))
+        Self::Daemon(Arc::new(LogDaemon::new(Protocol::Journal, JOURNAL, name)))
     }
 
     /// Writes one line of its own, before the process logs or beside it.
@@ -91,8 +93,9 @@ impl<'a> MakeWriter<'a> for Sink {
 
 impl LogDaemon {
     /// Connects at once: later the process may no longer see the socket.
-    fn new(protocol: Protocol, name: &'static str) -> Self {
-        Self { protocol, name, socket: Mutex::new(connect(protocol)) }
+    fn new(protocol: Protocol, place: impl Into<PathBuf>, name: &'static str) -> Self {
+        let place = place.into();
+        Self { protocol, name, socket: Mutex::new(connect(&place)), place }
     }
 
     fn send(&self, level: Level, text: &str) {
@@ -100,18 +103,14 @@ impl LogDaemon {
         let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         let sent = |socket: &UnixDatagram| socket.send(packet.as_bytes()).is_ok();
         if !socket.as_ref().is_some_and(sent) {
-            *socket = connect(self.protocol).filter(sent);
+            *socket = connect(&self.place).filter(sent);
         }
     }
 }
 
-fn connect(protocol: Protocol) -> Option<UnixDatagram> {
-    let place = match protocol {
-        Protocol::Syslog => SYSLOG,
-        Protocol::Journal => JOURNAL,
-    };
+fn connect(place: &Path) -> Option<UnixDatagram> {
     let socket = UnixDatagram::unbound().ok()?;
-    socket.connect(Path::new(place)).ok()?;
+    socket.connect(place).ok()?;
     // A daemon that does not read must not stop this one.
     socket.set_nonblocking(true).ok()?;
     Some(socket)
@@ -185,8 +184,19 @@ mod tests {
     }
 
     #[test]
-    fn a_log_daemon_that_is_not_there_is_no_failure() {
-        let daemon = LogDaemon { protocol: Protocol::Syslog, name: "x", socket: Mutex::new(None) };
-        Sink::Daemon(Arc::new(daemon)).line(Level::INFO, "heard by nobody, or by this machine's log");
+    fn lines_reach_a_daemon_that_comes_and_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("log");
+        let sink = Sink::Daemon(Arc::new(LogDaemon::new(Protocol::Syslog, &place, "tayga")));
+        sink.line(Level::INFO, "nobody is there");
+        for text in ["first", "after a restart"] {
+            let daemon = UnixDatagram::bind(&place).unwrap();
+            sink.line(Level::ERROR, text);
+            let mut packet = [0; 128];
+            let length = daemon.recv(&mut packet).unwrap();
+            let expected = format!("<27>tayga[{}]: {text}", process::id());
+            assert_eq!(String::from_utf8_lossy(&packet[..length]), expected);
+            std::fs::remove_file(&place).unwrap();
+        }
     }
 }

@@ -14,6 +14,7 @@ mod oracle;
 mod rootless;
 mod stage;
 mod startup;
+mod tayga;
 mod traffic;
 
 use libtest_mimic::Arguments;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         clients::trials,
         documents::trials,
         startup::trials,
+        tayga::trials,
         faults::trials,
         garbage::trials,
         oracle::trials,
