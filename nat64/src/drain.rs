@@ -14,7 +14,7 @@
 
 use crate::lease::SharedPool;
 use crate::pool::{Range, UnixTime};
-use crate::routes::{self, Added, RouteError, Routes};
+use crate::routes::{Added, RouteError, Routes};
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use std::collections::BTreeSet;
@@ -131,10 +131,10 @@ impl Drain {
         Translator::new(Params { pools, ..translator.params().clone() })
     }
 
-    /// `wanted` and what the pool's networks need beside it.
+    /// `wanted` and what the pool's networks need beside it. What lies within another one stands all the same: it must
+    /// be there when the wider one goes.
     fn beside(&self, wanted: &BTreeSet<IpNet>) -> BTreeSet<IpNet> {
-        let networks = self.pool.networks().into_iter().map(IpNet::V4);
-        routes::widest(&wanted.iter().copied().chain(networks).collect())
+        wanted.iter().copied().chain(self.pool.networks().into_iter().map(IpNet::V4)).collect()
     }
 }
 

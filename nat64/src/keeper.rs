@@ -1,7 +1,7 @@
 //! The thread that keeps `dynamic.map` up to date: decides when leases go to disk, off the packet path.
 //!
-//! A new lease is written within [`WRITE_DELAY`], together with all others that came meanwhile; times of last use
-//! follow at least every [`REFRESH_INTERVAL`]; what is left is written at the end. A full or broken disk costs no
+//! A new lease is written at once, or with all others that came meanwhile [`WRITE_DELAY`] after the write before; times
+//! of last use follow at least every [`REFRESH_INTERVAL`]; what is left is written at the end. A full or broken disk costs no
 //! packet: the write is tried again and the failure is logged at most once a minute.
 
 use crate::lease::SharedPool;
@@ -15,8 +15,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long new leases are gathered before they are written: what a crash can lose. A host that loses its lease so
-/// gets the same address again unless another took it, since the choice of address is a hash.
+/// How long after a write new leases are gathered for the next: what a crash can lose at most. A host that loses its
+/// lease so gets the same address again unless another took it, since the choice of address is a hash; but until it
+/// sends a packet, nothing reaches it.
 pub const WRITE_DELAY: Duration = Duration::from_secs(1);
 
 /// How old the times in the file may grow. Well under [`crate::pool::MIN_LEASE`], so that a crash makes no busy host
@@ -83,7 +84,8 @@ impl Keeper {
         calls: Calls,
         failures: Arc<AtomicU64>,
     ) -> io::Result<Self> {
-        let mut work = Work { file: None, pool, rung: calls.rung, failures, written: None, logged: None };
+        let mut work =
+            Work { file: None, pool, rung: calls.rung, failures, tried: None, written: None, logged: None };
         let thread =
             std::thread::Builder::new().name("leases".into()).spawn(move || work.run(&calls.calls))?;
         Ok(Self { calls: bell.calls.clone(), thread })
@@ -116,6 +118,8 @@ struct Work {
     pool: Arc<SharedPool>,
     rung: Arc<AtomicBool>,
     failures: Arc<AtomicU64>,
+    /// When a write was last tried.
+    tried: Option<Instant>,
     /// A hash of what the file holds: a copy would take as much memory as the leases themselves.
     written: Option<u64>,
     /// When a failure was last logged.
@@ -141,7 +145,8 @@ impl Work {
 
     /// Waits until no more leases need come into the next write; returns whether to go on after it.
     fn gather(&mut self, calls: &Receiver<Call>) -> bool {
-        let deadline = Instant::now() + WRITE_DELAY;
+        let now = Instant::now();
+        let deadline = now + gathering(self.tried.map(|tried| now.duration_since(tried)));
         loop {
             match calls.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(call) => {
@@ -178,6 +183,7 @@ impl Work {
         if self.written == Some(content) {
             return true;
         }
+        self.tried = Some(Instant::now());
         match file.write(&leases) {
             Ok(()) => {
                 self.written = Some(content);
@@ -198,6 +204,11 @@ impl Work {
             self.logged = Some(Instant::now());
         }
     }
+}
+
+/// How long to gather leases when the last write was tried this long ago.
+fn gathering(since_write: Option<Duration>) -> Duration {
+    since_write.map_or(Duration::ZERO, |since| WRITE_DELAY.saturating_sub(since))
 }
 
 fn hash(leases: &[Lease]) -> u64 {
@@ -250,6 +261,14 @@ mod tests {
             std::fs::read_to_string(&file).is_ok_and(|text| text.contains("2001:db8::1\t1700000000"))
         });
         keeper.stop();
+    }
+
+    #[test]
+    fn a_lease_after_a_pause_is_written_at_once_and_many_are_gathered() {
+        assert_eq!(gathering(None), Duration::ZERO);
+        assert_eq!(gathering(Some(Duration::ZERO)), WRITE_DELAY);
+        assert_eq!(gathering(Some(WRITE_DELAY / 4)), WRITE_DELAY * 3 / 4);
+        assert_eq!(gathering(Some(REFRESH_INTERVAL)), Duration::ZERO);
     }
 
     #[test]

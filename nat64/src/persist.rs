@@ -110,7 +110,9 @@ impl StateFile {
         let lock = lock(dir.join(LOCK_NAME))?;
         let (path, temporary) = (dir.join(FILE_NAME), dir.join(TEMPORARY_NAME));
         match std::fs::remove_file(&temporary) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(source)
+                if ![io::ErrorKind::NotFound, io::ErrorKind::ReadOnlyFilesystem].contains(&source.kind()) =>
+            {
                 Err(PersistError::Write { path: temporary, source })
             }
             _ => Ok(Self { dir: made, _lock: lock, path, temporary }),
@@ -148,7 +150,14 @@ impl StateFile {
 fn lock(path: PathBuf) -> Result<Flock<File>, PersistError> {
     let mut open = OpenOptions::new();
     open.write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
-    let file = match open.open(&path) {
+    let opened = open.open(&path).or_else(|error| match error.kind() {
+        // A broken disk that was remounted read-only must not keep the daemon from starting again.
+        io::ErrorKind::ReadOnlyFilesystem => {
+            OpenOptions::new().read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(&path)
+        }
+        _ => Err(error),
+    });
+    let file = match opened {
         Ok(file) => file,
         Err(source) => return Err(PersistError::Lock { lock: path, source }),
     };

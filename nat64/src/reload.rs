@@ -151,8 +151,6 @@ impl State {
         if bad.len() > NAMED {
             tracing::warn!(path = %file.path().display(), lines = bad.len(), "so many lines are no leases");
         }
-        // Whoever cannot write leases should know at once and not when the power fails.
-        file.write(&leases)?;
         Ok(Self { file, leases })
     }
 }

@@ -83,7 +83,7 @@ pub fn wanted(nat64: &Nat64, prefix: Option<&Prefix>) -> BTreeSet<IpNet> {
 }
 
 /// Of `nets` those that lie in no other one.
-pub fn widest(nets: &BTreeSet<IpNet>) -> BTreeSet<IpNet> {
+fn widest(nets: &BTreeSet<IpNet>) -> BTreeSet<IpNet> {
     let is_covered = |net: &IpNet| wider(*net).any(|wider| nets.contains(&wider));
     nets.iter().filter(|net| !is_covered(net)).copied().collect()
 }

@@ -71,3 +71,13 @@ fn a_removed_pool_is_the_translators_until_it_has_drained() {
     drain.sweep(UnixTime(NOW.0 + MIN_LEASE.as_secs() + 1));
     assert_eq!(current.load().params().pools, nets(&[]));
 }
+
+#[test]
+fn a_network_within_a_wider_one_that_drains_has_its_own_route() {
+    let pool = Arc::new(SharedPool::new(Pool::new(range(Some("198.51.100.0/23"))), || ()));
+    let current = Arc::new(ArcSwap::from_pointee(translator(Some("198.51.100.0/23"))));
+    let drain = Drain::new(current, pool, None, BTreeSet::new());
+    let wanted: BTreeSet<IpNet> = ["198.51.100.0/24".parse().unwrap()].into();
+    let both = ["198.51.100.0/23", "198.51.100.0/24"].map(|net| net.parse().unwrap());
+    assert_eq!(drain.beside(&wanted), both.into());
+}
