@@ -60,6 +60,13 @@ impl Namespace {
         })
     }
 
+    /// Removes a device.
+    pub fn remove(&self, device: &str) -> Result<()> {
+        let index = self.index(device)?;
+        netlink(self, async move |handle| Ok(handle.link().del(index).execute().await?))
+            .with_context(|| format!("cannot remove {device} from {}", self.name()))
+    }
+
     fn change_link(&self, device: &str, message: impl FnOnce(u32) -> LinkMessage) -> Result<()> {
         let message = message(self.index(device)?);
         netlink(self, async move |handle| Ok(handle.link().change(message).execute().await?))

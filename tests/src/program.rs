@@ -121,6 +121,31 @@ impl Launch {
         self
     }
 
+    /// Puts an empty file system of at most this many bytes at `place`, in a mount namespace of its own. What the program
+    /// sees there is at [`Program::sees`].
+    #[must_use]
+    pub fn with_small_directory(mut self, place: PathBuf, bytes: usize) -> Self {
+        let options = format!("mode=0755,size={bytes}");
+        before_exec(&mut self.command, move || {
+            private_mounts()?;
+            mount(Some("none"), place.as_path(), Some("tmpfs"), MsFlags::empty(), Some(options.as_str()))
+        });
+        self
+    }
+
+    /// Lets the program see `place` without being able to write there, in a mount namespace of its own.
+    #[must_use]
+    pub fn with_read_only(mut self, place: PathBuf) -> Self {
+        before_exec(&mut self.command, move || {
+            private_mounts()?;
+            let place = place.as_path();
+            mount(Some(place), place, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+            let read_only = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+            mount(None::<&str>, place, None::<&str>, read_only, None::<&str>)
+        });
+        self
+    }
+
     /// Gives the program a `/dev/net/tun` that every user may open, in a mount namespace of its own.
     #[must_use]
     pub fn with_tun_for_all(mut self) -> Self {
@@ -202,6 +227,15 @@ impl Program {
     /// Its process id.
     pub fn pid(&self) -> i32 {
         self.life.pid.as_raw()
+    }
+
+    /// Where others find what it sees at `path`, an absolute one.
+    ///
+    /// # Panics
+    /// If `path` is relative.
+    pub fn sees(&self, path: &Path) -> PathBuf {
+        let path = path.strip_prefix("/").expect("an absolute path");
+        Path::new(&format!("/proc/{}/root", self.pid())).join(path)
     }
 
     /// Where its output goes.

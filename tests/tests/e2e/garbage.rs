@@ -54,7 +54,7 @@ const DATAGRAM: [u8; 12] = [0xc0, 0, 0, 7, 0, 12, 0x12, 0x34, 1, 2, 3, 4];
 const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
 /// Reason, destination, next header, and what follows the IPv6 header.
-fn bad_packets() -> Vec<(DropReason, Ipv6Addr, u8, Vec<u8>)> {
+pub(crate) fn bad_packets() -> Vec<(DropReason, Ipv6Addr, u8, Vec<u8>)> {
     let alpha = through_nat64(ALPHA);
     vec![
         (DropReason::TransportHeader, alpha, UDP, vec![0xc0, 0, 0, 7, 0]),

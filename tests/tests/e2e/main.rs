@@ -9,6 +9,7 @@ mod clients;
 mod documents;
 mod faults;
 mod garbage;
+mod nat64_faults;
 mod network;
 mod oracle;
 mod rootless;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         tayga::trials,
         faults::trials,
         garbage::trials,
+        nat64_faults::trials,
         oracle::trials,
         cleanup::trials,
         rootless::trials,

@@ -168,13 +168,14 @@ fn maps(line: impl Fn(&(Ipv4Addr, Ipv6Addr)) -> String) -> String {
     MAPS.iter().map(line).collect::<Vec<_>>().concat()
 }
 
-/// One worker that writes each packet by itself, so that the echo reply comes behind all that came before.
+/// One worker that writes each packet by itself, so that the echo reply comes behind all that came before, and no limit
+/// of ICMP errors that the test could reach.
 fn gateway_toml(files: &Files) -> String {
     let maps = maps(|(v4, v6)| format!("[[nat64.map]]\nv4 = \"{v4}\"\nv6 = \"{v6}\"\n"));
     format!(
         "[prefix]\npref64 = \"{PREFIX}\"\n[nat64]\ndevice = \"{DEVICE}\"\nipv4_addr = \"{OWN_V4}\"\n\
          ipv6_addr = \"{OWN_V6}\"\ndynamic_pool = \"{POOL}\"\nstate_dir = \"{}\"\nworkers = 1\n\
-         configure_interface = false\noffload = \"off\"\n{maps}[admin]\nsocket = \"{}\"\n",
+         configure_interface = false\noffload = \"off\"\nicmp_error_rate = 1000000\n{maps}[admin]\nsocket = \"{}\"\n",
         files.state().display(),
         files.admin().display(),
     )
