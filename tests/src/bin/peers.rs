@@ -5,6 +5,7 @@ use clap::{Parser, ValueEnum};
 use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use tests::binaries::Binaries;
 use tests::interrupt::Interrupt;
 use tests::peers::{Missing, Unknown, cpu, nat64, table};
 use tests::report::Paint;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<bool> {
     let Suite::Nat64 = arguments.suite;
     let suite = nat64::Suite::choose(&arguments.only)?;
+    let ours = Binaries::build_only(&[nat64::PACKAGE])?;
     // From here on the machine's own network is out of reach; nothing before may have made a thread.
     sandbox::enter()?;
     let interrupt = Interrupt::watch()?;
@@ -71,7 +73,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         )?;
     }
     let watched = io::stderr().is_terminal();
-    let report = suite.run(arguments.rounds.into(), |step| {
+    let report = suite.run(&ours, arguments.rounds.into(), |step| {
         ensure!(!interrupt.asked(), "interrupted; the lab is gone");
         if watched {
             let (round, trial, contestant) = (step.round, step.trial, step.contestant);

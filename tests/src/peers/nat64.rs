@@ -45,10 +45,12 @@ const LIMIT: &str = "kernel";
 /// Lines of a log that say why a translator ended.
 const LAST_WORDS: usize = 12;
 
-/// The rows to be measured, and the programs for that, found and built.
+/// The package of ours that is measured.
+pub const PACKAGE: &str = "nat64";
+
+/// The rows to be measured, and the peer.
 pub struct Suite {
     rows: Vec<&'static Row>,
-    ours: Binaries,
     tayga: PathBuf,
 }
 
@@ -59,8 +61,7 @@ enum Translator {
 }
 
 impl Suite {
-    /// Chooses the rows that begin with one of `words`, all if there are none; looks for the peer and builds ours. Makes
-    /// no thread.
+    /// Chooses the rows that begin with one of `words`, all if there are none, and looks for the peer.
     ///
     /// # Errors
     /// [`Unknown`] if no row begins so, [`Missing`] if the peer is not installed.
@@ -70,17 +71,22 @@ impl Suite {
             names: ROWS.iter().flat_map(|row| row.figures).map(|spec| spec.name).collect(),
         })?;
         let tayga = tayga::find().ok_or(Missing { package: tayga::PACKAGE })?;
-        Ok(Self { rows, ours: Binaries::build_only(&["nat64"])?, tayga })
+        Ok(Self { rows, tayga })
     }
 
-    /// Measures in `rounds` rounds; `before` sees each step first and may end the run.
-    pub fn run(&self, rounds: usize, before: impl FnMut(Step) -> Result<()>) -> Result<Report> {
+    /// Measures `ours` in `rounds` rounds; `before` sees each step first and may end the run.
+    pub fn run(
+        &self,
+        ours: &Binaries,
+        rounds: usize,
+        before: impl FnMut(Step) -> Result<()>,
+    ) -> Result<Report> {
         let folder = folder::make()?;
         let network = network()?;
         let mut translators = HashMap::new();
         for who in self.rows.iter().flat_map(|row| row.who).map(|(_, who)| *who) {
             if !translators.contains_key(who.name())
-                && let Some(translator) = self.start(who, &network, folder.path())?
+                && let Some(translator) = self.start(who, ours, &network, folder.path())?
             {
                 translators.insert(who.name(), translator);
             }
@@ -96,11 +102,18 @@ impl Suite {
         Ok(Report { suite: SUITE, ours, peer, limit: LIMIT, rounds, figures })
     }
 
-    fn start(&self, who: Who, network: &Network, folder: &Path) -> Result<Option<Translator>> {
+    fn start(
+        &self,
+        who: Who,
+        ours: &Binaries,
+        network: &Network,
+        folder: &Path,
+    ) -> Result<Option<Translator>> {
+        let gateway = &network.gateway;
         Ok(match who {
-            Who::Ours(ours) => Some(Translator::Ours(ours.start(&self.ours, &network.gateway, folder)?)),
-            Who::Theirs(theirs) => {
-                Some(Translator::Theirs(theirs.start(&self.tayga, &network.gateway, folder)?))
+            Who::Ours(instance) => Some(Translator::Ours(instance.start(ours, gateway, folder)?)),
+            Who::Theirs(instance) => {
+                Some(Translator::Theirs(instance.start(&self.tayga, gateway, folder)?))
             }
             Who::Kernel => None,
         })

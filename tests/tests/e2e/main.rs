@@ -12,6 +12,7 @@ mod garbage;
 mod nat64_faults;
 mod network;
 mod oracle;
+mod peers;
 mod rootless;
 mod stage;
 mod startup;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         garbage::trials,
         nat64_faults::trials,
         oracle::trials,
+        peers::trials,
         cleanup::trials,
         rootless::trials,
     ];
