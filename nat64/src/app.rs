@@ -1,9 +1,10 @@
 //! The daemon put together. [`App::start`] reads as the boot log does.
 
 use crate::admin;
-use crate::device::{Device, TX_QUEUE_LEN};
+use crate::device::{Device, Offloads, TX_QUEUE_LEN};
 use crate::drain::Drain;
 use crate::drop_log::DropLog;
+use crate::egress::Merging;
 use crate::error::{Error, cause};
 use crate::forwarding;
 use crate::keeper::{self, Keeper};
@@ -71,12 +72,7 @@ impl Daemon for App {
         let device = open_device(&netlink, nat64).await?;
         let link = netlink.link(&nat64.device).await?.ok_or_else(|| Error::Vanished(nat64.device.clone()))?;
 
-        let stop = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
-        let stop = Arc::new(stop.map_err(|errno| Error::EventFd(errno.into()))?);
-        let translator = Arc::new(ArcSwap::from_pointee(plan.translator.clone()));
-        let (drop_log, printer) = DropLog::new(nat64.drop_log);
-        tokio::spawn(printer.run());
-        let shared = Shared { translator, pool: Arc::clone(&pool), drop_log, stop };
+        let shared = share(&plan, Arc::clone(&pool), device.offloads, nat64)?;
         let persist_failures = Arc::default();
         let keeper = Keeper::start(Arc::clone(&pool), &bell, calls, Arc::clone(&persist_failures))
             .map_err(Error::Thread)?;
@@ -92,7 +88,12 @@ impl Daemon for App {
         };
         let workers =
             Workers::start(device.queues, shared.clone(), &boot.failures).await.map_err(Error::Thread)?;
-        let sources = Sources { workers: workers.counters(), pool: Arc::clone(&pool), persist_failures };
+        let sources = Sources {
+            workers: workers.counters(),
+            merging: Arc::clone(&shared.merging),
+            pool: Arc::clone(&pool),
+            persist_failures,
+        };
         boot.registry.register_collector(Box::new(sources.clone()));
 
         let routes = if nat64.configure_interface {
@@ -187,6 +188,20 @@ fn restore(pool: &SharedPool, State { file, leases }: State) -> StateFile {
     file
 }
 
+/// What the workers share.
+fn share(plan: &Plan, pool: Arc<SharedPool>, offloads: Offloads, nat64: &Nat64) -> Result<Shared, Error> {
+    let stop = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
+    let (drop_log, printer) = DropLog::new(nat64.drop_log);
+    tokio::spawn(printer.run());
+    Ok(Shared {
+        translator: Arc::new(ArcSwap::from_pointee(plan.translator.clone())),
+        pool,
+        merging: Arc::new(Merging::new(offloads.merge(), warn_of_refusal)),
+        drop_log,
+        stop: Arc::new(stop.map_err(|errno| Error::EventFd(errno.into()))?),
+    })
+}
+
 /// A pool whose every address is explicitly mapped has none to give.
 fn swallowed_pool(nat64: &Nat64) -> Vec<Refusal> {
     let Some(pool) = nat64.dynamic_pool else { return Vec::new() };
@@ -234,6 +249,14 @@ async fn open_device(netlink: &Netlink, nat64: &Nat64) -> Result<Device, Error> 
         "attached to the device"
     );
     Ok(device)
+}
+
+/// Said once, by the worker that meets the first super-packet that the kernel refuses.
+fn warn_of_refusal() {
+    tracing::warn!(
+        "the kernel refuses a super-packet that it should take: packets are no longer merged, and what it refuses \
+         is cut; a newer kernel, or nat64.offload = \"off\", saves that work"
+    );
 }
 
 /// Where others look after the device, its MTU may not be what the translator goes by.

@@ -141,6 +141,10 @@ pub struct Counters {
     pub split: Count,
     /// Read as super-packets, whole.
     pub super_packets: Count,
+    /// Translated packets that left merged into super-packets.
+    pub merged: Count,
+    /// Super-packets that the kernel refused and that were cut here.
+    pub cut: Count,
     /// Echo requests to own addresses that were answered.
     pub echo_replies: Count,
     /// Packets answered with an ICMP error.
@@ -181,6 +185,18 @@ impl Counters {
     /// A packet was written.
     pub fn sent(&self, packet: &[u8]) {
         self.sent[Family::of(packet) as usize].add(packet.len());
+    }
+
+    /// A packet was written into which `packets` were merged.
+    pub fn merged(&self, packets: u16) {
+        if packets > 1 {
+            self.merged.add(packets.into());
+        }
+    }
+
+    /// A super-packet was refused and cut.
+    pub fn cut(&self) {
+        self.cut.add(1);
     }
 
     /// A packet was not taken.

@@ -21,7 +21,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use translator::VNET_HEADER_LEN;
+use translator::{Merge, VNET_HEADER_LEN};
 
 /// Where the kernel gives out TUN devices.
 const CLONE_DEVICE: &str = "/dev/net/tun";
@@ -59,6 +59,13 @@ pub struct Offloads {
     pub tcp: bool,
     /// UDP super-packets.
     pub udp: bool,
+}
+
+impl Offloads {
+    /// What can be merged: the kernel takes back what it would hand over.
+    pub const fn merge(self) -> Merge {
+        Merge { tcp: self.tcp, udp: self.udp }
+    }
 }
 
 /// Why there is no device.

@@ -19,6 +19,7 @@ pub mod counters;
 pub mod device;
 pub mod drain;
 pub mod drop_log;
+pub mod egress;
 pub mod error;
 pub mod forwarding;
 pub mod keeper;

@@ -4,6 +4,7 @@
 //! value is there from the start, at zero. Names get the prefix `causeway_nat64_`, counters the suffix `_total`.
 
 use crate::counters::{BATCH_BUCKETS, Counters, Family, Refused, WriteError};
+use crate::egress::Merging;
 use crate::lease::SharedPool;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
@@ -11,13 +12,15 @@ use prometheus_client::metrics::MetricType;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use translator::{Direction, DropReason};
+use translator::{Direction, DropReason, Merge};
 
 /// Where the numbers come from.
 #[derive(Clone)]
 pub struct Sources {
     /// One per worker.
     pub workers: Vec<Arc<Counters>>,
+    /// Whether packets are merged.
+    pub merging: Arc<Merging>,
     /// The dynamic pool.
     pub pool: Arc<SharedPool>,
     /// Writes of `dynamic.map` that failed.
@@ -111,7 +114,7 @@ const LABELLED_COUNTERS: [Labelled; 7] = [
 ];
 
 /// Counters without labels.
-pub(crate) const COUNTERS: [Plain; 6] = [
+pub(crate) const COUNTERS: [Plain; 8] = [
     Plain {
         name: "echo_replies",
         help: "Echo requests to own addresses that were answered",
@@ -133,6 +136,16 @@ pub(crate) const COUNTERS: [Plain; 6] = [
         value: |of| of.sum(|worker| worker.super_packets.get()),
     },
     Plain {
+        name: "merged_packets",
+        help: "Packets that left merged into super-packets",
+        value: |of| of.sum(|worker| worker.merged.get()),
+    },
+    Plain {
+        name: "cut_super_packets",
+        help: "Super-packets that the kernel refused and that were cut in user space",
+        value: |of| of.sum(|worker| worker.cut.get()),
+    },
+    Plain {
         name: "worker_panics",
         help: "Panics of workers; each costs one packet and is worth a report",
         value: |of| of.sum(|worker| worker.panics.get()),
@@ -144,7 +157,7 @@ pub(crate) const COUNTERS: [Plain; 6] = [
     },
 ];
 
-const GAUGES: [Plain; 4] = [
+const GAUGES: [Plain; 5] = [
     Plain {
         name: "leases",
         help: "Hosts with an address of the dynamic pool",
@@ -159,6 +172,11 @@ const GAUGES: [Plain; 4] = [
         name: "pool_addresses",
         help: "Addresses in the dynamic pool's prefix",
         value: |of| of.pool.size(),
+    },
+    Plain {
+        name: "merging",
+        help: "1 while packets of one flow are merged into super-packets, 0 where the kernel does not take these",
+        value: |of| u64::from(of.merging.merge() != Merge::default()),
     },
     Plain { name: "workers", help: "Threads that translate", value: |of| of.workers.len() as u64 },
 ];
@@ -265,7 +283,12 @@ mod tests {
             || (),
         ));
         let mut registry = Registry::with_prefix("causeway_nat64");
-        registry.register_collector(Box::new(Sources { workers, pool, persist_failures: Arc::default() }));
+        registry.register_collector(Box::new(Sources {
+            workers,
+            merging: Arc::new(Merging::new(Merge::default(), || ())),
+            pool,
+            persist_failures: Arc::default(),
+        }));
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
         text

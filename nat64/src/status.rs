@@ -6,7 +6,7 @@ use crate::counters::{Family, WriteError};
 use crate::device::Offloads;
 use crate::metrics::{COUNTERS, Sources};
 use service::{Cell, Table};
-use translator::Direction;
+use translator::{Direction, Merge};
 
 /// The device as it was opened.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ pub fn tables(attachment: &Attachment, sources: &Sources) -> Vec<Table> {
 
 fn device(attachment: &Attachment, sources: &Sources) -> Table {
     let Attachment { device, queues, offloads, persistent } = attachment;
-    let columns = ["name", "persistent", "queues", "workers", "tcp_offload", "udp_offload"];
+    let columns = ["name", "persistent", "queues", "workers", "tcp_offload", "udp_offload", "merging"];
     Table::new("device", &columns).row([
         device.as_str().into(),
         word(*persistent),
@@ -45,6 +45,7 @@ fn device(attachment: &Attachment, sources: &Sources) -> Table {
         (sources.workers.len() as u64).into(),
         word(offloads.tcp),
         word(offloads.udp),
+        word(sources.merging.merge() != Merge::default()),
     ])
 }
 

@@ -1,16 +1,16 @@
 //! The packet loop: one thread, one queue of the device, one translator for all packets of a batch.
 //!
 //! ```text
-//! poll ──> read ──> translate in place ──> write on the same queue ──> read ... until empty or BATCH ──> poll
+//! poll ──> read ──> translate in place ──> merge or write ──> read ... until empty or BATCH ──> write the rest ──> poll
 //! ```
 //!
-//! Packets of one flow come from one queue and go back to it in their order: the kernel learns from writes which
-//! queue a flow belongs to, so that its answers come to the same worker. Nothing is allocated or locked per packet; the
+//! Packets of one flow come from one queue and go back to it in their order; see [`crate::egress`]. Nothing is allocated or locked per packet; the
 //! translator's parameters are looked up once per batch. Does not log: what happens is counted in
 //! [`Counters`] or returned.
 
-use crate::counters::{BATCH, Counters, Family, WriteError};
+use crate::counters::{BATCH, Counters, Family};
 use crate::drop_log::{DropLog, Watch};
+use crate::egress::{Egress, Merging, Queue};
 use crate::lease::{LeaseView, SharedPool};
 use crate::next_hop::Routed;
 use crate::pool::UnixTime;
@@ -18,9 +18,9 @@ use arc_swap::ArcSwap;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
-use nix::unistd::{read, write};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use translator::{Context, Frame, GsoType, Translator, Verdict, WorkerState};
@@ -46,15 +46,17 @@ pub struct Shared {
     pub translator: Arc<ArcSwap<Translator>>,
     /// The dynamic pool.
     pub pool: Arc<SharedPool>,
+    /// What may be merged.
+    pub merging: Arc<Merging>,
     /// What is told of packets that are not translated.
     pub drop_log: Arc<DropLog>,
     /// Readable when the workers are to end.
     pub stop: Arc<EventFd>,
 }
 
-/// One worker.
-pub struct Worker {
-    queue: OwnedFd,
+/// One worker on a queue of the device, or on what stands for one in a test.
+pub struct Worker<Q = OwnedFd> {
+    egress: Egress<Q>,
     shared: Shared,
     counters: Arc<Counters>,
     leases: LeaseView,
@@ -73,11 +75,11 @@ enum Wake {
     Stop,
 }
 
-impl Worker {
+impl<Q: Queue> Worker<Q> {
     /// One of `workers` workers, on a non-blocking `queue`.
-    pub fn new(queue: OwnedFd, workers: u32, shared: Shared, counters: Arc<Counters>) -> Self {
+    pub fn new(queue: Q, workers: u32, shared: Shared, counters: Arc<Counters>) -> Self {
         Self {
-            queue,
+            egress: Egress::new(queue, Arc::clone(&shared.merging), Arc::clone(&counters)),
             leases: LeaseView::new(Arc::clone(&shared.pool), unix_time()),
             watch: Watch::new(Arc::clone(&shared.drop_log)),
             shared,
@@ -106,13 +108,18 @@ impl Worker {
         self.counters.panicked();
         self.state = fresh_state(self.workers);
         self.frame = Frame::with_capacity(LONGEST_PACKET);
+        // The packets that waited are sound, unless the mistake is where they wait.
+        let flushed = catch_unwind(AssertUnwindSafe(|| self.egress.flush(&mut self.state)));
+        if flushed.is_err() {
+            self.egress.clear();
+        }
     }
 
     /// Sleeps until there is something to do.
     fn wait(&self) -> Result<Wake, WorkerError> {
         let mut fds = [
             PollFd::new(self.shared.stop.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.queue.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.egress.queue().as_fd(), PollFlags::POLLIN),
         ];
         match poll(&mut fds, PollTimeout::NONE) {
             Ok(0) | Err(Errno::EINTR) => return Ok(Wake::Nothing),
@@ -130,28 +137,36 @@ impl Worker {
         Ok(Wake::Packets)
     }
 
-    /// Translates what the queue holds, at most [`BATCH`] packets.
-    fn batch(&mut self) -> Result<(), WorkerError> {
+    /// Translates what the queue holds, at most [`BATCH`] packets. Does not wait for any.
+    ///
+    /// # Errors
+    /// The queue cannot be read.
+    pub fn batch(&mut self) -> Result<(), WorkerError> {
         self.leases.begin(unix_time());
         self.watch.begin();
+        self.egress.begin();
         let translator = self.shared.translator.load();
         let now = self.started.elapsed();
         let mut packets = 0;
-        while packets < BATCH {
-            match read(&self.queue, self.frame.receive_buffer()) {
+        let end = loop {
+            match self.egress.queue().receive(self.frame.receive_buffer()) {
                 Ok(len) => {
                     packets += 1;
                     self.packet(len, &translator, now);
                 }
                 Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => break,
-                Err(Errno::EBADFD | Errno::EFAULT | Errno::ENODEV) => return Err(WorkerError::DeviceGone),
-                Err(errno) => return Err(WorkerError::Read(errno)),
+                Err(Errno::EAGAIN) => break Ok(()),
+                Err(Errno::EBADFD | Errno::EFAULT | Errno::ENODEV) => break Err(WorkerError::DeviceGone),
+                Err(errno) => break Err(WorkerError::Read(errno)),
             }
-        }
+            if packets == BATCH {
+                break Ok(());
+            }
+        };
+        self.egress.flush(&mut self.state);
         self.counters.batch(packets);
         self.counters.suppressed_errors(self.state.take_suppressed_errors());
-        Ok(())
+        end
     }
 
     /// Translates the `len` bytes that were read and writes what comes of them.
@@ -169,12 +184,9 @@ impl Worker {
         let verdict = translator.translate(&mut self.frame, &mut context);
         self.judge(verdict, family, bytes);
         match verdict {
-            Verdict::Forward(_) | Verdict::Reply(_) => send(&self.queue, &mut self.frame, &self.counters),
-            Verdict::Split(_) => {
-                for fragment in self.state.fragments() {
-                    send(&self.queue, fragment, &self.counters);
-                }
-            }
+            Verdict::Forward(_) => self.egress.forward(&mut self.frame, &mut self.state),
+            Verdict::Reply(_) => self.egress.reply(&mut self.frame),
+            Verdict::Split(_) => self.egress.split(&mut self.state),
             Verdict::Drop(_) => {}
         }
     }
@@ -184,18 +196,6 @@ impl Worker {
         self.counters.verdict(verdict, family, bytes);
         self.watch.judge(verdict, family.direction());
     }
-}
-
-/// Writes one packet. One that the kernel does not take is counted and gone, as on any link.
-fn send(queue: &OwnedFd, frame: &mut Frame, counters: &Counters) {
-    let error = match write(queue, frame.wire()) {
-        Ok(_) => return counters.sent(frame.packet()),
-        Err(Errno::EINVAL) => WriteError::Refused,
-        Err(Errno::EIO) => WriteError::Down,
-        Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM) => WriteError::NoRoom,
-        Err(_) => WriteError::Other,
-    };
-    counters.write_error(error);
 }
 
 /// A worker state whose first identification nobody can foretell and that differs from worker to worker.

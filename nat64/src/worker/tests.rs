@@ -1,7 +1,7 @@
 //! The loop on a datagram socket in the device's place: one datagram is one packet behind its virtio-net header.
 
 use super::*;
-use crate::counters::Family;
+use crate::counters::{Family, WriteError};
 use crate::device::Device;
 use crate::link::Netlink;
 use crate::netns::{block_on, in_namespace};
@@ -13,7 +13,7 @@ use etherparse::PacketBuilder;
 use nix::sys::eventfd::EfdFlags;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::net::UnixDatagram;
-use translator::{Class, DropReason, MssClamp, Mtu, Params, UdpZeroChecksum, VNET_HEADER_LEN};
+use translator::{Class, DropReason, Merge, MssClamp, Mtu, Params, UdpZeroChecksum, VNET_HEADER_LEN};
 
 const OWN_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const OWN_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 0x64);
@@ -50,6 +50,7 @@ fn shared_with(on_grant: impl Fn() + Send + Sync + 'static) -> Shared {
     Shared {
         translator: Arc::new(ArcSwap::from_pointee(Translator::new(params()))),
         pool: Arc::new(SharedPool::new(Pool::new(range), on_grant)),
+        merging: Arc::new(Merging::new(Merge::default(), || ())),
         drop_log: DropLog::new(0).0,
         stop: Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).unwrap()),
     }

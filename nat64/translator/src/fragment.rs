@@ -3,8 +3,9 @@
 //!
 //! Whatever is cut already has the checksum of the other side: fragments carry slices of a finished message.
 
-use crate::checksum::{Pair, Sum, Summed, for_udp};
-use crate::offload::Segment;
+use crate::checksum::{Pair, Summed};
+use crate::offload::{Segment, SegmentKind};
+use crate::segment::{self, Place};
 use crate::state::WorkerState;
 use crate::wire::field16;
 use crate::wire::fragment::Fragment;
@@ -89,17 +90,15 @@ pub(crate) fn datagrams<A: Summed>(
     datagram: &mut Vec<u8>,
     mut send: impl FnMut(u16, &[u8]),
 ) {
-    let Some((header, payload)) = message.split_first_chunk() else { return };
-    for (number, piece) in payload.chunks(usize::from(segment.size).max(1)).enumerate() {
-        let mut header = Udp(*header);
-        let len = Udp::LEN + piece.len();
-        header.set_len(field16(len));
-        header.set_checksum(0);
-        let sum = Sum::of(header.bytes()).plus(Sum::of(piece)).plus(pair.pseudo_header(UDP, len));
-        header.set_checksum(for_udp(sum.checksum()));
+    let Some((header, payload)) = message.split_at_checked(Udp::LEN) else { return };
+    let size = usize::from(segment.size).max(1);
+    for (number, piece) in payload.chunks(size).enumerate() {
         datagram.clear();
-        datagram.extend_from_slice(header.bytes());
+        datagram.extend_from_slice(header);
         datagram.extend_from_slice(piece);
+        let place = Place { offset: number * size, is_last: (number + 1) * size >= payload.len() };
+        let pseudo_header = pair.pseudo_header(UDP, datagram.len());
+        segment::finish(datagram, SegmentKind::Udp, place, pseudo_header);
         send(field16(number), datagram);
     }
 }

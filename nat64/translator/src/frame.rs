@@ -23,6 +23,8 @@ pub struct Frame {
     buf: Vec<u8>,
     start: usize,
     end: usize,
+    /// Whether the packet's IPv4 identification is of the translator's own choice.
+    pub(crate) is_numbered: bool,
     /// The virtio-net header that belongs to the packet. Offsets count from the packet's first byte.
     pub vnet: VnetHeader,
 }
@@ -31,7 +33,13 @@ impl Frame {
     /// An empty frame for packets of up to `packet_capacity` bytes; 65 535 holds every packet a TUN device gives.
     pub fn with_capacity(packet_capacity: usize) -> Self {
         let len = HEADROOM + packet_capacity.max(MIN_CAPACITY);
-        Self { buf: vec![0; len], start: HEADROOM, end: HEADROOM, vnet: VnetHeader::default() }
+        Self {
+            buf: vec![0; len],
+            start: HEADROOM,
+            end: HEADROOM,
+            is_numbered: false,
+            vnet: VnetHeader::default(),
+        }
     }
 
     /// Where a read puts a virtio-net header (10 bytes) and the packet behind it, contiguously.
@@ -50,6 +58,7 @@ impl Frame {
         }
         let vnet = self.buf[..HEADROOM].last_chunk().ok_or(DropReason::ShortFrame)?;
         self.vnet = VnetHeader::parse(vnet);
+        self.is_numbered = false;
         self.start = HEADROOM;
         self.end = end;
         Ok(())
@@ -61,6 +70,7 @@ impl Frame {
         self.start = HEADROOM;
         self.end = HEADROOM + packet.len();
         self.vnet = VnetHeader::default();
+        self.is_numbered = false;
         self.buf[self.start..self.end].copy_from_slice(packet);
     }
 
@@ -74,6 +84,21 @@ impl Frame {
         let from = self.start - VNET_HEADER_LEN;
         self.buf[from..self.start].copy_from_slice(&self.vnet.emit());
         &self.buf[from..self.end]
+    }
+
+    /// Becomes a copy of `other`.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        self.set_packet(other.packet());
+        self.vnet = other.vnet;
+        self.is_numbered = other.is_numbered;
+    }
+
+    /// Adds bytes to the end of the packet, and grows the buffer if it must.
+    pub(crate) fn append(&mut self, bytes: &[u8]) {
+        let end = self.end + bytes.len();
+        self.reserve(end - HEADROOM.min(end));
+        self.buf[self.end..end].copy_from_slice(bytes);
+        self.end = end;
     }
 
     /// The packet, writable.
@@ -104,6 +129,7 @@ impl Frame {
         self.start = HEADROOM;
         self.end = HEADROOM + len;
         self.vnet = VnetHeader::default();
+        self.is_numbered = false;
         self.packet_mut()
     }
 

@@ -8,6 +8,8 @@
 //!            Drop     Reply(Echo)                          Reply(Error) or Drop      Forward <─ rewrite, or fragment ─> Split
 //! ```
 //!
+//! What leaves may pass a [`Coalescer`], which merges packets of one flow into super-packets; [`cut`] undoes that.
+//!
 //! Owns everything between the bytes of one packet and the bytes that leave: header translation both ways, ICMP and
 //! the packets quoted in it, checksums, fragments, sizes, the virtio-net header, and the ICMP errors and echo replies
 //! of the translator itself. Takes time, leases and randomness as arguments. Deliberately holds no clock, socket,
@@ -18,6 +20,7 @@
 
 mod checksum;
 mod class;
+mod coalesce;
 mod fragment;
 mod frame;
 mod hairpin;
@@ -32,6 +35,7 @@ mod own;
 #[cfg(test)]
 mod properties;
 mod reply;
+mod segment;
 mod sketch;
 mod state;
 #[cfg(test)]
@@ -44,12 +48,14 @@ mod verdict;
 mod wire;
 
 pub use class::Class;
+pub use coalesce::{Coalescer, Merge};
 pub use frame::{Frame, HEADROOM};
 pub use map::{Mapped, Rule};
 pub use mss::MssClamp;
 pub use next_hop::{Mtu, NextHops};
 pub use offload::{GsoType, VNET_HEADER_LEN, VnetHeader};
 pub use outline::{Endpoints, Outline};
+pub use segment::cut;
 pub use sketch::{GRAMMAR, SketchError, parse as parse_sketch};
 pub use state::WorkerState;
 pub use translator::{Context, Hairpin, Leases, Params, Translator, UdpZeroChecksum};

@@ -30,9 +30,9 @@ pub(crate) const NEEDS_CSUM: u8 = 1;
 
 /// `VIRTIO_NET_HDR_GSO_NONE`, `_TCPV4`, `_TCPV6` and `_UDP_L4`.
 const GSO_NONE: u8 = 0;
-const GSO_TCPV4: u8 = 1;
-const GSO_TCPV6: u8 = 4;
-const GSO_UDP_L4: u8 = 5;
+pub(crate) const GSO_TCPV4: u8 = 1;
+pub(crate) const GSO_TCPV6: u8 = 4;
+pub(crate) const GSO_UDP_L4: u8 = 5;
 
 /// `VIRTIO_NET_HDR_GSO_ECN`: set beside a TCP type on segments that carry CWR.
 const GSO_ECN: u8 = 0x80;

@@ -170,6 +170,7 @@ fn cross(
     if packet.chain.fragment.is_none() && !own.dont_fragment() {
         let count = segment.map_or(1, |segment| packet.payload.div_ceil(segment.size.max(1).into()));
         own.set_identification(ctx.state.identifications(field16(count)));
+        frame.is_numbered = true;
     }
     if let Fit::Fragments(limit) = fit {
         split(frame, ctx, &packet, &own, limit);
