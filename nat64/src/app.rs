@@ -6,6 +6,7 @@ use crate::drain::Drain;
 use crate::drop_log::DropLog;
 use crate::egress::Merging;
 use crate::error::{Error, cause};
+use crate::explain;
 use crate::forwarding;
 use crate::keeper::{self, Keeper};
 use crate::lease::SharedPool;
@@ -49,6 +50,7 @@ impl Daemon for App {
     const ABOUT: &'static str = "Translates packets between IPv6 and IPv4 on a TUN device";
     const SECTION: Section = Section::Nat64;
     const CAPABILITIES: &'static [Capability] = &[Capability::CAP_NET_ADMIN];
+    const EXPLAIN: Option<service::Explain> = Some(explain::COMMAND);
     type Error = Error;
     type Prepared = Prepared;
 
@@ -153,6 +155,7 @@ impl Daemon for App {
 
     fn routes(&self) -> axum::Router {
         admin::routes(self.sources.clone())
+            .merge(explain::routes(Arc::clone(&self.shared.translator), self.sources.clone()))
     }
 
     fn tables(&self) -> Box<dyn Fn() -> Vec<Table> + Send + Sync> {

@@ -110,6 +110,28 @@ impl SharedPool {
     }
 }
 
+/// The pool at one time, for whoever only looks.
+pub struct Glance<'a> {
+    /// The pool.
+    pub pool: &'a SharedPool,
+    /// The time.
+    pub now: UnixTime,
+}
+
+impl translator::PoolView for Glance<'_> {
+    fn lease_of(&self, v6: Ipv6Addr) -> Option<Ipv4Addr> {
+        self.pool.lock().table().find_v6(v6).map(|entry| entry.v4)
+    }
+
+    fn offer(&self, v6: Ipv6Addr) -> Option<Ipv4Addr> {
+        self.pool.lock().offer(v6, self.now)
+    }
+
+    fn host_of(&self, v4: Ipv4Addr) -> Option<Ipv6Addr> {
+        self.pool.lock().table().find_v4(v4).map(|entry| entry.v6)
+    }
+}
+
 /// The pool as one worker sees it.
 pub struct LeaseView {
     shared: Arc<SharedPool>,

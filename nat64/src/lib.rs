@@ -21,6 +21,7 @@ pub mod drain;
 pub mod drop_log;
 pub mod egress;
 pub mod error;
+pub mod explain;
 pub mod forwarding;
 pub mod keeper;
 pub mod lease;

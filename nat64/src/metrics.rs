@@ -123,7 +123,7 @@ pub(crate) const COUNTERS: [Plain; 8] = [
     Plain {
         name: "suppressed_icmp_errors",
         help: "Packets that got no ICMP error because of nat64.icmp_error_rate; they count as dropped, too",
-        value: |of| of.sum(|worker| worker.suppressed_errors.get()),
+        value: Sources::suppressed_icmp_errors,
     },
     Plain {
         name: "split_packets",
@@ -182,6 +182,11 @@ const GAUGES: [Plain; 5] = [
 ];
 
 impl Sources {
+    /// ICMP errors that did not leave because there were too many.
+    pub fn suppressed_icmp_errors(&self) -> u64 {
+        self.sum(|worker| worker.suppressed_errors.get())
+    }
+
     /// Refused packets by direction and reason, every pair that can be.
     pub fn refused(&self, count: fn(&Counters) -> &Refused) -> Vec<(&'static str, DropReason, u64)> {
         let families = Family::ALL.into_iter();

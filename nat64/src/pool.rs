@@ -213,6 +213,15 @@ impl Pool {
         Some(v4)
     }
 
+    /// The address that [`Pool::lease`] would grant to `v6`, which has none. Changes nothing.
+    pub fn offer(&self, v6: Ipv6Addr, now: UnixTime) -> Option<Ipv4Addr> {
+        self.search(v6).or_else(|| {
+            let ours = self.table.leases().filter(|lease| self.range.contains(lease.v4));
+            let dormant = ours.filter(|lease| now.since(lease.last_used) >= MIN_LEASE);
+            dormant.min_by_key(|lease| (lease.last_used, lease.v4)).map(|lease| lease.v4)
+        })
+    }
+
     /// Takes back the leases of an earlier run and returns those that do not fit, with the reason.
     ///
     /// A lease from the future says that the clock has been set back; nobody can then tell how old any lease is, so
@@ -324,18 +333,23 @@ impl Pool {
         Ok(())
     }
 
-    /// The first free address from the one that `v6` hashes to.
+    /// The first free address from the one that `v6` hashes to; notes that there is none.
     fn free_address(&mut self, v6: Ipv6Addr) -> Option<Ipv4Addr> {
+        let free = self.search(v6);
+        self.exhausted = free.is_none();
+        free
+    }
+
+    /// The first free address from the one that `v6` hashes to.
+    fn search(&self, v6: Ipv6Addr) -> Option<Ipv4Addr> {
         let net = self.range.net.filter(|net| !self.exhausted && host_bits(*net) > 0)?;
         let size = 1_u64 << host_bits(net);
         let first = u64::from(first_offset(host_bits(net), v6));
-        let free = (first..first + size)
+        (first..first + size)
             .filter_map(|offset| u32::try_from(offset % size).ok())
             .filter(|&offset| offset != 0)
             .map(|offset| Ipv4Addr::from_bits(net.network().to_bits() | offset))
-            .find(|v4| self.table.find_v4(*v4).is_none() && !self.range.is_reserved(*v4));
-        self.exhausted = free.is_none();
-        free
+            .find(|v4| self.table.find_v4(*v4).is_none() && !self.range.is_reserved(*v4))
     }
 
     /// Takes the address of the host that has been silent for longest, if that is long enough.

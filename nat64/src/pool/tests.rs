@@ -403,3 +403,22 @@ proptest! {
         prop_assert!(u64::from(first_offset(bits_of_host, Ipv6Addr::from_bits(bits))) < 1_u64 << bits_of_host);
     }
 }
+
+proptest! {
+    #[test]
+    fn an_offer_is_what_a_lease_then_is(
+        steps in prop::collection::vec((0..20_u16, 0..4000_u64), 1..80),
+    ) {
+        let mut pool = pool("198.51.100.0/29");
+        let mut now = later(0);
+        for (number, seconds) in steps {
+            now = UnixTime(now.0 + seconds);
+            let offer = pool.offer(host(number), now);
+            let before = leases(&pool);
+            prop_assert_eq!(offer, pool.offer(host(number), now), "an offer changes nothing");
+            prop_assert_eq!(&before, &leases(&pool));
+            let held = before.iter().find(|lease| lease.v6 == host(number)).map(|lease| lease.v4);
+            prop_assert_eq!(pool.lease(host(number), now), held.or(offer));
+        }
+    }
+}

@@ -112,3 +112,104 @@ fn status_shows_what_crosses_and_what_does_not() {
         }
     });
 }
+
+/// What the kernel itself says on a fresh device is counted under these whenever it comes.
+const CHATTER: [&str; 5] = ["received_", "batch_", "multicast", "illegal_source", "illegal_destination"];
+
+/// The counters, leases and lease file that explaining must leave alone.
+fn state(gateway: &Gateway) -> (String, String, Option<String>) {
+    let metrics = gateway.get("/metrics").unwrap();
+    let own = metrics.lines().filter(|line| line.starts_with("causeway_nat64_"));
+    let own: Vec<&str> = own.filter(|line| !CHATTER.iter().any(|chatter| line.contains(chatter))).collect();
+    let leases = gateway.get("/leases").unwrap();
+    let leases = leases.split_once("\r\n\r\n").unwrap().1.to_owned();
+    (own.join("\n"), leases, std::fs::read_to_string(gateway.path("state/dynamic.map")).ok())
+}
+
+#[test]
+fn explain_tells_what_would_happen_and_changes_nothing() {
+    in_namespace("explain_tells_what_would_happen_and_changes_nothing", || {
+        let mut gateway = Gateway::new();
+        gateway.start_and_wait();
+        gateway.ping(REMOTE_V6);
+        gateway.until("the echo is counted and its lease is on disk", |gateway| {
+            gateway.get("/metrics").unwrap().contains("translated_packets_total{direction=\"v4_to_v6\"} 1\n")
+                && state(gateway).2.is_some_and(|map| map.contains(CLIENT))
+        });
+        let before = state(&gateway);
+        let lease = ask(&gateway, &["explain", &format!("udp {CLIENT} -> {REMOTE_V6}")]).1;
+        let lease = lease.split(&format!("{CLIENT} is ")).nth(1).unwrap().split(':').next().unwrap();
+        for (packet, parts) in [
+            (
+                format!("udp {CLIENT}#5 -> {REMOTE_V6}#53"),
+                vec![
+                    ": the lease that it has\n",
+                    "verdict      translated, IPv6 to IPv4\n",
+                    "leaves       IPv4 ",
+                ],
+            ),
+            (
+                format!("tcp 2001:db8:1::99 -> {REMOTE_V6} syn"),
+                vec!["a lease that it would take, the next one free", "translated"],
+            ),
+            (format!("udp {REMOTE}#53 -> {lease}#5 len 1300"), vec!["into 2 packets", ", more follow"]),
+            (
+                format!("udp {REMOTE} -> {NOBODY}"),
+                vec![
+                    ": no_lease\n",
+                    "meaning      The destination lies in the dynamic pool, and no host holds it.\n",
+                    "remedy       ",
+                    "ICMP type 3 code 1",
+                    "so far       0 ICMP errors",
+                ],
+            ),
+            (format!("udp {REMOTE} -> {lease} nosum"), vec!["dropped without a word: udp_zero_checksum\n"]),
+            (format!("icmp {CLIENT} -> {OWN_V6}"), vec!["answered with an echo reply\n"]),
+            (
+                format!("icmp {REMOTE} -> {lease} unreachable about {NOBODY}"),
+                vec![": quoted_unmapped\n", "quoted       IPv4 "],
+            ),
+            ("60 00 00 00".to_owned(), vec!["dropped without a word: ipv6_header\n"]),
+        ] {
+            let (code, text, errors) = ask(&gateway, &["explain", &packet]);
+            assert_eq!((code, errors.as_str()), (Some(0), ""), "{packet}");
+            for part in parts {
+                assert!(text.contains(part), "{packet}: {part} is not in\n{text}");
+            }
+        }
+        assert_eq!(state(&gateway), before);
+    });
+}
+
+#[test]
+fn explain_speaks_json_and_names_the_place_of_a_mistake() {
+    in_namespace("explain_speaks_json_and_names_the_place_of_a_mistake", || {
+        let mut gateway = Gateway::new();
+        gateway.start_and_wait();
+        let packet = format!("udp {REMOTE} -> {NOBODY}");
+        let (code, text, errors) = ask(&gateway, &["explain", "--json", &packet]);
+        assert_eq!((code, errors.as_str()), (Some(0), ""));
+        for part in [
+            "\"outcome\":\"icmp_error\"",
+            "\"direction\":null",
+            "\"reason\":\"no_lease\"",
+            "\"topic\":\"destination\"",
+            "\"refused\":\"no_lease\"",
+            "\"leaving\":[{\"text\":\"IPv4 192.0.2.1 -> 203.0.113.9",
+            "\"icmp_error_rate\":",
+        ] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+        // What one command prints, the next one reads.
+        let hex = text.split("\"packet\":\"").nth(1).unwrap().split('"').next().unwrap();
+        assert_eq!(ask(&gateway, &["explain", hex]).1, ask(&gateway, &["explain", &packet]).1);
+
+        let (code, text, errors) = ask(&gateway, &["explain", "udp 203.0.113.9#99999 -> 192.0.2.1"]);
+        assert_eq!((code, text.as_str()), (Some(2), ""));
+        for part in ["column 17: \"99999\" is no port", "^^^^^", "= help: give a number from 0 to 65535"] {
+            assert!(errors.contains(part), "{part} is not in\n{errors}");
+        }
+        let (code, help, _) = ask(&gateway, &["explain", "--help"]);
+        assert!(code == Some(0) && help.contains("PROTOCOL ADDRESS[#PORT] -> ADDRESS[#PORT]"), "{help}");
+    });
+}

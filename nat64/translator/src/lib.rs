@@ -21,6 +21,7 @@
 mod checksum;
 mod class;
 mod coalesce;
+mod explain;
 mod fragment;
 mod frame;
 mod hairpin;
@@ -49,6 +50,7 @@ mod wire;
 
 pub use class::Class;
 pub use coalesce::{Coalescer, Merge};
+pub use explain::{Explanation, Leaving, PoolView, Step, hex};
 pub use frame::{Frame, HEADROOM};
 pub use map::{Mapped, Rule};
 pub use mss::MssClamp;

@@ -10,7 +10,7 @@ use etherparse::{Icmpv4Type, Icmpv6Type, IpNumber};
 use proptest::prelude::*;
 
 /// A world that lets as much through as it can.
-fn open_world(policy: UdpZeroChecksum, mtu: u16) -> World {
+pub(crate) fn open_world(policy: UdpZeroChecksum, mtu: u16) -> World {
     World::with(|params| {
         params.udp_zero_checksum = policy;
         params.mtu_v4 = Mtu::Fixed(mtu);
@@ -18,7 +18,7 @@ fn open_world(policy: UdpZeroChecksum, mtu: u16) -> World {
     })
 }
 
-fn policies() -> impl Strategy<Value = UdpZeroChecksum> {
+pub(crate) fn policies() -> impl Strategy<Value = UdpZeroChecksum> {
     prop::sample::select(vec![UdpZeroChecksum::Drop, UdpZeroChecksum::Calculate, UdpZeroChecksum::Forward])
 }
 
@@ -44,7 +44,7 @@ fn vnet_headers() -> impl Strategy<Value = VnetHeader> {
 }
 
 /// A valid packet of either family, of one of many kinds.
-fn valid_packets() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn valid_packets() -> impl Strategy<Value = Vec<u8>> {
     let payload = prop::collection::vec(any::<u8>(), 0..1500);
     (0..10_u8, payload).prop_map(|(kind, payload)| match kind {
         0 => udp_out(&payload),

@@ -66,23 +66,37 @@ pub(crate) struct Pool {
     pub(crate) free: usize,
 }
 
+impl Pool {
+    pub(crate) fn lease_of(&self, v6: Ipv6Addr) -> Option<Ipv4Addr> {
+        self.hosts.iter().position(|host| *host == v6).map(Self::address)
+    }
+
+    pub(crate) fn host_of(&self, v4: Ipv4Addr) -> Option<Ipv6Addr> {
+        let index = v4.to_bits().checked_sub(LEASED.to_bits())?;
+        self.hosts.get(usize::try_from(index).unwrap()).copied()
+    }
+
+    /// The address of the host with this number.
+    pub(crate) fn address(index: usize) -> Ipv4Addr {
+        Ipv4Addr::from_bits(LEASED.to_bits() + u32::try_from(index).unwrap())
+    }
+}
+
 impl Leases for Pool {
     fn lease_for_v6(&mut self, v6: Ipv6Addr) -> Option<Ipv4Addr> {
-        if self.known_lease_for_v6(v6).is_none() && self.free > 0 {
+        if self.lease_of(v6).is_none() && self.free > 0 {
             self.free -= 1;
             self.hosts.push(v6);
         }
-        self.known_lease_for_v6(v6)
+        self.lease_of(v6)
     }
 
     fn known_lease_for_v6(&mut self, v6: Ipv6Addr) -> Option<Ipv4Addr> {
-        let index = self.hosts.iter().position(|host| *host == v6)?;
-        Some(Ipv4Addr::from_bits(LEASED.to_bits() + u32::try_from(index).unwrap()))
+        self.lease_of(v6)
     }
 
     fn v6_of_lease(&mut self, v4: Ipv4Addr) -> Option<Ipv6Addr> {
-        let index = v4.to_bits().checked_sub(LEASED.to_bits())?;
-        self.hosts.get(usize::try_from(index).unwrap()).copied()
+        self.host_of(v4)
     }
 }
 

@@ -25,7 +25,7 @@ use std::net::Ipv6Addr;
 
 /// IPv4 protocol numbers that a receiver of IPv6 would take for extension headers or for its own ICMP. RFC 7915 is
 /// silent about them. Choice: dropped.
-const REINTERPRETED: [u8; 5] = [HOP_BY_HOP, ROUTING, FRAGMENT, ICMPV6, DESTINATION_OPTIONS];
+pub(crate) const REINTERPRETED: [u8; 5] = [HOP_BY_HOP, ROUTING, FRAGMENT, ICMPV6, DESTINATION_OPTIONS];
 
 /// A packet that may cross, and what was found out about it.
 struct Crossing {
@@ -69,11 +69,7 @@ pub(crate) fn translate(
         return Err(DropReason::Protocol.into());
     }
     let dst = map::destination_to_v6(params, ctx.leases, header.dst()).map_err(Refusal::answered)?.address;
-    let part = match (header.fragment_offset(), header.more_fragments()) {
-        (0, false) => Part::Whole,
-        (0, true) => Part::First,
-        _ => Part::Later,
-    };
+    let part = part(&header);
     let arrival = arrival(&header);
     let offload = offload::admit(frame, arrival)?;
     let payload = frame.packet().get(header.header_len()..).unwrap_or_default();
@@ -115,8 +111,17 @@ pub(crate) fn arrival(header: &Ipv4<[u8; 20]>) -> Arrival {
     }
 }
 
+/// Which part of its transport the packet carries.
+pub(crate) fn part(header: &Ipv4<[u8; 20]>) -> Part {
+    match (header.fragment_offset(), header.more_fragments()) {
+        (0, false) => Part::Whole,
+        (0, true) => Part::First,
+        _ => Part::Later,
+    }
+}
+
 /// Drops what no router forwards (RFC 1812 §5.3.7) and what would reach beyond the largest packet.
-fn screen(header: &Ipv4<[u8; 20]>) -> Result<(), DropReason> {
+pub(crate) fn screen(header: &Ipv4<[u8; 20]>) -> Result<(), DropReason> {
     map::screen_destination_v4(header.dst())?;
     if !special::is_legal_source_v4(header.src()) {
         return Err(DropReason::IllegalSource);
@@ -126,7 +131,7 @@ fn screen(header: &Ipv4<[u8; 20]>) -> Result<(), DropReason> {
 }
 
 /// The ICMP header of a message that arrived whole.
-fn whole_icmp(payload: &[u8], part: Part) -> Result<Icmpv4<[u8; 8]>, DropReason> {
+pub(crate) fn whole_icmp(payload: &[u8], part: Part) -> Result<Icmpv4<[u8; 8]>, DropReason> {
     if part != Part::Whole {
         return Err(DropReason::FragmentedIcmp);
     }

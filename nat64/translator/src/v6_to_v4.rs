@@ -122,7 +122,7 @@ pub(crate) fn arrival(chain: &Chain) -> Arrival {
 }
 
 /// Drops what no router forwards (RFC 4291 §2.5).
-fn screen(header: &Ipv6<[u8; 40]>) -> Result<(), DropReason> {
+pub(crate) fn screen(header: &Ipv6<[u8; 40]>) -> Result<(), DropReason> {
     map::screen_destination_v6(header.dst())?;
     if special::is_legal_source_v6(header.src()) { Ok(()) } else { Err(DropReason::IllegalSource) }
 }
@@ -138,7 +138,7 @@ pub(crate) fn part(chain: &Chain) -> Part {
 }
 
 /// Drops what IPv4 cannot express, with or without its other fragments.
-fn screen_length(chain: &Chain, payload: usize) -> Result<(), DropReason> {
+pub(crate) fn screen_length(chain: &Chain, payload: usize) -> Result<(), DropReason> {
     let end = chain.fragment.map_or(0, |fragment| fragment.offset()) + payload;
     if end.max(Ipv4::LEN + payload) > usize::from(u16::MAX) { Err(DropReason::Oversize) } else { Ok(()) }
 }
