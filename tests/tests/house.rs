@@ -255,6 +255,18 @@ fn every_drop_reason_has_its_row_in_metrics_md() {
     );
 }
 
+/// docs/operations.md has the grammar that `explain --help` prints.
+#[test]
+fn grammar_of_explain_is_the_one_in_operations_md() {
+    let operations = read(&root().join("docs/operations.md"));
+    let lines = translator::GRAMMAR.lines().filter_map(|line| line.strip_prefix("  "));
+    let missing: Vec<_> = lines
+        .filter(|line| !line.starts_with("explain ") && !line.contains("| explain"))
+        .filter(|line| !operations.contains(line))
+        .collect();
+    assert!(missing.is_empty(), "not in docs/operations.md:\n{}", missing.join("\n"));
+}
+
 /// Relative links of the documents lead somewhere.
 #[test]
 fn links_between_documents_lead_somewhere() {
