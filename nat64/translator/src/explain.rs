@@ -8,6 +8,7 @@
 //! Deliberately decides nothing, takes no lease and spends no error.
 
 mod decode;
+mod hairpin;
 mod rule;
 mod step;
 mod text;

@@ -2,6 +2,7 @@ use super::*;
 use crate::properties::{open_world, policies, valid_packets};
 use crate::sketch;
 use crate::testing::*;
+use crate::translator::Hairpin;
 use proptest::prelude::*;
 
 /// The pool of a [`World`], for somebody who only looks.
@@ -96,6 +97,35 @@ fn rules_that_map_addresses_are_named() {
 }
 
 #[test]
+fn packets_between_ipv6_hosts_are_turned_around() {
+    let world = World::with(|params| params.hairpin = Hairpin::Intrinsic);
+    check_in(
+        &world,
+        "udp 2001:db8:6::1 -> 2001:db8:64::198.51.100.7",
+        "forward",
+        &[
+            "198.51.100.7 is 2001:db8:7::7: the explicit map of",
+            "so the packet is turned around (nat64.hairpin)",
+            "source       2001:db8:6::1 is 192.0.2.101: the lease that it has",
+            "source       192.0.2.101 is 2001:db8:64::c000:265: the prefix 2001:db8:64::/96",
+            "translated, IPv6 to IPv6, turned around",
+        ],
+    );
+    check_in(
+        &world,
+        "icmp 2001:db8:7::7 -> 2001:db8:64::192.0.2.101 ptb 1300 about 2001:db8:7::7",
+        "forward",
+        &["an error about a packet that was turned around", "it was sent by 2001:db8:6::1"],
+    );
+    check_in(
+        &world,
+        "udp 2001:db8:6::1 -> 2001:db8:64::198.51.100.7 ttl 1",
+        "icmp_error",
+        &["hop limit    refused"],
+    );
+}
+
+#[test]
 fn refusals_say_why_and_what_to_do() {
     check(
         "udp 203.0.113.9 -> 192.0.2.77",
@@ -179,11 +209,16 @@ proptest! {
     fn explanations_agree_with_the_translator(
         mut packet in valid_packets(),
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
-        fills in any::<bool>(),
+        (fills, turns) in any::<(bool, bool)>(),
+        hairpin in prop::sample::select(vec![Hairpin::Intrinsic, Hairpin::Simple, Hairpin::Off]),
         cut in any::<prop::sample::Index>(),
         policy in policies(),
         mtu in prop::sample::select(vec![1280_u16, 1400, 1500, 9000]),
     ) {
+        if turns && packet[0] >> 4 == 6 {
+            let to: Ipv6Addr = "2001:db8:64::198.51.100.7".parse().unwrap();
+            packet[24..40].copy_from_slice(&to.octets());
+        }
         let near = packet.len().min(80);
         for (at, value) in damage {
             packet[at.index(near)] = value;
@@ -197,6 +232,8 @@ proptest! {
             packet.truncate(cut.index(packet.len() + 1));
         }
         let mut world = open_world(policy, mtu);
+        let params = crate::translator::Params { hairpin, ..world.translator.params().clone() };
+        world.translator = Translator::new(params);
         let (hosts, free) = (world.pool.hosts.clone(), world.pool.free);
         let first = explain(&world, &packet);
         prop_assert_eq!(&first, &explain(&world, &packet), "explaining changes nothing");

@@ -79,6 +79,7 @@ const fn words(direction: Direction) -> &'static str {
     match direction {
         Direction::V6ToV4 => "IPv6 to IPv4",
         Direction::V4ToV6 => "IPv4 to IPv6",
+        Direction::V6ToV6 => "IPv6 to IPv6, turned around",
     }
 }
 

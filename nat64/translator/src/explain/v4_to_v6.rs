@@ -2,6 +2,7 @@
 
 use super::step::{Steps, topic};
 use super::{decode, rule};
+use crate::map::Mapped;
 use crate::next_hop::Path;
 use crate::translator::{Context, Params};
 use crate::transport;
@@ -14,7 +15,7 @@ use crate::wire::ipv6::Ipv6;
 use crate::wire::protocol::ICMPV4;
 use crate::wire::quoted;
 use crate::{icmp, map, mtu};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Describes the IPv4 packet; `None` where it ends before its last step.
 pub(super) fn describe(
@@ -85,12 +86,17 @@ fn error(
     };
     steps.say(topic::QUOTED, decode(body));
     let quoted = quoted.header;
-    let mut lookup = |v4: Ipv4Addr| match map::quoted_to_v6(params, ctx.leases, v4) {
+    let (src, dst) = (quoted.src(), quoted.dst());
+    let told = |v4: Ipv4Addr, to: Option<Mapped<'_, Ipv6Addr>>| match to {
         Some(to) => rule::to_v6(v4, &to),
         None => format!("{v4} has no equivalent"),
     };
-    steps.say(topic::QUOTED, format!("{}; {}", lookup(quoted.src()), lookup(quoted.dst())));
-    let reporter = map::reporter_to_v6(params, ctx.leases, header.src());
+    let ends = (
+        told(src, map::quoted_to_v6(params, ctx.leases, src)),
+        told(dst, map::quoted_destination_to_v6(params, ctx.leases, dst)),
+    );
+    steps.say(topic::QUOTED, format!("{}; {}", ends.0, ends.1));
+    let reporter = map::reporter_to_v6_about(params, ctx.leases, header.src(), dst);
     steps.say(topic::SOURCE, rule::to_v6(header.src(), &reporter));
     Some(())
 }

@@ -1,7 +1,9 @@
 //! The steps of an IPv6 packet, in the order of [`crate::v6_to_v4`]. The mirror of [`super::v4_to_v6`].
 
+use super::hairpin::{self, Described};
 use super::step::{Steps, topic};
 use super::{PoolView, decode, rule};
+use crate::hairpin::Turn;
 use crate::next_hop::Path;
 use crate::translator::{Context, Params};
 use crate::transport;
@@ -40,11 +42,20 @@ pub(super) fn describe(
         return None;
     }
     let mapped = map::destination_to_v4(params, header.dst());
-    let dst = steps.check(topic::DESTINATION, mapped, |to| rule::to_v4(header.dst(), to, pool))?.address;
+    let to = steps.check(topic::DESTINATION, mapped, |to| rule::to_v4(header.dst(), to, pool))?;
+    let dst = to.address;
     if dst == params.own_v4 {
         return None;
     }
     let payload = packet.get(chain.transport..).unwrap_or_default();
+    if let Some(host) = steps.pass(topic::DESTINATION, map::turned(params, ctx.leases, to))? {
+        let turned = rule::to_v6(dst, &host);
+        steps.say(topic::DESTINATION, format!("{turned}, so the packet is turned around (nat64.hairpin)"));
+        let turn = Turn { chain: &chain, via: dst, host: host.address };
+        if matches!(hairpin::describe(params, turn, payload, (pool, ctx, steps)), Described::Whole) {
+            return None;
+        }
+    }
     match chain.protocol {
         ICMPV4 => return steps.refuse(topic::TRANSPORT, DropReason::Protocol),
         ICMPV6 => {
