@@ -84,18 +84,10 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(Refused(lines)) => {
             for line in lines {
-                complain(&sink, &line);
+                sink.line(tracing::Level::ERROR, &line);
             }
             ExitCode::FAILURE
         }
-    }
-}
-
-/// Says it to the log, and where that is elsewhere to the caller as well.
-fn complain(sink: &Sink, line: &str) {
-    sink.line(tracing::Level::ERROR, line);
-    if matches!(sink, Sink::Daemon(_)) {
-        Sink::Stderr.line(tracing::Level::ERROR, line);
     }
 }
 

@@ -7,6 +7,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{ForkResult, dup2_stderr, dup2_stdin, dup2_stdout, fork, pipe2, setsid};
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 
@@ -19,15 +20,20 @@ pub(super) enum Side {
 }
 
 /// Tells the caller that the daemon has started. Dropped before, it tells of a failure.
-pub(super) struct Release(File);
+pub(super) struct Release {
+    caller: File,
+    null: OwnedFd,
+}
 
 impl Release {
+    /// Until here the caller hears what goes wrong on standard error.
     pub(super) fn now(mut self) -> io::Result<()> {
-        self.0.write_all(b"+")
+        dup2_stderr(&self.null)?;
+        self.caller.write_all(b"+")
     }
 }
 
-/// Makes a process of its own that has no terminal and no standard streams. The caller waits until it is released, or
+/// Makes a process of its own that has no terminal and no standard streams, but for standard error until it is released. The caller waits until it is released, or
 /// until the daemon has ended: so it knows whether there is a daemon.
 pub(super) fn detach() -> Result<Side, String> {
     let failed = |errno: Errno| format!("Error, unable to fork and detach: {}", errno.desc());
@@ -49,8 +55,7 @@ pub(super) fn detach() -> Result<Side, String> {
             let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed)?;
             dup2_stdin(&null).map_err(failed)?;
             dup2_stdout(&null).map_err(failed)?;
-            dup2_stderr(&null).map_err(failed)?;
-            Ok(Side::Daemon(Release(File::from(release))))
+            Ok(Side::Daemon(Release { caller: File::from(release), null }))
         }
     }
 }

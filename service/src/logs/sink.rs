@@ -2,7 +2,8 @@
 //!
 //! Speaks to the syslog daemon in the form of RFC 3164 §4.1, without a time, which the receiver then takes from its own
 //! clock (§4.3.2), and to the journal in its native protocol (`systemd.journal-fields(7)`). A line that nobody takes is
-//! lost, as with `syslog(3)`: a daemon does not end for want of a log.
+//! lost, as with `syslog(3)`: a daemon does not end for want of a log. Errors go to standard error besides, so that whoever
+//! called the program sees them.
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
@@ -100,11 +101,21 @@ impl LogDaemon {
 
     fn send(&self, level: Level, text: &str) {
         let packet = self.protocol.packet(self.name, process::id(), level, text);
+        let is_taken = self.deliver(&packet);
+        // The journal has standard error as well, and would have it twice.
+        if level == Level::ERROR && (self.protocol == Protocol::Syslog || !is_taken) {
+            // Nobody is left to hear of a failure.
+            let _ = writeln!(io::stderr(), "{}", text.trim_end());
+        }
+    }
+
+    fn deliver(&self, packet: &str) -> bool {
         let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         let sent = |socket: &UnixDatagram| socket.send(packet.as_bytes()).is_ok();
         if !socket.as_ref().is_some_and(sent) {
             *socket = connect(&self.place).filter(sent);
         }
+        socket.is_some()
     }
 }
 

@@ -237,8 +237,11 @@ fn detaches_once_it_has_started(lab: &mut Lab) -> Result<()> {
     }
 
     let second = tayga.call(gateway, &[])?;
-    ensure!(second.status.code() == Some(1), "a device in use is no start: {second:?}");
-    ensure!(second.stderr.contains("before it had started"), "{second:?}");
+    ensure!(second.status.code() == Some(1), "a directory in use is no start: {second:?}");
+    ensure!(
+        second.stderr.contains("locked") && second.stderr.contains("before it had started"),
+        "{second:?}"
+    );
 
     kill(daemon.0, Signal::SIGUSR2)?;
     let process = format!("/proc/{}/exe", daemon.0);

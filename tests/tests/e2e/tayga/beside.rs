@@ -23,6 +23,7 @@ type Test = fn(&Lab, &Path) -> Result<()>;
 const TESTS: &[(&str, Test)] = &[
     ("bad_calls_end_as_with_debians", bad_calls_end_as_with_debians),
     ("leases_of_debians_are_kept_and_chosen_alike", leases_are_kept_and_chosen_alike),
+    ("a_device_that_debians_made_is_used", a_device_that_debians_made_is_used),
     ("debians_own_file_runs_and_is_imported", debians_own_file_runs_and_is_imported),
     ("debians_keeps_leases_of_ours", debians_keeps_leases_of_ours),
 ];
@@ -187,6 +188,27 @@ fn leases_are_kept_and_chosen_alike(lab: &Lab, debians: &Path) -> Result<()> {
     fs::write(&file, fs::read_to_string(&file)?.replace(&chosen, kept))?;
     run_ours(lab, &theirs)?;
     ensure!(lease(&theirs)?.as_deref() == Some(kept), "{:?} is not {kept}", lease(&theirs)?);
+    Ok(())
+}
+
+/// It has one queue and, until ours attaches, another header in front of packets.
+fn a_device_that_debians_made_is_used(lab: &Lab, debians: &Path) -> Result<()> {
+    let gateway = &lab.network.gateway;
+    let instance = Instance::new(lab, "ours")?;
+    instance.configure("")?;
+    let theirs = |argument: &str| {
+        let launch = Launch::new("Debian's tayga", debians);
+        launch.args([Path::new(argument), Path::new("-c"), &instance.config()]).output(gateway, PATIENCE)
+    };
+    ensure!(theirs("--mktun")?.status.success(), "Debian's makes no device");
+    bring_up(gateway)?;
+    for _ in 0..2 {
+        let daemon = instance.start(gateway, &["-n"])?;
+        ensure_traffic(lab)?;
+        ensure!(daemon.stop().is_some_and(|ended| ended.success()), "{}", daemon.output());
+    }
+    instance.succeed(gateway, &["--rmtun"])?;
+    ensure!(gateway.index(DEVICE).is_err(), "the device is still there");
     Ok(())
 }
 
