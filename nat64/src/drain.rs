@@ -83,7 +83,7 @@ impl Drain {
                 crate::pool::MIN_LEASE.as_secs()
             );
         }
-        let translator = self.with_networks(translator);
+        let translator = self.with_networks(translator.succeeding(&self.translator.load()));
         self.translator.store(Arc::new(translator));
         if let Some((routes, added)) = self.routes.as_ref().zip(added) {
             routes.commit(added, &self.beside(&wanted));

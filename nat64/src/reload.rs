@@ -19,7 +19,7 @@ use config::model::{ClassOctet, Hairpin, MssClamp, Nat64, NextHopMtu, Prefix, Ud
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use translator::{Class, Mtu, Params, Translator};
+use translator::{Class, IcmpSources, Mtu, Params, Translator};
 
 /// Lines and leases that are named one by one in the log; of more only the number is.
 const NAMED: usize = 10;
@@ -91,6 +91,8 @@ fn params(nat64: &Nat64, prefix: Option<&Prefix>, prefixes: Prefixes, maps: Expl
         own_v6: nat64.ipv6_addr,
         maps,
         pools: nat64.dynamic_pool.into_iter().collect(),
+        icmp_source_v4: IcmpSources::new(nat64.icmp_source_v4.clone()),
+        icmp_source_v6: nat64.icmp_source_v6,
         hairpin: match nat64.hairpin {
             Hairpin::Intrinsic => translator::Hairpin::Intrinsic,
             Hairpin::Simple => translator::Hairpin::Simple,

@@ -9,6 +9,8 @@
 #[path = "../src/netns.rs"]
 mod netns;
 
+#[path = "daemon/addresses.rs"]
+mod addresses;
 #[path = "daemon/hairpin.rs"]
 mod hairpin;
 #[path = "daemon/telling.rs"]

@@ -21,6 +21,8 @@ fn translator(pool: Option<&str>) -> Translator {
         own_v6: "2001:db8:ffff::64".parse().unwrap(),
         maps: ExplicitMaps::default(),
         pools: pool.into_iter().map(|net| net.parse().unwrap()).collect(),
+        icmp_source_v4: translator::IcmpSources::default(),
+        icmp_source_v6: None,
         hairpin: translator::Hairpin::Intrinsic,
         udp_zero_checksum: UdpZeroChecksum::Drop,
         ipv6_min_mtu: 1280,

@@ -29,6 +29,8 @@ fn params() -> Params {
         own_v6: OWN_V6,
         maps: ExplicitMaps::default(),
         pools: vec!["198.51.100.0/24".parse().unwrap()],
+        icmp_source_v4: translator::IcmpSources::default(),
+        icmp_source_v6: None,
         hairpin: translator::Hairpin::Intrinsic,
         udp_zero_checksum: UdpZeroChecksum::Drop,
         ipv6_min_mtu: 1280,

@@ -25,6 +25,7 @@ pub(crate) use hairpin::{
 };
 
 use addr::{ExplicitMap, Prefix64, special};
+use ipnet::Ipv6Net;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// An address on the other side, and why it is that one.
@@ -117,8 +118,8 @@ pub(crate) fn destination_to_v6<'p>(
     to_v6(params, leases, v4, Side::Destination)
 }
 
-/// The IPv4 source of an error that `v6` reports. A router that has none is spoken for by the translator, so that the
-/// report is not lost (in the spirit of RFC 6791) and costs no lease.
+/// The IPv4 source of an error that `v6` reports. A router that has none is spoken for (RFC 6791), so that the report is
+/// not lost and costs no lease.
 pub(crate) fn reporter_to_v4<'p>(
     params: &'p Params,
     leases: &mut dyn Leases,
@@ -129,7 +130,10 @@ pub(crate) fn reporter_to_v4<'p>(
         Err(DropReason::SourceUnmapped) if has_pool(params) => leases.known_lease_for_v6(v6).map(leased),
         _ => None,
     };
-    known.unwrap_or(Mapped { address: params.own_v4, rule: Rule::IcmpSource })
+    known.unwrap_or_else(|| {
+        let address = params.icmp_source_v4.speaker(v6).unwrap_or(params.own_v4);
+        Mapped { address, rule: Rule::IcmpSource }
+    })
 }
 
 /// The IPv6 source of an error that `v4` reports; see [`reporter_to_v4`].
@@ -138,8 +142,14 @@ pub(crate) fn reporter_to_v6<'p>(
     leases: &mut dyn Leases,
     v4: Ipv4Addr,
 ) -> Mapped<'p, Ipv6Addr> {
-    to_v6(params, leases, v4, Side::Source)
-        .unwrap_or(Mapped { address: params.own_v6, rule: Rule::IcmpSource })
+    to_v6(params, leases, v4, Side::Source).unwrap_or_else(|_| icmp_source_v6(params, v4))
+}
+
+/// The IPv6 address that speaks for an IPv4 router.
+fn icmp_source_v6(params: &Params, v4: Ipv4Addr) -> Mapped<'_, Ipv6Addr> {
+    let speaker = |net: Ipv6Net| Ipv6Addr::from_bits(net.network().to_bits() | u128::from(v4.to_bits()));
+    let address = params.icmp_source_v6.map_or(params.own_v6, speaker);
+    Mapped { address, rule: Rule::IcmpSource }
 }
 
 /// [`reporter_to_v6`] for an error about a packet to `about`. With simple hairpinning a host that reports an error
@@ -221,12 +231,13 @@ fn fixed_to_v4(params: &Params, v6: Ipv6Addr, side: Side) -> Result<Mapped<'_, I
     let (prefix, v4) = params.prefixes.extract(v6).ok_or(side.unmapped())?;
     let mapped = Mapped { address: v4, rule: Rule::Prefix(prefix) };
     let is_destination = matches!(side, Side::Destination);
+    let is_own = is_destination && params.is_own_v4(v4);
     // The translator answers for itself through any prefix.
-    if !(is_destination && v4 == params.own_v4) && params.prefixes.of_v4(v4) != Some(prefix) {
+    if !is_own && params.prefixes.of_v4(v4) != Some(prefix) {
         return Err(DropReason::WrongPrefix);
     }
     // A host may reach another one of the pool, or the translator, by its IPv4 address.
-    if !(is_destination && (v4 == params.own_v4 || in_pool(params, v4))) {
+    if !(is_own || is_destination && in_pool(params, v4)) {
         screen_link_local(v4, side)?;
     }
     if prefix.may_embed(v4, params.allow_private_ipv4) { Ok(mapped) } else { Err(DropReason::NonGlobalIpv4) }

@@ -1,6 +1,7 @@
 //! Packets for the translator's own addresses: echo requests are answered, everything else is refused.
 //!
-//! Own addresses are those of the parameters, and the IPv4 one also as a client reaches it through the prefix. The
+//! Own addresses are those of the parameters, those that speak for routers among them, and the IPv4 ones also as a
+//! client reaches them through a prefix. The
 //! answer leaves without the options and extension headers of the question. A fragmented echo is dropped, since a
 //! stateless translator does not reassemble.
 

@@ -9,6 +9,7 @@
 
 use crate::class::Class;
 use crate::frame::Frame;
+use crate::icmp_source::IcmpSources;
 use crate::mss::MssClamp;
 use crate::next_hop::{Mtu, NextHops};
 use crate::state::WorkerState;
@@ -48,6 +49,8 @@ pub(crate) fn params() -> Params {
         own_v6: OWN_V6,
         maps: ExplicitMaps::new([map]).expect("a single map"),
         pools: vec!["192.0.2.0/24".parse().unwrap()],
+        icmp_source_v4: IcmpSources::default(),
+        icmp_source_v6: None,
         hairpin: Hairpin::Intrinsic,
         udp_zero_checksum: UdpZeroChecksum::Drop,
         ipv6_min_mtu: 1280,

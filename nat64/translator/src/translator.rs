@@ -2,6 +2,7 @@
 
 use crate::class::Class;
 use crate::frame::Frame;
+use crate::icmp_source::IcmpSources;
 use crate::mss::MssClamp;
 use crate::next_hop::{Mtu, NextHops};
 use crate::state::WorkerState;
@@ -9,7 +10,7 @@ use crate::verdict::{DropReason, Verdict};
 use crate::wire::field16;
 use crate::{mtu, reply, v4_to_v6, v6_to_v4};
 use addr::{ExplicitMaps, Prefixes};
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -50,6 +51,12 @@ pub struct Params {
     pub maps: ExplicitMaps,
     /// IPv4 addresses that only [`Leases`] map. Ranges are few: each packet from IPv4 is held against all of them.
     pub pools: Vec<Ipv4Net>,
+    /// IPv4 addresses that speak for IPv6 routers without one (RFC 6791), and answer like [`Params::own_v4`]; without
+    /// any, that one speaks.
+    pub icmp_source_v4: IcmpSources,
+    /// IPv6 addresses, at least 32 bits of them, that speak for IPv4 routers which no prefix may carry, each with the
+    /// router's address as its last 32 bits; `None` is [`Params::own_v6`].
+    pub icmp_source_v6: Option<Ipv6Net>,
     /// How IPv6 hosts reach each other by IPv4 addresses.
     pub hairpin: Hairpin,
     /// What becomes of UDP without a checksum.
@@ -69,6 +76,18 @@ pub struct Params {
     pub traffic_class: Class,
     /// ICMP errors that all workers together may send in a second; 0 sends none (RFC 7915 §4.4, §5.4).
     pub icmp_error_rate: u32,
+}
+
+impl Params {
+    /// Whether the translator itself answers at `v4`.
+    pub(crate) fn is_own_v4(&self, v4: Ipv4Addr) -> bool {
+        v4 == self.own_v4 || self.icmp_source_v4.contains(v4)
+    }
+
+    /// Whether the translator itself answers at `v6`.
+    pub(crate) fn is_own_v6(&self, v6: Ipv6Addr) -> bool {
+        v6 == self.own_v6 || self.icmp_source_v6.is_some_and(|net| net.contains(&v6))
+    }
 }
 
 /// The dynamic pool as the translator sees it: one IPv4 address per IPv6 host.
@@ -109,6 +128,16 @@ impl Translator {
     pub fn new(params: Params) -> Self {
         let ipv6_min_mtu = params.ipv6_min_mtu.max(field16(mtu::MIN_IPV6_MTU));
         Self { params: Params { ipv6_min_mtu, ..params } }
+    }
+
+    /// The same translator, with what `old` has learnt: which router has which of the addresses that speak for them, if
+    /// these are the same.
+    #[must_use]
+    pub fn succeeding(mut self, old: &Self) -> Self {
+        if self.params.icmp_source_v4 == old.params.icmp_source_v4 {
+            self.params.icmp_source_v4 = old.params.icmp_source_v4.clone();
+        }
+        self
     }
 
     /// The parameters it was made with.

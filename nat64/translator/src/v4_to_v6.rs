@@ -58,7 +58,7 @@ pub(crate) fn translate(
     let header = ipv4::parse(frame.packet())?;
     frame.truncate(header.total_len().into());
     screen(&header)?;
-    if header.dst() == params.own_v4 {
+    if params.is_own_v4(header.dst()) {
         return own::answer_v4(frame, &header);
     }
     let options = frame.packet().get(Ipv4::LEN..header.header_len()).unwrap_or_default();

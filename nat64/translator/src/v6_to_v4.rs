@@ -62,11 +62,11 @@ pub(crate) fn translate(
     if let Some(at) = chain.segments_left_at {
         return Err(Refusal::pointed(DropReason::SegmentsLeft, at));
     }
-    if header.dst() == params.own_v6 {
+    if params.is_own_v6(header.dst()) {
         return own::answer_v6(frame, &chain);
     }
     let dst = map::destination_to_v4(params, header.dst()).map_err(Refusal::answered)?;
-    if dst.address == params.own_v4 {
+    if params.is_own_v4(dst.address) {
         return own::answer_v6(frame, &chain);
     }
     if let Some(host) = map::turned(params, ctx.leases, dst).map_err(Refusal::answered)? {

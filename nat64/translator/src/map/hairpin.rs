@@ -3,7 +3,7 @@
 //! In that traffic a source is not looked up among maps and leases but embedded in its prefix, as if it were an
 //! ordinary IPv4 address, so that the answer comes back to the translator. Leases count as explicit maps.
 
-use super::{Mapped, Rule, Side, embed, in_pool, leased, screen_link_local};
+use super::{Mapped, Rule, Side, embed, icmp_source_v6, in_pool, leased, screen_link_local};
 use crate::translator::{Hairpin, Leases, Params};
 use crate::verdict::DropReason;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -59,7 +59,7 @@ pub(crate) fn converted_source(params: &Params, v4: Ipv4Addr) -> Result<Mapped<'
 
 /// The IPv6 source of an error that `v4` reports about a packet to itself (RFC 7757 §4.2.1, rule 3).
 pub(crate) fn converted_reporter(params: &Params, v4: Ipv4Addr) -> Mapped<'_, Ipv6Addr> {
-    converted_source(params, v4).unwrap_or(Mapped { address: params.own_v6, rule: Rule::IcmpSource })
+    converted_source(params, v4).unwrap_or_else(|_| icmp_source_v6(params, v4))
 }
 
 /// The IPv6 destination of a quoted packet, as if no map and no lease had it (RFC 7757 §4.2.1, rule 2): judges none.

@@ -1,3 +1,4 @@
+use crate::icmp_source::IcmpSources;
 use crate::testing::*;
 use crate::verdict::{DropReason, Reply, Verdict};
 use etherparse::{Icmpv4Type, Icmpv6Type, IpFragOffset, IpNumber, Ipv4Options};
@@ -49,6 +50,27 @@ fn other_protocols_are_answered_as_unknown() {
     payload.extend_from_slice(&tcp6(CLIENT, OWN_V6, b"x"));
     let out = World::new().error(&ipv6(CLIENT, OWN_V6, IpNumber::from(60), &payload), DropReason::ToSelf);
     assert_eq!((out[40], out[41], out[47]), (4, 1, 40), "points at the field that names TCP");
+}
+
+#[test]
+fn addresses_that_speak_for_routers_answer_ping_too() {
+    let speaker = "198.51.100.65".parse().unwrap();
+    let speaker_v6 = "2001:db8:6791::a00:1".parse().unwrap();
+    let mut world = World::with(|params| {
+        params.icmp_source_v4 = IcmpSources::new(vec!["198.51.100.64/28".parse().unwrap()]);
+        params.icmp_source_v6 = Some("2001:db8:6791::/96".parse().unwrap());
+    });
+    let message = icmp4(Icmpv4Type::EchoRequest(ECHO), b"payload");
+    assert_eq!(world.verdict(&ipv4(REMOTE, speaker, IpNumber::ICMP, &message)), Verdict::Reply(Reply::Echo));
+    assert_eq!(addresses4(world.frame.packet()), (speaker, REMOTE));
+    for dst in [speaker_v6, prefix("2001:db8:64::/96").embed(speaker)] {
+        let message = icmp6(CLIENT, dst, Icmpv6Type::EchoRequest(ECHO), b"payload");
+        assert_eq!(
+            world.verdict(&ipv6(CLIENT, dst, IpNumber::IPV6_ICMP, &message)),
+            Verdict::Reply(Reply::Echo)
+        );
+        assert_eq!(addresses6(world.frame.packet()), (dst, CLIENT));
+    }
 }
 
 #[test]

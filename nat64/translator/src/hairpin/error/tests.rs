@@ -1,6 +1,7 @@
 //! RFC 7757 §4: errors about packets between IPv6 hosts that reach each other by IPv4 addresses.
 
 use crate::hairpin::tests::{A, A_V4, B, B_V4, embed, rfc_world, udp};
+use crate::icmp_source::IcmpSources;
 use crate::testing::*;
 use crate::translator::Hairpin;
 use crate::verdict::{Direction, DropReason, Verdict};
@@ -34,6 +35,14 @@ fn a_routers_error_is_turned_as_in_rfc_7757_figure_9() {
     // The router has no IPv4 address: the translator speaks for it.
     assert_eq!(both(&out), [(OWN_V6, A), (A, embed(B_V4))]);
     assert_eq!(out[48 + 8..], sent[8..], "checksums are those that A has sent");
+    let mut world = rfc_world(Hairpin::Intrinsic);
+    world.translator = crate::Translator::new(crate::Params {
+        own_v4: "198.51.100.254".parse().unwrap(),
+        icmp_source_v4: IcmpSources::new(vec!["198.51.100.1/32".parse().unwrap()]),
+        ..world.translator.params().clone()
+    });
+    let out = world.turn(&error(ROUTER, 3, 0, 0, &seen(&sent)));
+    assert_eq!(both(&out)[0], (embed("198.51.100.1".parse().unwrap()), A), "as the figure has it");
 }
 
 #[test]

@@ -150,6 +150,22 @@ fn error_from_an_address_that_must_not_be_embedded_comes_from_the_own_one() {
     assert_eq!(addresses6(&world.forward(&packet)), (OWN_V6, CLIENT));
 }
 
+/// The mirror of RFC 6791: each router is known by its own 32 bits.
+#[test]
+fn error_from_an_address_that_must_not_be_embedded_comes_from_the_configured_network() {
+    let mut world = World::with(|params| {
+        params.prefixes = addr::Prefix64::WELL_KNOWN.into();
+        params.icmp_source_v6 = Some("2001:db8:6791::/64".parse().unwrap());
+    });
+    let quoted = ipv4(LEASED, REMOTE, IpNumber::UDP, &udp4(LEASED, REMOTE, b"x"));
+    for (router, expect) in [("10.0.0.1", "2001:db8:6791::a00:1"), ("169.254.7.8", "2001:db8:6791::a9fe:708")]
+    {
+        let router = router.parse().unwrap();
+        let packet = ipv4(router, LEASED, IpNumber::ICMP, &raw_icmp4(11, 0, [0; 4], &quoted));
+        assert_eq!(addresses6(&world.forward(&packet)), (expect.parse().unwrap(), CLIENT));
+    }
+}
+
 #[test]
 fn errors_keep_to_1280_bytes() {
     let quoted = ipv4(LEASED, REMOTE, IpNumber::UDP, &udp4(LEASED, REMOTE, &bytes(1400)));

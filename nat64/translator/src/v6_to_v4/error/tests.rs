@@ -1,6 +1,7 @@
 //! RFC 7915 §5.2 and §5.3: ICMPv6 errors about packets of IPv4 hosts.
 
 use crate::icmp::V6_TO_V4;
+use crate::icmp_source::IcmpSources;
 use crate::testing::*;
 use crate::verdict::DropReason;
 use crate::wire::ipv4::{self as ipv4_header, Ipv4};
@@ -124,6 +125,30 @@ fn error_of_a_router_without_an_ipv4_address_comes_from_the_own_one() {
     let out = world.forward(&ipv6(ROUTER_V6, REMOTE_V6, IpNumber::IPV6_ICMP, &message));
     assert_eq!(addresses4(&out), (OWN_V4, REMOTE));
     assert_eq!(world.pool.free, 1, "and costs no lease");
+}
+
+/// RFC 6791 §3.1 and §5: what a traceroute from the IPv4 side shows.
+#[test]
+fn routers_that_differ_report_from_addresses_that_differ() {
+    let nets = vec!["198.51.100.64/30".parse().unwrap()];
+    let mut world = World::with(|params| params.icmp_source_v4 = IcmpSources::new(nets));
+    let quoted = seen(&udp_in(b"x"));
+    let report = |number: u16| {
+        let router = std::net::Ipv6Addr::new(0x2001, 0xdb8, number, 0, 0, 0, 0, 0xfe);
+        ipv6(router, REMOTE_V6, IpNumber::IPV6_ICMP, &raw_icmp6(router, REMOTE_V6, 3, 0, [0; 4], &quoted))
+    };
+    let mut hops = |routers: std::ops::Range<u16>| {
+        routers.map(|number| addresses4(&world.forward(&report(number))).0).collect::<Vec<_>>()
+    };
+    let mut seen = hops(0..4);
+    assert_eq!(hops(0..4), seen, "each probe shows the same");
+    assert!(seen.contains(&hops(4..5)[0]), "a fifth router shares");
+    seen.sort();
+    assert_eq!(seen, [64, 65, 66, 67].map(|host| std::net::Ipv4Addr::new(198, 51, 100, host)));
+    // Who has an address of its own is known by it.
+    let message = raw_icmp6(CLIENT, REMOTE_V6, 3, 0, [0; 4], &quoted);
+    let out = world.forward(&ipv6(CLIENT, REMOTE_V6, IpNumber::IPV6_ICMP, &message));
+    assert_eq!(addresses4(&out).0, LEASED);
 }
 
 #[test]

@@ -1,0 +1,156 @@
+//! Who speaks for routers that have no address on the other side (RFC 6791).
+//!
+//! ```text
+//!   IPv6 router --hash--> slot --taken by another?--> next slot ... --all taken--> shared
+//! ```
+//!
+//! Choice: neither plain hash nor chance, which RFC 6791 §5 recommends. Two routers on a path would share an address
+//! by either, and look like a loop; by chance a router would also answer each probe of a traceroute from another
+//! address. So each router keeps the first free address that its own leads to, until none is left.
+//!
+//! The slots are the one thing here that outlives a packet and is shared by workers. They are only ever filled, each
+//! in one atomic step, so that nobody waits. Strangers can fill them with errors from invented sources; then routers
+//! share by hash, and nothing is lost.
+
+use ipnet::Ipv4Net;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How many slots are looked at for one router: bounds the cost of an error once most are taken.
+const MOST_PROBES: usize = 256;
+
+/// No router; no fingerprint is this.
+const NOBODY: u64 = 0;
+
+/// IPv4 addresses that speak for IPv6 routers. Clones share what they know.
+#[derive(Clone, Debug, Default)]
+pub struct IcmpSources {
+    nets: Vec<Ipv4Net>,
+    /// A fingerprint of the router that each address speaks for.
+    slots: Arc<[AtomicU64]>,
+}
+
+impl PartialEq for IcmpSources {
+    fn eq(&self, other: &Self) -> bool {
+        self.nets == other.nets
+    }
+}
+
+impl Eq for IcmpSources {}
+
+impl IcmpSources {
+    /// The addresses of `nets`, all of them, network and broadcast addresses included; 8 bytes of memory for each.
+    pub fn new(nets: Vec<Ipv4Net>) -> Self {
+        let slots: usize = nets.iter().copied().map(size).sum();
+        Self { slots: (0..slots).map(|_| AtomicU64::new(NOBODY)).collect(), nets }
+    }
+
+    /// Whether `v4` is one of the addresses.
+    pub(crate) fn contains(&self, v4: Ipv4Addr) -> bool {
+        self.nets.iter().any(|net| net.contains(&v4))
+    }
+
+    /// The address that speaks for `router`; `None` if there are no addresses.
+    pub(crate) fn speaker(&self, router: Ipv6Addr) -> Option<Ipv4Addr> {
+        let fingerprint = fingerprint(router);
+        let slots = u64::try_from(self.slots.len()).ok()?;
+        let first = usize::try_from(fingerprint.checked_rem(slots)?).ok()?;
+        let probes = (0..self.slots.len().min(MOST_PROBES)).map(|step| (first + step) % self.slots.len());
+        let mut probes =
+            probes.filter(|slot| self.slots.get(*slot).is_some_and(|slot| claim(slot, fingerprint)));
+        self.address(probes.next().unwrap_or(first))
+    }
+
+    fn address(&self, slot: usize) -> Option<Ipv4Addr> {
+        let mut offset = slot;
+        for net in &self.nets {
+            if offset < size(*net) {
+                return Some(Ipv4Addr::from_bits(net.network().to_bits() + u32::try_from(offset).ok()?));
+            }
+            offset -= size(*net);
+        }
+        None
+    }
+}
+
+/// Whether `slot` is the router's, now if not before.
+fn claim(slot: &AtomicU64, fingerprint: u64) -> bool {
+    match slot.load(Ordering::Relaxed) {
+        NOBODY => match slot.compare_exchange(NOBODY, fingerprint, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => true,
+            Err(taken) => taken == fingerprint,
+        },
+        taken => taken == fingerprint,
+    }
+}
+
+fn size(net: Ipv4Net) -> usize {
+    1 << (32 - u32::from(net.prefix_len())).min(31)
+}
+
+/// Two routers have the same by a chance of one in 2^63; then they share an address.
+fn fingerprint(router: Ipv6Addr) -> u64 {
+    let [high, low] = [router.to_bits() >> 64, router.to_bits() & u128::from(u64::MAX)]
+        .map(|half| u64::try_from(half).unwrap_or_default());
+    mix(mix(high) ^ low) | 1
+}
+
+/// Spreads every bit over all (the finalizer of `SplitMix64`).
+const fn mix(word: u64) -> u64 {
+    let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn sources(nets: &[&str]) -> IcmpSources {
+        IcmpSources::new(nets.iter().map(|net| net.parse().unwrap()).collect())
+    }
+
+    fn router(number: u16) -> Ipv6Addr {
+        Ipv6Addr::new(0x2001, 0xdb8, number, 0, 0, 0, 0, 0xfe)
+    }
+
+    #[test]
+    fn routers_that_differ_look_different_as_far_as_addresses_go() {
+        let sources = sources(&["192.0.2.64/28", "198.51.100.8/31"]);
+        let first: Vec<Ipv4Addr> = (0..18).map(|number| sources.speaker(router(number)).unwrap()).collect();
+        assert_eq!(first.iter().collect::<HashSet<_>>().len(), 18);
+        assert!(first.iter().all(|v4| sources.contains(*v4)));
+        let again: Vec<Ipv4Addr> = (0..18).map(|number| sources.speaker(router(number)).unwrap()).collect();
+        assert_eq!(again, first, "each keeps its own");
+        let clone = sources.clone();
+        assert_eq!(clone.speaker(router(3)), Some(first[3]), "a clone knows them");
+    }
+
+    #[test]
+    fn routers_share_once_all_addresses_are_taken() {
+        let sources = sources(&["192.0.2.64/30"]);
+        let all: HashSet<Option<Ipv4Addr>> = (0..100).map(|number| sources.speaker(router(number))).collect();
+        assert_eq!(all.len(), 4);
+        assert!(!all.contains(&None));
+        assert_eq!(sources.speaker(router(99)), sources.speaker(router(99)), "and keep what they share");
+    }
+
+    #[test]
+    fn without_addresses_nobody_speaks() {
+        assert_eq!(sources(&[]).speaker(router(1)), None);
+        assert!(!sources(&[]).contains(Ipv4Addr::new(192, 0, 2, 64)));
+    }
+
+    #[test]
+    fn workers_agree_on_who_speaks_for_whom() {
+        let sources = sources(&["192.0.2.0/24"]);
+        let ask = || (0..200).map(|number| sources.speaker(router(number)).unwrap()).collect::<Vec<_>>();
+        let [one, other] = std::thread::scope(|scope| {
+            [scope.spawn(ask), scope.spawn(ask)].map(|worker| worker.join().unwrap())
+        });
+        assert_eq!(one, other);
+        assert_eq!(one.iter().collect::<HashSet<_>>().len(), 200);
+    }
+}
