@@ -31,13 +31,13 @@ fn connect() -> (TcpStream, TcpStream) {
     (near, listener.accept().unwrap().0)
 }
 
-fn exchange((near, far): &mut (TcpStream, TcpStream), word: &[u8; 5]) {
+fn exchange((near, far): &mut (TcpStream, TcpStream), word: [u8; 5]) {
     let mut buffer = [0; 5];
-    near.write_all(word).unwrap();
+    near.write_all(&word).unwrap();
     far.read_exact(&mut buffer).unwrap();
     far.write_all(&buffer).unwrap();
     near.read_exact(&mut buffer).unwrap();
-    assert_eq!(&buffer, word);
+    assert_eq!(buffer, word);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn prefixes_come_and_go_while_other_flows_go_on() {
         add_address(PRIVATE, 32);
         gateway.start_and_wait();
         let mut flow = connect();
-        exchange(&mut flow, b"first");
+        exchange(&mut flow, *b"first");
         gateway.ping("2001:db8:64::10.9.9.9");
         assert!(!ping(PRIVATE_V6), "nothing leads there yet");
 
@@ -58,12 +58,12 @@ fn prefixes_come_and_go_while_other_flows_go_on() {
         let metrics = gateway.get("/metrics").unwrap();
         let refused = "icmp_errors_total{direction=\"v6_to_v4\",reason=\"wrong_prefix\"} 1\n";
         assert!(metrics.contains(refused), "{metrics}");
-        exchange(&mut flow, b"again");
+        exchange(&mut flow, *b"again");
 
         reload(&gateway, "");
         assert!(!ping(PRIVATE_V6), "nothing leads there any longer");
         gateway.ping("2001:db8:64::10.9.9.9");
-        exchange(&mut flow, b"still");
+        exchange(&mut flow, *b"still");
         assert!(gateway.get("/leases").unwrap().contains("\"total\":1"));
     });
 }
