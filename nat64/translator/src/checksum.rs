@@ -3,7 +3,7 @@
 //! In one's complement 0x0000 and 0xffff are both zero. A sum over bytes of which at least one is not zero folds to
 //! 0x0001..=0xffff, so a computed checksum is 0x0000..=0xfffe; the update by RFC 1624 equation 3 keeps that form, while
 //! equation 4 or plain subtraction would not. UDP alone sends a computed 0x0000 as 0xffff, since there 0x0000 says that
-//! there is no checksum (RFC 768); see [`for_udp`].
+//! there is no checksum (RFC 768); see [`for_udp`]. An ICMP message may be zeros throughout; see [`for_icmpv4`].
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -119,6 +119,19 @@ impl Delta {
 pub(crate) const fn for_udp(checksum: u16) -> u16 {
     if checksum == 0 { 0xffff } else { checksum }
 }
+
+/// The checksum of an ICMP `message` after an incremental update. ICMP has no pseudo-header, so that a message can be
+/// zeros throughout (an echo reply of identifier and sequence 0): its checksum is all ones, which the update cannot tell
+/// from zero.
+pub(crate) fn for_icmpv4(checksum: u16, message: &[u8]) -> u16 {
+    let (front, behind) = message.split_at_checked(ICMP_CHECKSUM.start).unwrap_or((message, &[]));
+    let rest = behind.get(ICMP_CHECKSUM.len()..).unwrap_or_default();
+    let is_zero = checksum == 0 && front.iter().chain(rest).all(|byte| *byte == 0);
+    if is_zero { 0xffff } else { checksum }
+}
+
+/// Where the checksum stands in an ICMP message (RFC 792).
+const ICMP_CHECKSUM: std::ops::Range<usize> = 2..4;
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@
 //! answer leaves without the options and extension headers of the question. A fragmented echo is dropped, since a
 //! stateless translator does not reassemble.
 
-use crate::checksum::{Delta, Sum};
+use crate::checksum::{Delta, Sum, for_icmpv4};
 use crate::frame::Frame;
 use crate::offload;
 use crate::reply::{HOP_LIMIT, Refusal};
@@ -19,6 +19,7 @@ use crate::wire::icmpv6::{self, Icmpv6};
 use crate::wire::ipv4::{DF, Ipv4};
 use crate::wire::ipv6::Ipv6;
 use crate::wire::protocol::{ICMPV4, ICMPV6};
+use crate::wire::quoted;
 
 /// Answers an IPv4 packet to [`crate::Params::own_v4`].
 pub(crate) fn answer_v4(frame: &mut Frame, header: &Ipv4<[u8; 20]>) -> Result<Verdict, Refusal> {
@@ -48,10 +49,13 @@ pub(crate) fn answer_v4(frame: &mut Frame, header: &Ipv4<[u8; 20]>) -> Result<Ve
     own.fill_checksum();
     let packet = frame.packet_mut();
     packet[..Ipv4::LEN].copy_from_slice(own.bytes());
-    if let Some(mut icmp) = Icmpv4::first_mut(&mut packet[Ipv4::LEN..]) {
+    let message = &mut packet[Ipv4::LEN..];
+    if let Some(mut icmp) = Icmpv4::first_mut(message) {
         let delta = kind_delta(icmpv4::ECHO_REQUEST, icmpv4::ECHO_REPLY);
-        icmp.set_checksum(delta.apply(icmp.checksum()));
+        let checksum = delta.apply(icmp.checksum());
         icmp.set_kind(icmpv4::ECHO_REPLY);
+        let checksum = for_icmpv4(checksum, message);
+        quoted::set_word(message, icmpv4::CHECKSUM_AT, checksum);
     }
     Ok(Verdict::Reply(Reply::Echo))
 }

@@ -5,7 +5,7 @@
 
 mod error;
 
-use crate::checksum::{Delta, Pair, Sum};
+use crate::checksum::{Delta, Pair, Sum, for_icmpv4};
 use crate::fragment;
 use crate::frame::Frame;
 use crate::hairpin::{self, Turn};
@@ -22,6 +22,7 @@ use crate::wire::icmpv6::Icmpv6;
 use crate::wire::ipv4::{DF, Ipv4, MF};
 use crate::wire::ipv6::{self, Ipv6};
 use crate::wire::protocol::{ICMPV4, ICMPV6};
+use crate::wire::{icmpv4, quoted};
 use crate::{icmp, map, mss, own};
 use addr::special;
 use std::net::Ipv4Addr;
@@ -220,9 +221,10 @@ fn rewrite_echo(message: &mut [u8], kind: u8, pseudo_header: Sum, partial: bool)
         // The sum that is completed later covers the type as it is then.
         Delta { removed: pseudo_header, ..Delta::default() }.apply_partial(icmp.checksum())
     } else {
-        Delta { removed: old.plus(pseudo_header), added: new }.apply(icmp.checksum())
+        let checksum = Delta { removed: old.plus(pseudo_header), added: new }.apply(icmp.checksum());
+        for_icmpv4(checksum, message)
     };
-    icmp.set_checksum(checksum);
+    quoted::set_word(message, icmpv4::CHECKSUM_AT, checksum);
 }
 
 /// The IPv4 header for a packet with these IPv6 headers and `payload` bytes of transport in each packet on the link;

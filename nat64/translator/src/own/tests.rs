@@ -1,7 +1,7 @@
 use crate::icmp_source::IcmpSources;
 use crate::testing::*;
 use crate::verdict::{DropReason, Reply, Verdict};
-use etherparse::{Icmpv4Type, Icmpv6Type, IpFragOffset, IpNumber, Ipv4Options};
+use etherparse::{IcmpEchoHeader, Icmpv4Type, Icmpv6Type, IpFragOffset, IpNumber, Ipv4Options};
 
 #[test]
 fn own_ipv4_address_answers_ping() {
@@ -97,4 +97,13 @@ fn fragmented_echo_is_dropped() {
         &ipv6(CLIENT, OWN_V6, IpNumber::IPV6_FRAGMENTATION_HEADER, &payload),
         DropReason::FragmentedIcmp,
     );
+}
+
+/// Zeros throughout sum to zero, whose checksum is all ones.
+#[test]
+fn an_echo_reply_of_zeros_has_the_checksum_of_zeros() {
+    let message = icmp4(Icmpv4Type::EchoRequest(IcmpEchoHeader { id: 0, seq: 0 }), &[0; 16]);
+    let mut world = World::new();
+    assert_eq!(world.verdict(&ipv4(REMOTE, OWN_V4, IpNumber::ICMP, &message)), Verdict::Reply(Reply::Echo));
+    assert_eq!(word(world.frame.packet(), 22), 0xffff);
 }

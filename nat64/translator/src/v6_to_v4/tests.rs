@@ -6,7 +6,7 @@ use crate::testing::*;
 use crate::translator::UdpZeroChecksum;
 use crate::verdict::{Direction, DropReason, Verdict};
 use crate::wire::ipv4::Ipv4;
-use etherparse::{Icmpv6Type, IpNumber};
+use etherparse::{IcmpEchoHeader, Icmpv6Type, IpNumber};
 
 fn header(packet: &[u8]) -> Ipv4<[u8; 20]> {
     Ipv4::copy_from(packet).expect("20 bytes")
@@ -26,6 +26,17 @@ fn tcp_crosses_with_its_options() {
     let out = World::new().forward(&ipv6(CLIENT, REMOTE_V6, IpNumber::TCP, &segment));
     assert_eq!(out[20..36], segment[..16], "ports, numbers, flags and window");
     assert_eq!(out[38..], segment[18..], "urgent pointer, options and data");
+}
+
+/// Zeros throughout sum to zero, whose checksum is all ones.
+#[test]
+fn an_echo_reply_of_zeros_has_the_checksum_of_zeros() {
+    let reply = Icmpv6Type::EchoReply(IcmpEchoHeader { id: 0, seq: 0 });
+    for len in [0, 1, 56] {
+        let message = icmp6(CLIENT, REMOTE_V6, reply, &vec![0; len]);
+        let out = World::new().forward(&ipv6(CLIENT, REMOTE_V6, IpNumber::IPV6_ICMP, &message));
+        assert_eq!(word(&out, 22), 0xffff, "{len}");
+    }
 }
 
 #[test]
