@@ -272,6 +272,23 @@ mod tests {
     }
 
     #[test]
+    fn times_of_last_use_reach_the_disk_when_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let (keeper, pool, _) = keeper(dir.path());
+        let host = "2001:db8::1".parse().unwrap();
+        let mut view = LeaseView::new(pool, NOW);
+        view.lease_for_v6(host).unwrap();
+        let file = dir.path().join(crate::persist::FILE_NAME);
+        let holds = |time: &str| std::fs::read_to_string(&file).is_ok_and(|text| text.contains(time));
+        until("the file holds the lease", || holds("\t1700000000"));
+        view.begin(UnixTime(NOW.0 + 60));
+        view.lease_for_v6(host).unwrap();
+        keeper.write();
+        until("the file holds the time", || holds("\t1700000060"));
+        keeper.stop();
+    }
+
+    #[test]
     fn stopping_writes_what_is_left() {
         let dir = tempfile::tempdir().unwrap();
         let (keeper, pool, failures) = keeper(dir.path());

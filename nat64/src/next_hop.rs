@@ -5,7 +5,7 @@
 //! a router advertised less than the link carries. A routing lookup says the same only in several answers. The
 //! lookup is that of a packet of this host: policy rules for an incoming interface or a source do not count.
 //!
-//! Answers are kept per worker, as many as [`Answers`] has room for and for [`LIFETIME`], so that packets of busy
+//! Answers are kept per worker, as many as `Answers` has room for and for `LIFETIME`, so that packets of busy
 //! destinations cost no system call and a changed route is noticed soon. A system call never waits for anything.
 
 use nix::libc::{self, c_int};
