@@ -5,7 +5,7 @@ use crate::map::{Mapped, Rule};
 use std::fmt::Display;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// `from` and what it becomes. `holder` says what of a lease there is to say.
+/// `from` and what it becomes. `lease` is what there is to say of a lease.
 fn mapped<A: Display>(from: impl Display, to: &Mapped<'_, A>, lease: &str) -> String {
     let rule = match to.rule {
         Rule::Own => "the translator's own address".to_owned(),
@@ -13,7 +13,7 @@ fn mapped<A: Display>(from: impl Display, to: &Mapped<'_, A>, lease: &str) -> St
         Rule::Prefix(prefix) => format!("the prefix {prefix}"),
         Rule::Lease => lease.to_owned(),
         Rule::IcmpSource => {
-            "has no address of its own over there, so the translator speaks for it".to_owned()
+            "an address that speaks for routers without one of their own (RFC 6791)".to_owned()
         }
     };
     format!("{from} is {}: {rule}", to.address)
