@@ -39,6 +39,8 @@ mod properties;
 mod reply;
 mod segment;
 mod sketch;
+#[cfg(test)]
+mod soundness;
 mod state;
 #[cfg(test)]
 mod testing;
