@@ -18,8 +18,8 @@ pub(crate) fn judge(arrived: &Anatomy, emitted: &[u8]) -> Result<()> {
     let is_part =
         parsed.net.as_ref().and_then(|net| net.ip_payload_ref()).is_some_and(|payload| payload.fragmented);
     let Some(transport) = parsed.transport.filter(|_| !is_part) else { return Ok(()) };
-    // What leaves in the family it came in is the translator's own word.
-    let is_own = matches!((&ends, arrived.get("version")), (Ends::V4(..), "4") | (Ends::V6(..), "6"));
+    // What goes back to where the packet came from is the translator's own word.
+    let is_own = Anatomy::of(emitted).get("dst") == arrived.get("src");
     // An echo request with a wrong checksum gets a reply with one as wrong.
     let is_wrong = arrived.get("icmp.checksum").starts_with("off");
     if arrived.has_right_checksum() || is_own && !is_wrong {
@@ -70,6 +70,10 @@ fn is_right(transport: &TransportSlice<'_>, ends: &Ends) -> Result<bool> {
             Sum16BitWords::new().add_slice(icmp.slice()).ones_complement() == 0
         }
         (TransportSlice::Icmpv6(icmp), Ends::V6(src, dst)) => icmp.is_checksum_valid(*src, *dst),
-        _ => bail!("a transport of the other family"),
+        // Another transport's is nobody's to change.
+        (TransportSlice::Igmp(_), _) => true,
+        (TransportSlice::Icmpv4(_) | TransportSlice::Icmpv6(_), _) => {
+            bail!("a transport of the other family")
+        }
     })
 }
