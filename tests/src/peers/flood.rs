@@ -41,13 +41,15 @@ const LARGEST: usize = 1 << 16;
 
 /// What a path delivered of a flood of small datagrams.
 #[derive(Clone, Copy, Debug)]
-pub struct Delivery {
+pub struct Delivery<T> {
     /// Datagrams a second.
     pub rate: f64,
     /// CPU time for each, of the process that was watched.
     pub cost: Option<Duration>,
     /// What part of them came before all that were sent later.
     pub in_order: f64,
+    /// What else was looked at when the span began and when it ended.
+    pub seen: [T; 2],
 }
 
 /// How the receiver of a segmented flow takes it.
@@ -68,13 +70,17 @@ pub struct Segments<T> {
     pub seen: [T; 2],
 }
 
-/// Sends one flow of datagrams of [`LENGTH`] bytes, and watches what it costs `process`. The sender hands over 64 at a
-/// time, which the kernel cuts before they leave the client: the gateway sees single packets, as a network card would
-/// bring them.
+/// Sends one flow of datagrams of [`LENGTH`] bytes, watches what it costs `process`, and `look`s at whatever else tells
+/// of it. The sender hands over 64 at a time, which the kernel cuts before they leave the client: the gateway sees single
+/// packets, as a network card would bring them.
 ///
 /// # Errors
-/// Nothing arrives, or the process ends.
-pub fn small(ends: Ends<'_>, process: Option<i32>) -> Result<Delivery> {
+/// Nothing arrives, the process ends, or looking fails.
+pub fn small<T>(
+    ends: Ends<'_>,
+    process: Option<i32>,
+    mut look: impl FnMut() -> Result<T>,
+) -> Result<Delivery<T>> {
     let [near, far] = ends.sockets()?;
     setsockopt(&near, sockopt::UdpGsoSegment, &i32::try_from(LENGTH)?).context("UDP_SEGMENT")?;
     let mut numbers = 0..;
@@ -93,12 +99,12 @@ pub fn small(ends: Ends<'_>, process: Option<i32>) -> Result<Delivery> {
         highest = highest.max(number);
         1
     };
-    let look = || Ok((process.map(cpu::time_of).transpose()?, late.load(Ordering::Relaxed)));
+    let look = || Ok((process.map(cpu::time_of).transpose()?, late.load(Ordering::Relaxed), look()?));
     ends.client.set_segments(DEVICE, 1)?;
     let arrived = run(&far, Inbox::new(BATCH, LENGTH), source, count, look);
     ends.client.set_segments(DEVICE, MOST_SEGMENTS)?;
     let arrived = arrived?;
-    let [(spent_before, late_before), (spent_after, late_after)] = arrived.seen;
+    let [(spent_before, late_before, before), (spent_after, late_after, after)] = arrived.seen;
     let spent = spent_before.zip(spent_after).map(|(before, after)| after.saturating_sub(before));
     let count = u32::try_from(arrived.count).context("more datagrams than a span can hold")?;
     let late = u32::try_from(late_after - late_before)?;
@@ -106,6 +112,7 @@ pub fn small(ends: Ends<'_>, process: Option<i32>) -> Result<Delivery> {
         rate: arrived.a_second,
         cost: spent.map(|spent| spent / count),
         in_order: 1.0 - f64::from(late) / f64::from(count),
+        seen: [before, after],
     })
 }
 

@@ -79,6 +79,9 @@ const FLAT: f64 = 0.8;
 
 const FEW_HOSTS: Against = Against::Ours("10 hosts");
 
+/// How often most are taken in each round.
+const TURNS: usize = 2;
+
 const fn tcp(name: &'static str, says: &'static str, target: f64) -> Spec {
     Spec::new(name, says, "Gbit/s", Better::More, target)
 }
@@ -92,37 +95,37 @@ pub const ROWS: &[Row] = &[
     Row {
         figures: &[tcp("tcp_up", "TCP to the server, one stream", 10.0).with_limit(0.65)],
         who: THREE,
-        turns: 1,
+        turns: TURNS,
         run: |way| way.throughput(1, Direction::ToServer),
     },
     Row {
         figures: &[tcp("tcp_down", "TCP to the client, one stream", 10.0).with_limit(0.65)],
         who: THREE,
-        turns: 1,
+        turns: TURNS,
         run: |way| way.throughput(1, Direction::ToClient),
     },
     Row {
         figures: &[tcp("tcp_up_four", "TCP to the server, four streams", 10.0)],
         who: THREE,
-        turns: 1,
+        turns: TURNS,
         run: |way| way.throughput(4, Direction::ToServer),
     },
     Row {
         figures: &[tcp("tcp_down_four", "TCP to the client, four streams", 10.0)],
         who: THREE,
-        turns: 1,
+        turns: TURNS,
         run: |way| way.throughput(4, Direction::ToClient),
     },
     Row {
         figures: &[tcp("tcp_up_plain", "TCP to the server, offload off", 1.0)],
         who: PLAIN,
-        turns: 1,
+        turns: TURNS,
         run: |way| way.throughput(1, Direction::ToServer),
     },
     Row {
         figures: &[tcp("tcp_down_plain", "TCP to the client, offload off", 1.0)],
         who: PLAIN,
-        turns: 1,
+        turns: TURNS,
         run: |way| way.throughput(1, Direction::ToClient),
     },
     Row {
@@ -135,7 +138,7 @@ pub const ROWS: &[Row] = &[
                 .in_every_round(),
         ],
         who: THREE,
-        turns: 1,
+        turns: TURNS,
         run: |way| way.flood(),
     },
     Row {
@@ -151,7 +154,7 @@ pub const ROWS: &[Row] = &[
                 .against(Against::Bound("all", 1.0)),
         ],
         who: THREE,
-        turns: 1,
+        turns: TURNS,
         run: |way| way.segmented(Receiver::Single),
     },
     Row {
@@ -161,7 +164,7 @@ pub const ROWS: &[Row] = &[
                 .against(Against::Bound("all", 1.0)),
         ],
         who: THREE,
-        turns: 1,
+        turns: TURNS,
         run: |way| way.segmented(Receiver::Merged),
     },
     Row {
@@ -169,21 +172,21 @@ pub const ROWS: &[Row] = &[
             .against(Against::Bound("bound", MEMORY))
             .in_every_round()],
         who: FULL,
-        turns: 1,
+        turns: TURNS,
         run: |way| way.memory(),
     },
     Row {
         figures: &[Spec::new("hosts_leases", "UDP of 65,000 leases, CPU time", "us", Better::Less, FLAT)
             .against(FEW_HOSTS)],
         who: LEASES,
-        turns: 1,
+        turns: TURNS,
         run: |way| way.crowd_cost(),
     },
     Row {
         figures: &[Spec::new("hosts_maps", "UDP of 65,000 maps, CPU time", "us", Better::Less, FLAT)
             .against(FEW_HOSTS)],
         who: MAPS,
-        turns: 1,
+        turns: TURNS,
         run: |way| way.crowd_cost(),
     },
 ];

@@ -43,11 +43,11 @@ impl Way<'_> {
 
     /// In datagrams a second, microseconds, and the part that kept its order.
     pub fn flood(&self) -> Result<Vec<Option<f64>>> {
-        let supers = || self.admin.map(|admin| admin.metric(CROSSING[0])).transpose();
-        let before = supers()?;
         let process = self.translator.map(Program::pid);
-        let delivery = cores::apart(process, || flood::small(self.ends, process))?;
-        ensure!(supers()? == before, "small datagrams came as super-packets: that is another measurement");
+        let supers = || self.admin.map(|admin| admin.metric(CROSSING[0])).transpose();
+        let delivery = cores::apart(process, || flood::small(self.ends, process, supers))?;
+        let [before, after] = delivery.seen;
+        ensure!(before == after, "small datagrams came as super-packets: that is another measurement");
         Ok(vec![Some(delivery.rate), delivery.cost.map(microseconds), Some(delivery.in_order)])
     }
 
@@ -73,7 +73,8 @@ impl Way<'_> {
     /// The most memory that the translator had, in MiB, after the hosts of its crowd have been heard by every worker.
     pub fn memory(&self) -> Result<Vec<Option<f64>>> {
         let (crowd, process) = self.crowd(PORTS)?;
-        // Longer than new leases take to be written down, which costs memory too.
+        // For the caches of all workers, and for the writing down of leases, which costs memory too and is due after a
+        // second: the next turn at the latest sees it.
         crowd.cost(process)?;
         Ok(vec![Some(lossy(memory::peak_of(process)?) / f64::from(1 << 20))])
     }
