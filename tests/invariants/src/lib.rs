@@ -1,0 +1,72 @@
+//! What holds for every input: the judgement of the fuzz targets, and of the test that replays their seeds.
+//!
+//! ```text
+//!   bytes ──> World: parameters from the first bytes ──> translator ──> judge: view, kernel ──> panics if one is broken
+//!   text  ──> config::parse, the importers, the packet grammar ─────> text
+//! ```
+//!
+//! Owns the invariants and the seeds. Every function here takes any bytes, and panics, with what it saw, when an
+//! invariant is broken. Checksums are summed by etherparse and headers are read by [`view`], so that nothing here
+//! trusts the translator's own code. Deliberately holds no fuzzer: `tests/fuzz` has the targets, which need a nightly
+//! toolchain.
+
+pub mod judge;
+pub mod kernel;
+pub mod quoted;
+pub mod seeds;
+pub mod text;
+pub mod view;
+pub mod vnet;
+pub mod world;
+
+/// A target of the fuzzer.
+pub struct Target {
+    /// The name of the target and of its binary.
+    pub name: &'static str,
+    /// Judges an input; panics when an invariant is broken.
+    pub check: fn(&[u8]),
+    /// Folders of the repository whose files it begins with.
+    pub folders: &'static [&'static str],
+    /// What the first folder must hold, by name; nothing where others look after it.
+    pub seeds: fn() -> seeds::Seeds,
+}
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "packet",
+        check: vnet::check_plain,
+        folders: &["tests/fuzz/seeds/packet"],
+        seeds: seeds::packets,
+    },
+    Target {
+        name: "quoted",
+        check: quoted::check,
+        folders: &["tests/fuzz/seeds/quoted"],
+        seeds: seeds::quotes,
+    },
+    Target {
+        name: "vnet",
+        check: vnet::check,
+        folders: &["tests/fuzz/seeds/vnet"],
+        seeds: seeds::super_packets,
+    },
+    Target {
+        name: "sketch",
+        check: text::check_sketch,
+        folders: &["tests/fuzz/seeds/sketch"],
+        seeds: seeds::sketches,
+    },
+    Target {
+        name: "tayga_conf",
+        check: text::check_tayga_conf,
+        folders: &["config/tests/tayga"],
+        seeds: Vec::new,
+    },
+    Target {
+        name: "gateway_toml",
+        check: text::check_gateway_toml,
+        folders: &["config/tests/tayga", "config/tests/bad"],
+        seeds: Vec::new,
+    },
+];

@@ -1,0 +1,71 @@
+//! Texts: our file, Tayga's, and packets as people write them.
+
+use crate::vnet::check_packet;
+use config::import::tayga;
+
+/// Judges a gateway.toml: what is valid is the same after it was written down, and what is not has errors that can be
+/// shown.
+///
+/// # Panics
+/// When an invariant is broken.
+pub fn check_gateway_toml(input: &[u8]) {
+    let Ok(text) = str::from_utf8(input) else { return };
+    match config::parse(text, "gateway.toml") {
+        Ok(loaded) => same_when_shown(&loaded.model),
+        Err(errors) => {
+            assert!(errors.iter().next().is_some(), "refused without an error");
+            assert!(errors.to_string().contains("gateway.toml"), "an error without a place: {errors}");
+        }
+    }
+}
+
+fn same_when_shown(model: &config::Gateway) {
+    let shown = config::show(model);
+    match config::parse(&shown, "shown") {
+        Ok(again) => assert_eq!(again.model, *model, "written down as\n{shown}"),
+        Err(errors) => panic!("what was shown is refused:\n{shown}\n{errors}"),
+    }
+}
+
+/// Judges a tayga.conf: what is imported is a valid file, and what is refused has a reason. The same text also serves
+/// as the map file.
+///
+/// # Panics
+/// When an invariant is broken.
+pub fn check_tayga_conf(input: &[u8]) {
+    let refused = |errors: &[String]| {
+        assert!(
+            !errors.is_empty() && errors.iter().all(|error| !error.is_empty()),
+            "refused without a reason"
+        );
+    };
+    let conf = match tayga::parse(input, "tayga.conf", None) {
+        Ok(parsed) => parsed.value,
+        Err(errors) => return refused(&errors),
+    };
+    let maps = tayga::parse_map_file(input, "map-file", &conf).value;
+    match tayga::gateway(&conf, &maps, "tayga.conf") {
+        Ok(imported) => {
+            same_when_shown(&imported.model);
+            assert!(imported.notes.iter().all(|note| note.line > 0 && !note.text.is_empty()));
+        }
+        Err(errors) => refused(&errors),
+    }
+}
+
+/// Judges a packet as people write it: what is understood is a packet that can be translated, and what is not has an
+/// error at a place within the text.
+///
+/// # Panics
+/// When an invariant is broken.
+pub fn check_sketch(input: &[u8]) {
+    let Ok(text) = str::from_utf8(input) else { return };
+    match translator::parse_sketch(text) {
+        Ok(packet) => check_packet([0; 4], &packet),
+        Err(error) => {
+            assert!(error.column >= 1 && error.width >= 1 && error.line_number >= 1, "{error:?}");
+            assert!(!error.problem.is_empty() && !error.help.is_empty(), "{error:?}");
+            assert!(error.to_string().contains(&error.problem), "{error}");
+        }
+    }
+}
