@@ -175,10 +175,12 @@ pub(crate) fn admit(frame: &mut Frame, arrival: Arrival) -> Result<Offload, Drop
         };
     }
     let (start, offset) = (usize::from(vnet.csum_start), usize::from(vnet.csum_offset));
-    if arrival.is_fragment || start < arrival.transport || start + offset + 2 > frame.packet().len() {
+    if start < arrival.transport || start + offset + 2 > frame.packet().len() {
         return Err(DropReason::VnetHeader);
     }
-    if start != arrival.transport || checksum_at(arrival.protocol) != Some(offset) {
+    // A fragment's sum covers what is at hand, wherever it is completed: a sender that gets it right has put the sum of
+    // the other fragments into the field.
+    if arrival.is_fragment || start != arrival.transport || checksum_at(arrival.protocol) != Some(offset) {
         if vnet.gso() != GsoType::None {
             return Err(DropReason::VnetHeader);
         }

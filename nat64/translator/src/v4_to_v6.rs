@@ -15,17 +15,17 @@ use crate::translator::{Context, Params};
 use crate::transport::{self, Check, Part};
 use crate::verdict::{Direction, DropReason, Verdict};
 use crate::wire::fragment::Fragment;
-use crate::wire::icmpv4::Icmpv4;
+use crate::wire::icmpv4::{self, Icmpv4};
 use crate::wire::ipv4::{self, Ipv4};
 use crate::wire::ipv6::Ipv6;
-use crate::wire::protocol::{DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, ICMPV4, ICMPV6, ROUTING};
+use crate::wire::protocol::{DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, ICMPV4, ICMPV6, IGMP, ROUTING};
 use crate::{icmp, map, mss, own};
 use addr::special;
 use std::net::Ipv6Addr;
 
-/// IPv4 protocol numbers that a receiver of IPv6 would take for extension headers or for its own ICMP. RFC 7915 is
-/// silent about them. Choice: dropped.
-pub(crate) const REINTERPRETED: [u8; 5] = [HOP_BY_HOP, ROUTING, FRAGMENT, ICMPV6, DESTINATION_OPTIONS];
+/// IPv4 protocol numbers that do not cross. Routers keep IGMP to one hop (RFC 7915 §4.2); the others a receiver of IPv6
+/// would take for extension headers or for its own ICMP. Choice: dropped, since RFC 7915 is silent about them.
+pub(crate) const UNTRANSLATED: [u8; 6] = [HOP_BY_HOP, IGMP, ROUTING, FRAGMENT, ICMPV6, DESTINATION_OPTIONS];
 
 /// A packet that may cross, and what was found out about it.
 struct Crossing {
@@ -57,7 +57,7 @@ pub(crate) fn translate(
 ) -> Result<Verdict, Refusal> {
     let header = ipv4::parse(frame.packet())?;
     frame.truncate(header.total_len().into());
-    screen(&header)?;
+    screen(&header, frame.packet())?;
     if params.is_own_v4(header.dst()) {
         return own::answer_v4(frame, &header);
     }
@@ -65,7 +65,7 @@ pub(crate) fn translate(
     if ipv4::has_unexpired_source_route(options) {
         return Err(Refusal::answered(DropReason::SourceRoute));
     }
-    if REINTERPRETED.contains(&header.protocol()) {
+    if UNTRANSLATED.contains(&header.protocol()) {
         return Err(DropReason::Protocol.into());
     }
     let dst = map::destination_to_v6(params, ctx.leases, header.dst()).map_err(Refusal::answered)?.address;
@@ -120,10 +120,14 @@ pub(crate) fn part(header: &Ipv4<[u8; 20]>) -> Part {
     }
 }
 
-/// Drops what no router forwards (RFC 1812 §5.3.7) and what would reach beyond the largest packet.
-pub(crate) fn screen(header: &Ipv4<[u8; 20]>) -> Result<(), DropReason> {
+/// Drops what no router forwards (RFC 1812 §5.3.7) and what would reach beyond the largest packet. An ICMP error crosses
+/// from whatever source, for the sake of whoever looks for trouble (RFC 7915 §4.1).
+pub(crate) fn screen(header: &Ipv4<[u8; 20]>, packet: &[u8]) -> Result<(), DropReason> {
     map::screen_destination_v4(header.dst())?;
-    if !special::is_legal_source_v4(header.src()) {
+    let kind =
+        packet.get(header.header_len()).filter(|_| header.protocol() == ICMPV4 && !header.is_fragment());
+    let is_error = kind.is_some_and(|kind| icmpv4::ERRORS.contains(kind));
+    if !is_error && !special::is_legal_source_v4(header.src()) {
         return Err(DropReason::IllegalSource);
     }
     let end = header.fragment_offset() + usize::from(header.total_len()) - header.header_len();

@@ -111,7 +111,7 @@ drop_reasons! {
     SegmentsLeft = "segments_left", "Nothing; the sender gets a Parameter Problem.",
     /// An IPv4 source route has not expired (RFC 7915 §4.1).
     SourceRoute = "source_route", "Nothing; the sender gets Source Route Failed.",
-    /// The protocol number means something else on the other side, such as ICMP inside IPv6.
+    /// The protocol means something else on the other side, such as ICMP inside IPv6, or does not leave its link: IGMP.
     Protocol = "protocol", "Nothing; the sender is broken or probing.",
     /// The TCP, UDP or ICMP header is cut short or contradicts the packet.
     TransportHeader = "transport_header", "Nothing; the sender is broken or probing.",

@@ -22,6 +22,8 @@ pub(crate) mod protocol {
     pub(crate) const HOP_BY_HOP: u8 = 0;
     /// ICMP for IPv4.
     pub(crate) const ICMPV4: u8 = 1;
+    /// IGMP, for IPv4 multicast.
+    pub(crate) const IGMP: u8 = 2;
     /// TCP.
     pub(crate) const TCP: u8 = 6;
     /// UDP.

@@ -6,7 +6,7 @@ use crate::map::Mapped;
 use crate::next_hop::Path;
 use crate::translator::{Context, Params};
 use crate::transport;
-use crate::v4_to_v6::{REINTERPRETED, part, screen, whole_icmp};
+use crate::v4_to_v6::{UNTRANSLATED, part, screen, whole_icmp};
 use crate::verdict::DropReason;
 use crate::wire::fragment::Fragment;
 use crate::wire::icmpv4::Icmpv4;
@@ -26,7 +26,7 @@ pub(super) fn describe(
 ) -> Option<()> {
     let header = steps.check(topic::PACKET, ipv4::parse(packet), |_| decode(packet))?;
     let packet = &packet[..packet.len().min(header.total_len().into())];
-    steps.pass(topic::ADDRESSES, screen(&header))?;
+    steps.pass(topic::ADDRESSES, screen(&header, packet))?;
     if header.dst() == params.own_v4 {
         steps.say(topic::DESTINATION, format!("{} is the translator itself", params.own_v4));
         return None;
@@ -38,7 +38,7 @@ pub(super) fn describe(
     if !options.is_empty() {
         steps.say(topic::HEADERS, format!("{} bytes of options, which do not cross", options.len()));
     }
-    if REINTERPRETED.contains(&header.protocol()) {
+    if UNTRANSLATED.contains(&header.protocol()) {
         return steps.refuse(topic::TRANSPORT, DropReason::Protocol);
     }
     let mapped = map::destination_to_v6(params, ctx.leases, header.dst());

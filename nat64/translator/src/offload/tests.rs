@@ -360,3 +360,47 @@ fn header_values_survive_the_wire() {
     assert_eq!(VnetHeader { gso_type: 3, ..vnet }.gso(), GsoType::Unknown);
     assert_eq!(Ipv6::LEN, 40);
 }
+
+/// A UDP datagram of 200 bytes in two pieces, the first with a partial checksum that already holds the sum of the second.
+fn partial_pieces<A: Summed>(pair: Pair<A>, mut datagram: Vec<u8>) -> [Vec<u8>; 2] {
+    let rest = datagram.split_off(104);
+    let sum = pair.pseudo_header(UDP, 208).plus(Sum::of(&rest)).folded();
+    set_word(&mut datagram, 6, sum);
+    [datagram, rest]
+}
+
+#[test]
+fn first_fragments_with_partial_checksums_reassemble_to_right_ones_in_ipv4() {
+    let pair = Pair { src: CLIENT, dst: REMOTE_V6 };
+    let pieces = partial_pieces(pair, udp6(CLIENT, REMOTE_V6, &bytes(200)));
+    let mut world = World::new();
+    let mut cross = |offset, piece: &[u8], flags| {
+        let payload = fragmented(IpNumber::UDP, offset, offset == 0, 7, piece);
+        let packet = ipv6(CLIENT, REMOTE_V6, IpNumber::IPV6_FRAGMENTATION_HEADER, &payload);
+        let vnet = VnetHeader { flags, csum_start: 48, csum_offset: 6, ..VnetHeader::default() };
+        assert_eq!(world.offloaded(&(packet, vnet)), Verdict::Forward(Direction::V6ToV4));
+        assert_eq!(world.frame.vnet, VnetHeader::default());
+        world.frame.packet()[20..].to_vec()
+    };
+    let whole = [cross(0, &pieces[0], NEEDS_CSUM), cross(104, &pieces[1], 0)].concat();
+    judge(&ipv4(LEASED, REMOTE, IpNumber::UDP, &whole));
+}
+
+#[test]
+fn first_fragments_with_partial_checksums_reassemble_to_right_ones_in_ipv6() {
+    let pair = Pair { src: REMOTE, dst: LEASED };
+    let pieces = partial_pieces(pair, udp4(REMOTE, LEASED, &bytes(200)));
+    let mut world = World::new();
+    let mut cross = |offset: u16, piece: &[u8], flags| {
+        let packet = ipv4_with(REMOTE, LEASED, IpNumber::UDP, piece, |header| {
+            header.more_fragments = offset == 0;
+            header.fragment_offset = etherparse::IpFragOffset::try_new(offset / 8).unwrap();
+        });
+        let vnet = VnetHeader { flags, csum_start: 20, csum_offset: 6, ..VnetHeader::default() };
+        assert_eq!(world.offloaded(&(packet, vnet)), Verdict::Forward(Direction::V4ToV6));
+        assert_eq!(world.frame.vnet, VnetHeader::default());
+        world.frame.packet()[48..].to_vec()
+    };
+    let whole = [cross(0, &pieces[0], NEEDS_CSUM), cross(104, &pieces[1], 0)].concat();
+    judge(&ipv6(REMOTE_V6, CLIENT, IpNumber::UDP, &whole));
+}

@@ -213,6 +213,11 @@ fn unknown_transports_cross_untouched() {
 }
 
 #[test]
+fn igmp_is_dropped() {
+    World::new().dropped(&ipv4(REMOTE, LEASED, IpNumber::IGMP, &[0x11; 8]), DropReason::Protocol);
+}
+
+#[test]
 fn protocols_that_ipv6_reads_as_extension_headers_are_dropped() {
     for protocol in [0, 43, 44, 58, 60] {
         let packet = ipv4(REMOTE, LEASED, IpNumber::from(protocol), &[0; 16]);
@@ -347,4 +352,38 @@ fn padding_of_the_link_is_trimmed() {
     let mut packet = udp_in(b"x");
     packet.extend_from_slice(&[0; 17]);
     assert_eq!(World::new().forward(&packet).len(), 49);
+}
+
+#[test]
+fn echo_with_identifier_zero_and_any_length_crosses() {
+    let echo = etherparse::IcmpEchoHeader { id: 0, seq: 0 };
+    for len in 0..10 {
+        let message = icmp4(Icmpv4Type::EchoReply(echo), &bytes(len));
+        let out = World::new().forward(&ipv4(REMOTE, LEASED, IpNumber::ICMP, &message));
+        assert_eq!(out[44..], message[4..]);
+    }
+}
+
+#[test]
+fn longest_packet_crosses_in_fragments_or_is_answered() {
+    let udp = udp4(REMOTE, LEASED, &bytes(65_535 - 28));
+    let packet = |dont_fragment| {
+        ipv4_with(REMOTE, LEASED, IpNumber::UDP, &udp, |header| header.dont_fragment = dont_fragment)
+    };
+    let mut world = World::with(|params| params.mtu_v6 = Mtu::Fixed(65_535));
+    let whole: Vec<_> = world.split(&packet(false)).iter().flat_map(|packet| packet[48..].to_vec()).collect();
+    judge(&ipv6(REMOTE_V6, CLIENT, IpNumber::UDP, &whole));
+    assert_eq!(word(&world.error(&packet(true), DropReason::TooBig), 26), 65_515);
+}
+
+#[test]
+fn wrong_checksum_stays_equally_wrong() {
+    let right = word(&World::new().forward(&udp_in(b"hello")), 46);
+    let mut packet = udp_in(b"hello");
+    let sent = word(&packet, 26);
+    packet[27] ^= 1;
+    let mut world = World::new();
+    assert_eq!(world.verdict(&packet), Verdict::Forward(Direction::V4ToV6));
+    let wrong = word(world.frame.packet(), 46);
+    assert_eq!(i32::from(wrong) - i32::from(right), i32::from(word(&packet, 26)) - i32::from(sent));
 }

@@ -351,3 +351,115 @@ fn padding_of_the_link_is_trimmed() {
     packet.extend_from_slice(&[0; 9]);
     assert_eq!(World::new().forward(&packet).len(), 29);
 }
+
+/// `headers` in this order in front of a UDP datagram, each of 8 bytes.
+fn behind(headers: &[u8]) -> Vec<u8> {
+    let udp = udp6(CLIENT, REMOTE_V6, b"hello");
+    let next = headers.iter().skip(1).chain(&[17]);
+    let chain = headers.iter().zip(next).flat_map(|(kind, next)| match kind {
+        // A spent routing header of an unknown type; options of padding.
+        43 => [*next, 0, 253, 0, 0, 0, 0, 0],
+        _ => [*next, 0, 1, 4, 0, 0, 0, 0],
+    });
+    let payload: Vec<u8> = chain.chain(udp).collect();
+    ipv6(CLIENT, REMOTE_V6, IpNumber::from(headers[0]), &payload)
+}
+
+#[test]
+fn extension_headers_are_skipped_in_any_order_and_number() {
+    let expect = World::new().forward(&udp_out(b"hello"));
+    for headers in [
+        &[0, 43, 60][..],
+        &[0, 60, 43],
+        &[43, 0, 60],
+        &[43, 60, 0],
+        &[60, 0, 43],
+        &[60, 43, 0],
+        &[60, 60, 60, 60],
+        &[0, 0, 43, 43, 60, 60],
+        &[60; 100],
+    ] {
+        assert_eq!(World::new().forward(&behind(headers)), expect, "{headers:?}");
+    }
+}
+
+#[test]
+fn segments_left_are_found_in_every_routing_header() {
+    for at in 0..3 {
+        let mut packet = behind(&[43, 43, 43]);
+        packet[40 + at * 8 + 3] = 2;
+        let out = World::new().error(&packet, DropReason::SegmentsLeft);
+        assert_eq!(u32::from_be_bytes(out[44..48].try_into().unwrap()), u32::try_from(43 + at * 8).unwrap());
+    }
+}
+
+#[test]
+fn segments_left_of_a_later_fragment_are_refused_too() {
+    let mut payload = vec![44, 0, 0, 1, 0, 0, 0, 0];
+    payload.extend_from_slice(&fragmented(IpNumber::UDP, 8, false, 7, b"8 bytes."));
+    let packet = ipv6(CLIENT, REMOTE_V6, IpNumber::from(43), &payload);
+    let out = World::new().error(&packet, DropReason::SegmentsLeft);
+    assert_eq!(out[44..48], [0, 0, 0, 43]);
+}
+
+#[test]
+fn jumbograms_are_dropped() {
+    // RFC 2675: a hop-by-hop option with the length, and none in the header.
+    let mut payload = vec![17, 0, 0xc2, 4, 0, 1, 0, 0];
+    payload.extend_from_slice(&udp6(CLIENT, REMOTE_V6, b"x"));
+    let mut packet = ipv6(CLIENT, REMOTE_V6, IpNumber::from(0), &payload);
+    packet[4..6].fill(0);
+    World::new().dropped(&packet, DropReason::Ipv6Header);
+    World::new().dropped(&packet[..40], DropReason::ExtensionHeader);
+}
+
+#[test]
+fn echo_with_identifier_zero_and_any_length_crosses() {
+    let echo = etherparse::IcmpEchoHeader { id: 0, seq: 0 };
+    for len in 0..10 {
+        let message = icmp6(CLIENT, REMOTE_V6, Icmpv6Type::EchoRequest(echo), &bytes(len));
+        let out = World::new().forward(&ipv6(CLIENT, REMOTE_V6, IpNumber::IPV6_ICMP, &message));
+        assert_eq!(out[24..], message[4..]);
+    }
+}
+
+#[test]
+fn fragments_are_cut_again_for_narrow_links() {
+    let udp = udp6(CLIENT, REMOTE_V6, &bytes(2000));
+    let mut world = World::with(|params| params.mtu_v4 = Mtu::Fixed(600));
+    let mut whole = Vec::new();
+    for (offset, more) in [(0, true), (1200, false)] {
+        let piece = &udp[offset..if more { 1200 } else { udp.len() }];
+        let payload = fragmented(IpNumber::UDP, u16::try_from(offset).unwrap(), more, 0xdead_beef, piece);
+        let packet = ipv6(CLIENT, REMOTE_V6, IpNumber::IPV6_FRAGMENTATION_HEADER, &payload);
+        for out in world.split(&packet) {
+            let header = header(&out);
+            assert_eq!((header.fragment_offset(), header.identification()), (whole.len(), 0xbeef));
+            whole.extend_from_slice(&out[20..]);
+            assert_eq!(header.more_fragments(), whole.len() < udp.len());
+        }
+    }
+    judge(&ipv4(LEASED, REMOTE, IpNumber::UDP, &whole));
+}
+
+#[test]
+fn atomic_fragment_that_is_too_big_is_answered_with_28_bytes_more() {
+    let payload = fragmented(IpNumber::UDP, 0, false, 7, &udp6(CLIENT, REMOTE_V6, &bytes(1400)));
+    let packet = ipv6(CLIENT, REMOTE_V6, IpNumber::IPV6_FRAGMENTATION_HEADER, &payload);
+    let mut world = World::with(|params| params.mtu_v4 = Mtu::Fixed(1400));
+    let out = world.error(&packet, DropReason::TooBig);
+    assert_eq!(out[44..48], 1428_u32.to_be_bytes());
+}
+
+#[test]
+fn packet_that_comes_back_again_and_again_dies_of_its_hops() {
+    let mut world = World::new();
+    let mut packet = udp_out(b"x");
+    let mut passes = 0;
+    while let Verdict::Forward(_) = world.verdict(&packet) {
+        passes += 1;
+        packet = world.frame.packet().to_vec();
+    }
+    assert_eq!(passes, 63);
+    assert_eq!(world.verdict(&packet), Verdict::Reply(crate::verdict::Reply::Error(DropReason::HopLimit)));
+}

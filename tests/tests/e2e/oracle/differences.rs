@@ -82,9 +82,12 @@ pub(crate) const EXPLAINED: &[Explained] = &[
         "*",
         has_header_behind_fragment,
     ),
-    fate("Tayga lets protocols pass that mean something else in IPv6", NOTHING, "*", |packet| {
-        is_v4(packet) && ["0", "43", "44", "58", "60"].contains(&packet.get("protocol"))
-    }),
+    fate(
+        "Tayga lets protocols pass that mean something else in IPv6, and IGMP (RFC 7915 §4.2)",
+        NOTHING,
+        "*",
+        |packet| is_v4(packet) && ["0", "2", "43", "44", "58", "60"].contains(&packet.get("protocol")),
+    ),
     fate(
         "Tayga drops fragments before others that are empty or end on no multiple of eight; ours leaves that to who \
          reassembles",

@@ -2,6 +2,7 @@
 
 use crate::icmp::V4_TO_V6;
 use crate::testing::*;
+use crate::translator::UdpZeroChecksum;
 use crate::verdict::DropReason;
 use crate::wire::fragment::Fragment;
 use crate::wire::ipv6::Ipv6;
@@ -217,4 +218,84 @@ fn expired_error_is_dropped_silently() {
 fn quoted_echo_reply_changes_type() {
     let inner = ipv4(LEASED, REMOTE, IpNumber::ICMP, &icmp4(Icmpv4Type::EchoReply(ECHO), b"x"));
     assert_eq!(World::new().forward(&error(3, 3, [0; 4], &inner))[48 + 40], 129);
+}
+
+#[test]
+fn errors_from_illegal_sources_cross_and_other_packets_do_not() {
+    let quoted = seen(&udp_out(b"x"));
+    let message = raw_icmp4(11, 0, [0; 4], &quoted);
+    for src in ["0.0.0.0", "127.0.0.1", "224.0.0.1"] {
+        let src: Ipv4Addr = src.parse().unwrap();
+        let out = World::new().forward(&ipv4(src, LEASED, IpNumber::ICMP, &message));
+        assert_eq!(addresses6(&out).0.octets()[12..], src.octets());
+        let echo = icmp4(Icmpv4Type::EchoRequest(ECHO), b"x");
+        World::new().dropped(&ipv4(src, LEASED, IpNumber::ICMP, &echo), DropReason::IllegalSource);
+        World::new().dropped(&ipv4(src, OWN_V4, IpNumber::ICMP, &message), DropReason::ToSelf);
+    }
+}
+
+#[test]
+fn quoted_udp_is_never_given_a_checksum_whatever_the_policy() {
+    let mut world = World::with(|params| params.udp_zero_checksum = UdpZeroChecksum::Calculate);
+    let mut udp = udp4(LEASED, REMOTE, &bytes(100));
+    udp[6..8].fill(0);
+    for (len, more) in [(108, false), (40, false), (8, false), (108, true)] {
+        let quoted = ipv4_with(LEASED, REMOTE, IpNumber::UDP, &udp, |header| header.more_fragments = more);
+        let out = world.forward(&error(3, 3, [0; 4], &quoted[..20 + len]));
+        assert_eq!(word(&out, 48 + if more { 54 } else { 46 }), 0);
+    }
+}
+
+#[test]
+fn quoted_options_are_skipped() {
+    let udp = udp4(LEASED, REMOTE, b"x");
+    let quoted = ipv4_with(LEASED, REMOTE, IpNumber::UDP, &udp, |header| {
+        header.options = etherparse::Ipv4Options::try_from(&[131, 7, 4, 192, 0, 2, 1, 0][..]).unwrap();
+    });
+    let out = World::new().forward(&error(3, 5, [0; 4], &quoted));
+    assert_eq!((word(&out, 48 + 4), out.len()), (9, 48 + 40 + 9));
+    judge(&out[48..]);
+}
+
+#[test]
+fn quoted_super_packet_keeps_its_length() {
+    let mut quoted = seen(&udp_out(&bytes(1000)));
+    quoted[2..4].copy_from_slice(&65_000_u16.to_be_bytes());
+    let out = World::new().forward(&error(3, 4, [0, 0, 5, 0], &quoted[..548]));
+    assert_eq!(word(&out, 48 + 4), 64_980);
+    assert_eq!(out.len(), 48 + 20 + 548);
+}
+
+/// RFC 4884 §5.1 asks for 128 bytes in front of extensions, but routers are seen that quote less.
+#[test]
+fn extensions_behind_a_short_quoted_packet_are_believed() {
+    let mut quoted = seen(&udp_out(b""));
+    let extension = [0x20, 0, 0, 0, 0, 8, 1, 1, 0xde, 0xad, 0xbe, 0xef];
+    assert_eq!(quoted.len(), 28);
+    quoted.extend_from_slice(&extension);
+    let out = World::new().forward(&error(11, 0, [0, 7, 0, 0], &quoted));
+    assert_eq!((out[44], out.len()), (16, 48 + 128 + 12));
+    assert!(out.ends_with(&extension));
+    assert_eq!(out[48 + 48..48 + 128], [0; 80]);
+}
+
+/// RFC 4884 §5.5: without a length there is no extension, only a long quoted packet.
+#[test]
+fn extensions_without_a_length_are_part_of_the_quoted_packet() {
+    let mut quoted = seen(&udp_out(&bytes(500)))[..128].to_vec();
+    let extension = [0x20, 0, 0, 0, 0, 8, 1, 1, 0xde, 0xad, 0xbe, 0xef];
+    quoted.extend_from_slice(&extension);
+    let out = World::new().forward(&error(11, 0, [0; 4], &quoted));
+    assert_eq!((out[44], out.len()), (0, 48 + 148 + 12));
+    assert!(out.ends_with(&extension));
+}
+
+#[test]
+fn length_of_the_quoted_packet_that_cannot_be_is_ignored() {
+    let quoted = seen(&udp_out(&bytes(100)));
+    for words in [33, 255] {
+        let out = World::new().forward(&error(11, 0, [0, words, 0, 0], &quoted));
+        assert_eq!((out[44], out.len()), (0, 48 + 148));
+    }
+    World::new().dropped(&error(11, 0, [0, 4, 0, 0], &quoted), DropReason::QuotedPacket);
 }

@@ -3,6 +3,7 @@
 use crate::icmp::V6_TO_V4;
 use crate::icmp_source::IcmpSources;
 use crate::testing::*;
+use crate::translator::UdpZeroChecksum;
 use crate::verdict::DropReason;
 use crate::wire::ipv4::{self as ipv4_header, Ipv4};
 use etherparse::{Icmpv4Type, Icmpv6Type, IpNumber};
@@ -197,4 +198,73 @@ fn quoted_echo_reply_changes_type() {
     let message = icmp6(REMOTE_V6, CLIENT, Icmpv6Type::EchoReply(ECHO), b"x");
     let inner = ipv6(REMOTE_V6, CLIENT, IpNumber::IPV6_ICMP, &message);
     assert_eq!(World::new().forward(&error(1, 3, 0, &inner))[28 + 20], 0);
+}
+
+#[test]
+fn quoted_udp_is_never_given_a_checksum_whatever_the_policy() {
+    let mut world = World::with(|params| params.udp_zero_checksum = UdpZeroChecksum::Calculate);
+    let mut udp = udp6(REMOTE_V6, CLIENT, &bytes(100));
+    udp[6..8].fill(0);
+    let quoted = ipv6(REMOTE_V6, CLIENT, IpNumber::UDP, &udp);
+    for len in [108, 40, 8] {
+        assert_eq!(word(&world.forward(&error(1, 4, 0, &quoted[..40 + len])), 28 + 26), 0);
+    }
+    let first = fragmented(IpNumber::UDP, 0, true, 7, &udp);
+    let quoted = ipv6(REMOTE_V6, CLIENT, IpNumber::IPV6_FRAGMENTATION_HEADER, &first);
+    assert_eq!(word(&world.forward(&error(1, 4, 0, &quoted)), 28 + 26), 0);
+}
+
+#[test]
+fn quoted_super_packet_keeps_its_length() {
+    let mut quoted = seen(&udp_in(&bytes(1000)));
+    quoted[4..6].copy_from_slice(&65_000_u16.to_be_bytes());
+    let out = World::new().forward(&error(2, 0, 1280, &quoted));
+    assert_eq!((word(&out, 28 + 2), out.len()), (65_020, 576));
+    quoted[4..6].copy_from_slice(&[0xff, 0xff]);
+    let out = World::new().forward(&error(2, 0, 1280, &quoted));
+    assert_eq!(word(&out, 28 + 2), 65_535, "as much as the field can say");
+}
+
+/// RFC 8021 §4: nothing here makes an atomic fragment, or asks for one.
+#[test]
+fn mtus_below_1280_cross_without_fragment_headers() {
+    let quoted = seen(&udp_in(&bytes(1100)));
+    let out = World::new().forward(&error(2, 0, 1000, &quoted));
+    assert_eq!(word(&out, 26), 980);
+    let small = ipv4_with(REMOTE, LEASED, IpNumber::UDP, &udp4(REMOTE, LEASED, &bytes(900)), |header| {
+        header.dont_fragment = false;
+    });
+    assert_eq!(World::new().forward(&small)[6], 17, "no Fragment header");
+}
+
+/// RFC 4884 §5.1 asks for 128 bytes in front of extensions, but routers are seen that quote less.
+#[test]
+fn extensions_behind_a_short_quoted_packet_are_believed() {
+    let mut quoted = seen(&udp_in(b"eight by"));
+    let extension = [0x20, 0, 0, 0, 0, 8, 1, 1, 0xde, 0xad, 0xbe, 0xef];
+    assert_eq!(quoted.len(), 56);
+    quoted.extend_from_slice(&extension);
+    let out = World::new().forward(&error(3, 0, 7 << 24, &quoted));
+    assert_eq!((out[25], out.len()), (32, 28 + 128 + 12));
+    assert!(out.ends_with(&extension));
+}
+
+/// RFC 4884 §5.5: without a length there is no extension, only a long quoted packet.
+#[test]
+fn extensions_without_a_length_are_part_of_the_quoted_packet() {
+    let mut quoted = seen(&udp_in(&bytes(500)))[..128].to_vec();
+    let extension = [0x20, 0, 0, 0, 0, 8, 1, 1, 0xde, 0xad, 0xbe, 0xef];
+    quoted.extend_from_slice(&extension);
+    let out = World::new().forward(&error(3, 0, 0, &quoted));
+    assert_eq!((out[25], out.len()), (0, 28 + 108 + 12));
+    assert!(out.ends_with(&extension));
+}
+
+#[test]
+fn quoted_packet_gives_way_to_extensions_in_576_bytes() {
+    let mut quoted = seen(&udp_in(&bytes(1000)))[..800].to_vec();
+    quoted.extend_from_slice(&[0x20; 20]);
+    let out = World::new().forward(&error(3, 0, 100 << 24, &quoted));
+    assert_eq!((usize::from(out[25]) * 4, out.len()), (528, 576));
+    assert!(out.ends_with(&[0x20; 20]));
 }
