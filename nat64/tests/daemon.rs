@@ -21,6 +21,7 @@ use etherparse::{IcmpEchoHeader, Icmpv4Header, Icmpv4Type, Icmpv6Header, Icmpv6T
 use netns::{block_on, in_namespace};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rtnetlink::packet_route::route::{RouteAttribute, RouteMetric};
 use rtnetlink::{Handle, LinkUnspec, LinkVeth};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{Read as _, Write as _};
@@ -349,6 +350,69 @@ fn changes_take_effect_in_place_and_broken_ones_not_at_all() {
         let answer = gateway.ask("POST", "/reload").unwrap();
         assert!(!answer.contains(" 200 ") && answer.contains("ipv4_adr"), "{answer}");
         gateway.ping("2001:db8:ffff::65");
+    });
+}
+
+/// Sends a packet of 1480 bytes to the IPv4 host 203.0.113.77; the MTU of the Packet Too Big that answers it.
+fn told_mtu() -> Option<u32> {
+    let (from, to): (Ipv6Addr, Ipv6Addr) =
+        (CLIENT.parse().unwrap(), "2001:db8:64::203.0.113.77".parse().unwrap());
+    let answers = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6)).unwrap();
+    answers.bind(&SocketAddr::new(from.into(), 0).into()).unwrap();
+    answers.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    // A socket that takes whole packets keeps to the device's MTU, whatever was told of the path before.
+    let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::from(IPPROTO_RAW))).unwrap();
+    let mut packet = Vec::new();
+    etherparse::PacketBuilder::ipv6(from.octets(), to.octets(), 64)
+        .udp(4000, 4001)
+        .write(&mut packet, &[0; 1432])
+        .unwrap();
+    socket.send_to(&packet, &SocketAddr::new(to.into(), 0).into()).unwrap();
+    let mut buffer = [0; 2048];
+    while let Ok(len) = (&answers).read(&mut buffer) {
+        if let [2, 0, _, _, a, b, c, d, ..] = buffer[..len] {
+            return Some(u32::from_be_bytes([a, b, c, d]));
+        }
+    }
+    None
+}
+
+/// The protocol number of sockets that take packets with their IP header (`linux/in.h`).
+const IPPROTO_RAW: i32 = 255;
+
+#[test]
+fn mtus_follow_the_routes_while_the_daemon_runs() {
+    in_namespace("mtus_follow_the_routes_while_the_daemon_runs", || {
+        let mut gateway = Gateway::new();
+        let route = |mtu| {
+            block_on(async {
+                let handle = netlink();
+                let lan = index(&handle, "lan").await.unwrap();
+                let mut message = rtnetlink::RouteMessageBuilder::<std::net::Ipv4Addr>::new()
+                    .destination_prefix("203.0.113.77".parse().unwrap(), 32)
+                    .output_interface(lan)
+                    .build();
+                message.attributes.push(RouteAttribute::Metrics(vec![RouteMetric::Mtu(mtu)]));
+                handle.route().add(message).replace().execute().await.unwrap();
+            });
+        };
+        block_on(async {
+            let handle = netlink();
+            handle.link().add(LinkVeth::new("lan", "peer").build()).execute().await.unwrap();
+            up(&handle, "lan").await;
+            up(&handle, "peer").await;
+        });
+        route(1300);
+        gateway.configure("ipv4_mtu = \"route\"");
+        gateway.start_and_wait();
+        assert_eq!(told_mtu(), Some(1320), "{}", gateway.log());
+        route(1400);
+        gateway.until("the MTU of the new route is told", |_| told_mtu() == Some(1420));
+
+        gateway.configure("ipv4_mtu = 1350");
+        let answer = gateway.ask("POST", "/reload").unwrap();
+        assert!(answer.contains(" 200 "), "{answer}");
+        gateway.until("the configured MTU is told", |_| told_mtu() == Some(1370));
     });
 }
 

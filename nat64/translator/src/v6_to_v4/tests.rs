@@ -91,6 +91,12 @@ fn identification_changes_where_packets_may_be_fragmented() {
 }
 
 #[test]
+fn identification_is_zero_where_packets_may_not_be_fragmented() {
+    let out = header(&World::new().forward(&udp_out(&bytes(1400))));
+    assert_eq!((out.dont_fragment(), out.identification()), (true, 0));
+}
+
+#[test]
 fn extension_headers_are_skipped() {
     let udp = udp6(CLIENT, REMOTE_V6, b"hello");
     let mut payload = vec![43, 0, 1, 4, 0, 0, 0, 0];

@@ -4,6 +4,7 @@ use super::anatomy::Anatomy;
 use super::arena::Outcome;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::Ipv4Addr;
 
 /// One field in which two outcomes differ.
 #[derive(Clone, Debug)]
@@ -152,6 +153,12 @@ pub(crate) const EXPLAINED: &[Explained] = &[
         |packet| packet.get("src").starts_with("169.254."),
     ),
     fate(
+        "Tayga drops errors from illegal IPv4 sources (RFC 7915 §4.1)",
+        "v6 icmp error*",
+        NOTHING,
+        |packet| is_v4(packet) && is_error(packet) && is_no_host(packet.get("src")),
+    ),
+    fate(
         "Tayga counts IPv4 options, which do not cross, into the length of the packet",
         "*",
         "v4 icmp error 3/4|nothing",
@@ -242,6 +249,11 @@ pub(crate) const EXPLAINED: &[Explained] = &[
         |_| true,
     ),
 ];
+
+/// Whether an IPv4 address is loopback, multicast or broadcast.
+fn is_no_host(address: &str) -> bool {
+    address.parse().is_ok_and(|v4: Ipv4Addr| v4.is_loopback() || v4.is_multicast() || v4.is_broadcast())
+}
 
 /// Addresses under the prefix that are the gateway's or its IPv6 hosts': the pool, the maps, its own.
 const GATEWAYS_OWN: [&str; 3] = ["2001:db8:64::c0a8:ff", "2001:db8:64::c633:640", "2001:db8:64::c000:201"];
