@@ -24,7 +24,7 @@ use crate::verdict::{Direction, DropReason, Verdict};
 use crate::wire::extension::Chain;
 use crate::wire::icmpv6;
 use crate::wire::ipv6::Ipv6;
-use crate::wire::protocol::{ICMPV4, ICMPV6};
+use crate::wire::protocol::{ICMPV4, ICMPV6, IGMP};
 use crate::{icmp, map, mss};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -48,7 +48,7 @@ pub(crate) fn translate(
     turn: Turn<'_>,
 ) -> Result<Option<Verdict>, Refusal> {
     let chain = turn.chain;
-    if chain.protocol == ICMPV4 {
+    if [ICMPV4, IGMP].contains(&chain.protocol) {
         return Err(DropReason::Protocol.into());
     }
     let offload = offload::admit(frame, arrival(chain))?;

@@ -8,7 +8,7 @@ use crate::translator::{Context, Params};
 use crate::v6_to_v4::{part, whole_icmp};
 use crate::verdict::DropReason;
 use crate::wire::icmpv6::Icmpv6;
-use crate::wire::protocol::{ICMPV4, ICMPV6};
+use crate::wire::protocol::{ICMPV4, ICMPV6, IGMP};
 use crate::wire::quoted;
 use crate::{icmp, map, mtu, transport};
 
@@ -47,7 +47,7 @@ fn ordinary(
 ) -> Option<()> {
     let chain = turn.chain;
     match chain.protocol {
-        ICMPV4 => return steps.refuse(topic::TRANSPORT, DropReason::Protocol),
+        ICMPV4 | IGMP => return steps.refuse(topic::TRANSPORT, DropReason::Protocol),
         ICMPV6 => {
             let message = steps.pass(topic::TRANSPORT, whole_icmp(payload, part(chain)))?;
             let echo = icmp::echo_to_v4(message.kind()).ok_or(DropReason::IcmpType);

@@ -232,6 +232,7 @@ fn what_does_not_cross_is_not_turned_either() {
     let icmp = |kind| raw_icmp6(CLIENT, dst, kind, 0, [0; 4], &[]);
     world.dropped(&ipv6(CLIENT, dst, IpNumber::IPV6_ICMP, &icmp(143)), DropReason::IcmpType);
     world.dropped(&ipv6(CLIENT, dst, IpNumber::ICMP, &bytes(8)), DropReason::Protocol);
+    world.dropped(&ipv6(CLIENT, dst, IpNumber::IGMP, &bytes(8)), DropReason::Protocol);
     world.dropped(&ipv6(CLIENT, dst, IpNumber::TCP, &bytes(8)), DropReason::TransportHeader);
     let fragment = fragmented(IpNumber::IPV6_ICMP, 0, true, 7, &bytes(16));
     world.dropped(

@@ -421,7 +421,7 @@ fn jumbograms_are_dropped() {
 
 #[test]
 fn echo_with_identifier_zero_and_any_length_crosses() {
-    let echo = etherparse::IcmpEchoHeader { id: 0, seq: 0 };
+    let echo = IcmpEchoHeader { id: 0, seq: 0 };
     for len in 0..10 {
         let message = icmp6(CLIENT, REMOTE_V6, Icmpv6Type::EchoRequest(echo), &bytes(len));
         let out = World::new().forward(&ipv6(CLIENT, REMOTE_V6, IpNumber::IPV6_ICMP, &message));
