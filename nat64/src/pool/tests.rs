@@ -61,6 +61,60 @@ fn folds_to_the_size_of_the_pool() {
     assert_eq!(pool.lease(v6("2001:db8::1"), NOW), Some(v4("10.64.186.45")));
 }
 
+/// Hosts in the order in which they came to Debian's tayga 0.9.2 on an x86-64 machine.
+const TAYGA_HOSTS: [&str; 8] = [
+    "2001:db8::69",
+    "2001:db8::1",
+    "2001:db8:1:2:3:4:5:6",
+    "fd00:1234:5678::abcd",
+    "2001:db8:ffff:ffff:ffff:ffff:ffff:fffe",
+    "3fff::8000:0:ff",
+    "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff",
+    "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+];
+
+/// Pools, and the addresses that its `dynamic.map` had for them. A /29 has no eighth.
+const TAYGA_LEASES: [(&str, &str); 5] = [
+    (
+        "10.0.0.0/8",
+        "10.13.2.65 10.13.1.217 10.13.10.228 10.189.122.84 10.13.2.212 10.129.0.62 10.166.105.213 10.0.0.250",
+    ),
+    (
+        "10.32.0.0/11",
+        "10.45.10.40 10.45.6.232 10.45.16.64 10.61.129.96 10.45.14.213 10.33.7.59 10.38.122.17 10.32.7.250",
+    ),
+    (
+        "10.64.0.0/16",
+        "10.64.34.46 10.64.186.45 10.64.206.45 10.64.123.17 10.64.184.43 10.64.254.192 10.64.185.44 10.64.255.250",
+    ),
+    (
+        "192.168.128.0/17",
+        "192.168.195.62 192.168.243.60 192.168.146.61 192.168.252.209 192.168.239.61 192.168.254.68 192.168.138.218 192.168.128.2",
+    ),
+    (
+        "198.51.100.0/29",
+        "198.51.100.1 198.51.100.2 198.51.100.7 198.51.100.5 198.51.100.6 198.51.100.3 198.51.100.4",
+    ),
+];
+
+#[test]
+fn hosts_get_the_addresses_that_debians_tayga_gave_them() {
+    for (net, addresses) in TAYGA_LEASES {
+        let mut pool = pool(net);
+        let leased: Vec<Ipv4Addr> = TAYGA_HOSTS.iter().map_while(|host| pool.lease(v6(host), NOW)).collect();
+        assert_eq!(leased, addresses.split(' ').map(v4).collect::<Vec<_>>(), "{net}");
+    }
+}
+
+/// The same program with `map 10.64.186.45 2001:db8:9::9` and `map 10.64.186.46 2001:db8:9::a`.
+#[test]
+fn mapped_addresses_are_skipped_as_debians_tayga_skips_them() {
+    let maps = [("10.64.186.45/32", "2001:db8:9::9/128"), ("10.64.186.46/32", "2001:db8:9::a/128")];
+    let mut pool = Pool::new(range("10.64.0.0/16", &maps));
+    assert_eq!(pool.lease(v6("2001:db8::1"), NOW), Some(v4("10.64.186.47")));
+    assert_eq!(pool.lease(v6("2001:db8::69"), NOW), Some(v4("10.64.34.46")));
+}
+
 #[test]
 fn a_host_keeps_its_address() {
     let mut pool = pool("192.0.2.0/24");

@@ -11,6 +11,7 @@ use crate::verdict::{Direction, DropReason, Verdict};
 use crate::wire::quoted::set_word;
 use addr::{ExplicitMap, ExplicitMaps, Prefix64};
 use etherparse::{Icmpv6Type, IpNumber};
+use proptest::prelude::*;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The hosts of RFC 7757 Appendix B.1, and the addresses that stand for them.
@@ -287,4 +288,39 @@ fn without_hairpinning_the_source_is_the_host_itself() {
     assert_eq!(addresses4(&between), (A_V4, B_V4));
     let out = world.forward(&between);
     assert_eq!(addresses6(&out), (A, B));
+}
+
+proptest! {
+    /// RFC 7757 §4.2.2: the outcome is that of both translations, one after the other.
+    #[test]
+    fn one_step_gives_what_two_translations_give(
+        kind in 0..4_u8,
+        payload in prop::collection::vec(any::<u8>(), 0..1100),
+        (class, hop_limit) in (any::<u8>(), 3_u8..),
+        (error_kind, code) in prop::sample::select(vec![(1_u8, 0_u8), (1, 1), (1, 4), (3, 0), (3, 1)]),
+    ) {
+        let dst = embed(B_V4);
+        let (protocol, message) = match kind {
+            0 => (IpNumber::UDP, udp6(A, dst, &payload)),
+            1 => (IpNumber::TCP, tcp6(A, dst, &payload)),
+            2 => (IpNumber::IPV6_ICMP, icmp6(A, dst, Icmpv6Type::EchoRequest(ECHO), &payload)),
+            _ => {
+                // A's error about a packet of B.
+                let mut quoted = rfc_world(Hairpin::Intrinsic).turn(&udp(B, embed(A_V4)));
+                quoted.truncate(40 + payload.len().min(13));
+                (IpNumber::IPV6_ICMP, raw_icmp6(A, dst, error_kind, code, [0; 4], &quoted))
+            }
+        };
+        let packet = ipv6_with(A, dst, protocol, &message, |header| {
+            header.traffic_class = class;
+            header.hop_limit = hop_limit;
+        });
+        let turned = rfc_world(Hairpin::Intrinsic).turn(&packet);
+        let mut world = rfc_world(Hairpin::Simple);
+        let between = world.forward(&packet);
+        let mut twice = world.forward(&between);
+        prop_assert_eq!((turned[7], twice[7]), (hop_limit - 1, hop_limit - 2));
+        twice[7] = turned[7];
+        prop_assert_eq!(turned, twice);
+    }
 }

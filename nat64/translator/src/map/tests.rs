@@ -1,10 +1,9 @@
 use super::{Mapped, Rule};
-use crate::testing::{
-    CLIENT, LEASED, MAPPED, MAPPED_V4, OWN_V4, OWN_V6, Pool, REMOTE, REMOTE_V6, ROUTER_V6, params, prefix,
-};
+use crate::testing::*;
 use crate::translator::{Leases, Params};
 use crate::verdict::DropReason;
 use addr::{ExplicitMap, ExplicitMaps, Prefix64, Prefixes, RangedPrefix};
+use etherparse::IpNumber;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 type Looked<A> = Result<A, DropReason>;
@@ -129,7 +128,7 @@ fn without_a_prefix_only_maps_and_leases_cross() {
 /// The main prefix beside one that carries 10.0.0.0/8.
 fn two_prefixes() -> (Params, Prefix64) {
     let second =
-        RangedPrefix { prefix: prefix("2001:db8:100::/40"), ipv4: vec!["10.0.0.0/8".parse().unwrap()] };
+        RangedPrefix { prefix: prefix("3fff:64:100::/40"), ipv4: vec!["10.0.0.0/8".parse().unwrap()] };
     let prefixes = Prefixes::new(Some(prefix("2001:db8:64::/96")), [&second]).unwrap();
     (Params { prefixes, ..params() }, second.prefix)
 }
@@ -260,4 +259,119 @@ fn reporters_without_an_address_are_spoken_for() {
     assert_eq!(reporter_to_v6(&params(), &mut pool, REMOTE), REMOTE_V6);
     assert_eq!(reporter_to_v6(&well_known(false), &mut pool, Ipv4Addr::new(10, 0, 0, 1)), OWN_V6);
     assert_eq!(pool.free, 1);
+}
+
+/// RFC 6052 §2.2, with the packets that errors quote: a prefix of each length, and an address in it whose bits 64 to 71
+/// and suffix are not zero as they should be.
+#[test]
+fn prefixes_of_every_length_carry_packets_and_their_errors_both_ways() {
+    for (text, noise) in [
+        ("3fff:64::/32", 0xff01_0203_0405_0607_u128),
+        ("2001:db8:100::/40", 0xff00_0102_0304_0506),
+        ("3fff:64:122::/48", 0xff00_0002_0304_0506),
+        ("3fff:64:122:300::/56", 0xff00_0000_0304_0506),
+        ("3fff:64:122:344::/64", 0xff00_0000_0003_0405),
+        ("3fff:64:122:344::/96", 0),
+    ] {
+        let prefix = prefix(text);
+        let mut world = World::with(|params| params.prefixes = prefix.into());
+        let remote = prefix.embed(REMOTE);
+        let noisy = Ipv6Addr::from_bits(remote.to_bits() | noise);
+        for dst in [remote, noisy] {
+            let out = world.forward(&ipv6(CLIENT, dst, IpNumber::UDP, &udp6(CLIENT, dst, b"hello")));
+            assert_eq!(addresses4(&out), (LEASED, REMOTE), "{text}");
+        }
+        let sent = ipv6(CLIENT, remote, IpNumber::UDP, &udp6(CLIENT, remote, b"hello"));
+        let between = world.forward(&sent);
+        let error = ipv4(REMOTE, LEASED, IpNumber::ICMP, &raw_icmp4(3, 3, [0; 4], &between));
+        let back = world.forward(&error);
+        assert_eq!(addresses6(&back), (remote, CLIENT), "{text}");
+        assert_eq!(addresses6(&back[48..]), (CLIENT, remote), "{text}");
+        assert_eq!(back[48 + 40..], sent[40..], "{text}");
+        let seen = world.forward(&udp_in(b"hello"));
+        assert_eq!(addresses6(&seen), (remote, CLIENT), "{text}");
+        let message = raw_icmp6(CLIENT, remote, 1, 4, [0; 4], &seen);
+        let back = world.forward(&ipv6(CLIENT, remote, IpNumber::IPV6_ICMP, &message));
+        assert_eq!(
+            (addresses4(&back), addresses4(&back[28..])),
+            ((LEASED, REMOTE), (REMOTE, LEASED)),
+            "{text}"
+        );
+    }
+}
+
+/// RFC 8215: the local-use prefix carries what the Well-Known Prefix must not.
+#[test]
+fn local_use_prefix_carries_private_addresses_both_ways() {
+    let local = prefix("64:ff9b:1::/48");
+    let private = Ipv4Addr::new(10, 1, 2, 3);
+    let params = Params { prefixes: local.into(), ..params() };
+    assert_eq!(destination_to_v4(&params, local.embed(private)), Ok(private));
+    assert_eq!(source_to_v6(&params, &mut pool(), private), Ok(local.embed(private)));
+    assert_eq!(reporter_to_v6(&params, &mut pool(), private), local.embed(private));
+}
+
+#[test]
+fn own_addresses_win_over_maps_pool_and_prefix() {
+    let map = |v4: &str, v6: &str| ExplicitMap { v4: v4.parse().unwrap(), v6: v6.parse().unwrap() };
+    // The own IPv4 address lies in the pool and in a map, the own IPv6 address in another map.
+    let maps = [map("192.0.2.0/28", "2001:db8:9::/124"), map("198.51.100.0/24", "2001:db8:ffff::/120")];
+    let params = Params { maps: ExplicitMaps::new(maps).unwrap(), ..params() };
+    assert_eq!(source_to_v4(&params, &mut pool(), OWN_V6), Ok(OWN_V4));
+    assert_eq!(destination_to_v4(&params, OWN_V6), Ok(OWN_V4));
+    assert_eq!(source_to_v6(&params, &mut pool(), OWN_V4), Ok(OWN_V6));
+    assert_eq!(quoted_to_v6(&params, &mut pool(), OWN_V4), Some(OWN_V6));
+    assert_eq!(quoted_to_v4(&params, &mut pool(), OWN_V6), Some(OWN_V4));
+    let neighbour = Ipv4Addr::new(192, 0, 2, 2);
+    assert_eq!(source_to_v6(&params, &mut pool(), neighbour), Ok("2001:db8:9::2".parse().unwrap()));
+    // The own IPv6 address is the one that the prefix makes of the IPv4 one.
+    let derived = prefix("2001:db8:64::/96").embed(OWN_V4);
+    let params = Params { own_v6: derived, ..params };
+    assert_eq!(source_to_v6(&params, &mut pool(), OWN_V4), Ok(derived));
+    let mut world = World::with(|other| *other = params);
+    for dst in [OWN_V4, LEASED] {
+        let echo = icmp4(etherparse::Icmpv4Type::EchoRequest(ECHO), b"hello");
+        let verdict = world.verdict(&ipv4(REMOTE, dst, IpNumber::ICMP, &echo));
+        assert_eq!(matches!(verdict, crate::Verdict::Reply(_)), dst == OWN_V4, "{dst}");
+    }
+}
+
+/// What Tayga's `wkpf-strict` lets through beyond this is in docs/conformance.md.
+#[test]
+fn class_e_and_protocol_assignments_cross_under_own_prefixes_only() {
+    for text in ["240.0.0.1", "255.255.255.254", "192.0.0.1", "192.88.99.1", "198.18.0.1", "100.64.0.1"] {
+        let v4: Ipv4Addr = text.parse().unwrap();
+        let own = prefix("2001:db8:64::/96");
+        assert_eq!(destination_to_v4(&params(), own.embed(v4)), Ok(v4), "{text}");
+        assert_eq!(source_to_v6(&params(), &mut pool(), v4), Ok(own.embed(v4)), "{text}");
+        let strict = well_known(false);
+        let embedded = Prefix64::WELL_KNOWN.embed(v4);
+        assert_eq!(destination_to_v4(&strict, embedded), Err(DropReason::NonGlobalIpv4), "{text}");
+        assert_eq!(source_to_v6(&strict, &mut pool(), v4), Err(DropReason::NonGlobalIpv4), "{text}");
+    }
+    for text in ["0.0.0.1", "127.0.0.1", "255.255.255.255", "224.0.0.1"] {
+        let v4: Ipv4Addr = text.parse().unwrap();
+        assert!(destination_to_v4(&params(), prefix("2001:db8:64::/96").embed(v4)).is_err(), "{text}");
+    }
+    let assigned = Ipv4Addr::new(192, 0, 0, 9);
+    assert_eq!(destination_to_v4(&well_known(false), Prefix64::WELL_KNOWN.embed(assigned)), Ok(assigned));
+}
+
+/// RFC 7757 §5: nothing is symmetric that the operator did not make so, and nothing is lost.
+#[test]
+fn overlapping_maps_are_looked_up_on_each_side_by_itself() {
+    let map = |v4: &str, v6: &str| ExplicitMap { v4: v4.parse().unwrap(), v6: v6.parse().unwrap() };
+    let maps = [
+        map("203.0.113.0/24", "2001:db8:a::/64"),
+        map("203.0.113.64/32", "2001:db8:b::1/128"),
+        map("203.0.113.128/32", "2001:db8:a::ff00:0:0:1/128"),
+    ];
+    let params = Params { maps: ExplicitMaps::new(maps).unwrap(), ..params() };
+    let to_v6 = |v4: &str| source_to_v6(&params, &mut pool(), v4.parse().unwrap()).unwrap().to_string();
+    let to_v4 = |v6: &str| destination_to_v4(&params, v6.parse().unwrap()).unwrap().to_string();
+    assert_eq!(to_v6("203.0.113.64"), "2001:db8:b::1");
+    assert_eq!(to_v4("2001:db8:a:0:4000::"), "203.0.113.64", "the wider map has the host too");
+    assert_eq!(to_v4("2001:db8:a::ff00:0:0:1"), "203.0.113.128");
+    assert_eq!(to_v4("2001:db8:a:0:8000::"), "203.0.113.128");
+    assert_eq!(to_v6("203.0.113.65"), "2001:db8:a:0:4100::");
 }
