@@ -94,12 +94,13 @@ impl Translator {
         let mut state = WorkerState::new(0, 1);
         let mut leases = Preview(pool);
         let mut ctx = Context { leases: &mut leases, next_hops, now, state: &mut state };
-        let verdict = self.translate(&mut frame, &mut ctx);
+        let translator = self.detached();
+        let verdict = translator.translate(&mut frame, &mut ctx);
 
         let mut steps = Steps::default();
         match packet.first().map(|first| first >> 4) {
-            Some(4) => v4_to_v6::describe(self.params(), packet, &mut ctx, &mut steps),
-            Some(6) => v6_to_v4::describe(self.params(), packet, pool, &mut ctx, &mut steps),
+            Some(4) => v4_to_v6::describe(translator.params(), packet, &mut ctx, &mut steps),
+            Some(6) => v6_to_v4::describe(translator.params(), packet, pool, &mut ctx, &mut steps),
             _ => steps.refuse(topic::PACKET, DropReason::IpVersion),
         };
         let leaving = match verdict {

@@ -46,6 +46,12 @@ impl IcmpSources {
         Self { slots: (0..slots).map(|_| AtomicU64::new(NOBODY)).collect(), nets }
     }
 
+    /// The same addresses, with what is known of them so far and without what is learnt later.
+    pub(crate) fn detached(&self) -> Self {
+        let slots = self.slots.iter().map(|slot| AtomicU64::new(slot.load(Ordering::Relaxed)));
+        Self { nets: self.nets.clone(), slots: slots.collect() }
+    }
+
     /// Whether `v4` is one of the addresses.
     pub(crate) fn contains(&self, v4: Ipv4Addr) -> bool {
         self.nets.iter().any(|net| net.contains(&v4))
@@ -136,6 +142,18 @@ mod tests {
         assert_eq!(all.len(), 4);
         assert!(!all.contains(&None));
         assert_eq!(sources.speaker(router(99)), sources.speaker(router(99)), "and keep what they share");
+    }
+
+    #[test]
+    fn what_a_detached_copy_learns_stays_with_it() {
+        let sources = sources(&["192.0.2.64/32"]);
+        let copy = sources.detached();
+        assert_eq!(copy.speaker(router(1)), sources.speaker(router(1)));
+        assert_eq!(copy.slots[0].load(Ordering::Relaxed), fingerprint(router(1)));
+        assert_eq!(sources.slots[0].load(Ordering::Relaxed), fingerprint(router(1)), "it was asked itself");
+        let untouched = self::sources(&["192.0.2.64/32"]);
+        untouched.detached().speaker(router(1));
+        assert_eq!(untouched.slots[0].load(Ordering::Relaxed), NOBODY);
     }
 
     #[test]

@@ -13,7 +13,8 @@
 //! Owns everything between the bytes of one packet and the bytes that leave: header translation both ways, ICMP and
 //! the packets quoted in it, checksums, fragments, sizes, the virtio-net header, and the ICMP errors and echo replies
 //! of the translator itself. Takes time, leases and randomness as arguments. Deliberately holds no clock, socket,
-//! thread, log or table of dynamic addresses: those belong to the daemon around it.
+//! thread, log or table of dynamic addresses: those belong to the daemon around it. One
+//! thing is learnt from packets and shared by workers: which router is known by which address ([`IcmpSources`]).
 //!
 //! Invariants: one packet gives exactly one [`Verdict`]; no input panics; a frame that is not forwarded, split or
 //! answered keeps no promise about its bytes; nothing is allocated per packet once the buffers have grown.

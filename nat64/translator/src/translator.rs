@@ -140,6 +140,12 @@ impl Translator {
         self
     }
 
+    /// The same translator, from which this one learns nothing.
+    pub(crate) fn detached(&self) -> Self {
+        let icmp_source_v4 = self.params.icmp_source_v4.detached();
+        Self { params: Params { icmp_source_v4, ..self.params.clone() } }
+    }
+
     /// The parameters it was made with.
     pub const fn params(&self) -> &Params {
         &self.params

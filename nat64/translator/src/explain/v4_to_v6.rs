@@ -27,8 +27,8 @@ pub(super) fn describe(
     let header = steps.check(topic::PACKET, ipv4::parse(packet), |_| decode(packet))?;
     let packet = &packet[..packet.len().min(header.total_len().into())];
     steps.pass(topic::ADDRESSES, screen(&header, packet))?;
-    if header.dst() == params.own_v4 {
-        steps.say(topic::DESTINATION, format!("{} is the translator itself", params.own_v4));
+    if params.is_own_v4(header.dst()) {
+        steps.say(topic::DESTINATION, format!("{} is the translator itself", header.dst()));
         return None;
     }
     let options = packet.get(Ipv4::LEN..header.header_len()).unwrap_or_default();

@@ -37,14 +37,14 @@ pub(super) fn describe(
     if chain.segments_left_at.is_some() {
         return steps.refuse(topic::HEADERS, DropReason::SegmentsLeft);
     }
-    if header.dst() == params.own_v6 {
-        steps.say(topic::DESTINATION, format!("{} is the translator itself", params.own_v6));
+    if params.is_own_v6(header.dst()) {
+        steps.say(topic::DESTINATION, format!("{} is the translator itself", header.dst()));
         return None;
     }
     let mapped = map::destination_to_v4(params, header.dst());
     let to = steps.check(topic::DESTINATION, mapped, |to| rule::to_v4(header.dst(), to, pool))?;
     let dst = to.address;
-    if dst == params.own_v4 {
+    if params.is_own_v4(dst) {
         return None;
     }
     let payload = packet.get(chain.transport..).unwrap_or_default();
