@@ -49,7 +49,7 @@ impl Daemon for App {
     const NAME: &'static str = "causeway-nat64";
     const ABOUT: &'static str = "Translates packets between IPv6 and IPv4 on a TUN device";
     const SECTION: Section = Section::Nat64;
-    const CAPABILITIES: &'static [Capability] = &[Capability::CAP_NET_ADMIN];
+    const CAPABILITIES: &'static [Capability] = &[Capability::CAP_NET_ADMIN, Capability::CAP_BPF];
     const EXPLAIN: Option<service::Explain> = Some(explain::COMMAND);
     type Error = Error;
     type Prepared = Prepared;
@@ -235,22 +235,21 @@ async fn open_device(netlink: &Netlink, nat64: &Nat64) -> Result<Device, Error> 
     let existing = netlink.link(&nat64.device).await?;
     let device = Device::open(&nat64.device, existing.as_ref(), wanted, nat64.offload)?;
     let queues = device.queues.len();
-    if queues < wanted {
-        tracing::warn!(
-            device = device.name,
-            wanted,
-            "the device was made without multi-queue and has one worker: make it with `ip tuntap add ... multi_queue`"
-        );
+    if let Some(limit) = &device.limit {
+        tracing::warn!(device = device.name, wanted, %limit, "the device has one queue, and so one worker");
     }
-    let (tcp, udp) = (device.offloads.tcp, device.offloads.udp);
+    let Offloads { checksum, tcp, udp } = device.offloads;
     tracing::info!(
         device = device.name,
         queues,
+        checksum,
         tcp,
         udp,
         persistent = device.persistent,
         "attached to the device"
     );
+    // Nothing below loads a program.
+    service::give_up(Capability::CAP_BPF).map_err(Error::Privileges)?;
     Ok(device)
 }
 

@@ -13,6 +13,7 @@
 //! link belong to [`crate::link`] and [`crate::routes`].
 
 use crate::link::Link;
+use crate::steering;
 use config::model::Offload;
 use nix::errno::Errno;
 use nix::libc;
@@ -29,12 +30,20 @@ const CLONE_DEVICE: &str = "/dev/net/tun";
 /// Packets that the kernel may queue towards a worker. The kernel's 500 are less than a burst of one TCP window.
 pub const TX_QUEUE_LEN: u32 = 4096;
 
-/// Checksums and TCP segmentation, which every kernel with `IFF_VNET_HDR` has. Never `TUN_F_TSO_ECN`: without it the
+/// TCP segmentation, which every kernel with `IFF_VNET_HDR` has; it takes checksums along. Never `TUN_F_TSO_ECN`: without it the
 /// kernel itself cuts segments that carry CWR, and the translator need not care.
 const TSO: libc::c_uint = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6;
 
 /// UDP segmentation, since Linux 6.2; the kernel takes both flags or neither.
 const USO: libc::c_uint = libc::TUN_F_USO4 | libc::TUN_F_USO6;
+
+/// What is asked for, the most first, and what the kernel agrees to if it does not refuse.
+const STEPS: [(libc::c_uint, Offloads); 4] = [
+    (TSO | USO, Offloads { checksum: true, tcp: true, udp: true }),
+    (TSO, Offloads { checksum: true, tcp: true, udp: false }),
+    (libc::TUN_F_CSUM, Offloads { checksum: true, tcp: false, udp: false }),
+    (0, Offloads { checksum: false, tcp: false, udp: false }),
+];
 
 /// `IFF_PERSIST` of `linux/if_tun.h`: the device stays when its last descriptor is closed.
 const IFF_PERSIST: libc::c_int = 0x0800;
@@ -46,16 +55,34 @@ pub struct Device {
     pub name: String,
     /// One non-blocking descriptor per queue, at least one; may be fewer than were asked for.
     pub queues: Vec<OwnedFd>,
+    /// Why it has one queue where more were asked for.
+    pub limit: Option<QueueLimit>,
     /// What the kernel leaves to the other end of a super-packet.
     pub offloads: Offloads,
     /// Whether it stays when all descriptors are closed.
     pub persistent: bool,
 }
 
+/// Why a device has one queue only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueueLimit {
+    /// It was made so.
+    #[error("it was made without multi-queue: make it with `ip tuntap add ... multi_queue`")]
+    SingleQueue,
+    /// Nothing would keep a flow in one of several queues.
+    #[error(
+        "the kernel does not take the program that keeps each flow in one queue ({0}): give the daemon CAP_BPF, beside \
+         CAP_NET_ADMIN"
+    )]
+    Steering(Errno),
+}
+
 /// What the kernel agreed to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offloads {
-    /// Partial checksums and TCP super-packets.
+    /// Checksums that are still to be completed.
+    pub checksum: bool,
+    /// TCP super-packets.
     pub tcp: bool,
     /// UDP super-packets.
     pub udp: bool,
@@ -161,8 +188,13 @@ impl Device {
             check_usable(link)?;
         }
         let (first, multi_queue) = attach_first(clone_device, name)?;
+        let limit = match multi_queue {
+            _ if queues < 2 => None,
+            false => Some(QueueLimit::SingleQueue),
+            true => steering::attach(&first).err().map(QueueLimit::Steering),
+        };
         let mut attached = vec![first];
-        while multi_queue && attached.len() < queues {
+        while limit.is_none() && attached.len() < queues {
             let queue = open_clone(clone_device)?;
             set_iff(&queue, name, libc::IFF_MULTI_QUEUE).map_err(|errno| attach_error(name, errno))?;
             attached.push(queue);
@@ -170,7 +202,7 @@ impl Device {
         let offloads = set_offloads(&attached[0], name, offload)?;
         set_vnet_header_len(&attached[0], name)?;
         let persistent = flags(&attached[0], name)? & IFF_PERSIST != 0;
-        Ok(Self { name: name.to_owned(), queues: attached, offloads, persistent })
+        Ok(Self { name: name.to_owned(), queues: attached, limit, offloads, persistent })
     }
 }
 
@@ -260,25 +292,35 @@ fn flags(queue: &OwnedFd, name: &str) -> Result<libc::c_int, DeviceError> {
 /// Asks for as much as is wanted and the kernel has. Zero is asked for, too: a persistent device remembers what its
 /// last reader could take.
 fn set_offloads(queue: &OwnedFd, name: &str, offload: Offload) -> Result<Offloads, DeviceError> {
-    let attempts: &[(libc::c_uint, Offloads)] = match offload {
-        Offload::Auto => &[
-            (TSO | USO, Offloads { tcp: true, udp: true }),
-            (TSO, Offloads { tcp: true, udp: false }),
-            (0, Offloads { tcp: false, udp: false }),
-        ],
-        Offload::Off => &[(0, Offloads { tcp: false, udp: false })],
+    let first = match offload {
+        Offload::Auto => 0,
+        Offload::Off => STEPS.len() - 1,
     };
-    let mut refusal = Errno::EINVAL;
-    for &(mask, offloads) in attempts {
-        let mask = mask.cast_signed();
+    let ask = |mask: libc::c_uint| {
         #[expect(unsafe_code, reason = "the system call")]
         // SAFETY: the descriptor is open, and the argument is a plain number.
-        match unsafe { tun_set_offload(queue.as_raw_fd(), mask) } {
-            Ok(_) => return Ok(offloads),
+        unsafe { tun_set_offload(queue.as_raw_fd(), mask.cast_signed()) }.map(drop)
+    };
+    negotiate(&STEPS[first..], ask).map_err(|errno| DeviceError::Os {
+        action: "set the offloads of",
+        name: name.into(),
+        source: errno.into(),
+    })
+}
+
+/// Takes the first step that `ask` does not refuse; otherwise says why the last one was refused.
+fn negotiate(
+    steps: &[(libc::c_uint, Offloads)],
+    mut ask: impl FnMut(libc::c_uint) -> Result<(), Errno>,
+) -> Result<Offloads, Errno> {
+    let mut refusal = Errno::EINVAL;
+    for &(mask, offloads) in steps {
+        match ask(mask) {
+            Ok(()) => return Ok(offloads),
             Err(errno) => refusal = errno,
         }
     }
-    Err(DeviceError::Os { action: "set the offloads of", name: name.into(), source: refusal.into() })
+    Err(refusal)
 }
 
 fn set_vnet_header_len(queue: &OwnedFd, name: &str) -> Result<(), DeviceError> {

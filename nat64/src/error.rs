@@ -30,6 +30,9 @@ pub enum Error {
     /// The workers cannot be told to stop.
     #[error("cannot make an eventfd")]
     EventFd(#[source] io::Error),
+    /// A capability stays that is not needed any more.
+    #[error("the kernel refused to change capabilities")]
+    Privileges(#[source] io::Error),
     /// No threads.
     #[error("cannot start a thread: raise the limit of tasks (TasksMax=, pids cgroup)")]
     Thread(#[source] io::Error),

@@ -33,6 +33,7 @@ pub mod pool;
 pub mod reload;
 pub mod routes;
 pub mod status;
+mod steering;
 pub mod table;
 pub mod worker;
 pub mod workers;

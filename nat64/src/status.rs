@@ -37,12 +37,22 @@ pub fn tables(attachment: &Attachment, sources: &Sources) -> Vec<Table> {
 
 fn device(attachment: &Attachment, sources: &Sources) -> Table {
     let Attachment { device, queues, offloads, persistent } = attachment;
-    let columns = ["name", "persistent", "queues", "workers", "tcp_offload", "udp_offload", "merging"];
+    let columns = [
+        "name",
+        "persistent",
+        "queues",
+        "workers",
+        "checksum_offload",
+        "tcp_offload",
+        "udp_offload",
+        "merging",
+    ];
     Table::new("device", &columns).row([
         device.as_str().into(),
         word(*persistent),
         (*queues as u64).into(),
         (sources.workers.len() as u64).into(),
+        word(offloads.checksum),
         word(offloads.tcp),
         word(offloads.udp),
         word(sources.merging.merge() != Merge::default()),

@@ -33,6 +33,7 @@ pub use caps::Capability;
 pub use daemon::{Boot, Daemon};
 pub use explain::Explain;
 pub use logs::Sink;
+pub use privileges::give_up;
 pub use readiness::{Latch, Readiness};
 pub use signals::{MORE_STOPS, StopSignal};
 pub use status::table::{Cell, Table};

@@ -8,6 +8,7 @@ use caps::{CapSet, Capability, CapsHashSet};
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use std::io;
 use thiserror::Error;
 
 /// Why privileges cannot be dropped. A daemon does not run with more than it needs.
@@ -49,6 +50,18 @@ pub(crate) fn keep(wanted: &[&[Capability]]) -> Result<(), PrivilegeError> {
     tracing::info!(kept = names(&kept), "capabilities");
     if !missing.is_empty() {
         tracing::debug!(missing = names(&missing), "capabilities that this daemon uses and does not have");
+    }
+    Ok(())
+}
+
+/// Gives up a capability in the calling thread, and so in the threads that it makes from here on: for what a daemon needs
+/// while it starts and not afterwards.
+///
+/// # Errors
+/// The kernel refused.
+pub fn give_up(capability: Capability) -> io::Result<()> {
+    for set in [CapSet::Effective, CapSet::Permitted] {
+        caps::drop(None, set, capability).map_err(io::Error::other)?;
     }
     Ok(())
 }

@@ -48,6 +48,27 @@ fn a_new_device_has_all_queues_and_goes_with_them() {
 }
 
 #[test]
+fn a_kernel_that_refuses_an_offload_is_asked_for_less() {
+    let check = |refused: libc::c_uint, expect: Result<[bool; 3], Errno>| {
+        let ask = |mask| if mask & refused == 0 { Ok(()) } else { Err(Errno::EINVAL) };
+        let found = negotiate(&STEPS, ask).map(|found| [found.checksum, found.tcp, found.udp]);
+        assert_eq!(found, expect, "{refused:#x}");
+    };
+    check(0, Ok([true, true, true]));
+    check(libc::TUN_F_USO6, Ok([true, true, false]));
+    check(libc::TUN_F_TSO6, Ok([true, false, false]));
+    check(libc::TUN_F_CSUM, Ok([false, false, false]));
+    assert_eq!(negotiate(&STEPS, |_| Err(Errno::EBADFD)), Err(Errno::EBADFD));
+}
+
+#[test]
+fn merging_is_only_of_what_the_kernel_takes() {
+    let merge = |tcp, udp| Offloads { checksum: true, tcp, udp }.merge();
+    assert_eq!(merge(true, false), Merge { tcp: true, udp: false });
+    assert_eq!(merge(false, false), Merge::default());
+}
+
+#[test]
 fn offload_can_be_switched_off() {
     in_namespace("offload_can_be_switched_off", || {
         assert_eq!(open(1, Offload::Off).unwrap().offloads, Offloads::default());

@@ -12,6 +12,7 @@ mod garbage;
 mod nat64_faults;
 mod network;
 mod oracle;
+mod order;
 mod peers;
 mod rootless;
 mod stage;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         garbage::trials,
         nat64_faults::trials,
         oracle::trials,
+        order::trials,
         peers::trials,
         cleanup::trials,
         rootless::trials,
