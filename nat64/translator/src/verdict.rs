@@ -138,7 +138,8 @@ drop_reasons! {
     /// The hop limit or time to live is used up.
     HopLimit = "hop_limit", "Nothing for traceroute; much of it means a routing loop through the device.",
     /// The translated packet exceeds the MTU and must not be fragmented.
-    TooBig = "too_big", "Nothing; senders learn the path MTU. If connections stall, somebody filters ICMP.",
+    TooBig = "too_big",
+        "Nothing; senders learn the path MTU. If connections stall, somebody filters ICMP: nat64.tcp_mss_clamp helps.",
     /// The translated packet exceeds what its length fields can say.
     Oversize = "oversize", "Nothing; the sender is broken or probing.",
     /// The UDP checksum is zero, and the configuration or a fragment forbids passing it on (RFC 7915 §4.5).
