@@ -100,7 +100,7 @@ impl Daemon for App {
 
         let routes = if nat64.configure_interface {
             netlink.bring_up(&link, nat64.mtu, TX_QUEUE_LEN).await?;
-            let routes = Routes::new(netlink, link);
+            let routes = Routes::new(netlink, Link { mtu: nat64.mtu.into(), ..link });
             routes.commit(routes.add(&plan.routes).await?, &plan.routes);
             tracing::info!(
                 device = nat64.device,

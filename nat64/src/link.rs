@@ -2,13 +2,16 @@
 //!
 //! Owns the netlink connection and the words for its errors. Routes are [`crate::routes`].
 
-use rtnetlink::packet_core::Nla as _;
+use futures_util::StreamExt as _;
+use rtnetlink::packet_core::{NetlinkPayload, Nla as _};
+use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::{
     AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoTun, LinkAttribute, LinkFlags,
     LinkInfo, LinkMessage,
 };
-use rtnetlink::{Handle, LinkUnspec};
+use rtnetlink::{Handle, LinkUnspec, MulticastGroup};
 use std::io;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 
 /// `IFLA_TUN_TYPE`, whose value is `IFF_TUN` or `IFF_TAP` (`linux/if_link.h`).
@@ -55,6 +58,13 @@ pub enum NetlinkError {
 pub struct Netlink {
     handle: Handle,
     connection: JoinHandle<()>,
+}
+
+/// The kernel's news of interfaces, from when it was made on.
+#[derive(Debug)]
+pub struct Changes {
+    links: UnboundedReceiver<Link>,
+    tasks: [JoinHandle<()>; 2],
 }
 
 /// An interface.
@@ -136,6 +146,37 @@ impl Netlink {
     ) -> Result<(), NetlinkError> {
         let changed = self.handle.link().change(message).execute().await;
         changed.map_err(|error| refused(action(), &error))
+    }
+}
+
+impl Changes {
+    /// Listens. Needs a tokio runtime, as [`Netlink::connect`] does.
+    pub fn listen() -> Result<Self, NetlinkError> {
+        let connected = rtnetlink::new_multicast_connection(&[MulticastGroup::Link]);
+        let (connection, _, mut messages) = connected.map_err(NetlinkError::Socket)?;
+        let (sender, links) = unbounded_channel();
+        let reading = async move {
+            while let Some((message, _)) = messages.next().await {
+                if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) = message.payload {
+                    // Nobody listens any more when the daemon ends.
+                    let _ = sender.send(Link::from_message(&link));
+                }
+            }
+        };
+        Ok(Self { links, tasks: [tokio::spawn(connection), tokio::spawn(reading)] })
+    }
+
+    /// The next interface that is new or another than before; for ever none once the connection broke.
+    pub async fn next(&mut self) -> Option<Link> {
+        self.links.recv().await
+    }
+}
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Owns which prefixes lead to the device ([`wanted`], pure) and their upkeep through rtnetlink: added before a
 //! change takes effect, removed after it, undone at the end. Routes carry a protocol number of their own
-//! (`ip route show proto 64`), so that those of a crashed run are known again on a persistent device.
+//! (`ip route show proto 64`), so that those of a crashed run are known again on a persistent device. The kernel drops
+//! the routes of a device that goes down, and the IPv6 ones of a device whose MTU falls below 1280: they are put back
+//! when the device is fit for them again.
 //!
 //! The translator's own addresses are routed to the device and deliberately assigned to none: an assigned address
 //! would be answered by the kernel, and the translator could neither answer ping nor be seen in a traceroute under it.
@@ -11,7 +13,7 @@
 //! an IPv6 one gets a lease from the dynamic pool like any other host.
 
 use crate::error::cause;
-use crate::link::{Link, Netlink, NetlinkError, errno, refused};
+use crate::link::{Changes, Link, Netlink, NetlinkError, errno, refused};
 use config::model::{Nat64, Prefix};
 use futures_util::TryStreamExt as _;
 use ipnet::{IpNet, Ipv6Net};
@@ -24,11 +26,15 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 /// Whose routes these are: a number that linux/rtnetlink.h and iproute2 give to nobody.
 const PROTOCOL: RouteProtocol = RouteProtocol::Other(64);
+
+/// How soon routes that could not be put back are tried again.
+const RESTORE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why a route does not stand.
 #[derive(Debug, thiserror::Error)]
@@ -141,7 +147,12 @@ impl Routes {
     /// No routes yet. Spawns the task that works on them.
     pub fn new(netlink: Netlink, link: Link) -> Self {
         let (commands, queue) = unbounded_channel();
-        tokio::spawn(Table { netlink, link }.serve(queue));
+        let changes = Changes::listen();
+        if let Err(error) = &changes {
+            tracing::warn!(%error, cause = cause(error), "routes that the kernel drops will not be put back");
+        }
+        let table = Table { netlink, link, stands: BTreeSet::new(), is_incomplete: false };
+        tokio::spawn(table.serve(queue, changes.ok()));
         Self { commands, ours: Mutex::default() }
     }
 
@@ -221,25 +232,97 @@ impl Drop for Added {
 struct Table {
     netlink: Netlink,
     link: Link,
+    /// What was added and not removed.
+    stands: BTreeSet<IpNet>,
+    /// Some of it is missing and could not be put back.
+    is_incomplete: bool,
 }
 
 impl Table {
-    async fn serve(self, mut queue: UnboundedReceiver<Command>) {
-        while let Some(command) = queue.recv().await {
-            match command {
-                Command::Add(net, reply) => {
-                    let _ = reply.send(self.add(net).await);
+    async fn serve(mut self, mut queue: UnboundedReceiver<Command>, mut changes: Option<Changes>) {
+        loop {
+            let news = async {
+                match &mut changes {
+                    Some(changes) => changes.next().await,
+                    None => None,
                 }
-                Command::Remove(net) => self.remove(net).await,
-                Command::SetMtu(mtu) => {
-                    if let Err(error) = self.netlink.set_mtu(&self.link, mtu).await {
-                        tracing::warn!(%error, cause = cause(&error), "the device keeps its MTU");
-                    }
+            };
+            tokio::select! {
+                command = queue.recv() => match command {
+                    Some(command) => self.obey(command).await,
+                    None => return,
+                },
+                Some(link) = news => self.heed(&link).await,
+                () = tokio::time::sleep(RESTORE_INTERVAL), if self.is_incomplete => self.restore().await,
+            }
+        }
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Add(net, reply) => {
+                let added = self.add(net).await;
+                if matches!(added, Ok(Owner::Us)) {
+                    self.stands.insert(net);
                 }
-                Command::Flush(done) => {
-                    let _ = done.send(());
+                let _ = reply.send(added);
+            }
+            Command::Remove(net) => {
+                self.stands.remove(&net);
+                self.remove(net).await;
+            }
+            Command::SetMtu(mtu) => {
+                self.link.mtu = mtu.into();
+                if let Err(error) = self.netlink.set_mtu(&self.link, mtu).await {
+                    tracing::warn!(%error, cause = cause(&error), "the device keeps its MTU");
                 }
             }
+            Command::Flush(done) => {
+                let _ = done.send(());
+            }
+        }
+    }
+
+    /// Looks at what the kernel says of an interface.
+    async fn heed(&mut self, link: &Link) {
+        if link.index != self.link.index {
+            return;
+        }
+        if link.mtu != self.link.mtu {
+            tracing::warn!(
+                device = link.name,
+                before = self.link.mtu,
+                mtu = link.mtu,
+                "somebody has changed the device's MTU: packets too big for it or for nat64.mtu will be lost"
+            );
+            self.link.mtu = link.mtu;
+        }
+        if link.is_up {
+            self.restore().await;
+        }
+    }
+
+    /// Puts back what the kernel has dropped.
+    async fn restore(&mut self) {
+        let mut restored = 0_usize;
+        let mut failure = None;
+        for net in &self.stands {
+            match self.netlink.handle().route().add(self.message(*net)).execute().await {
+                Ok(()) => restored += 1,
+                Err(error) if errno(&error) == Some(libc::EEXIST) => {}
+                Err(error) => failure = Some((*net, error)),
+            }
+        }
+        if restored > 0 {
+            tracing::info!(
+                device = self.link.name,
+                routes = restored,
+                "routes that the kernel dropped are back"
+            );
+        }
+        let was_incomplete = std::mem::replace(&mut self.is_incomplete, failure.is_some());
+        if let Some((net, error)) = failure.filter(|_| !was_incomplete) {
+            tracing::warn!(%net, device = self.link.name, %error, "a route that the kernel dropped cannot be put back: trying on");
         }
     }
 

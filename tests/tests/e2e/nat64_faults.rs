@@ -31,6 +31,7 @@ const TESTS: &[(&str, Test)] = &[
     ("leases_outlive_a_power_failure", leases_outlive_a_power_failure),
     ("removed_device_ends_the_daemon_and_the_next_one_serves", removed_device_ends_the_daemon),
     ("mtu_changed_underneath_stops_no_flow", mtu_changed_underneath_stops_no_flow),
+    ("routes_that_the_kernel_drops_come_back", dropped_routes_come_back),
     ("full_pool_is_answered_and_recovers", full_pool_is_answered_and_recovers),
     ("full_state_dir_costs_no_packet", full_state_dir_costs_no_packet),
     ("read_only_state_dir_costs_no_packet", read_only_state_dir_costs_no_packet),
@@ -161,6 +162,30 @@ fn mtu_changed_underneath_stops_no_flow(lab: &mut Lab) -> Result<()> {
             lab.network.gateway.set_mtu(DEVICE, mtu)?;
             progress.advance(MUCH).with_context(|| format!("MTU {mtu}; {}", daemon.last_words()))?;
         }
+        Ok(())
+    })
+}
+
+/// The kernel drops a device's routes when it goes down, and the IPv6 ones when its MTU is too small for IPv6.
+fn dropped_routes_come_back(lab: &mut Lab) -> Result<()> {
+    let lab = &*lab;
+    let daemon = start(lab)?;
+    let gateway = &lab.network.gateway;
+    let faults: [(&str, &dyn Fn() -> Result<()>); 2] = [
+        ("down and up", &|| gateway.take_down(DEVICE).and_then(|()| gateway.bring_up(DEVICE))),
+        ("MTU", &|| gateway.set_mtu(DEVICE, 1000).and_then(|()| gateway.set_mtu(DEVICE, 1500))),
+    ];
+    during(lab, stream, CLIENT, |progress| {
+        progress.advance(MUCH)?;
+        let before = seen_as(lab, CLIENT)?;
+        for (name, fault) in faults {
+            fault()?;
+            progress.advance(MUCH).with_context(|| format!("{name}; {}", daemon.last_words()))?;
+        }
+        ensure!(before == seen_as(lab, CLIENT)?, "another address than {before}");
+        let told = daemon.program.output();
+        ensure!(told.matches("routes that the kernel dropped are back").count() >= 2, "{told}");
+        ensure!(told.contains("somebody has changed the device's MTU"), "{told}");
         Ok(())
     })
 }
