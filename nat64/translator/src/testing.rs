@@ -103,11 +103,12 @@ impl Leases for Pool {
     }
 }
 
-/// The same MTU towards every destination of a family, and a count of who asked.
+/// The same MTU towards every destination of a family, save one, and a count of who asked.
 #[derive(Default)]
 pub(crate) struct Routes {
     pub(crate) mtu_v4: Option<u16>,
     pub(crate) mtu_v6: Option<u16>,
+    pub(crate) narrow_v6: Option<(Ipv6Addr, u16)>,
     pub(crate) asked: Vec<IpAddr>,
 }
 
@@ -119,7 +120,7 @@ impl NextHops for Routes {
 
     fn mtu_v6(&mut self, dst: Ipv6Addr, _: Duration) -> Option<u16> {
         self.asked.push(dst.into());
-        self.mtu_v6
+        self.narrow_v6.filter(|(host, _)| *host == dst).map(|(_, mtu)| mtu).or(self.mtu_v6)
     }
 }
 

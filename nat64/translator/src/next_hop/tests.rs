@@ -11,7 +11,7 @@ fn routed(mtu_v4: Option<u16>, mtu_v6: Option<u16>) -> World {
         params.mtu_v4 = Mtu::Route(1500);
         params.mtu_v6 = Mtu::Route(1500);
     });
-    world.routes = Routes { mtu_v4, mtu_v6, asked: Vec::new() };
+    world.routes = Routes { mtu_v4, mtu_v6, ..Routes::default() };
     world
 }
 
@@ -64,6 +64,18 @@ fn translated_sizes_keep_to_the_routes_of_both_ends() {
         word(&out, 26)
     };
     assert_eq!((needed(1500, 1500), needed(1400, 1500), needed(1500, 1300)), (1480, 1400, 1280));
+}
+
+#[test]
+fn errors_about_packets_that_never_crossed_ask_for_no_route() {
+    let mut world = routed(Some(1500), Some(1500));
+    let stranger = ipv4("192.0.2.200".parse().unwrap(), REMOTE, IpNumber::UDP, &[0; 8]);
+    let needed = ipv4(REMOTE, LEASED, IpNumber::ICMP, &raw_icmp4(3, 4, [0, 0, 0x05, 0xdc], &stranger));
+    world.dropped(&needed, DropReason::QuotedUnmapped);
+    let stranger = ipv6(REMOTE_V6, ROUTER_V6, IpNumber::UDP, &[0; 8]);
+    let too_big = raw_icmp6(CLIENT, REMOTE_V6, 2, 0, 1500_u32.to_be_bytes(), &stranger);
+    world.dropped(&ipv6(CLIENT, REMOTE_V6, IpNumber::IPV6_ICMP, &too_big), DropReason::QuotedUnmapped);
+    assert_eq!(world.routes.asked, [] as [IpAddr; 0]);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! ICMP errors as ICMPv6 errors, with the packet they quote (RFC 7915 §4.2, §4.3).
 //!
 //! The quoted packet travelled the other way: its addresses are looked up without leasing or judging any. Its hop
-//! limit, length and checksums say what they said, and its transport may be cut short.
+//! limit, length and checksums say what they said, and its transport may be cut short. It is judged first, so that an
+//! error about a packet that never crossed asks for no route.
 
 use crate::checksum::{Delta, Pair, Sum};
 use crate::fragment::write_v6_headers;
@@ -69,12 +70,11 @@ fn write(
     let behind = message.get(Icmpv4::LEN..).unwrap_or_default();
     let (quoted, extension) = quoted::split_extension(behind, words, icmpv4::QUOTED_UNIT);
     let quoted = quoted::ipv4(quoted).ok_or(DropReason::QuotedPacket)?;
-    let mut new_icmp = translate_icmp(icmp, &quoted, &mut Path::new(params, ctx, quoted.header.dst(), dst))?;
-    let src = map::reporter_to_v6_about(params, ctx.leases, header.src(), quoted.header.dst()).address;
-
     out.clear();
     out.resize(BODY.start, 0);
     append_quoted(params, ctx, out, &quoted)?;
+    let mut new_icmp = translate_icmp(icmp, &quoted, &mut Path::new(params, ctx, quoted.header.dst(), dst))?;
+    let src = map::reporter_to_v6_about(params, ctx.leases, header.src(), quoted.header.dst()).address;
     let extensible = matches!(new_icmp.kind(), icmpv6::UNREACHABLE | icmpv6::TIME_EXCEEDED);
     let words = body::finish(out, BODY, if extensible { extension } else { &[] });
     if words > 0 {

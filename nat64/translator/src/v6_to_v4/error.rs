@@ -1,7 +1,8 @@
 //! ICMPv6 errors as ICMP errors, with the packet they quote (RFC 7915 §5.2, §5.3).
 //!
 //! The quoted packet travelled the other way: its addresses are looked up without leasing or judging any. Its time to
-//! live, length and checksums say what they said, and its transport may be cut short.
+//! live, length and checksums say what they said, and its transport may be cut short. It is judged first, so that an
+//! error about a packet that never crossed asks for no route and takes no address to speak for its sender.
 
 use crate::checksum::{Delta, Pair, Sum};
 use crate::frame::Frame;
@@ -68,13 +69,12 @@ fn write(
     let behind = message.get(Icmpv6::LEN..).unwrap_or_default();
     let (quoted, extension) = quoted::split_extension(behind, words, icmpv6::QUOTED_UNIT);
     let quoted = quoted::ipv6(quoted).ok_or(DropReason::QuotedPacket)?;
-    let mut new_icmp =
-        translate_icmp(icmp, &quoted, &mut Path::new(params, ctx, dst, quoted.chain.ip.dst()))?;
-    let src = map::reporter_to_v4(params, ctx.leases, chain.ip.src()).address;
-
     out.clear();
     out.resize(BODY.start, 0);
     append_quoted(params, ctx, out, &quoted)?;
+    let mut new_icmp =
+        translate_icmp(icmp, &quoted, &mut Path::new(params, ctx, dst, quoted.chain.ip.dst()))?;
+    let src = map::reporter_to_v4(params, ctx.leases, chain.ip.src()).address;
     let extensible =
         matches!(new_icmp.kind(), icmpv4::UNREACHABLE | icmpv4::TIME_EXCEEDED | icmpv4::PARAMETER_PROBLEM);
     let words = body::finish(out, BODY, if extensible { extension } else { &[] });

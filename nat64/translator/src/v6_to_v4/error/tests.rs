@@ -128,6 +128,25 @@ fn error_of_a_router_without_an_ipv4_address_comes_from_the_own_one() {
     assert_eq!(world.pool.free, 1, "and costs no lease");
 }
 
+#[test]
+fn an_error_that_is_dropped_takes_no_address_to_speak_for_its_sender() {
+    let nets = vec!["198.51.100.64/32".parse().unwrap(), "198.51.100.66/32".parse().unwrap()];
+    let mut world = World::with(|params| params.icmp_source_v4 = IcmpSources::new(nets));
+    let router = |number: u16| std::net::Ipv6Addr::new(0x2001, 0xdb8, number, 0, 0, 0, 0, 0xfe);
+    let report = |router, quoted: &[u8]| {
+        let message = raw_icmp6(router, REMOTE_V6, 3, 0, [0; 4], quoted);
+        ipv6(router, REMOTE_V6, IpNumber::IPV6_ICMP, &message)
+    };
+    let stranger = ipv6(REMOTE_V6, ROUTER_V6, IpNumber::UDP, &[0; 8]);
+    for number in 0..50 {
+        world.dropped(&report(router(number), &stranger), DropReason::QuotedUnmapped);
+    }
+    let quoted = seen(&udp_in(b"x"));
+    let mut hops = [100, 101].map(|number| addresses4(&world.forward(&report(router(number), &quoted))).0);
+    hops.sort();
+    assert_eq!(hops, [64, 66].map(|host| std::net::Ipv4Addr::new(198, 51, 100, host)));
+}
+
 /// RFC 6791 §3.1 and §5: what a traceroute from the IPv4 side shows.
 #[test]
 fn routers_that_differ_report_from_addresses_that_differ() {
