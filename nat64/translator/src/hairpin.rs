@@ -71,9 +71,10 @@ pub(crate) fn translate(
     if let Fit::TooBig(mtu) = mtu::fit_turned(&mut path, chain.transport, payload.len(), offload.segment) {
         return Err(Refusal::too_big(mtu));
     }
-    let mss = params.tcp_mss_clamp.limit(chain.protocol, part(chain), payload, &mut path);
-    let src = map::source_to_v4(params, ctx.leases, chain.ip.src()).map_err(Refusal::answered)?.address;
-    let src = map::converted_source(params, src).map_err(Refusal::answered)?.address;
+    let mss = params
+        .tcp_mss_clamp
+        .limit(chain.protocol, part(chain), payload, || mss::longest_turned(&mut path, chain.ip.src()));
+    let src = map::turned_source(params, ctx.leases, chain.ip.src()).map_err(Refusal::answered)?.1.address;
 
     let old = Pair { src: chain.ip.src(), dst: chain.ip.dst() };
     let new = Pair { src, dst: turn.host };

@@ -21,7 +21,7 @@ mod hairpin;
 use crate::translator::{Hairpin, Leases, Params};
 use crate::verdict::DropReason;
 pub(crate) use hairpin::{
-    converted_quoted, converted_reporter, converted_source, quoted_turned_source, turned,
+    converted_quoted, converted_reporter, converted_source, quoted_turned_source, turned, turned_source,
 };
 
 use addr::{ExplicitMap, Prefix64, special};

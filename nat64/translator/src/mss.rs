@@ -1,7 +1,7 @@
 //! Clamping the Maximum Segment Size option of TCP (RFC 9293 §3.7.1) as packets cross.
 //!
 //! The option tells the other end how long segments may be that it sends back. Its value says nothing of headers, so
-//! it crosses between the families as it is; a clamp lowers it to what both sides of the translator carry, for networks
+//! it crosses between the families as it is; a clamp lowers it to what both ends of the packet's way carry, for networks
 //! that lose the ICMP errors which path MTU discovery lives on. Only SYN and SYN-ACK carry it. The value is never
 //! raised, an option is never added, and options that cannot be read are left alone.
 
@@ -14,6 +14,7 @@ use crate::wire::ipv6::Ipv6;
 use crate::wire::protocol::TCP;
 use crate::wire::quoted::{QuotedTransport, set_word};
 use crate::wire::tcp::{self, SYN, Tcp};
+use std::net::Ipv6Addr;
 
 /// What the Maximum Segment Size of TCP connections is lowered to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -21,7 +22,7 @@ pub enum MssClamp {
     /// Nothing: it crosses as it is.
     #[default]
     Off,
-    /// The longest segment that fits the MTU of both sides without fragments.
+    /// The longest segment that fits the MTU towards both ends without fragments.
     Mtu,
     /// This many bytes of payload.
     Bytes(u16),
@@ -34,14 +35,14 @@ const OPTION_MSS: u8 = 2;
 const MSS_LEN: u8 = 4;
 
 impl MssClamp {
-    /// The largest value that the option in `transport` may have on `path`; `None` when there is nothing to lower in
-    /// it. A first fragment holds the option like a whole packet.
+    /// The largest value that the option in `transport` may have where `fits` finds the longest segment; `None` when
+    /// there is nothing to lower in it. A first fragment holds the option like a whole packet.
     pub(crate) fn limit(
         self,
         protocol: u8,
         part: Part,
         transport: &[u8],
-        path: &mut Path<'_>,
+        fits: impl FnOnce() -> usize,
     ) -> Option<u16> {
         if self == Self::Off || protocol != TCP || part == Part::Later {
             return None;
@@ -50,13 +51,22 @@ impl MssClamp {
         match self {
             Self::Off => None,
             Self::Bytes(most) => Some(most),
-            Self::Mtu => {
-                let v4 = path.mtu_v4().saturating_sub(Ipv4::LEN + Tcp::LEN);
-                let v6 = path.mtu_v6().saturating_sub(Ipv6::LEN + Tcp::LEN);
-                Some(field16(v4.min(v6)))
-            }
+            Self::Mtu => Some(field16(fits())),
         }
     }
+}
+
+/// The longest segment between an IPv4 and an IPv6 host.
+pub(crate) fn longest(path: &mut Path<'_>) -> usize {
+    let v4 = path.mtu_v4().saturating_sub(Ipv4::LEN + Tcp::LEN);
+    let v6 = path.mtu_v6().saturating_sub(Ipv6::LEN + Tcp::LEN);
+    v4.min(v6)
+}
+
+/// The longest segment between two IPv6 hosts, when a packet from `src` is turned around. What the option bounds goes
+/// to `src`, and nothing of it is ever IPv4.
+pub(crate) fn longest_turned(path: &mut Path<'_>, src: Ipv6Addr) -> usize {
+    path.mtu_v6().min(path.mtu_towards(src)).saturating_sub(Ipv6::LEN + Tcp::LEN)
 }
 
 /// Lowers every Maximum Segment Size option in `segment` to `limit`. `partial` says that the checksum covers the

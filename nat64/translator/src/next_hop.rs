@@ -70,7 +70,12 @@ impl<'a> Path<'a> {
 
     /// The MTU towards the IPv6 end.
     pub(crate) fn mtu_v6(&mut self) -> usize {
-        self.sides.1.told(|| self.next_hops.mtu_v6(self.v6, self.now)).max(MIN_IPV6_MTU)
+        self.mtu_towards(self.v6)
+    }
+
+    /// The MTU towards another IPv6 host: where a packet that is turned around comes from.
+    pub(crate) fn mtu_towards(&mut self, v6: Ipv6Addr) -> usize {
+        self.sides.1.told(|| self.next_hops.mtu_v6(v6, self.now)).max(MIN_IPV6_MTU)
     }
 }
 

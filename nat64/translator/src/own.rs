@@ -23,18 +23,8 @@ use crate::wire::quoted;
 
 /// Answers an IPv4 packet to [`crate::Params::own_v4`].
 pub(crate) fn answer_v4(frame: &mut Frame, header: &Ipv4<[u8; 20]>) -> Result<Verdict, Refusal> {
-    if header.protocol() != ICMPV4 {
-        return Err(Refusal::answered(DropReason::ToSelf));
-    }
-    if header.is_fragment() {
-        return Err(DropReason::FragmentedIcmp.into());
-    }
     let front = header.header_len();
-    let message = frame.packet().get(front..).unwrap_or_default();
-    let icmp = Icmpv4::copy_from(message).ok_or(DropReason::TransportHeader)?;
-    if icmp.kind() != icmpv4::ECHO_REQUEST {
-        return Err(DropReason::ToSelf.into());
-    }
+    echo_v4(header, frame.packet().get(front..).unwrap_or_default())?;
     offload::complete(frame);
     if !frame.replace_front(front, Ipv4::LEN) {
         return Err(DropReason::Oversize.into());
@@ -62,17 +52,7 @@ pub(crate) fn answer_v4(frame: &mut Frame, header: &Ipv4<[u8; 20]>) -> Result<Ve
 
 /// Answers an IPv6 packet to [`crate::Params::own_v6`], or to the own IPv4 address through the prefix.
 pub(crate) fn answer_v6(frame: &mut Frame, chain: &Chain) -> Result<Verdict, Refusal> {
-    if chain.protocol != ICMPV6 {
-        return Err(Refusal::pointed(DropReason::ToSelf, chain.protocol_at));
-    }
-    if v6_to_v4::part(chain) != Part::Whole {
-        return Err(DropReason::FragmentedIcmp.into());
-    }
-    let message = frame.packet().get(chain.transport..).unwrap_or_default();
-    let icmp = Icmpv6::copy_from(message).ok_or(DropReason::TransportHeader)?;
-    if icmp.kind() != icmpv6::ECHO_REQUEST {
-        return Err(DropReason::ToSelf.into());
-    }
+    echo_v6(chain, frame.packet().get(chain.transport..).unwrap_or_default())?;
     offload::complete(frame);
     if !frame.replace_front(chain.transport, Ipv6::LEN) {
         return Err(DropReason::Oversize.into());
@@ -93,6 +73,30 @@ pub(crate) fn answer_v6(frame: &mut Frame, chain: &Chain) -> Result<Verdict, Ref
         icmp.set_kind(icmpv6::ECHO_REPLY);
     }
     Ok(Verdict::Reply(Reply::Echo))
+}
+
+/// Refuses what is no whole echo request; `payload` is what stands behind `header`.
+pub(crate) fn echo_v4(header: &Ipv4<[u8; 20]>, payload: &[u8]) -> Result<(), Refusal> {
+    if header.protocol() != ICMPV4 {
+        return Err(Refusal::answered(DropReason::ToSelf));
+    }
+    if header.is_fragment() {
+        return Err(DropReason::FragmentedIcmp.into());
+    }
+    let icmp = Icmpv4::copy_from(payload).ok_or(DropReason::TransportHeader)?;
+    if icmp.kind() == icmpv4::ECHO_REQUEST { Ok(()) } else { Err(DropReason::ToSelf.into()) }
+}
+
+/// Refuses what is no whole echo request; `payload` is what stands behind the headers of `chain`.
+pub(crate) fn echo_v6(chain: &Chain, payload: &[u8]) -> Result<(), Refusal> {
+    if chain.protocol != ICMPV6 {
+        return Err(Refusal::pointed(DropReason::ToSelf, chain.protocol_at));
+    }
+    if v6_to_v4::part(chain) != Part::Whole {
+        return Err(DropReason::FragmentedIcmp.into());
+    }
+    let icmp = Icmpv6::copy_from(payload).ok_or(DropReason::TransportHeader)?;
+    if icmp.kind() == icmpv6::ECHO_REQUEST { Ok(()) } else { Err(DropReason::ToSelf.into()) }
 }
 
 fn kind_delta(from: u8, to: u8) -> Delta {

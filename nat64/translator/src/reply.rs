@@ -31,7 +31,7 @@ const ERROR_TOS: u8 = 0xc0;
 /// Why a packet is not translated, and whether its sender hears of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    reason: DropReason,
+    pub(crate) reason: DropReason,
     /// The MTU or pointer of the answer; `None` keeps silent.
     detail: Option<usize>,
 }

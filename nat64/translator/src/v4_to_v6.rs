@@ -94,7 +94,7 @@ pub(crate) fn translate(
     if let Fit::TooBig(mtu) = fit {
         return Err(Refusal::too_big(mtu));
     }
-    let mss = params.tcp_mss_clamp.limit(header.protocol(), part, payload, &mut path);
+    let mss = params.tcp_mss_clamp.limit(header.protocol(), part, payload, || mss::longest(&mut path));
     let payload = payload.len();
     let src = map::source_to_v6(params, ctx.leases, header.src()).map_err(Refusal::answered)?.address;
     let crossing = Crossing { header, payload, offload, message, mss, src, dst };

@@ -105,7 +105,7 @@ pub(crate) fn translate(
     if let Fit::TooBig(mtu) = fit {
         return Err(Refusal::too_big(mtu));
     }
-    let mss = params.tcp_mss_clamp.limit(chain.protocol, part, payload, &mut path);
+    let mss = params.tcp_mss_clamp.limit(chain.protocol, part, payload, || mss::longest(&mut path));
     let payload = payload.len();
     let src = map::source_to_v4(params, ctx.leases, header.src()).map_err(Refusal::answered)?.address;
     let crossing = Crossing { chain, payload, offload, message, mss, src, dst };

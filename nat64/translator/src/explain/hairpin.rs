@@ -10,7 +10,7 @@ use crate::verdict::DropReason;
 use crate::wire::icmpv6::Icmpv6;
 use crate::wire::protocol::{ICMPV4, ICMPV6, IGMP};
 use crate::wire::quoted;
-use crate::{icmp, map, mtu, transport};
+use crate::{icmp, map, mss, mtu, transport};
 
 /// What was described.
 pub(super) enum Described {
@@ -63,11 +63,12 @@ fn ordinary(
     let mut path = Path::new(params, ctx, turn.via, turn.host);
     let fit = mtu::fit_turned(&mut path, chain.transport, payload.len(), None);
     steps.size(fit, chain.transport + payload.len(), path.mtu_v6())?;
-    steps.mss(params.tcp_mss_clamp.limit(chain.protocol, part(chain), payload, &mut path));
-    let mapped = map::source_to_v4(params, ctx.leases, chain.ip.src());
-    let known_as = steps.check(topic::SOURCE, mapped, |to| rule::to_v4(chain.ip.src(), to, pool))?.address;
-    let mapped = map::converted_source(params, known_as);
-    steps.check(topic::SOURCE, mapped, |to| rule::to_v6(known_as, to))?;
+    let src = chain.ip.src();
+    let longest = || mss::longest_turned(&mut path, src);
+    steps.mss(params.tcp_mss_clamp.limit(chain.protocol, part(chain), payload, longest));
+    let mapped = map::turned_source(params, ctx.leases, src);
+    let (known_as, to) = steps.check(topic::SOURCE, mapped, |(v4, _)| rule::to_v4(src, v4, pool))?;
+    steps.say(topic::SOURCE, rule::to_v6(known_as.address, &to));
     Some(())
 }
 

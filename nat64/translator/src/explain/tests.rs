@@ -1,4 +1,5 @@
 use super::*;
+use crate::icmp_source::IcmpSources;
 use crate::properties::{open_world, policies, valid_packets};
 use crate::sketch;
 use crate::testing::*;
@@ -201,6 +202,63 @@ fn fragments_headers_and_quoted_packets_are_told() {
     );
 }
 
+/// Where packets may go: to hosts, and to all that the translator answers at.
+const TARGETS_V6: [&str; 5] = [
+    "2001:db8:64::198.51.100.7",
+    "2001:db8:64::192.0.2.1",
+    "2001:db8:64::198.51.100.65",
+    "2001:db8:ffff::64",
+    "2001:db8:6791::a00:1",
+];
+const TARGETS_V4: [&str; 2] = ["192.0.2.1", "198.51.100.65"];
+
+/// Parameters with addresses that speak for routers.
+fn spoken_for(mut params: crate::Params) -> crate::Params {
+    params.icmp_source_v4 = IcmpSources::new(vec!["198.51.100.64/30".parse().unwrap()]);
+    params.icmp_source_v6 = Some("2001:db8:6791::/96".parse().unwrap());
+    params
+}
+
+/// Sends `packet` to one of the targets, or leaves it where it goes.
+fn aim(packet: &mut [u8], target: usize) {
+    if packet[0] >> 4 == 6 {
+        if let Some(to) = TARGETS_V6.get(target) {
+            packet[24..40].copy_from_slice(&to.parse::<Ipv6Addr>().unwrap().octets());
+        }
+    } else if let Some(to) = TARGETS_V4.get(target) {
+        packet[16..20].copy_from_slice(&to.parse::<Ipv4Addr>().unwrap().octets());
+    }
+}
+
+#[test]
+fn packets_to_the_translator_itself_end_at_its_answer_or_refusal() {
+    let world = World::with(|params| *params = spoken_for(params.clone()));
+    for to in TARGETS_V6 {
+        let from = "2001:db8:6::1";
+        if to != TARGETS_V6[0] {
+            check_in(&world, &format!("icmp {from} -> {to}"), "echo_reply", &["is the translator itself"]);
+            let refused = explained_in(&world, &format!("udp {from} -> {to}"));
+            let last = refused.steps.last().and_then(|step| step.refused);
+            assert_eq!((last, refused.reason()), (Some(DropReason::ToSelf), Some(DropReason::ToSelf)));
+        }
+    }
+    for to in TARGETS_V4 {
+        check_in(&world, &format!("icmp 203.0.113.9 -> {to}"), "echo_reply", &["is the translator itself"]);
+        let text = format!("udp 203.0.113.9 -> {to}");
+        check_in(&world, &text, "icmp_error", &["transport    refused: "]);
+    }
+}
+
+#[test]
+fn a_packet_too_long_for_ipv4_is_refused_for_that_first() {
+    let packet = ipv6_with(CLIENT, REMOTE_V6, etherparse::IpNumber::SCTP, &bytes(65_530), |header| {
+        header.hop_limit = 1;
+    });
+    let explanation = explain(&World::new(), &packet);
+    let last = explanation.steps.last().and_then(|step| step.refused);
+    assert_eq!((last, explanation.reason()), (Some(DropReason::Oversize), Some(DropReason::Oversize)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
@@ -209,16 +267,17 @@ proptest! {
     fn explanations_agree_with_the_translator(
         mut packet in valid_packets(),
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
-        (fills, turns) in any::<(bool, bool)>(),
+        (fills, target) in (any::<bool>(), 0..TARGETS_V6.len() + 1),
+        huge in prop::bool::weighted(0.02),
         hairpin in prop::sample::select(vec![Hairpin::Intrinsic, Hairpin::Simple, Hairpin::Off]),
         cut in any::<prop::sample::Index>(),
         policy in policies(),
         mtu in prop::sample::select(vec![1280_u16, 1400, 1500, 9000]),
     ) {
-        if turns && packet[0] >> 4 == 6 {
-            let to: Ipv6Addr = "2001:db8:64::198.51.100.7".parse().unwrap();
-            packet[24..40].copy_from_slice(&to.octets());
+        if huge {
+            packet = ipv6(CLIENT, REMOTE_V6, etherparse::IpNumber::SCTP, &bytes(65_535 - target));
         }
+        aim(&mut packet, target);
         let near = packet.len().min(80);
         for (at, value) in damage {
             packet[at.index(near)] = value;
@@ -232,7 +291,7 @@ proptest! {
             packet.truncate(cut.index(packet.len() + 1));
         }
         let mut world = open_world(policy, mtu);
-        let params = crate::translator::Params { hairpin, ..world.translator.params().clone() };
+        let params = spoken_for(crate::translator::Params { hairpin, ..world.translator.params().clone() });
         world.translator = Translator::new(params);
         let (hosts, free) = (world.pool.hosts.clone(), world.pool.free);
         let first = explain(&world, &packet);
@@ -252,6 +311,10 @@ proptest! {
             let Some(reason) = step.refused else { continue };
             prop_assert_eq!(Some(reason), first.reason(), "{}", first);
             prop_assert_eq!(index + 1, first.steps.len(), "{}", first);
+        }
+        // Quoted packets are told, not judged.
+        if !first.steps.iter().any(|step| step.topic == topic::QUOTED) {
+            prop_assert_eq!(first.steps.last().and_then(|step| step.refused), first.reason(), "{}", first);
         }
         prop_assert!(!first.to_string().is_empty());
     }

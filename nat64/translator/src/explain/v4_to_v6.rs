@@ -14,7 +14,7 @@ use crate::wire::ipv4::{self, Ipv4};
 use crate::wire::ipv6::Ipv6;
 use crate::wire::protocol::ICMPV4;
 use crate::wire::quoted;
-use crate::{icmp, map, mtu};
+use crate::{icmp, map, mss, mtu, own};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Describes the IPv4 packet; `None` where it ends before its last step.
@@ -29,6 +29,8 @@ pub(super) fn describe(
     steps.pass(topic::ADDRESSES, screen(&header, packet))?;
     if params.is_own_v4(header.dst()) {
         steps.say(topic::DESTINATION, format!("{} is the translator itself", header.dst()));
+        let echo = own::echo_v4(&header, packet.get(header.header_len()..).unwrap_or_default());
+        steps.pass(topic::TRANSPORT, echo.map_err(|refusal| refusal.reason))?;
         return None;
     }
     let options = packet.get(Ipv4::LEN..header.header_len()).unwrap_or_default();
@@ -60,7 +62,9 @@ pub(super) fn describe(
     let fit = mtu::fit_v6(params, &mut path, &header, payload.len(), None);
     let fragment_header = if header.is_fragment() { Fragment::LEN } else { 0 };
     steps.size(fit, Ipv6::LEN + fragment_header + payload.len(), path.mtu_v6())?;
-    steps.mss(params.tcp_mss_clamp.limit(header.protocol(), part(&header), payload, &mut path));
+    steps.mss(
+        params.tcp_mss_clamp.limit(header.protocol(), part(&header), payload, || mss::longest(&mut path)),
+    );
     let mapped = map::source_to_v6(params, ctx.leases, header.src());
     steps.check(topic::SOURCE, mapped, |to| rule::to_v6(header.src(), to))?;
     Some(())

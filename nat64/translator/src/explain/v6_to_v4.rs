@@ -15,7 +15,7 @@ use crate::wire::ipv4::Ipv4;
 use crate::wire::ipv6::{self, Ipv6};
 use crate::wire::protocol::{ICMPV4, ICMPV6};
 use crate::wire::quoted;
-use crate::{icmp, map, mtu};
+use crate::{icmp, map, mss, mtu, own};
 use std::net::Ipv6Addr;
 
 /// Describes the IPv6 packet; `None` where it ends before its last step.
@@ -34,20 +34,22 @@ pub(super) fn describe(
     if !names.is_empty() {
         steps.say(topic::HEADERS, format!("{} in front of the transport", names.join(", ")));
     }
+    let payload = packet.get(chain.transport..).unwrap_or_default();
+    steps.pass(topic::SIZE, screen_length(&chain, payload.len()))?;
     if chain.segments_left_at.is_some() {
         return steps.refuse(topic::HEADERS, DropReason::SegmentsLeft);
     }
     if params.is_own_v6(header.dst()) {
         steps.say(topic::DESTINATION, format!("{} is the translator itself", header.dst()));
-        return None;
+        return echo(&chain, payload, steps);
     }
     let mapped = map::destination_to_v4(params, header.dst());
     let to = steps.check(topic::DESTINATION, mapped, |to| rule::to_v4(header.dst(), to, pool))?;
     let dst = to.address;
     if params.is_own_v4(dst) {
-        return None;
+        steps.say(topic::DESTINATION, format!("{dst} is the translator itself"));
+        return echo(&chain, payload, steps);
     }
-    let payload = packet.get(chain.transport..).unwrap_or_default();
     if let Some(host) = steps.pass(topic::DESTINATION, map::turned(params, ctx.leases, to))? {
         let turned = rule::to_v6(dst, &host);
         steps.say(topic::DESTINATION, format!("{turned}, so the packet is turned around (nat64.hairpin)"));
@@ -74,14 +76,19 @@ pub(super) fn describe(
         }
     }
     steps.hop_limit(header.hop_limit())?;
-    steps.pass(topic::SIZE, screen_length(&chain, payload.len()))?;
     let mut path = Path::new(params, ctx, dst, header.src());
     let fit = mtu::fit_v4(&mut path, chain.fragment.is_some(), packet.len(), payload.len(), None);
     steps.size(fit, Ipv4::LEN + payload.len(), path.mtu_v4())?;
-    steps.mss(params.tcp_mss_clamp.limit(chain.protocol, part(&chain), payload, &mut path));
+    steps.mss(params.tcp_mss_clamp.limit(chain.protocol, part(&chain), payload, || mss::longest(&mut path)));
     let mapped = map::source_to_v4(params, ctx.leases, header.src());
     steps.check(topic::SOURCE, mapped, |to| rule::to_v4(header.src(), to, pool))?;
     Some(())
+}
+
+/// Describes a packet to the translator itself, which only answers echo requests.
+fn echo(chain: &Chain, payload: &[u8], steps: &mut Steps) -> Option<()> {
+    steps.pass(topic::TRANSPORT, own::echo_v6(chain, payload).map_err(|refusal| refusal.reason))?;
+    None
 }
 
 /// Describes an ICMPv6 error and the packet that it quotes.

@@ -200,11 +200,7 @@ fn traffic_class_and_maximum_segment_size_follow_the_configuration() {
         ..params
     });
     let dst = main_prefix(OTHER_LEASED);
-    let mut header = etherparse::TcpHeader::new(40_000, 80, 7, 1024);
-    header.syn = true;
-    header.set_options_raw(&[2, 4, 5, 0xa0]).unwrap();
-    header.checksum = header.calc_checksum_ipv6_raw(CLIENT.octets(), dst.octets(), &[]).unwrap();
-    let out = world.turn(&ipv6(CLIENT, dst, IpNumber::TCP, &header.to_bytes()));
+    let out = world.turn(&syn(CLIENT, dst));
     assert_eq!(out[..4], [0x62, 0x80, 0, 0]);
     assert_eq!(word(&out, 40 + 22), 1000);
 }
@@ -262,6 +258,54 @@ fn a_private_source_is_not_embedded_in_the_well_known_prefix() {
     world.translator = crate::Translator::new(params);
     let error = world.error(&udp(A, embed("9.9.9.9".parse().unwrap())), DropReason::NonGlobalIpv4);
     assert_eq!(error[40..42], [1, 1]);
+}
+
+/// Under the Well-Known Prefix nobody can answer an address of a private pool.
+#[test]
+fn a_host_that_could_not_be_answered_gets_no_lease() {
+    let mut world = rfc_world(Hairpin::Intrinsic);
+    let maps = ExplicitMaps::new([ExplicitMap { v4: "9.9.9.9/32".parse().unwrap(), v6: B.into() }]);
+    let params = crate::Params {
+        maps: maps.unwrap(),
+        allow_private_ipv4: false,
+        pools: vec!["192.0.2.0/24".parse().unwrap()],
+        ..world.translator.params().clone()
+    };
+    world.translator = crate::Translator::new(params.clone());
+    let packet = udp(ROUTER_V6, embed("9.9.9.9".parse().unwrap()));
+    world.error(&packet, DropReason::NonGlobalIpv4);
+    assert_eq!((world.pool.free, world.pool.lease_of(ROUTER_V6)), (1, None));
+    world.translator = crate::Translator::new(crate::Params { allow_private_ipv4: true, ..params });
+    world.turn(&packet);
+    assert_eq!(world.pool.free, 0);
+}
+
+/// What A announces bounds what B sends to A: both ways are IPv6, whatever the IPv4 side carries.
+#[test]
+fn maximum_segment_size_keeps_to_the_ways_of_both_ipv6_hosts() {
+    let announced = |narrow: Option<(Ipv6Addr, u16)>| {
+        let mut world = leased_world();
+        world.translator = crate::Translator::new(crate::Params {
+            mtu_v4: Mtu::Fixed(576),
+            mtu_v6: Mtu::Route(1500),
+            tcp_mss_clamp: MssClamp::Mtu,
+            ..world.translator.params().clone()
+        });
+        world.routes.narrow_v6 = narrow;
+        word(&world.turn(&syn(CLIENT, main_prefix(OTHER_LEASED))), 40 + 22)
+    };
+    assert_eq!(announced(None), 1440);
+    assert_eq!(announced(Some((CLIENT, 1300))), 1240, "the way back");
+    assert_eq!(announced(Some((OTHER, 1400))), 1340, "the way there");
+}
+
+/// A SYN that announces segments of 1440 bytes.
+fn syn(src: Ipv6Addr, dst: Ipv6Addr) -> Vec<u8> {
+    let mut header = etherparse::TcpHeader::new(40_000, 80, 7, 1024);
+    header.syn = true;
+    header.set_options_raw(&[2, 4, 5, 0xa0]).unwrap();
+    header.checksum = header.calc_checksum_ipv6_raw(src.octets(), dst.octets(), &[]).unwrap();
+    ipv6(src, dst, IpNumber::TCP, &header.to_bytes())
 }
 
 #[test]

@@ -3,7 +3,10 @@
 //! In that traffic a source is not looked up among maps and leases but embedded in its prefix, as if it were an
 //! ordinary IPv4 address, so that the answer comes back to the translator. Leases count as explicit maps.
 
-use super::{Mapped, Rule, Side, embed, icmp_source_v6, in_pool, leased, screen_link_local};
+use super::{
+    Mapped, Rule, Side, embed, fixed_to_v4, has_pool, icmp_source_v6, in_pool, leased, screen_link_local,
+    source_to_v4,
+};
 use crate::translator::{Hairpin, Leases, Params};
 use crate::verdict::DropReason;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -39,6 +42,37 @@ pub(crate) fn quoted_turned_source<'p>(
     }
     let (prefix, address) = params.prefixes.extract(v6)?;
     turned(params, leases, Mapped { address, rule: Rule::Prefix(prefix) }).ok().flatten()
+}
+
+/// The source of a packet that is turned around: the IPv4 address that `v6` is known by, and the IPv6 address that stands
+/// for this one. A host gets no lease for a packet that is then refused because no prefix carries the pool.
+pub(crate) fn turned_source<'p>(
+    params: &'p Params,
+    leases: &mut dyn Leases,
+    v6: Ipv6Addr,
+) -> Result<(Mapped<'p, Ipv4Addr>, Mapped<'p, Ipv6Addr>), DropReason> {
+    if fixed_to_v4(params, v6, Side::Source) == Err(DropReason::SourceUnmapped)
+        && has_pool(params)
+        && leases.known_lease_for_v6(v6).is_none()
+    {
+        screen_pools(params)?;
+    }
+    let known_as = source_to_v4(params, leases, v6)?;
+    Ok((known_as, converted_source(params, known_as.address)?))
+}
+
+/// Refuses when no address of the pool may be embedded. Choice: the first and last address of each network stand for
+/// all of it; where prefixes carry only what lies between, a lease may be lost.
+fn screen_pools(params: &Params) -> Result<(), DropReason> {
+    let ends = params.pools.iter().flat_map(|pool| [pool.network(), pool.broadcast()]);
+    let mut refusal = Ok(());
+    for v4 in ends {
+        match converted_source(params, v4) {
+            Ok(_) => return Ok(()),
+            Err(reason) => refusal = Err(reason),
+        }
+    }
+    refusal
 }
 
 /// The IPv6 source for `v4`, as if no map and no lease had it (RFC 7757 §4.2.1, rule 1).
