@@ -4,9 +4,9 @@
 //! poll ──> read ──> translate in place ──> merge or write ──> read ... until empty or BATCH ──> write the rest ──> poll
 //! ```
 //!
-//! Packets of one flow come from one queue and go back to it in their order; see [`crate::egress`]. Nothing is allocated or locked per packet; the
-//! translator's parameters are looked up once per batch. Does not log: what happens is counted in
-//! [`Counters`] or returned.
+//! Packets of one flow come from one queue and go back to it in their order; see [`crate::egress`]. Nothing is
+//! allocated or locked per packet; the translator's parameters are looked up once per batch. Does not log: what
+//! happens is counted in [`Counters`] or returned.
 
 use crate::counters::{BATCH, Counters, Family};
 use crate::drop_log::{DropLog, Watch};
@@ -67,6 +67,8 @@ pub struct Worker<Q = OwnedFd> {
     state: WorkerState,
     frame: Frame,
     started: Instant,
+    /// Whether the last batch had one packet, as batches have where an answer is waited for.
+    was_alone: bool,
 }
 
 enum Wake {
@@ -89,6 +91,7 @@ impl<Q: Queue> Worker<Q> {
             state: fresh_state(workers),
             frame: Frame::with_capacity(LONGEST_PACKET),
             started: Instant::now(),
+            was_alone: true,
         }
     }
 
@@ -153,6 +156,10 @@ impl<Q: Queue> Worker<Q> {
                 Ok(len) => {
                     packets += 1;
                     self.packet(len, &translator, now);
+                    if packets == 1 && self.was_alone {
+                        // It is likely alone too: it leaves before the queue is asked for more.
+                        self.egress.flush(&mut self.state);
+                    }
                 }
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => break Ok(()),
@@ -164,6 +171,7 @@ impl<Q: Queue> Worker<Q> {
             }
         };
         self.egress.flush(&mut self.state);
+        self.was_alone = packets <= 1;
         self.counters.batch(packets);
         self.counters.suppressed_errors(self.state.take_suppressed_errors());
         end
