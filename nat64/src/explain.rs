@@ -18,7 +18,7 @@ use serde::Serialize;
 use service::Explain;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 use translator::{Explanation, Leaving, Step, Translator, hex};
 
 /// The command.
@@ -33,6 +33,8 @@ pub const COMMAND: Explain = Explain {
 struct Asked {
     translator: Arc<ArcSwap<Translator>>,
     sources: Sources,
+    /// The time counts from here, as it does for workers, which start together with this.
+    started: Instant,
 }
 
 /// The answer for machines.
@@ -73,7 +75,7 @@ struct LeavingAnswer {
 
 /// The route.
 pub fn routes(translator: Arc<ArcSwap<Translator>>, sources: Sources) -> Router {
-    let asked = Asked { translator, sources };
+    let asked = Asked { translator, sources, started: Instant::now() };
     Router::new().route("/explain", post(explain)).with_state(asked)
 }
 
@@ -83,8 +85,8 @@ async fn explain(State(asked): State<Asked>, headers: HeaderMap, body: String) -
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     };
     let pool = Glance { pool: &asked.sources.pool, now: unix_time() };
-    // A fresh view of the routes has asked nothing yet, so any time will do.
-    let explanation = asked.translator.load().explain(&packet, &pool, &mut Routed::default(), Duration::ZERO);
+    let now = asked.started.elapsed();
+    let explanation = asked.translator.load().explain(&packet, &pool, &mut Routed::default(), now);
     let suppressed = asked.sources.suppressed_icmp_errors();
     let json = headers.get(ACCEPT).is_some_and(|accept| accept == "application/json");
     if json {

@@ -27,6 +27,7 @@ pub(crate) use hairpin::{
 use addr::{ExplicitMap, Prefix64, special};
 use ipnet::Ipv6Net;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 /// An address on the other side, and why it is that one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,11 +120,12 @@ pub(crate) fn destination_to_v6<'p>(
 }
 
 /// The IPv4 source of an error that `v6` reports. A router that has none is spoken for (RFC 6791), so that the report is
-/// not lost and costs no lease.
+/// not lost and costs no lease. `now` is a monotonic time.
 pub(crate) fn reporter_to_v4<'p>(
     params: &'p Params,
     leases: &mut dyn Leases,
     v6: Ipv6Addr,
+    now: Duration,
 ) -> Mapped<'p, Ipv4Addr> {
     let known = match fixed_to_v4(params, v6, Side::Source) {
         Ok(mapped) if special::is_legal_source_v4(mapped.address) => Some(mapped),
@@ -131,7 +133,7 @@ pub(crate) fn reporter_to_v4<'p>(
         _ => None,
     };
     known.unwrap_or_else(|| {
-        let address = params.icmp_source_v4.speaker(v6).unwrap_or(params.own_v4);
+        let address = params.icmp_source_v4.speaker(v6, now).unwrap_or(params.own_v4);
         Mapped { address, rule: Rule::IcmpSource }
     })
 }

@@ -116,7 +116,7 @@ fn error(
         None => format!("{v6} has no equivalent"),
     };
     steps.say(topic::QUOTED, format!("{}; {}", lookup(quoted.src()), lookup(quoted.dst())));
-    let reporter = map::reporter_to_v4(params, ctx.leases, chain.ip.src());
+    let reporter = map::reporter_to_v4(params, ctx.leases, chain.ip.src(), ctx.now);
     steps.say(topic::SOURCE, rule::to_v4(chain.ip.src(), &reporter, pool));
     Some(())
 }

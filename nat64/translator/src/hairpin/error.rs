@@ -48,7 +48,7 @@ pub(super) fn translate(
     let receiver = map::quoted_to_v4(params, ctx.leases, quoted.old.dst);
     let receiver = receiver.ok_or(DropReason::QuotedUnmapped)?.address;
     let known_as = map::converted_quoted(params, receiver).ok_or(DropReason::QuotedUnmapped)?;
-    let reporter = map::reporter_to_v4(params, ctx.leases, chain.ip.src()).address;
+    let reporter = map::reporter_to_v4(params, ctx.leases, chain.ip.src(), ctx.now).address;
     let src = if reporter == receiver {
         map::converted_reporter(params, reporter)
     } else {

@@ -5,6 +5,7 @@ use crate::verdict::DropReason;
 use addr::{ExplicitMap, ExplicitMaps, Prefix64, Prefixes, RangedPrefix};
 use etherparse::IpNumber;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 type Looked<A> = Result<A, DropReason>;
 
@@ -25,7 +26,7 @@ fn destination_to_v6(params: &Params, leases: &mut dyn Leases, v4: Ipv4Addr) -> 
 }
 
 fn reporter_to_v4(params: &Params, leases: &mut dyn Leases, v6: Ipv6Addr) -> Ipv4Addr {
-    super::reporter_to_v4(params, leases, v6).address
+    super::reporter_to_v4(params, leases, v6, Duration::ZERO).address
 }
 
 fn reporter_to_v6(params: &Params, leases: &mut dyn Leases, v4: Ipv4Addr) -> Ipv6Addr {
@@ -92,7 +93,7 @@ fn every_mapping_names_its_rule() {
     assert_eq!(source_to_v4(REMOTE_V6), v4(REMOTE, Rule::Prefix(prefix)));
     assert_eq!(source_to_v4(CLIENT), v4(LEASED, Rule::Lease));
     assert_eq!(super::destination_to_v4(&params, REMOTE_V6), v4(REMOTE, Rule::Prefix(prefix)));
-    let reporter = super::reporter_to_v4(&params, &mut pool, ROUTER_V6);
+    let reporter = super::reporter_to_v4(&params, &mut pool, ROUTER_V6, Duration::ZERO);
     assert_eq!(reporter, Mapped { address: OWN_V4, rule: Rule::IcmpSource });
     let v6 = |address, rule| Ok(Mapped { address, rule });
     for (from, to) in [

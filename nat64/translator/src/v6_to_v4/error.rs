@@ -74,7 +74,7 @@ fn write(
     append_quoted(params, ctx, out, &quoted)?;
     let mut new_icmp =
         translate_icmp(icmp, &quoted, &mut Path::new(params, ctx, dst, quoted.chain.ip.dst()))?;
-    let src = map::reporter_to_v4(params, ctx.leases, chain.ip.src()).address;
+    let src = map::reporter_to_v4(params, ctx.leases, chain.ip.src(), ctx.now).address;
     let extensible =
         matches!(new_icmp.kind(), icmpv4::UNREACHABLE | icmpv4::TIME_EXCEEDED | icmpv4::PARAMETER_PROBLEM);
     let words = body::finish(out, BODY, if extensible { extension } else { &[] });
