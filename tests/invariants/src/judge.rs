@@ -24,6 +24,13 @@ use translator::{Class, Direction, Params, Reply, Verdict, VnetHeader};
 /// When an invariant is broken.
 pub fn judge(world: &World, vnet: VnetHeader, packet: &[u8], outcome: &Outcome) {
     let params = world.translator.params();
+    if !kernel::is_plausible(vnet, packet) {
+        // Nobody can say what such a packet is, but what leaves is well formed.
+        for sent in &outcome.sent {
+            let _ = View::of_whole(&sent.packet);
+        }
+        return;
+    }
     let came = kernel::completed(vnet, packet);
     if kernel::accepts(vnet, packet).is_ok() {
         for sent in &outcome.sent {
@@ -39,7 +46,7 @@ pub fn judge(world: &World, vnet: VnetHeader, packet: &[u8], outcome: &Outcome) 
         }
         (Verdict::Reply(Reply::Echo), [sent]) => reply::echo(&came, sent),
         (Verdict::Reply(Reply::Error(reason)), [sent]) => {
-            reply::error(params, reason, (vnet, packet), &came, sent);
+            reply::error(params, reason, vnet, &came, sent);
         }
         (verdict, sent) => panic!("{verdict:?} with {} packets", sent.len()),
     }

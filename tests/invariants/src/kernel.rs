@@ -11,9 +11,21 @@ const ECN: u8 = 0x80;
 /// `UDP_MAX_SEGMENTS` of the kernels that allow fewest.
 const MOST_SEGMENTS: usize = 64;
 
+/// The longest transport header.
+const LONGEST_HEADER: usize = 60;
+
 /// Whether the checksum is to be completed.
 pub const fn is_partial(vnet: VnetHeader) -> bool {
     vnet.flags & NEEDS_CSUM != 0
+}
+
+/// Whether a checksum that is to be completed is the transport's own, or lies behind the transport header, as that of a
+/// tunnel does. Completed anywhere else, it would overwrite a field that the translator has decided by.
+pub fn is_plausible(vnet: VnetHeader, packet: &[u8]) -> bool {
+    let Some(view) = View::of(packet).filter(|_| is_partial(vnet)) else { return true };
+    let (start, offset) = (usize::from(vnet.csum_start), usize::from(vnet.csum_offset));
+    let is_own = start == view.at && view.checksum_at() == Some(offset);
+    is_own || (start >= view.at && start + offset >= view.at + LONGEST_HEADER)
 }
 
 /// Whether the kernel takes `packet` with this header, and could have handed it over.
@@ -68,7 +80,7 @@ pub fn completed(vnet: VnetHeader, packet: &[u8]) -> Vec<u8> {
         View::of(packet).map_or((0, packet.len()), |view| (view.at, view.at + view.payload.len()));
     let mut packet = packet[..len].to_vec();
     let (start, offset) = (usize::from(vnet.csum_start), usize::from(vnet.csum_offset));
-    // No kernel has a checksum completed within the IP headers.
+    // Anything else the translator refuses.
     if !is_partial(vnet) || start + offset + 2 > packet.len() || start < front {
         return packet;
     }

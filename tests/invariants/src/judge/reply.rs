@@ -19,13 +19,7 @@ pub(super) fn echo(came: &[u8], sent: &Sent) {
 }
 
 /// An error about `came`.
-pub(super) fn error(
-    params: &Params,
-    reason: DropReason,
-    (vnet, packet): (VnetHeader, &[u8]),
-    came: &[u8],
-    sent: &Sent,
-) {
+pub(super) fn error(params: &Params, reason: DropReason, vnet: VnetHeader, came: &[u8], sent: &Sent) {
     assert_eq!(sent.vnet, VnetHeader::default());
     let (about, error) = (view_of(came), View::of_ours(&sent.packet));
     assert_eq!((error.is_v4(), error.dst), (about.is_v4(), about.src), "{reason:?}");
@@ -34,15 +28,13 @@ pub(super) fn error(
     assert_eq!(error.checksum(), Checksum::Right, "{error:?}");
     let longest = if error.is_v4() { 576 } else { 1280 };
     assert!(sent.packet.len() <= longest, "an error of {} bytes", sent.packet.len());
-    // As it came: a checksum may be completed anywhere, on top of the type as well.
-    assert!(!view_of(packet).is_icmp_error(), "an error about an error: {about:?}");
+    assert!(!about.is_icmp_error(), "an error about an error: {about:?}");
     assert!(!about.dst.is_multicast(), "an error about a multicast packet");
     assert!(about.offset == 0 || !about.is_v4(), "an error about a later fragment");
     let quote = error.payload.get(8..).unwrap_or_default();
     if vnet.gso_type == 0 {
-        // A checksum that is completed is not what came, wherever it is.
-        let untouched =
-            if kernel::is_partial(vnet) { about.at.min(vnet.csum_start.into()) } else { quote.len() };
+        // A checksum that is completed is not what came.
+        let untouched = if kernel::is_partial(vnet) { about.at } else { quote.len() };
         let same = quote.len().min(untouched);
         assert!(came.starts_with(&quote[..same]), "the quote is not the packet: {quote:02x?}, {came:02x?}");
         // As much as fits, or all there is.
@@ -51,7 +43,7 @@ pub(super) fn error(
                 || sent.packet.len() + 1 >= longest
                 || quote.len() == about.at + about.payload.len()
         );
-    } else if usize::from(vnet.csum_start) >= about.at {
+    } else {
         let quoted = view_start(quote);
         assert_eq!(quoted, view_start(came), "addresses and protocol of the quote");
     }
