@@ -39,7 +39,7 @@ pub(crate) fn trials(stage: &Arc<Stage>) -> Vec<Trial> {
     TESTS.iter().map(make).collect()
 }
 
-fn installed(program: &str) -> bool {
+pub(crate) fn installed(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }

@@ -4,6 +4,7 @@
 //! test that cannot run here says `SKIPPED` and why; in CI (`CI=true`) that is a failure.
 
 mod checks;
+mod clat;
 mod cleanup;
 mod clients;
 mod documents;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         network::trials,
         checks::trials,
         clients::trials,
+        clat::trials,
         documents::trials,
         startup::trials,
         tayga::trials,
