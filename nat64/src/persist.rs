@@ -32,6 +32,9 @@ const LOCK_NAME: &str = "dynamic.map.lock";
 /// Tayga reads lines into a buffer of 512 bytes, so a longer one is none of either program's.
 const LONGEST_LINE: usize = 510;
 
+/// The file says who is at which address when, which is not for everybody.
+const MODE: u32 = 0o640;
+
 /// What stands in front of the leases.
 const HEADER: &str = "\
 ###
@@ -136,7 +139,7 @@ impl StateFile {
     /// Replaces the file: whoever reads it, also after a crash, sees either all of the old or all of the new.
     pub fn write(&self, leases: &[Lease]) -> Result<(), PersistError> {
         let replace = || {
-            let mut file = BufWriter::new(File::create(&self.temporary)?);
+            let mut file = BufWriter::new(create_anew(&self.temporary)?);
             render(&mut file, leases)?;
             file.into_inner().map_err(IntoInnerError::into_error)?.sync_all()?;
             std::fs::rename(&self.temporary, &self.path)?;
@@ -144,6 +147,18 @@ impl StateFile {
         };
         replace().map_err(|source| PersistError::Write { path: self.path.clone(), source })
     }
+}
+
+/// Makes a file that was not there. The process may have more rights than the directory's owner, who must not have
+/// it write through a link.
+fn create_anew(path: &Path) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut open = OpenOptions::new();
+    open.write(true).create_new(true).mode(MODE).custom_flags(OFlag::O_NOFOLLOW.bits());
+    open.open(path)
 }
 
 /// Locks the file at `path` for as long as the result lives.
@@ -273,6 +288,23 @@ mod tests {
         let file = StateFile::open(dir.path()).unwrap();
         assert_eq!(file.read().unwrap(), (vec![lease(1)], vec![]));
         assert!(!torn.exists(), "the torn file is gone");
+    }
+
+    #[test]
+    fn link_planted_at_the_temporary_name_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let victim = dir.path().join("victim");
+        std::fs::write(&victim, "precious").unwrap();
+        let file = StateFile::open(dir.path()).unwrap();
+        for _ in 0..2 {
+            std::os::unix::fs::symlink(&victim, dir.path().join(TEMPORARY_NAME)).unwrap();
+            file.write(&[lease(1)]).unwrap();
+            assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+        }
+        let written = std::fs::symlink_metadata(file.path()).unwrap();
+        assert!(written.is_file(), "the leases are in a file of their own");
+        assert_eq!(written.permissions().mode() & 0o137, 0, "{:o}", written.permissions().mode());
+        assert_eq!(file.read().unwrap().0, [lease(1)]);
     }
 
     #[test]
