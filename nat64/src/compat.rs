@@ -33,7 +33,7 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The program that this is called.
 const NAME: &str = "tayga";
@@ -136,11 +136,13 @@ fn run(
     }
     data_dir::enter(conf.data_dir.as_deref(), identity.is_some_user())?;
     let mtu = tun::mtu(&conf.tun_device.1)?;
-    let blueprint = Rc::new(Blueprint { conf, file, mtu, arguments: arguments.clone() });
+    let blueprint = Arc::new(Blueprint { conf, file, mtu, arguments: arguments.clone() });
     let Parsed { value: model, warnings: more } = blueprint.model().map_err(|error| match error {
-        NoModel::MapFile(path) => {
-            Refused(vec![format!("Error: map-file {} is configured but not readable", path.display())])
-        }
+        NoModel::MapFile { path, source } => Refused(vec![format!(
+            "Error: map-file {} is configured but not readable: {}; its path is relative to data-dir",
+            path.display(),
+            describe(&source)
+        )]),
         NoModel::Refused(lines) => Refused(lines),
     })?;
 
@@ -165,7 +167,7 @@ fn run(
         terms.capabilities.push(Capability::CAP_DAC_OVERRIDE);
     }
     let remarks = warnings.into_iter().chain(more).collect();
-    let terms = terms.settle(settle(Rc::clone(&blueprint), identity, remarks, release));
+    let terms = terms.settle(settle(Arc::clone(&blueprint), identity, remarks, release));
     Ok(service::serve::<App>(model, terms))
 }
 
@@ -182,8 +184,8 @@ fn may_chroot(conf: &Conf, identity: &Identity, file: &str) -> Result<(), String
     Ok(())
 }
 
-fn terms(blueprint: &Rc<Blueprint>, sink: Sink, arguments: &Arguments) -> Terms {
-    let reload = Rc::clone(blueprint);
+fn terms(blueprint: &Arc<Blueprint>, sink: Sink, arguments: &Arguments) -> Terms {
+    let reload = Arc::clone(blueprint);
     let mut terms = Terms::new(&arguments.config, move || {
         let Parsed { value: model, warnings } = reload.model().map_err(AnyError::from)?;
         for warning in warnings {
@@ -202,7 +204,7 @@ fn terms(blueprint: &Rc<Blueprint>, sink: Sink, arguments: &Arguments) -> Terms 
 
 /// The last of the start: what takes the rights that the daemon then gives up.
 async fn settle(
-    blueprint: Rc<Blueprint>,
+    blueprint: Arc<Blueprint>,
     identity: Identity,
     remarks: Vec<String>,
     release: Option<Release>,
@@ -241,8 +243,8 @@ struct Blueprint {
 /// Why there is no model.
 #[derive(Debug, thiserror::Error)]
 enum NoModel {
-    #[error("map-file {} is not readable", .0.display())]
-    MapFile(PathBuf),
+    #[error("map-file {} is not readable: {}; make it readable for the user the daemon runs as", path.display(), describe(source))]
+    MapFile { path: PathBuf, source: io::Error },
     #[error("{}", .0.join("; "))]
     Refused(Vec<String>),
 }
@@ -265,7 +267,7 @@ impl Blueprint {
             return Ok(Parsed { value: Vec::new(), warnings: Vec::new() });
         };
         // The process stands in data-dir, which the path is relative to.
-        let text = std::fs::read(path).map_err(|_| NoModel::MapFile(path.clone()))?;
+        let text = std::fs::read(path).map_err(|source| NoModel::MapFile { path: path.clone(), source })?;
         Ok(tayga::parse_map_file(&text, &path.display().to_string(), &self.conf))
     }
 

@@ -55,7 +55,7 @@ pub(crate) enum ReloadError {
     Restart(Vec<String>),
     #[error("cannot prepare the change")]
     Prepare(#[source] Box<dyn Error + Send + Sync>),
-    #[error("preparing the change panicked; the log says where")]
+    #[error("reading or preparing the change panicked; the log says where")]
     Panic,
 }
 
@@ -162,7 +162,10 @@ impl<D: Daemon> Reloader<'_, D> {
 
     /// Everything that can fail.
     async fn plan(&self) -> Result<Plan<D::Prepared>, ReloadError> {
-        let model = Arc::new((self.terms.load)()?);
+        let load = Arc::clone(&self.terms.load);
+        // It can end only by a panic: nothing cancels it.
+        let loaded = tokio::task::spawn_blocking(move || load()).await.map_err(|_| ReloadError::Panic)?;
+        let model = Arc::new(loaded?);
         let token = Admin::read_token(&model.admin)?;
         let diff = config::diff(&self.instance.generation().model, &model);
         let restart = diff.needs_restart(D::SECTION);

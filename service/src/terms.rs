@@ -15,12 +15,13 @@ use std::fmt;
 use std::future::{self, Future};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// Whatever an error of another program's manners is.
 pub type AnyError = Box<dyn Error + Send + Sync>;
 
-/// Reads the configuration, at every reload.
-type Load = Box<dyn Fn() -> Result<Gateway, FileError>>;
+/// Reads the configuration, at every reload; off the event loop, which a large file would hold up.
+type Load = Arc<dyn Fn() -> Result<Gateway, FileError> + Send + Sync>;
 
 /// Work on the event loop.
 type Work = Pin<Box<dyn Future<Output = Result<(), AnyError>>>>;
@@ -68,7 +69,7 @@ impl Terms {
         let file = path.to_owned();
         Self {
             file: path.to_owned(),
-            load: Box::new(move || file::load::<D>(&file)),
+            load: Arc::new(move || file::load::<D>(&file)),
             settle: Box::pin(future::ready(Ok(()))),
             sink: Sink::Stderr,
             herald: Herald::WhenServing,
@@ -79,10 +80,10 @@ impl Terms {
     }
 
     /// Another program's file, its name in the log; `load` reads it again for a reload.
-    pub fn new(file: &Path, load: impl Fn() -> Result<Gateway, AnyError> + 'static) -> Self {
+    pub fn new(file: &Path, load: impl Fn() -> Result<Gateway, AnyError> + Send + Sync + 'static) -> Self {
         Self {
             file: file.to_owned(),
-            load: Box::new(move || load().map_err(FileError::Foreign)),
+            load: Arc::new(move || load().map_err(FileError::Foreign)),
             settle: Box::pin(future::ready(Ok(()))),
             sink: Sink::Stderr,
             herald: Herald::WhenStarted,

@@ -184,7 +184,10 @@ fn runs_on_a_device_that_others_look_after(lab: &mut Lab) -> Result<()> {
 
     let missing = tayga.call(gateway, &["-d"])?;
     ensure!(missing.status.code() == Some(1), "{missing:?}");
-    ensure!(missing.stdout.contains("Error: map-file maps is configured but not readable"), "{missing:?}");
+    ensure!(
+        missing.stdout.contains("map-file maps is configured but not readable: No such file"),
+        "{missing:?}"
+    );
     let maps = tayga.data().join("maps");
     fs::write(&maps, "# none yet\n")?;
 
@@ -201,7 +204,7 @@ fn runs_on_a_device_that_others_look_after(lab: &mut Lab) -> Result<()> {
     fs::remove_file(&maps)?;
     daemon.signal(Signal::SIGHUP);
     until(PATIENCE, "the reload is refused", || {
-        Ok(daemon.output().contains("map-file maps is not readable").then_some(()))
+        Ok(daemon.output().contains("map-file maps is not readable: No such file").then_some(()))
     })?;
     ensure!(reaches_mapped(lab)?, "the maps before stay in force");
 

@@ -1,4 +1,5 @@
 use super::*;
+use std::net::Ipv4Addr;
 
 /// A file that is good, but for what `more` adds.
 const GOOD: &str = "tun-device nat64\nipv4-addr 192.0.2.1\nprefix 2001:db8:64::/96\n";
@@ -284,4 +285,23 @@ fn what_cannot_be_served_is_refused_at_its_directive() {
         let errors = gateway(&read(text), &[], "tayga.conf").expect_err(text);
         assert!(errors.len() == 1 && errors[0].starts_with(expect), "{errors:?}");
     }
+}
+
+/// Each line is looked up among those before it: were it searched for, this would take minutes.
+#[test]
+fn map_file_with_a_line_for_each_address_of_a_network_is_read() {
+    let conf = read(GOOD);
+    let lines = (0..65_536_u32).map(|number| {
+        let v4 = Ipv4Addr::from_bits(u32::from(Ipv4Addr::new(10, 7, 0, 0)) | number);
+        format!("map {v4} 2001:db8:7::{number:x}\n")
+    });
+    let text: String = lines.chain(["map 10.7.255.255 2001:db8:8::1\n".to_owned()]).collect();
+    let Parsed { value, warnings } = parse_map_file(text.as_bytes(), "maps", &conf);
+    assert_eq!(
+        warnings,
+        ["Error: IPv4 address in map directive on line 65537 conflicts with earlier definition of \
+          10.7.255.255/32 from line 65536"]
+    );
+    let imported = gateway(&conf, &value, "tayga.conf").expect("a valid model");
+    assert_eq!(imported.model.nat64.expect("the section").map.len(), 65_536);
 }
