@@ -201,11 +201,15 @@ impl Pool {
     }
 
     /// The address of `v6`, granted if it has none; `None` when every address is taken by a host that may still
-    /// need it, or when there is no pool.
+    /// need it, when there is no pool, or when the host is explicitly mapped.
     pub fn lease(&mut self, v6: Ipv6Addr, now: UnixTime) -> Option<Ipv4Addr> {
         if let Some(entry) = self.table.find_v6(v6) {
             self.table.touch(entry, now);
             return Some(entry.v4);
+        }
+        // A worker may still hold the translator of before a reload, which did not know the map.
+        if self.range.maps.lookup_v6(v6).is_some() {
+            return None;
         }
         let v4 = self.free_address(v6).or_else(|| self.recycle(now))?;
         self.insert(Lease { v4, v6, last_used: now });

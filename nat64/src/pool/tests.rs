@@ -124,6 +124,18 @@ fn a_host_keeps_its_address() {
 }
 
 #[test]
+fn a_host_that_is_mapped_gets_no_lease() {
+    let mut pool = pool("192.0.2.0/24");
+    pool.lease(host(1), NOW).unwrap();
+    let mapped = [("203.0.113.1/32", "2001:db8::1/128")];
+    assert_eq!(pool.change_range(range("192.0.2.0/24", &mapped), NOW).ended, 1);
+    assert_eq!(pool.lease(host(1), NOW), None, "a packet that is judged by the translator of before");
+    assert!(pool.lease(host(2), NOW).is_some());
+    pool.change_range(range("192.0.2.0/24", &[]), NOW);
+    assert!(pool.lease(host(1), NOW).is_some());
+}
+
+#[test]
 fn a_taken_address_is_probed_past_and_the_first_is_never_given() {
     let mut pool = pool("198.51.100.0/30");
     let given: BTreeSet<_> = (1..=3).map(|n| pool.lease(host(n), NOW).unwrap()).collect();
