@@ -88,8 +88,7 @@ async fn explain(State(asked): State<Asked>, headers: HeaderMap, body: String) -
     let now = asked.started.elapsed();
     let explanation = asked.translator.load().explain(&packet, &pool, &mut Routed::default(), now);
     let suppressed = asked.sources.suppressed_icmp_errors();
-    let json = headers.get(ACCEPT).is_some_and(|accept| accept == "application/json");
-    if json {
+    if accepts_json(&headers) {
         Json(Answer::new(&packet, explanation, suppressed)).into_response()
     } else {
         let mut text = explanation.to_string();
@@ -99,6 +98,15 @@ async fn explain(State(asked): State<Asked>, headers: HeaderMap, body: String) -
         }
         ([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
     }
+}
+
+/// Whether `Accept` names JSON, whatever else is named: text is for whoever does not ask (RFC 9110 §12.5.1).
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let ranges = ranges.flat_map(|value| value.split(','));
+    ranges
+        .filter_map(|range| range.split(';').next())
+        .any(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
 impl Answer {
@@ -128,5 +136,25 @@ impl From<Step> for StepAnswer {
 impl From<Leaving> for LeavingAnswer {
     fn from(Leaving { text, bytes }: Leaving) -> Self {
         Self { text, hex: hex(&bytes) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_given_to_whoever_names_it() {
+        let check = |lines: &[&str], expect: bool| {
+            let headers = lines.iter().map(|line| (ACCEPT, line.parse().unwrap())).collect();
+            assert_eq!(accepts_json(&headers), expect, "{lines:?}");
+        };
+        check(&["application/json"], true);
+        check(&["application/json, */*"], true);
+        check(&["text/html;q=0.5,Application/JSON;q=0.9"], true);
+        check(&["text/plain", "application/json"], true);
+        check(&["*/*"], false);
+        check(&["application/json-seq"], false);
+        check(&[], false);
     }
 }
