@@ -1,8 +1,8 @@
 //! The thread that keeps `dynamic.map` up to date: decides when leases go to disk, off the packet path.
 //!
 //! A new lease is written at once, or with all others that came meanwhile [`WRITE_DELAY`] after the write before; times
-//! of last use follow at least every [`REFRESH_INTERVAL`]; what is left is written at the end. A full or broken disk costs no
-//! packet: the write is tried again and the failure is logged at most once a minute.
+//! of last use follow at least every [`REFRESH_INTERVAL`]; what is left is written at the end. A full or broken disk
+//! costs no packet: the write is tried again and the failure is logged at most once a minute.
 
 use crate::lease::SharedPool;
 use crate::persist::{PersistError, StateFile};
@@ -149,6 +149,7 @@ impl Work {
         let deadline = now + gathering(self.tried.map(|tried| now.duration_since(tried)));
         loop {
             match calls.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(Call::Write) => return true,
                 Ok(call) => {
                     if !self.take(call) {
                         return false;
@@ -286,6 +287,25 @@ mod tests {
         keeper.write();
         until("the file holds the time", || holds("\t1700000060"));
         keeper.stop();
+    }
+
+    #[test]
+    fn asked_to_write_it_gathers_no_longer() {
+        let (bell, calls) = bell();
+        let range = Range::new(None, "192.0.2.1".parse().unwrap(), addr::ExplicitMaps::default());
+        let mut work = Work {
+            file: None,
+            pool: Arc::new(SharedPool::new(Pool::new(range), || ())),
+            rung: calls.rung,
+            failures: Arc::default(),
+            tried: Some(Instant::now() + Duration::from_secs(3600)),
+            written: None,
+            logged: None,
+        };
+        bell.calls.send(Call::Write).unwrap();
+        bell.calls.send(Call::NewLease).unwrap();
+        assert!(work.gather(&calls.calls), "goes on after the write");
+        assert!(matches!(calls.calls.try_recv(), Ok(Call::NewLease)), "what came after is left for later");
     }
 
     #[test]
