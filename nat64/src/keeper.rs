@@ -149,13 +149,12 @@ impl Work {
         let deadline = now + gathering(self.tried.map(|tried| now.duration_since(tried)));
         loop {
             match calls.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(Call::Write) => return true,
+                Ok(Call::Write) | Err(RecvTimeoutError::Timeout) => return true,
                 Ok(call) => {
                     if !self.take(call) {
                         return false;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => return true,
                 Err(RecvTimeoutError::Disconnected) => return false,
             }
         }
