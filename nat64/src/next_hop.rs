@@ -6,12 +6,14 @@
 //! lookup is that of a packet of this host: policy rules for an incoming interface or a source do not count.
 //!
 //! Answers are kept per worker, as many as `Answers` has room for and for `LIFETIME`, so that packets of busy
-//! destinations cost no system call and a changed route is noticed soon. A system call never waits for anything.
+//! destinations cost no system call and a changed route is noticed soon. A system call never waits for anything. A scan
+//! has ever new destinations, so only so many are asked about in a batch; the packets beyond go by the device's MTU.
 
 use nix::libc::{self, c_int};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket};
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 use translator::NextHops;
@@ -23,23 +25,40 @@ pub const LIFETIME: Duration = Duration::from_secs(3);
 const ROWS: usize = 128;
 const WAYS: usize = 4;
 
+/// Questions in a batch of packets, four system calls each.
+const QUESTIONS: u32 = 8;
+
 /// A port to name in a connection that nobody uses: discard.
 const PORT: u16 = 9;
 
 /// One worker's view of the host's routes.
-#[derive(Default)]
 pub struct Routed {
     v4: Answers<Ipv4Addr>,
     v6: Answers<Ipv6Addr>,
+    /// How many questions this batch may still ask.
+    left: u32,
+}
+
+impl Default for Routed {
+    fn default() -> Self {
+        Self { v4: Answers::default(), v6: Answers::default(), left: QUESTIONS }
+    }
+}
+
+impl Routed {
+    /// To be called before each batch of packets.
+    pub const fn begin(&mut self) {
+        self.left = QUESTIONS;
+    }
 }
 
 impl NextHops for Routed {
     fn mtu_v4(&mut self, dst: Ipv4Addr, now: Duration) -> Option<u16> {
-        self.v4.get(dst, now, || kernel_mtu(dst.into()))
+        self.v4.get(dst, now, &mut self.left, || kernel_mtu(dst.into()))
     }
 
     fn mtu_v6(&mut self, dst: Ipv6Addr, now: Duration) -> Option<u16> {
-        self.v6.get(dst, now, || kernel_mtu(dst.into()))
+        self.v6.get(dst, now, &mut self.left, || kernel_mtu(dst.into()))
     }
 }
 
@@ -63,8 +82,15 @@ impl<A> Default for Answers<A> {
 }
 
 impl<A: Copy + Eq + Hash> Answers<A> {
-    /// The answer for `dst` at `now`, by `ask` if none is kept. It takes the place of the one that expires first.
-    fn get(&mut self, dst: A, now: Duration, ask: impl FnOnce() -> Option<u16>) -> Option<u16> {
+    /// The answer for `dst` at `now`, by `ask` if none is kept and questions are `left`. It takes the place of the one
+    /// that expires first.
+    fn get(
+        &mut self,
+        dst: A,
+        now: Duration,
+        left: &mut u32,
+        ask: impl FnOnce() -> Option<u16>,
+    ) -> Option<u16> {
         if self.rows.is_empty() {
             self.rows = vec![[None; WAYS]; ROWS];
         }
@@ -74,6 +100,7 @@ impl<A: Copy + Eq + Hash> Answers<A> {
         if let Some(known) = known {
             return known.mtu;
         }
+        *left = left.checked_sub(1)?;
         let answer = Answer { dst, mtu: ask(), expires: now + LIFETIME };
         let same = row.iter_mut().find(|place| place.is_some_and(|known| known.dst == dst));
         let place = match same {
@@ -96,13 +123,13 @@ fn kernel_mtu(dst: IpAddr) -> Option<u16> {
 }
 
 fn ask_kernel(dst: IpAddr) -> io::Result<c_int> {
-    let (any, level, option): (IpAddr, _, _) = match dst {
-        IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED.into(), libc::IPPROTO_IP, libc::IP_MTU),
-        IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED.into(), libc::IPPROTO_IPV6, libc::IPV6_MTU),
+    let (family, level, option) = match dst {
+        IpAddr::V4(_) => (AddressFamily::Inet, libc::IPPROTO_IP, libc::IP_MTU),
+        IpAddr::V6(_) => (AddressFamily::Inet6, libc::IPPROTO_IPV6, libc::IPV6_MTU),
     };
     // A socket for each question: one that stays would keep its first source address, and a port.
-    let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
-    socket.connect(SocketAddr::new(dst, PORT))?;
+    let socket = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    connect(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(dst, PORT)))?;
     let mut mtu: c_int = 0;
     let mut len = libc::socklen_t::try_from(size_of::<c_int>()).expect("four bytes");
     #[expect(unsafe_code, reason = "no library has IPV6_MTU")]

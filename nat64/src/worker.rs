@@ -148,6 +148,7 @@ impl<Q: Queue> Worker<Q> {
         self.leases.begin(unix_time());
         self.watch.begin();
         self.egress.begin();
+        self.next_hops.begin();
         let translator = self.shared.translator.load();
         let now = self.started.elapsed();
         let mut packets = 0;

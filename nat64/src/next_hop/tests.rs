@@ -13,7 +13,7 @@ fn answers_are_kept_for_their_lifetime() {
     let mut answers = Answers::default();
     let mut ask = |at: Duration, says: Option<u16>| {
         let mut asked = false;
-        let mtu = answers.get(DST_V4, at, || {
+        let mtu = answers.get(DST_V4, at, &mut 1, || {
             asked = true;
             says
         });
@@ -32,19 +32,33 @@ fn flood_of_destinations_takes_no_more_room_and_leaves_the_others_right() {
     for number in 0..100_000_u32 {
         let mtu = u16::try_from(number % 60_000).unwrap();
         let now = START + Duration::from_nanos(number.into());
-        assert_eq!(answers.get(Ipv4Addr::from_bits(number), now, || Some(mtu)), Some(mtu));
+        assert_eq!(answers.get(Ipv4Addr::from_bits(number), now, &mut 1, || Some(mtu)), Some(mtu));
     }
     assert_eq!(answers.rows.len(), ROWS);
     let mut again = 0;
     for number in 99_900..100_000_u32 {
         let mtu = u16::try_from(number % 60_000).unwrap();
-        let answer = answers.get(Ipv4Addr::from_bits(number), START, || {
+        let answer = answers.get(Ipv4Addr::from_bits(number), START, &mut 1, || {
             again += 1;
             Some(mtu)
         });
         assert_eq!(answer, Some(mtu));
     }
     assert!(again < 10, "{again} of the last 100 were forgotten");
+}
+
+#[test]
+fn scan_asks_so_many_questions_in_a_batch_and_leaves_what_is_known() {
+    let mut answers = Answers::default();
+    let mut left = 2;
+    let mut get =
+        |number: u32, says: u16| answers.get(Ipv4Addr::from_bits(number), START, &mut left, || Some(says));
+    assert_eq!((get(1, 1400), get(2, 1401)), (Some(1400), Some(1401)));
+    assert_eq!(get(3, 1402), None, "the device's MTU has to do");
+    assert_eq!(get(1, 1300), Some(1400), "an answer that is kept is no question");
+    let mut routed = Routed { left: 0, ..Routed::default() };
+    routed.begin();
+    assert_eq!(routed.left, QUESTIONS, "the next batch may ask again");
 }
 
 /// A namespace with one interface of 1500 bytes behind which all lies, and an address of each family on it.
