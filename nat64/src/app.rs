@@ -141,10 +141,13 @@ impl Daemon for App {
                 (None, None) => {}
             }
         }
-        self.drain.commit(plan.range, plan.translator, plan.routes, added, unix_time());
+        let mut file = None;
+        self.drain.commit(plan.range, plan.translator, plan.routes, added, unix_time(), |pool| {
+            file = state.map(|state| restore(pool, state));
+        });
         self.shared.drop_log.set(plan.drop_log);
-        if let Some(state) = state {
-            self.keeper.keep_in(restore(&self.shared.pool, state));
+        if let Some(file) = file {
+            self.keeper.keep_in(file);
             self.keeps_leases.set(true);
         }
     }

@@ -60,7 +60,8 @@ impl Drain {
     }
 
     /// Puts a changed range, translator and set of routes in place. No lease that drains loses a packet: its route
-    /// is there before, and the translator learns of the new networks together with all else.
+    /// is there before, and the translator learns of the new networks together with all else. `restore` takes leases of
+    /// an earlier run back, before a packet can have their addresses given to others.
     pub fn commit(
         &self,
         range: Range,
@@ -68,8 +69,10 @@ impl Drain {
         wanted: BTreeSet<IpNet>,
         added: Option<Added>,
         now: UnixTime,
+        restore: impl FnOnce(&SharedPool),
     ) {
         let change = self.pool.change_range(range, now);
+        restore(&self.pool);
         if change.ended > 0 {
             tracing::info!(
                 leases = change.ended,

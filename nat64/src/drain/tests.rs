@@ -52,6 +52,7 @@ fn the_translator_leaves_old_networks_to_leases_until_they_have_drained() {
         BTreeSet::new(),
         None,
         NOW,
+        |_| (),
     );
     assert_eq!(current.load().params().pools, nets(&["203.0.113.0/24", "198.51.100.0/24"]));
     view.begin(NOW);
@@ -68,10 +69,25 @@ fn a_removed_pool_is_the_translators_until_it_has_drained() {
     crate::lease::LeaseView::new(Arc::clone(&pool), NOW).lease_for_v6(HOST).unwrap();
     let current = Arc::new(ArcSwap::from_pointee(translator(Some("198.51.100.0/24"))));
     let drain = Drain::new(Arc::clone(&current), pool, None, BTreeSet::new());
-    drain.commit(range(None), translator(None), BTreeSet::new(), None, NOW);
+    drain.commit(range(None), translator(None), BTreeSet::new(), None, NOW, |_| ());
     assert_eq!(current.load().params().pools, nets(&["198.51.100.0/24"]));
     drain.sweep(UnixTime(NOW.0 + MIN_LEASE.as_secs() + 1));
     assert_eq!(current.load().params().pools, nets(&[]));
+}
+
+#[test]
+fn leases_of_an_earlier_run_are_back_before_a_packet_can_ask_for_one() {
+    let pool = Arc::new(SharedPool::new(Pool::new(range(None)), || ()));
+    let current = Arc::new(ArcSwap::from_pointee(translator(None)));
+    let drain = Drain::new(Arc::clone(&current), Arc::clone(&pool), None, BTreeSet::new());
+    let lease = crate::pool::Lease { v4: Ipv4Addr::new(198, 51, 100, 9), v6: HOST, last_used: NOW };
+    let net = Some("198.51.100.0/24");
+    drain.commit(range(net), translator(net), BTreeSet::new(), None, NOW, |pool| {
+        assert_eq!(current.load().params().pools, nets(&[]), "the translator asks for no lease yet");
+        assert_eq!(pool.restore(&[lease], NOW), [], "the range is in place");
+    });
+    assert_eq!(current.load().params().pools, nets(&["198.51.100.0/24"]));
+    assert_eq!(crate::lease::LeaseView::new(pool, NOW).lease_for_v6(HOST), Some(lease.v4));
 }
 
 #[test]
