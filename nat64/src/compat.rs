@@ -25,9 +25,10 @@ use arguments::Task;
 use config::import::tayga::{self, Conf, MapLine, Parsed};
 use config::model::Level;
 use config::{Gateway, Refusal};
-use detach::{Release, Side};
+use detach::{PidFile, Release, Side};
 use identity::Identity;
 use nix::errno::Errno;
+use nix::sys::signal::{SigSet, Signal};
 use service::{AnyError, Capability, Daemon as _, Herald, MORE_STOPS, Sink, Terms};
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -38,8 +39,9 @@ use std::sync::Arc;
 /// The program that this is called.
 const NAME: &str = "tayga";
 
-/// Each instance has its admin socket in a directory of its own here, named after its device.
-const ADMIN: &str = "/run/causeway";
+/// Each instance has its admin socket in a directory of its own here, named after its device, unless systemd gives it
+/// one. Nobody but root makes directories here, so nobody can put a link in their place.
+const ADMIN: &str = "/run/causeway-tayga";
 
 /// Why the program ends before it serves: lines for the log.
 #[derive(Debug)]
@@ -130,6 +132,8 @@ fn run(
     conf: Conf,
     warnings: Vec<String>,
 ) -> Result<ExitCode, Refused> {
+    // Scripts send it as soon as there is a process; it waits until there is a daemon to reload.
+    hangup().thread_block().map_err(|errno| format!("Error: cannot hold SIGHUP back: {}", errno.desc()))?;
     let file = arguments.config.display().to_string();
     if arguments.chroot {
         may_chroot(&conf, &identity, &file)?;
@@ -146,7 +150,7 @@ fn run(
         NoModel::Refused(lines) => Refused(lines),
     })?;
 
-    let pid_file = arguments.pid_file.as_deref().map(detach::PidFile::open).transpose()?;
+    let pid_file = arguments.pid_file.as_deref().map(PidFile::open).transpose()?;
     let release = if arguments.detach {
         match detach::detach()? {
             Side::Caller(code) => return Ok(code),
@@ -155,20 +159,21 @@ fn run(
     } else {
         None
     };
-    if let Some(pid_file) = pid_file {
-        pid_file.write()?;
-    }
     identity.lend_admin(&model.admin.socket);
     identity.take_on()?;
 
     let mut terms = terms(&blueprint, sink, arguments);
-    if identity.is_some_user() {
-        // The start may open what only root may; the settling ends that.
-        terms.capabilities.push(Capability::CAP_DAC_OVERRIDE);
-    }
+    // The start may open what only root may. With a user the settling ends that; root keeps it, since data-dir and the
+    // map file may be another user's, as Tayga's are in Debian.
+    terms.capabilities.push(Capability::CAP_DAC_OVERRIDE);
     let remarks = warnings.into_iter().chain(more).collect();
-    let terms = terms.settle(settle(Arc::clone(&blueprint), identity, remarks, release));
+    let terms =
+        terms.settle(settle(Arc::clone(&blueprint), identity, remarks, Started { pid_file, release }));
     Ok(service::serve::<App>(model, terms))
+}
+
+fn hangup() -> SigSet {
+    SigSet::from(Signal::SIGHUP)
 }
 
 /// What Tayga asks before it locks itself in.
@@ -202,12 +207,18 @@ fn terms(blueprint: &Arc<Blueprint>, sink: Sink, arguments: &Arguments) -> Terms
     terms
 }
 
+/// Who is to know that the daemon has started.
+struct Started {
+    pid_file: Option<PidFile>,
+    release: Option<Release>,
+}
+
 /// The last of the start: what takes the rights that the daemon then gives up.
 async fn settle(
     blueprint: Arc<Blueprint>,
     identity: Identity,
     remarks: Vec<String>,
-    release: Option<Release>,
+    started: Started,
 ) -> Result<(), AnyError> {
     for remark in remarks {
         tracing::warn!("{remark}");
@@ -224,9 +235,15 @@ async fn settle(
     if let Some((_, pool)) = conf.dynamic_pool {
         tracing::info!("Dynamic pool: {pool}");
     }
-    if let Some(release) = release {
+    // Not before: the file may have the number of a daemon that runs, and this one may have failed on its account.
+    if let Some(pid_file) = started.pid_file {
+        pid_file.write()?;
+    }
+    if let Some(release) = started.release {
         release.now()?;
     }
+    // The event loop has taken the signal over.
+    hangup().thread_unblock()?;
     Ok(())
 }
 
@@ -274,7 +291,10 @@ impl Blueprint {
     /// What differs from a daemon that a gateway.toml describes: the device is its owner's affair.
     fn dress(&self, model: &mut Gateway) {
         let device = &self.conf.tun_device.1;
-        model.admin.socket = Path::new(ADMIN).join(device);
+        // systemd separates several by colons.
+        let given = std::env::var("RUNTIME_DIRECTORY").ok().filter(|given| !given.is_empty());
+        let given = given.and_then(|given| given.split(':').next().map(PathBuf::from));
+        model.admin.socket = given.unwrap_or_else(|| Path::new(ADMIN).join(device));
         model.log.level = if self.arguments.debug { Level::Debug } else { Level::Info };
         if let Some(nat64) = &mut model.nat64 {
             nat64.configure_interface = false;

@@ -262,7 +262,11 @@ fn set_iff(queue: &OwnedFd, name: &str, multi_queue: libc::c_int) -> Result<(), 
 pub(crate) fn request(name: &str, flags: libc::c_int) -> Result<libc::ifreq, Errno> {
     // The last byte stays zero: the kernel's names end with one.
     let mut ifr_name = [0; libc::IFNAMSIZ];
-    if name.is_empty() || name.len() >= libc::IFNAMSIZ || name.contains(['/', ' ', '\0', '%']) {
+    if name.is_empty()
+        || name.len() >= libc::IFNAMSIZ
+        || name.contains(['/', ' ', '\0', '%'])
+        || [".", ".."].contains(&name)
+    {
         return Err(Errno::ENAMETOOLONG);
     }
     for (to, from) in ifr_name.iter_mut().zip(name.bytes()) {

@@ -1,4 +1,5 @@
-//! Log lines on standard error or where else the terms say, in the format and at the level of `[log]`; and panics as log lines, so many a minute.
+//! Log lines on standard error or where else the terms say, in the format and at the level of `[log]`; and panics as log
+//! lines, so many a minute.
 //!
 //! `log.level` applies to causeway's own crates. The libraries beneath speak up to `info`, unless the level is
 //! lower: what they say further down is about themselves, not about traffic.

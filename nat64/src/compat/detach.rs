@@ -33,8 +33,8 @@ impl Release {
     }
 }
 
-/// Makes a process of its own that has no terminal and no standard streams, but for standard error until it is released. The caller waits until it is released, or
-/// until the daemon has ended: so it knows whether there is a daemon.
+/// Makes a process of its own that has no terminal and no standard streams, but for standard error until it is
+/// released. The caller waits until it is released, or until the daemon has ended: so it knows whether there is a daemon.
 pub(super) fn detach() -> Result<Side, String> {
     let failed = |errno: Errno| format!("Error, unable to fork and detach: {}", errno.desc());
     let (wait, release) = pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
@@ -60,7 +60,8 @@ pub(super) fn detach() -> Result<Side, String> {
     }
 }
 
-/// The file for the number of the process: opened while errors reach the caller, written by the daemon.
+/// The file for the number of the process: opened while errors reach the caller, written by the daemon once it has
+/// started. Until then it keeps what it holds.
 pub(super) struct PidFile {
     file: File,
     path: PathBuf,
@@ -68,14 +69,32 @@ pub(super) struct PidFile {
 
 impl PidFile {
     pub(super) fn open(path: &Path) -> Result<Self, String> {
-        let file = File::create(path).map_err(|error| {
+        let opened = File::options().write(true).create(true).truncate(false).open(path);
+        let file = opened.map_err(|error| {
             format!("Error, unable to open {} for writing: {}", path.display(), describe(&error))
         })?;
         Ok(Self { file, path: path.to_owned() })
     }
 
     pub(super) fn write(mut self) -> Result<(), String> {
-        writeln!(self.file, "{}", process::id())
+        let written = self.file.set_len(0).and_then(|()| writeln!(self.file, "{}", process::id()));
+        written
             .map_err(|error| format!("Error, unable to write {}: {}", self.path.display(), describe(&error)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pid_file_keeps_the_number_of_another_until_it_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tayga.pid");
+        std::fs::write(&path, "12345678901234567890\n").unwrap();
+        drop(PidFile::open(&path).unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "12345678901234567890\n");
+        PidFile::open(&path).unwrap().write().unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n", process::id()));
     }
 }

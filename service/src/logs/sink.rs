@@ -2,8 +2,8 @@
 //!
 //! Speaks to the syslog daemon in the form of RFC 3164 §4.1, without a time, which the receiver then takes from its own
 //! clock (§4.3.2), and to the journal in its native protocol (`systemd.journal-fields(7)`). A line that nobody takes is
-//! lost, as with `syslog(3)`: a daemon does not end for want of a log. Errors go to standard error besides, so that whoever
-//! called the program sees them.
+//! lost, as with `syslog(3)`: a daemon does not end for want of a log. Errors go to standard error besides, so that
+//! whoever called the program sees them.
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;

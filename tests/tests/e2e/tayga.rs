@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV6, UdpSocket};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{OpenOptionsExt as _, symlink};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +31,7 @@ const TESTS: &[(&str, Test)] = &[
     ("does_to_the_device_what_the_file_asks_for", does_to_the_device_what_the_file_asks_for),
     ("tells_systemd_with_the_journal_only", tells_systemd_with_the_journal_only),
     ("runs_the_file_that_opnsense_writes", runs_the_file_that_opnsense_writes),
+    ("keeps_a_reload_for_when_it_has_started", keeps_a_reload_for_when_it_has_started),
     ("two_stand_side_by_side", two_stand_side_by_side),
     ("carries_a_clat_as_clatd_calls_it", clat::carries_a_clat),
 ];
@@ -109,6 +110,7 @@ impl Instance {
             .args(arguments)
             .env_remove("NOTIFY_SOCKET")
             .env_remove("STATE_DIRECTORY")
+            .env_remove("RUNTIME_DIRECTORY")
             .without_directory("/run")
     }
 
@@ -227,7 +229,7 @@ fn detaches_once_it_has_started(lab: &mut Lab) -> Result<()> {
     bring_up(gateway)?;
     ensure_traffic(lab)?;
     let admin = Admin::new(PathBuf::from(format!(
-        "/proc/{}/root/run/causeway/{DEVICE}/causeway-nat64.sock",
+        "/proc/{}/root/run/causeway-tayga/{DEVICE}/causeway-nat64.sock",
         daemon.0
     )));
     until(PATIENCE, "the daemon is ready", || {
@@ -239,12 +241,15 @@ fn detaches_once_it_has_started(lab: &mut Lab) -> Result<()> {
         ensure!(target == Path::new("/dev/null"), "stream {stream} is {}", target.display());
     }
 
-    let second = tayga.call(gateway, &[])?;
+    let second = tayga.call(gateway, &["-p", "tayga.pid"])?;
     ensure!(second.status.code() == Some(1), "a directory in use is no start: {second:?}");
     ensure!(
         second.stderr.contains("locked") && second.stderr.contains("before it had started"),
         "{second:?}"
     );
+
+    let number = fs::read_to_string(tayga.data().join("tayga.pid"))?;
+    ensure!(number == format!("{}\n", daemon.0), "the file has the number of the one that runs: {number}");
 
     kill(daemon.0, Signal::SIGUSR2)?;
     let process = format!("/proc/{}/exe", daemon.0);
@@ -303,6 +308,27 @@ fn runs_the_file_that_opnsense_writes(lab: &mut Lab) -> Result<()> {
     }
     let _daemon = tayga.start(gateway, &["-d"])?;
     ensure_traffic(lab)
+}
+
+/// The map file is a pipe, so that the start waits for us.
+fn keeps_a_reload_for_when_it_has_started(lab: &mut Lab) -> Result<()> {
+    let gateway = &lab.network.gateway;
+    let tayga = Instance::new(lab, "tayga")?;
+    tayga.configure("map-file maps")?;
+    let maps = tayga.data().join("maps");
+    nix::unistd::mkfifo(&maps, nix::sys::stat::Mode::S_IRWXU)?;
+    let daemon = tayga.start(gateway, &["--nodetach", "--stdout"])?;
+    let pipe = until(PATIENCE, "it reads the map file", || {
+        let mut options = fs::OpenOptions::new();
+        Ok(options.write(true).custom_flags(nix::libc::O_NONBLOCK).open(&maps).ok())
+    })?;
+    fs::rename(&maps, maps.with_extension("pipe"))?;
+    fs::write(&maps, format!("map {MAPPED} {SECOND}\n"))?;
+    daemon.signal(Signal::SIGHUP);
+    drop(pipe);
+    until(PATIENCE, "the reload comes once it has started", || {
+        Ok(daemon.output().contains("configuration reloaded").then_some(()))
+    })
 }
 
 fn two_stand_side_by_side(lab: &mut Lab) -> Result<()> {
