@@ -10,6 +10,7 @@
 //! trusts the translator's own code. Deliberately holds no fuzzer: `tests/fuzz` has the targets, which need a nightly
 //! toolchain.
 
+pub mod batch;
 pub mod judge;
 pub mod kernel;
 pub mod quoted;
@@ -50,6 +51,12 @@ pub const TARGETS: &[Target] = &[
         check: vnet::check,
         folders: &["tests/fuzz/seeds/vnet"],
         seeds: seeds::super_packets,
+    },
+    Target {
+        name: "batch",
+        check: batch::check,
+        folders: &["tests/fuzz/seeds/batch"],
+        seeds: seeds::batches,
     },
     Target {
         name: "sketch",

@@ -312,6 +312,44 @@ pub fn super_packets() -> Seeds {
     in_worlds.collect()
 }
 
+/// Seeds of the target `batch`.
+///
+/// # Panics
+/// Never: every packet fits its length fields.
+pub fn batches() -> Seeds {
+    let entry = |vnet_and_packet: &[u8]| {
+        let len = u16::try_from(vnet_and_packet.len() - 10).expect(FITS);
+        [&len.to_le_bytes()[..], vnet_and_packet].concat()
+    };
+    let plain = |packet: Vec<u8>| entry(&[&[0; 10][..], &packet].concat());
+    let udp6_of = |len: usize| ipv6(CLIENT, REMOTE_V6, 17, &udp6(CLIENT, REMOTE_V6, &bytes(len)));
+    let udp4_of = |len: usize| ipv4(REMOTE, LEASED, 17, &udp4(REMOTE, LEASED, &bytes(len)));
+    let segment6 = |sequence: u32| {
+        let mut header = tcp(false);
+        (header.sequence_number, header.psh) = (sequence, false);
+        let payload = bytes(50);
+        let (src, dst) = (CLIENT.octets(), REMOTE_V6.octets());
+        header.checksum = header.calc_checksum_ipv6_raw(src, dst, &payload).expect(FITS);
+        ipv6(CLIENT, REMOTE_V6, 6, &[header.to_bytes().as_slice(), &payload].concat())
+    };
+    let echo = ipv6(CLIENT, REMOTE_V6, 58, &icmpv6(CLIENT, REMOTE_V6, 128, 0, [1, 2, 3, 4], &bytes(9)));
+    let partials = [30, 30, 20].map(|len| entry(&partial(&udp6_of(len), 40, 6, (0, 0), 8)));
+    let batches = [
+        ("udp6", [40, 40, 40, 12].map(|len| plain(udp6_of(len))).concat()),
+        ("udp4", [40, 40, 40].map(|len| plain(udp4_of(len))).concat()),
+        ("tcp6", [0, 50, 100, 200].map(|sequence| plain(segment6(sequence))).concat()),
+        ("mixed", [plain(udp6_of(40)), plain(udp4_of(40)), plain(echo), plain(udp6_of(40))].concat()),
+        ("partial", partials.concat()),
+    ];
+    let front = |choice: &[u8]| [choice, &[0]].concat();
+    let in_worlds = CHOICES.iter().flat_map(|(world, choice)| {
+        batches
+            .iter()
+            .map(move |(name, batch)| (format!("{name}_{world}"), [front(choice), batch.clone()].concat()))
+    });
+    in_worlds.collect()
+}
+
 /// Seeds of the target `sketch`.
 pub fn sketches() -> Seeds {
     let texts = [

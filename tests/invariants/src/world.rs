@@ -10,8 +10,8 @@ use addr::{ExplicitMap, ExplicitMaps, Prefix64, Prefixes, RangedPrefix};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 use translator::{
-    Class, Context, Frame, Hairpin, IcmpSources, Leases, MssClamp, Mtu, NextHops, Params, Translator,
-    UdpZeroChecksum, VNET_HEADER_LEN, Verdict, VnetHeader, WorkerState,
+    Class, Coalescer, Context, Frame, Hairpin, IcmpSources, Leases, MssClamp, Mtu, NextHops, Params,
+    Translator, UdpZeroChecksum, VNET_HEADER_LEN, Verdict, VnetHeader, WorkerState,
 };
 
 /// Bytes of an input that choose the parameters.
@@ -196,12 +196,54 @@ impl World {
 
     /// Translates `packet`, with this virtio-net header in front.
     pub fn run(&mut self, vnet: VnetHeader, packet: &[u8]) -> Outcome {
+        let verdict = self.translate(vnet, packet);
+        let frames = match verdict {
+            Verdict::Forward(_) | Verdict::Reply(_) => std::slice::from_mut(&mut self.frame),
+            Verdict::Split(_) => self.state.fragments(),
+            Verdict::Drop(_) => &mut [],
+        };
+        Outcome { verdict, sent: frames.iter().map(Sent::of).collect() }
+    }
+
+    /// Translates a batch as a worker does, which merges packets of one flow in an empty `coalescer`. Returns what each packet became by itself,
+    /// and what leaves, with the number of packets merged into it.
+    pub fn run_batch(
+        &mut self,
+        coalescer: &mut Coalescer,
+        packets: &[(VnetHeader, &[u8])],
+    ) -> (Vec<Sent>, Vec<(Sent, u16)>) {
+        let (mut single, mut left) = (Vec::new(), Vec::new());
+        for &(vnet, packet) in packets {
+            let verdict = self.translate(vnet, packet);
+            let mut send = |frame: &mut Frame, packets| left.push((Sent::of(frame), packets));
+            match verdict {
+                Verdict::Forward(_) => {
+                    single.push(Sent::of(&self.frame));
+                    coalescer.push(&mut self.frame, &mut self.state, send);
+                }
+                Verdict::Split(_) => {
+                    single.extend(self.state.fragments().iter().map(Sent::of));
+                    coalescer.make_way(&mut self.state, &mut send);
+                    self.state.fragments().iter_mut().for_each(|fragment| send(fragment, 1));
+                }
+                Verdict::Reply(_) => {
+                    single.push(Sent::of(&self.frame));
+                    send(&mut self.frame, 1);
+                }
+                Verdict::Drop(_) => {}
+            }
+        }
+        coalescer.flush(&mut self.state, |frame, packets| left.push((Sent::of(frame), packets)));
+        (single, left)
+    }
+
+    fn translate(&mut self, vnet: VnetHeader, packet: &[u8]) -> Verdict {
         let buffer = self.frame.receive_buffer();
         let len = VNET_HEADER_LEN + packet.len().min(buffer.len() - VNET_HEADER_LEN);
         buffer[..VNET_HEADER_LEN].copy_from_slice(&vnet.emit());
         buffer[VNET_HEADER_LEN..len].copy_from_slice(&packet[..len - VNET_HEADER_LEN]);
         if let Err(reason) = self.frame.set_received(len) {
-            return Outcome { verdict: Verdict::Drop(reason), sent: vec![] };
+            return Verdict::Drop(reason);
         }
         let mut context = Context {
             leases: &mut self.leases,
@@ -209,13 +251,12 @@ impl World {
             now: Duration::from_secs(1),
             state: &mut self.state,
         };
-        let verdict = self.translator.translate(&mut self.frame, &mut context);
-        let frames = match verdict {
-            Verdict::Forward(_) | Verdict::Reply(_) => std::slice::from_mut(&mut self.frame),
-            Verdict::Split(_) => self.state.fragments(),
-            Verdict::Drop(_) => &mut [],
-        };
-        let sent = frames.iter_mut().map(|frame| Sent { vnet: frame.vnet, packet: frame.packet().to_vec() });
-        Outcome { verdict, sent: sent.collect() }
+        self.translator.translate(&mut self.frame, &mut context)
+    }
+}
+
+impl Sent {
+    fn of(frame: &Frame) -> Self {
+        Self { vnet: frame.vnet, packet: frame.packet().to_vec() }
     }
 }

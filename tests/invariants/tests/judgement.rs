@@ -104,3 +104,14 @@ fn a_gap_between_fragments_is_seen() {
     outcome.sent.remove(0);
     assert!(!passes(&world, vnet, &packet, &outcome));
 }
+
+/// Otherwise the target `batch` would judge nothing but what `packet` does.
+#[test]
+fn seeds_of_batches_merge() {
+    let mut coalescer = translator::Coalescer::new(translator::Merge { tcp: true, udp: true });
+    let packets = [(); 3].map(|()| seeds::packets().into_iter().find(|(name, _)| name == "v6_udp_plain"));
+    let packets: Vec<_> = packets.into_iter().flatten().map(|(_, seed)| parts(&seed, false)).collect();
+    let packets: Vec<_> = packets.iter().map(|(_, vnet, packet)| (*vnet, packet.as_slice())).collect();
+    let (single, left) = World::new([0; CHOICE_LEN]).run_batch(&mut coalescer, &packets);
+    assert_eq!((single.len(), left.len(), left[0].1), (3, 1, 3));
+}

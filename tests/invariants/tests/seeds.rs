@@ -68,6 +68,11 @@ fn seeds_of_vnet_hold() {
 }
 
 #[test]
+fn seeds_of_batch_hold() {
+    replay("batch");
+}
+
+#[test]
 fn seeds_of_sketch_hold() {
     replay("sketch");
 }
