@@ -1,7 +1,7 @@
 //! The daemon put together. [`App::start`] reads as the boot log does.
 
 use crate::admin;
-use crate::device::{Device, Offloads, TX_QUEUE_LEN};
+use crate::device::{Device, Offloads, Queues, TX_QUEUE_LEN};
 use crate::drain::Drain;
 use crate::drop_log::DropLog;
 use crate::egress::Merging;
@@ -25,6 +25,7 @@ use config::{Diff, Gateway, Refusal, Section};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use service::{Boot, Capability, Daemon, Latch, Table};
 use std::cell::Cell;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -71,7 +72,7 @@ impl Daemon for App {
         let file = State::wanted(&plan)?.map(|state| restore(&pool, state));
 
         let netlink = Netlink::connect()?;
-        let device = open_device(&netlink, nat64).await?;
+        let device = open_device(&netlink, nat64, &plan).await?;
         let link = netlink.link(&nat64.device).await?.ok_or_else(|| Error::Vanished(nat64.device.clone()))?;
 
         let shared = share(&plan, Arc::clone(&pool), device.offloads, nat64)?;
@@ -230,13 +231,16 @@ fn warn_of_closed_switches() {
     }
 }
 
-async fn open_device(netlink: &Netlink, nat64: &Nat64) -> Result<Device, Error> {
+async fn open_device(netlink: &Netlink, nat64: &Nat64, plan: &Plan) -> Result<Device, Error> {
     let wanted = match nat64.workers {
         0 => service::cores(),
         workers => workers.into(),
     };
     let existing = netlink.link(&nat64.device).await?;
-    let device = Device::open(&nat64.device, existing.as_ref(), wanted, nat64.offload)?;
+    let main = plan.translator.params().prefixes.iter().next();
+    let prefix = main.map_or(Ipv6Addr::UNSPECIFIED, |prefix| prefix.embed(Ipv4Addr::UNSPECIFIED));
+    let queues = Queues { count: wanted, prefix };
+    let device = Device::open(&nat64.device, existing.as_ref(), queues, nat64.offload)?;
     let queues = device.queues.len();
     if let Some(limit) = &device.limit {
         tracing::warn!(device = device.name, wanted, %limit, "the device has one queue, and so one worker");

@@ -19,6 +19,7 @@ use nix::errno::Errno;
 use nix::libc;
 use std::fs::OpenOptions;
 use std::io;
+use std::net::Ipv6Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -61,6 +62,22 @@ pub struct Device {
     pub offloads: Offloads,
     /// Whether it stays when all descriptors are closed.
     pub persistent: bool,
+}
+
+/// How many queues a device is to have.
+#[derive(Clone, Copy, Debug)]
+pub struct Queues {
+    /// So many, at least one.
+    pub count: usize,
+    /// The translation prefix, with zeros behind it: packets that travel under it have one queue in both directions.
+    pub prefix: Ipv6Addr,
+}
+
+impl From<usize> for Queues {
+    /// Queues for packets under no prefix.
+    fn from(count: usize) -> Self {
+        Self { count, prefix: Ipv6Addr::UNSPECIFIED }
+    }
 }
 
 /// Why a device has one queue only.
@@ -166,22 +183,22 @@ nix::ioctl_write_ptr_bad!(
 );
 
 impl Device {
-    /// Attaches `queues` descriptors to the device `name`, and makes the device if `existing` says that it is not
+    /// Attaches so many `queues` to the device `name`, and makes the device if `existing` says that it is not
     /// there. A device that was made without multi-queue gets one.
     pub fn open(
         name: &str,
         existing: Option<&Link>,
-        queues: usize,
+        queues: impl Into<Queues>,
         offload: Offload,
     ) -> Result<Self, DeviceError> {
-        Self::open_at(Path::new(CLONE_DEVICE), name, existing, queues, offload)
+        Self::open_at(Path::new(CLONE_DEVICE), name, existing, queues.into(), offload)
     }
 
     fn open_at(
         clone_device: &Path,
         name: &str,
         existing: Option<&Link>,
-        queues: usize,
+        queues: Queues,
         offload: Offload,
     ) -> Result<Self, DeviceError> {
         if let Some(link) = existing {
@@ -189,12 +206,12 @@ impl Device {
         }
         let (first, multi_queue) = attach_first(clone_device, name)?;
         let limit = match multi_queue {
-            _ if queues < 2 => None,
+            _ if queues.count < 2 => None,
             false => Some(QueueLimit::SingleQueue),
-            true => steering::attach(&first).err().map(QueueLimit::Steering),
+            true => steering::attach(&first, queues.prefix).err().map(QueueLimit::Steering),
         };
         let mut attached = vec![first];
-        while limit.is_none() && attached.len() < queues {
+        while limit.is_none() && attached.len() < queues.count {
             let queue = open_clone(clone_device)?;
             set_iff(&queue, name, libc::IFF_MULTI_QUEUE).map_err(|errno| attach_error(name, errno))?;
             attached.push(queue);

@@ -6,14 +6,19 @@
 //! for the same flow at all times:
 //!
 //! ```text
-//!   whole TCP packet     sum of both ports: the same in both families and both directions
-//!   everything else      sum of both addresses: fragments, which have no ports, stay with the rest of their flow
+//!   whole TCP packet     the sum of both ports
+//!   everything else      the IPv4 end's address: fragments, which have no ports, stay with the rest of their flow
 //! ```
+//!
+//! Both are the same in both families and directions, so that a flow has one worker. That is needed for speed and not
+//! for order, and holds only under the prefix whose address the program was given, and for a /96: elsewhere the
+//! address is found at other places, and each direction may have a queue of its own.
 //!
 //! Loading a program takes `CAP_BPF`. Who has it not has one queue, which cannot reorder anything.
 
 use nix::errno::Errno;
 use nix::libc;
+use std::net::Ipv6Addr;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
 /// `BPF_PROG_LOAD` and `BPF_PROG_TYPE_SOCKET_FILTER` of `linux/bpf.h`.
@@ -34,6 +39,8 @@ mod op {
     /// `dst = src`, `dst += src`, in 64 bits.
     pub(super) const COPY: u8 = 0xbf;
     pub(super) const ADD: u8 = 0x0f;
+    /// `dst += imm`, in 64 bits; the low 32 are what counts.
+    pub(super) const ADD_NUMBER: u8 = 0x07;
     /// `dst = imm`, `dst &= imm`, `dst <<= imm`, `dst >>= imm`, in 64 bits.
     pub(super) const SET: u8 = 0xb7;
     pub(super) const AND: u8 = 0x57;
@@ -102,61 +109,55 @@ const fn registers(dst: u8, src: u8) -> u8 {
     dst << 4 | src
 }
 
-/// The program, which sees the packet from its IP header on. Jumps count from the instruction behind them.
-const PROGRAM: [Instruction; 48] = [
-    with(op::COPY, CONTEXT, R1),
-    load(op::LOAD_BYTE, 0),
-    on(op::SHIFT_RIGHT, R0, 4),
-    jump(op::IF_EQUAL, 6, 3),
-    jump(op::IF_EQUAL, 4, 22),
-    on(op::SET, R0, 0),
-    on(op::EXIT, 0, 0),
-    // 7: IPv6, with addresses from 8 to 40 and the next header at 6.
-    load(op::LOAD_LONG, 8),
-    with(op::COPY, SUM, R0),
-    load(op::LOAD_LONG, 12),
-    with(op::ADD, SUM, R0),
-    load(op::LOAD_LONG, 16),
-    with(op::ADD, SUM, R0),
-    load(op::LOAD_LONG, 20),
-    with(op::ADD, SUM, R0),
-    load(op::LOAD_LONG, 24),
-    with(op::ADD, SUM, R0),
-    load(op::LOAD_LONG, 28),
-    with(op::ADD, SUM, R0),
-    load(op::LOAD_LONG, 32),
-    with(op::ADD, SUM, R0),
-    load(op::LOAD_LONG, 36),
-    with(op::ADD, SUM, R0),
-    load(op::LOAD_BYTE, 6),
-    jump(op::IF_NOT_EQUAL, libc::IPPROTO_TCP, 19),
-    on(op::SET, TRANSPORT, 40),
-    jump(op::GO, 0, 13),
-    // 27: IPv4, with addresses from 12 to 20, the protocol at 9, the fragment at 6, the header's length at 0.
-    load(op::LOAD_LONG, 12),
-    with(op::COPY, SUM, R0),
-    load(op::LOAD_LONG, 16),
-    with(op::ADD, SUM, R0),
-    load(op::LOAD_BYTE, 9),
-    jump(op::IF_NOT_EQUAL, libc::IPPROTO_TCP, 11),
-    load(op::LOAD_WORD, 6),
-    on(op::AND, R0, 0x3fff),
-    jump(op::IF_NOT_EQUAL, 0, 8),
-    load(op::LOAD_BYTE, 0),
-    on(op::AND, R0, 0xf),
-    on(op::SHIFT_LEFT, R0, 2),
-    with(op::COPY, TRANSPORT, R0),
-    // 40: TCP, with both ports in front.
-    load_at(0),
-    with(op::COPY, SUM, R0),
-    load_at(2),
-    with(op::ADD, SUM, R0),
-    // 44: the sum is made.
-    with(op::COPY, R0, SUM),
-    on(op::MULTIPLY_32, R0, GOLDEN),
-    on(op::SHIFT_RIGHT_32, R0, 16),
-    on(op::EXIT, 0, 0),
-];
+/// The program, which sees the packet from its IP header on. Jumps count from the instruction behind them. `prefix` is
+/// the sum of the prefix's 32-bit words.
+const fn program(prefix: u32) -> [Instruction; 39] {
+    [
+        with(op::COPY, CONTEXT, R1),
+        load(op::LOAD_BYTE, 0),
+        on(op::SHIFT_RIGHT, R0, 4),
+        jump(op::IF_EQUAL, 6, 3),
+        jump(op::IF_EQUAL, 4, 15),
+        on(op::SET, R0, 0),
+        on(op::EXIT, 0, 0),
+        // 7: IPv6, which the IPv4 end is the destination of, from 24 to 40; next header at 6.
+        load(op::LOAD_LONG, 24),
+        with(op::COPY, SUM, R0),
+        load(op::LOAD_LONG, 28),
+        with(op::ADD, SUM, R0),
+        load(op::LOAD_LONG, 32),
+        with(op::ADD, SUM, R0),
+        load(op::LOAD_LONG, 36),
+        with(op::ADD, SUM, R0),
+        on(op::ADD_NUMBER, SUM, prefix.wrapping_neg().cast_signed()),
+        load(op::LOAD_BYTE, 6),
+        jump(op::IF_NOT_EQUAL, libc::IPPROTO_TCP, 17),
+        on(op::SET, TRANSPORT, 40),
+        jump(op::GO, 0, 11),
+        // 20: IPv4, which the IPv4 end is the source of, at 12; protocol at 9, fragment at 6, header length at 0.
+        load(op::LOAD_LONG, 12),
+        with(op::COPY, SUM, R0),
+        load(op::LOAD_BYTE, 9),
+        jump(op::IF_NOT_EQUAL, libc::IPPROTO_TCP, 11),
+        load(op::LOAD_WORD, 6),
+        on(op::AND, R0, 0x3fff),
+        jump(op::IF_NOT_EQUAL, 0, 8),
+        load(op::LOAD_BYTE, 0),
+        on(op::AND, R0, 0xf),
+        on(op::SHIFT_LEFT, R0, 2),
+        with(op::COPY, TRANSPORT, R0),
+        // 31: TCP, with both ports in front.
+        load_at(0),
+        with(op::COPY, SUM, R0),
+        load_at(2),
+        with(op::ADD, SUM, R0),
+        // 35: the sum is made.
+        with(op::COPY, R0, SUM),
+        on(op::MULTIPLY_32, R0, GOLDEN),
+        on(op::SHIFT_RIGHT_32, R0, 16),
+        on(op::EXIT, 0, 0),
+    ]
+}
 
 /// `union bpf_attr` as loading a program reads it; the rest of it counts as zeros.
 #[repr(C)]
@@ -174,12 +175,13 @@ nix::ioctl_write_ptr_bad!(
     libc::c_int
 );
 
-/// Makes the device of `queue` choose queues by flow. The program stays with the device.
+/// Makes the device of `queue` choose queues by flow; IPv6 hosts know the IPv4 end by `prefix` with its address at the
+/// end. The program stays with the device.
 ///
 /// # Errors
 /// The process lacks `CAP_BPF`, or the kernel has no such programs (before Linux 4.16).
-pub(crate) fn attach(queue: &OwnedFd) -> Result<(), Errno> {
-    let program = load_program()?;
+pub(crate) fn attach(queue: &OwnedFd, prefix: Ipv6Addr) -> Result<(), Errno> {
+    let program = load_program(prefix)?;
     let program = program.as_raw_fd();
     #[expect(unsafe_code, reason = "the system call")]
     // SAFETY: both descriptors are open, and the kernel reads one int during the call.
@@ -187,11 +189,14 @@ pub(crate) fn attach(queue: &OwnedFd) -> Result<(), Errno> {
     result.map(drop)
 }
 
-fn load_program() -> Result<OwnedFd, Errno> {
+fn load_program(prefix: Ipv6Addr) -> Result<OwnedFd, Errno> {
+    let octets = prefix.octets();
+    let (words, _) = octets.as_chunks();
+    let program = program(words.iter().map(|word| u32::from_be_bytes(*word)).fold(0, u32::wrapping_add));
     let load = Load {
         prog_type: SOCKET_FILTER,
-        insn_cnt: u32::try_from(PROGRAM.len()).expect("a short program"),
-        insns: PROGRAM.as_ptr() as u64,
+        insn_cnt: u32::try_from(program.len()).expect("a short program"),
+        insns: program.as_ptr() as u64,
         license: LICENSE.as_ptr() as u64,
     };
     #[expect(unsafe_code, reason = "the system call")]

@@ -133,9 +133,9 @@ fn other_devices_of_that_name_are_refused() {
 
 #[test]
 fn a_missing_driver_and_a_forbidden_one_are_told_apart() {
-    let missing = Device::open_at(Path::new("/nonexistent/tun"), NAME, None, 1, Offload::Auto);
+    let missing = Device::open_at(Path::new("/nonexistent/tun"), NAME, None, 1.into(), Offload::Auto);
     assert!(matches!(missing, Err(DeviceError::NoDriver)));
-    let directory = Device::open_at(Path::new("/"), NAME, None, 1, Offload::Auto);
+    let directory = Device::open_at(Path::new("/"), NAME, None, 1.into(), Offload::Auto);
     assert!(matches!(directory, Err(DeviceError::Forbidden(_))));
 }
 

@@ -22,7 +22,7 @@ struct TestRun {
 
 /// What the program says of a packet; `None` where programs cannot be loaded.
 fn hash(packet: &[u8]) -> Option<u32> {
-    let program = match load_program() {
+    let program = match load_program(PREFIX) {
         Ok(program) => program,
         Err(Errno::EPERM) => {
             assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "a skip is a failure in CI");
@@ -48,6 +48,7 @@ fn hash(packet: &[u8]) -> Option<u32> {
     Some(run.retval)
 }
 
+const PREFIX: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x64, 0, 0, 0, 0, 0);
 const A4: [u8; 4] = [192, 0, 2, 1];
 const B4: [u8; 4] = [203, 0, 113, 9];
 const A6: [u8; 16] = [0x20, 1, 0xd, 0xb8, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
@@ -103,21 +104,33 @@ fn connections_spread_over_queues() {
 }
 
 #[test]
-fn fragments_and_datagrams_between_two_hosts_share_a_queue() {
-    let whole = udp4(A4, B4, 4000);
+fn a_host_s_datagrams_and_fragments_have_one_queue_in_both_families() {
+    let whole = udp4(B4, A4, 4000);
     let Some(first) = hash(&whole) else { return };
     let mut fragment = whole;
     fragment[6] = 0x20;
-    let mut later = udp4(A4, B4, 9);
+    let mut later = udp4(B4, A4, 9);
     later[7] = 100;
-    let back = udp4(B4, A4, 4000);
-    for packet in [fragment, later, back, udp4(A4, B4, 4001)] {
+    let mut segment = tcp(false, [1, 2], true);
+    segment[6] = 0x20;
+    let mut out = Vec::new();
+    PacketBuilder::ipv6(A6, B6, 64).udp(4000, 53).write(&mut out, &[0; 50]).unwrap();
+    for packet in [fragment, later, segment, out] {
         assert_eq!(hash(&packet), Some(first));
     }
-    assert_ne!(hash(&udp4(A4, [203, 0, 113, 10], 4000)), Some(first));
-    let mut segment = tcp(false, [1, 2], false);
-    segment[6] = 0x20;
-    assert_eq!(hash(&segment), Some(first), "the ports of a fragment are not looked at");
+}
+
+#[test]
+fn hosts_spread_over_queues() {
+    let Some(_) = hash(&udp4(B4, A4, 4000)) else { return };
+    for queues in [2, 4, 8] {
+        let mut seen = vec![0; usize::try_from(queues).unwrap()];
+        for host in 0..=255 {
+            let queue = hash(&udp4([203, 0, 113, host], A4, 4000)).unwrap() % queues;
+            seen[usize::try_from(queue).unwrap()] += 1;
+        }
+        assert!(seen.iter().all(|&count| count * queues > 128), "{seen:?}");
+    }
 }
 
 #[test]
