@@ -3,7 +3,9 @@
 //! Flows are sent as fast as a thread can, so that queues are full and a change of queue would show. Left to itself
 //! the kernel changes queues when nothing has gone the other way for three seconds, so each flow goes one way for
 //! longer than that before it goes both ways. Every so often a datagram is too large for the link and travels in
-//! fragments, which have no ports to tell their flow by.
+//! fragments, which have no ports to tell their flow by. Where fragments are lost, the kernel may join the pieces of two
+//! datagrams that happen to have one identification (RFC 4963 §3), and take the tail of a later one for that of an
+//! earlier one. A datagram has its number at both ends, so that such a mixture has a wrong checksum and is dropped.
 
 use crate::stage::{Stage, in_prepared_lab};
 use anyhow::{Context, Result, ensure};
@@ -71,8 +73,9 @@ impl<'a> Lane<'a> {
                 }
                 thread::yield_now();
             }
-            datagram[..size_of::<u64>()].copy_from_slice(&number.to_be_bytes());
             let len = if number % LARGE_EVERY == 0 { LARGE } else { SMALL };
+            datagram[..size_of::<u64>()].copy_from_slice(&number.to_be_bytes());
+            datagram[len - size_of::<u64>()..len].copy_from_slice(&number.to_be_bytes());
             // What the first queue has no room for is lost there.
             let _ = self.from.send(&datagram[..len]);
         }
