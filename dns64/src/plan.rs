@@ -7,14 +7,13 @@
 //! security-oblivious mode of RFC 6147 §3.
 
 use crate::name::WireName;
-use crate::policy::{Policy, Synthesis};
+use crate::policy::{Policy, Synthesis, View};
 use crate::question::{CLASS_IN, Question};
 use crate::reply::Reply;
 use crate::reverse::{self, Reverse};
 use crate::{ipv4only, special};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What is done with a question.
@@ -30,8 +29,11 @@ pub enum Plan {
     Reverse(Box<WireName>),
 }
 
-/// What is done with `question` from `client`.
-pub fn plan(question: &Question, policy: &Policy, client: IpAddr) -> Plan {
+/// What is done with `question` from a client that has `view` of `policy`.
+///
+/// A reply by [`Plan::Forward`] is the same for every view; by the other plans it depends on
+/// [`View::fingerprint`].
+pub fn plan(question: &Question, policy: &Policy, view: &View) -> Plan {
     let local = |reply| Plan::Local(Box::new(reply));
     if question.edns.is_some_and(|edns| edns.version != 0) {
         return local(Reply::refused(ResponseCode::BADVERS));
@@ -42,7 +44,7 @@ pub fn plan(question: &Question, policy: &Policy, client: IpAddr) -> Plan {
     if question.qclass != CLASS_IN {
         return Plan::Forward;
     }
-    let synthesis = policy.for_client(client);
+    let synthesis = view.synthesis();
     if let Some(reply) = ipv4only::answer(question, synthesis.map(Arc::as_ref)) {
         return local(reply);
     }

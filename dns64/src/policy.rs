@@ -5,9 +5,13 @@
 //! present, a client that none of them holds is forwarded plainly; without any, every client gets the default.
 //! Choice: an upstream AAAA record inside a client's own prefix whose IPv4 address may not be embedded counts as
 //! excluded, so that the judgement cannot be walked around through another DNS64.
+//!
+//! A [`View`] has a fingerprint of everything that changes what it makes of the same upstream answers, which keys
+//! cached replies: views of equal content share them, across clients and across reloads.
 
 use addr::{Prefix64, fold_mapped, special};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -23,9 +27,17 @@ const NEVER_EMBEDDED: [Ipv4Net; 5] = [
 /// The whole policy of one configuration.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    rules: Vec<ClientRule>,
-    default: Option<Arc<Synthesis>>,
+    clients: Vec<(Vec<IpNet>, View)>,
+    /// Of a client that none of the rules holds.
+    others: View,
     sites: Vec<Site>,
+}
+
+/// What one kind of client gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    synthesis: Option<Arc<Synthesis>>,
+    fingerprint: u64,
 }
 
 /// One kind of client.
@@ -38,7 +50,7 @@ pub struct ClientRule {
 }
 
 /// What AAAA records are made of for one kind of client, and which are not believed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Synthesis {
     /// Each mapped A record becomes one AAAA record per prefix, in this order.
     pub prefixes: Vec<PrefixRule>,
@@ -49,7 +61,7 @@ pub struct Synthesis {
 }
 
 /// One prefix and the IPv4 addresses that belong to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PrefixRule {
     /// The prefix.
     pub prefix: Prefix64,
@@ -58,7 +70,7 @@ pub struct PrefixRule {
 }
 
 /// One element of [`PrefixRule::mapped`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MappedNet {
     /// The addresses.
     pub net: Ipv4Net,
@@ -67,7 +79,7 @@ pub struct MappedNet {
 }
 
 /// Which non-global IPv4 addresses may be embedded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// Lifts RFC 6052 §3.1 from `64:ff9b::/96`.
     pub allow_private_ipv4: bool,
@@ -96,22 +108,40 @@ impl Policy {
         }
         // The longest prefix that holds an address decides, as in routing.
         sites.sort_by_key(|site| std::cmp::Reverse(site.prefix.prefix_len()));
-        let default = rules.is_empty().then_some(default);
-        Self { rules, default, sites }
+        let others = View::new(rules.is_empty().then_some(default));
+        let clients = rules.into_iter().map(|rule| (rule.from, View::new(rule.synthesis))).collect();
+        Self { clients, others, sites }
     }
 
-    /// What the client at `address` gets; `None` is plain forwarding. IPv4-mapped addresses count as IPv4.
-    pub fn for_client(&self, address: IpAddr) -> Option<&Arc<Synthesis>> {
+    /// What the client at `address` gets. IPv4-mapped addresses count as IPv4.
+    pub fn view(&self, address: IpAddr) -> &View {
         let address = fold_mapped(address);
-        match self.rules.iter().find(|rule| rule.from.iter().any(|net| net.contains(&address))) {
-            Some(rule) => rule.synthesis.as_ref(),
-            None => self.default.as_ref(),
-        }
+        let holds = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&address));
+        self.clients.iter().find(|(from, _)| holds(from)).map_or(&self.others, |(_, view)| view)
     }
 
     /// Every prefix in use, longest first.
     pub(crate) fn sites(&self) -> &[Site] {
         &self.sites
+    }
+}
+
+impl View {
+    fn new(synthesis: Option<Arc<Synthesis>>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        synthesis.hash(&mut hasher);
+        Self { synthesis, fingerprint: hasher.finish() }
+    }
+
+    /// How AAAA records are made; `None` is plain forwarding.
+    pub fn synthesis(&self) -> Option<&Arc<Synthesis>> {
+        self.synthesis.as_ref()
+    }
+
+    /// A number that views share only if they make the same replies of the same upstream answers. It holds for this
+    /// process only.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
     }
 }
 
@@ -190,7 +220,7 @@ pub(crate) mod tests {
         let default = Arc::new(synthesis(&["2001:db8:64::/96"]));
         let policy = Policy::new(vec![], Arc::clone(&default), default.prefixes[0].prefix);
         for address in ["2001:db8::1", "192.0.2.1", "::1"] {
-            assert_eq!(policy.for_client(address.parse().unwrap()), Some(&default), "{address}");
+            assert_eq!(policy.view(address.parse().unwrap()).synthesis(), Some(&default), "{address}");
         }
     }
 
@@ -204,8 +234,8 @@ pub(crate) mod tests {
         ];
         let policy = Policy::new(rules, default, "2001:db8:64::/96".parse().unwrap());
         let check = |address: &str, expect: Option<&str>| {
-            let found = policy.for_client(address.parse().unwrap());
-            let prefix = found.map(|synthesis| synthesis.prefixes[0].prefix.to_string());
+            let view = policy.view(address.parse().unwrap());
+            let prefix = view.synthesis().map(|synthesis| synthesis.prefixes[0].prefix.to_string());
             assert_eq!(prefix.as_deref(), expect, "{address}");
         };
         check("2001:db8:6::5", None);
@@ -213,6 +243,25 @@ pub(crate) mod tests {
         check("::ffff:192.0.2.9", Some("2001:db8:65::/96"));
         check("2001:db8:6:1::6", Some("2001:db8:66::/96"));
         check("2001:db8:7::1", None);
+    }
+
+    #[test]
+    fn fingerprints_are_those_of_the_content() {
+        let view = |synthesis: Option<Synthesis>| View::new(synthesis.map(Arc::new)).fingerprint();
+        let own = || synthesis(&["2001:db8:64::/96"]);
+        assert_eq!(view(Some(own())), view(Some(own())));
+        let limits = Limits { rebind_protection: true, ..Limits::default() };
+        let others = [
+            None,
+            Some(synthesis(&["2001:db8:65::/96"])),
+            Some(synthesis(&["2001:db8:64::/96", "2001:db8:65::/96"])),
+            Some(Synthesis { exclude: vec![], ..own() }),
+            Some(Synthesis { prefixes: vec![rule("2001:db8:64::/96", &["10.0.0.0/8"])], ..own() }),
+            Some(Synthesis { limits, ..own() }),
+        ];
+        for other in others {
+            assert_ne!(view(other.clone()), view(Some(own())), "{other:?}");
+        }
     }
 
     #[test]

@@ -96,7 +96,8 @@ impl Shared {
             }
         };
         let snapshot = self.snapshot.load();
-        match plan(&question, &snapshot.policy, client.ip()) {
+        let view = snapshot.policy.view(client.ip());
+        match plan(&question, &snapshot.policy, view) {
             Plan::Local(reply) => {
                 self.answer(&question, &reply, via, out);
                 Received::Reply

@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn without_clients_everyone_gets_the_prefix_and_all_of_ipv4() {
         let snapshot = snapshot("");
-        let synthesis = snapshot.policy.for_client("192.0.2.9".parse().unwrap()).unwrap();
+        let synthesis = snapshot.policy.view("192.0.2.9".parse().unwrap()).synthesis().unwrap();
         let embedded: Vec<_> = synthesis.embed("198.51.100.1".parse().unwrap()).collect();
         assert_eq!(embedded, ["2001:db8:64::c633:6401".parse::<std::net::Ipv6Addr>().unwrap()]);
         assert!(synthesis.excludes("::ffff:192.0.2.1".parse().unwrap()), "the default exclusion");
@@ -93,7 +93,7 @@ mod tests {
              [[dns64.client]]\nfrom = [\"2001:db8::/32\"]\nprefixes = [\"2001:db8:a::/96\"]\n\
              mapped = [\"!9.0.0.0/8\", \"0.0.0.0/0\"]\n",
         );
-        let get = |address: &str| snapshot.policy.for_client(address.parse().unwrap());
+        let get = |address: &str| snapshot.policy.view(address.parse().unwrap()).synthesis();
         assert_eq!(get("2001:db8:6::1"), None);
         let synthesis = get("2001:db8:7::1").unwrap();
         let embedded = |v4: &str| synthesis.embed(v4.parse().unwrap()).count();

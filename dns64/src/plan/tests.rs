@@ -14,7 +14,12 @@ fn policy() -> Policy {
 }
 
 fn planned(question: &Question) -> Plan {
-    plan(question, &policy(), "2001:db8:6::1".parse().unwrap())
+    planned_for("2001:db8:6::1", question)
+}
+
+fn planned_for(client: &str, question: &Question) -> Plan {
+    let policy = policy();
+    plan(question, &policy, policy.view(client.parse().unwrap()))
 }
 
 fn local_rcode(question: &Question) -> (Origin, ResponseCode) {
@@ -29,7 +34,7 @@ fn aaaa_is_synthesized_only_for_clients_that_get_it() {
     let asked = question("www.example", RecordType::AAAA);
     assert!(matches!(planned(&asked), Plan::Synthesize(_)));
     for client in ["192.0.2.1", "2001:db8:7::1"] {
-        assert_eq!(plan(&asked, &policy(), client.parse().unwrap()), Plan::Forward, "{client}");
+        assert_eq!(planned_for(client, &asked), Plan::Forward, "{client}");
     }
 }
 
@@ -103,7 +108,7 @@ fn reverse_names_are_translated_for_every_client_and_whatever_cd_says() {
     let name = "1.2.2.0.0.0.0.c.0.0.0.0.0.0.0.0.0.0.0.0.4.6.0.0.8.b.d.0.1.0.0.2.ip6.arpa";
     for client in ["2001:db8:6::1", "192.0.2.1", "2001:db8:7::1"] {
         let asked = Question { checking_disabled: true, ..question(name, RecordType::PTR) };
-        let plan = plan(&asked, &policy(), client.parse().unwrap());
+        let plan = planned_for(client, &asked);
         let Plan::Reverse(target) = plan else { panic!("{client}: {plan:?}") };
         assert_eq!(target.to_string(), "33.2.0.192.in-addr.arpa.");
     }
