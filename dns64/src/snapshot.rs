@@ -23,12 +23,20 @@ pub struct Snapshot {
 impl Snapshot {
     /// The snapshot of a checked model; upstreams that `previous` has as well keep their health.
     pub fn new(prefix: &Prefix, dns64: &Dns64, metrics: Arc<Metrics>, previous: Option<&Self>) -> Self {
+        Self::timed(prefix, dns64, Timing::default(), metrics, previous)
+    }
+
+    /// The same with time limits other than the default.
+    pub fn timed(
+        prefix: &Prefix,
+        dns64: &Dns64,
+        timing: Timing,
+        metrics: Arc<Metrics>,
+        previous: Option<&Self>,
+    ) -> Self {
         let places: Vec<_> = dns64.upstream.iter().filter_map(place).collect();
         let previous = previous.map(|previous| &previous.upstreams);
-        Self {
-            policy: policy(prefix, dns64),
-            upstreams: Upstreams::new(&places, Timing::default(), metrics, previous),
-        }
+        Self { policy: policy(prefix, dns64), upstreams: Upstreams::new(&places, timing, metrics, previous) }
     }
 }
 

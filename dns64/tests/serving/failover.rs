@@ -1,9 +1,8 @@
 //! Upstreams that are silent, dead, or unwilling.
 
 use crate::scripted::{Scripted, Send, a, back, only_a, reply, with};
-use crate::world::{LONG, World, synthesized, unhurried, v6};
-use dns64::metrics::Transport;
-use dns64::upstream::{Place, Timing};
+use crate::world::{LONG, PREF64, World, synthesized, unhurried, v6};
+use dns64::upstream::Timing;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
@@ -163,8 +162,7 @@ async fn one_name_without_an_answer_does_not_take_its_upstream_down() {
 #[tokio::test]
 async fn a_tcp_upstream_is_never_asked_over_udp() {
     let upstream = Scripted::start(only_a).await;
-    let place = Place { address: upstream.address, transport: Transport::Tcp };
-    let world = World::with_places(&[place], unhurried());
+    let world = World::with(&[format!("tcp://{}", upstream.address)], unhurried(), PREF64, "");
     assert_eq!(v6(&world.ask("v4.example.", RecordType::AAAA).await), synthesized());
     assert!(upstream.asked().iter().all(|asked| asked.tcp));
 }

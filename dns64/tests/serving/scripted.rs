@@ -4,7 +4,6 @@ use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -46,12 +45,38 @@ pub(crate) struct Scripted {
 
 /// A loopback address that no other test of this machine has.
 pub(crate) fn own_address() -> IpAddr {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
-    let [_, _, high, low] = std::process::id().to_be_bytes();
-    let next =
-        u8::try_from(NEXT.fetch_add(1, Ordering::Relaxed)).expect("a test program needs few addresses");
-    // The low half of the process id is unique among running processes unless there are more than 65536.
-    Ipv4Addr::new(127, high ^ 0x80, low, next).into()
+    static BLOCK: Mutex<Option<Block>> = Mutex::new(None);
+    let mut block = BLOCK.lock().unwrap();
+    if block.as_ref().is_none_or(|block| block.last == Block::LAST) {
+        // Sockets may still be open on the addresses given out, so the old block's lock is kept for good.
+        std::mem::forget(block.replace(Block::claim()));
+    }
+    let block = block.as_mut().expect("a block was put there");
+    block.last += 1;
+    Ipv4Addr::new(127, block.net[0], block.net[1], block.last).into()
+}
+
+/// 250 addresses that this process has to itself for as long as it holds the lock.
+struct Block {
+    net: [u8; 2],
+    last: u8,
+    _lock: std::net::UdpSocket,
+}
+
+impl Block {
+    const LAST: u8 = 250;
+
+    fn claim() -> Self {
+        let [_, _, high, low] = std::process::id().to_be_bytes();
+        let start = u16::from_be_bytes([high ^ 0x80, low]);
+        (0..=u16::MAX)
+            .find_map(|step| {
+                let net = start.wrapping_add(step).to_be_bytes();
+                let lock = std::net::UdpSocket::bind((Ipv4Addr::new(127, net[0], net[1], 254), PORT)).ok()?;
+                (net != [0, 0]).then_some(Self { net, last: 0, _lock: lock })
+            })
+            .expect("one of 65535 networks is free")
+    }
 }
 
 impl Scripted {

@@ -1,11 +1,9 @@
 //! The resolver without listeners: a question in, a reply out, upstreams over real sockets.
 
-use addr::Prefix64;
 use dns64::metrics::{Metrics, Transport};
-use dns64::policy::{Limits, MappedNet, Policy, PrefixRule, Synthesis};
 use dns64::resolver::{Received, Shared};
 use dns64::snapshot::Snapshot;
-use dns64::upstream::{Place, Timing, Upstreams};
+use dns64::upstream::Timing;
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RData, RecordType};
 use prometheus_client::registry::Registry;
@@ -39,23 +37,15 @@ pub(crate) struct World {
 impl World {
     /// A resolver that asks `upstreams` over UDP, with `timing`.
     pub(crate) fn new(upstreams: &[SocketAddr], timing: Timing) -> Self {
-        let places = upstreams.iter().map(|address| Place { address: *address, transport: Transport::Udp });
-        Self::with_places(&places.collect::<Vec<_>>(), timing)
+        Self::with(&upstreams.iter().map(SocketAddr::to_string).collect::<Vec<_>>(), timing, PREF64, "")
     }
 
-    pub(crate) fn with_places(places: &[Place], timing: Timing) -> Self {
+    /// A resolver of the file that has these upstreams, this prefix, and `more` behind the keys of `[dns64]`.
+    pub(crate) fn with(upstreams: &[String], timing: Timing, pref64: &str, more: &str) -> Self {
         let mut registry = Registry::default();
         let metrics = Arc::new(Metrics::new(&mut registry));
-        let prefix: Prefix64 = PREF64.parse().unwrap();
-        let all = MappedNet { net: "0.0.0.0/0".parse().unwrap(), allow: true };
-        let synthesis = Arc::new(Synthesis {
-            prefixes: vec![PrefixRule { prefix, mapped: vec![all] }],
-            exclude: vec!["::ffff:0:0/96".parse().unwrap()],
-            limits: Limits::default(),
-        });
-        let policy = Policy::new(Vec::new(), synthesis, prefix);
-        let upstreams = Upstreams::new(places, timing, Arc::clone(&metrics), None);
-        let shared = Arc::new(Shared::new(Snapshot { policy, upstreams }, metrics));
+        let snapshot = snapshot(upstreams, timing, pref64, more, &metrics, None);
+        let shared = Arc::new(Shared::new(snapshot, metrics));
         Self { shared, registry }
     }
 
@@ -83,6 +73,23 @@ impl World {
         let found = text.lines().find_map(|found| found.strip_prefix(line));
         found.unwrap_or_else(|| panic!("{line} in\n{text}")).trim().to_owned()
     }
+}
+
+fn snapshot(
+    upstreams: &[String],
+    timing: Timing,
+    pref64: &str,
+    more: &str,
+    metrics: &Arc<Metrics>,
+    previous: Option<&Snapshot>,
+) -> Snapshot {
+    let upstreams = upstreams.iter().map(|upstream| format!("\"{upstream}\"")).collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "[prefix]\npref64 = \"{pref64}\"\n[dns64]\nlisten = [\"127.0.0.1:53\"]\nupstream = [{upstreams}]\n{more}\n"
+    );
+    let model = config::parse(&text, "gateway.toml").unwrap_or_else(|error| panic!("{error}")).model;
+    let (prefix, dns64) = (model.prefix.unwrap(), model.dns64.unwrap());
+    Snapshot::timed(&prefix, &dns64, timing, Arc::clone(metrics), previous)
 }
 
 /// A question's octets, RD set, with EDNS.
