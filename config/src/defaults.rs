@@ -47,8 +47,12 @@ pub const DNS_LISTEN: [SocketAddr; 2] = [
 ];
 /// The port of DNS over UDP and TCP where none is given (RFC 1035 §4.2).
 pub const DNS_PORT: u16 = 53;
-/// The port of DNS over TLS where none is given (RFC 7858 §3.1).
+/// The port of DNS over TLS and over QUIC where none is given (RFC 7858 §3.1, RFC 9250 §4.1.1).
 pub const DNS_TLS_PORT: u16 = 853;
+/// The port of DNS over HTTPS where none is given.
+pub const DNS_HTTPS_PORT: u16 = 443;
+/// `dns64.https_path`: the path that RFC 8484 §4.1.1 takes as its example and nearly every server has.
+pub const HTTPS_PATH: &str = "/dns-query";
 /// `dns64.cache_size` in bytes: a hundred thousand names at about 300 bytes each.
 pub const CACHE_SIZE: u64 = 32 << 20;
 /// `dns64.rebind_protection`: off, because guests legitimately live in private IPv4 networks.

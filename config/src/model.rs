@@ -175,6 +175,16 @@ pub enum ClassOctet {
 pub struct Dns64 {
     /// `listen`: UDP and TCP addresses; port 53 where none is given.
     pub listen: Vec<SocketAddr>,
+    /// `listen_tls`: addresses of DNS over TLS; port 853 where none is given.
+    pub listen_tls: Vec<SocketAddr>,
+    /// `listen_https`: addresses of DNS over HTTPS; port 443 where none is given.
+    pub listen_https: Vec<SocketAddr>,
+    /// `listen_quic`: addresses of DNS over QUIC; port 853 where none is given.
+    pub listen_quic: Vec<SocketAddr>,
+    /// `tls.certificates`: PEM bundles of chain and key; at least one where any of the three above is given.
+    pub certificates: Vec<PathBuf>,
+    /// `https_path`: begins with a slash and has neither query nor fragment.
+    pub https_path: String,
     /// `upstream`, in order of preference; at least one.
     pub upstream: Vec<Upstream>,
     /// `exclude_aaaa`: AAAA records in these ranges count as absent (RFC 6147 §5.1.4).

@@ -71,11 +71,19 @@ fn nat64(page: &mut Page, nat64: &Nat64) {
 fn dns64(page: &mut Page, dns64: &Dns64) {
     page.table("dns64");
     page.key("listen", &dns64.listen);
+    page.key("listen_tls", &dns64.listen_tls);
+    page.key("listen_https", &dns64.listen_https);
+    page.key("listen_quic", &dns64.listen_quic);
+    page.key("https_path", &dns64.https_path);
     page.key("upstream", &dns64.upstream);
     page.key("exclude_aaaa", &dns64.exclude_aaaa);
     page.key("cache_size", &Size(dns64.cache_size));
     page.key("workers", &dns64.workers);
     page.key("rebind_protection", &dns64.rebind_protection);
+    if !dns64.certificates.is_empty() {
+        page.table("dns64.tls");
+        page.key("certificates", &dns64.certificates);
+    }
     for DnsClient { from, synthesize, prefixes } in &dns64.client {
         page.element("dns64.client");
         page.key("from", from);

@@ -120,7 +120,22 @@ fn refusals(dns64: &Dns64) -> Vec<Refusal> {
         message: "this daemon does not speak DNS over TLS to upstreams".to_owned(),
         help: "name the upstream without tls:// or with tcp://".to_owned(),
     };
-    dns64.upstream.iter().enumerate().filter(over_tls).map(refuse).collect()
+    let upstreams = dns64.upstream.iter().enumerate().filter(over_tls).map(refuse);
+    upstreams.chain(encrypted(dns64)).collect()
+}
+
+/// Listeners that this daemon does not have.
+fn encrypted(dns64: &Dns64) -> impl Iterator<Item = Refusal> {
+    let lists = [
+        ("listen_tls", &dns64.listen_tls),
+        ("listen_https", &dns64.listen_https),
+        ("listen_quic", &dns64.listen_quic),
+    ];
+    lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(key, _)| Refusal {
+        path: format!("dns64.{key}"),
+        message: "this daemon serves UDP and TCP only".to_owned(),
+        help: format!("leave out {key}"),
+    })
 }
 
 #[cfg(test)]

@@ -47,6 +47,11 @@ pub struct Nat64Diff {
 #[expect(missing_docs, reason = "the fields of model::Dns64")]
 pub struct Dns64Diff {
     pub listen: Option<Changed<Vec<SocketAddr>>>,
+    pub listen_tls: Option<Changed<Vec<SocketAddr>>>,
+    pub listen_https: Option<Changed<Vec<SocketAddr>>>,
+    pub listen_quic: Option<Changed<Vec<SocketAddr>>>,
+    pub https_path: Option<Changed<String>>,
+    pub certificates: Option<Changed<Vec<PathBuf>>>,
     pub upstream: Option<Changed<Vec<Upstream>>>,
     pub exclude_aaaa: Option<Changed<Vec<Ipv6Net>>>,
     pub cache_size: Option<Changed<u64>>,
@@ -163,6 +168,11 @@ fn prefixes(record: &mut Record, old: &[RangedPrefix], new: &[RangedPrefix]) -> 
 pub(super) fn dns64(record: &mut Record, old: &Dns64, new: &Dns64) -> Dns64Diff {
     Dns64Diff {
         listen: record.key("dns64.listen", &old.listen, &new.listen),
+        listen_tls: record.key("dns64.listen_tls", &old.listen_tls, &new.listen_tls),
+        listen_https: record.key("dns64.listen_https", &old.listen_https, &new.listen_https),
+        listen_quic: record.key("dns64.listen_quic", &old.listen_quic, &new.listen_quic),
+        https_path: record.key("dns64.https_path", &old.https_path, &new.https_path),
+        certificates: record.key("dns64.tls.certificates", &old.certificates, &new.certificates),
         upstream: record.key("dns64.upstream", &old.upstream, &new.upstream),
         exclude_aaaa: record.key("dns64.exclude_aaaa", &old.exclude_aaaa, &new.exclude_aaaa),
         cache_size: record

@@ -1,6 +1,7 @@
 //! `[dns64]`: where it listens, whom it asks, and who is synthesized what.
 
-use super::shared::{same_listener, twice};
+mod listen;
+
 use super::{Placed, Read, Table, Value, all, not_empty, unique, values};
 use crate::defaults::{self, DNS_PORT, DNS_TLS_PORT};
 use crate::model::{ClientPrefix, Dns64, DnsClient, MappedRule, Upstream};
@@ -17,8 +18,9 @@ const CACHE_RANGE: RangeInclusive<u64> = 64 << 10..=1 << 40;
 const MOST_PREFIXES: usize = 8;
 
 pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Dns64> {
-    let listen = listen(table);
-    let upstream = upstream(table, listen.as_deref().unwrap_or_default());
+    let listening = listen::read(table);
+    let own = listening.as_ref().map(|listening| listening.plain.as_slice()).unwrap_or_default();
+    let upstream = upstream(table, own);
     let exclude_aaaa = table
         .list("exclude_aaaa", Value::network)
         .map(|nets| nets.map_or_else(|| defaults::EXCLUDE_AAAA.into(), values));
@@ -27,8 +29,14 @@ pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Dns64> {
     let rebind_protection = table.or("rebind_protection", defaults::REBIND_PROTECTION, Value::boolean);
     let client =
         table.tables("client").and_then(|tables| all(tables.iter().map(|table| client(table, pref64))));
+    let listening = listening?;
     Ok(Dns64 {
-        listen: listen.and_then(|listen| unique(&listen, same_listener, twice).map(|()| values(listen)))?,
+        listen: values(listening.plain),
+        listen_tls: listening.tls,
+        listen_https: listening.https,
+        listen_quic: listening.quic,
+        certificates: listening.certificates,
+        https_path: listening.https_path,
         upstream: upstream?,
         exclude_aaaa: exclude_aaaa?,
         cache_size: cache_size?,
@@ -37,26 +45,6 @@ pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Dns64> {
         // An entry is absent only if it takes its prefixes from an unreadable [prefix], which has been reported.
         client: client?.into_iter().flatten().collect(),
     })
-}
-
-fn listen<'a>(table: &Table<'a>) -> Read<Vec<Placed<'a, SocketAddr>>> {
-    let Some(list) = table.list("listen", known_port)? else {
-        return Ok(defaults::DNS_LISTEN.map(|addr| table.at.with(addr)).into());
-    };
-    let list = not_empty(&table.spot("listen"), list, "address")?;
-    Ok(list)
-}
-
-/// A listening address. Port 0 would be another port for each worker and for each of UDP and TCP.
-fn known_port(value: &Value<'_>) -> Read<SocketAddr> {
-    let address = value.socket(Some(DNS_PORT))?;
-    if address.port() == 0 {
-        return Err(value.at.refuse(
-            "clients cannot know which port the system would take for port 0",
-            "give a port from 1 to 65535, or leave it out for 53",
-        ));
-    }
-    Ok(address)
 }
 
 fn upstream(table: &Table<'_>, listen: &[Placed<'_, SocketAddr>]) -> Read<Vec<Upstream>> {

@@ -1,6 +1,6 @@
 //! `[proxy]`: timeouts, listeners and pools.
 
-use super::shared::same_listener;
+use super::shared::{certificates, same_listener};
 use super::{Placed, Read, Table, Value, all, listing, not_empty, unique, values};
 use crate::defaults;
 use crate::keys;
@@ -140,16 +140,13 @@ fn tls(table: &Table<'_>, mode: Read<Mode>) -> Read<Tls> {
         Ok(Mode::Udp) => Err(table.at.refuse("TLS runs over TCP, and the mode is \"udp\"", "leave out tls")),
         Ok(Mode::Tcp | Mode::Http) | Err(_) => Ok(()),
     };
-    let certificates = table.need("certificates", |value| {
-        let list = all(value.elements()?.map(|element| Ok(element.at.with(element.path()?))))?;
-        not_empty(&value.at, list, "path of a PEM bundle")
-    });
+    let certificates = certificates(table);
     let alpn = table.list("alpn", protocol).map(|list| match (list, mode) {
         (Some(list), _) => values(list),
         (None, Ok(Mode::Http)) => defaults::HTTP_ALPN.map(str::to_owned).into(),
         (None, _) => Vec::new(),
     });
-    let tls = Tls { certificates: values(certificates?), alpn: alpn? };
+    let tls = Tls { certificates: certificates?, alpn: alpn? };
     served.map(|()| tls)
 }
 

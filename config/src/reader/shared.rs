@@ -1,6 +1,6 @@
 //! `[admin]` and `[log]`, which every daemon reads.
 
-use super::{Placed, Read, Table, Value, unique, values};
+use super::{Placed, Read, Table, Value, all, not_empty, unique, values};
 use crate::defaults;
 use crate::model::{Admin, Log};
 use std::fmt::Display;
@@ -29,6 +29,22 @@ pub(super) fn log(table: &Table<'_>) -> Read<Log> {
     let level = table.or("level", defaults::LEVEL, Value::choice);
     let format = table.or("format", defaults::FORMAT, Value::choice);
     Ok(Log { level: level?, format: format? })
+}
+
+/// `certificates` of a table `tls`: PEM bundles of chain and key, whose files daemons read themselves.
+pub(super) fn certificates(table: &Table<'_>) -> Read<Vec<PathBuf>> {
+    let list = table.need("certificates", |value| {
+        let list = all(value.elements()?.map(|element| Ok(element.at.with(element.path()?))))?;
+        not_empty(&value.at, list, "path of a PEM bundle")
+    })?;
+    let shown = |path: &PathBuf, first: &Placed<'_, PathBuf>| {
+        (
+            format!("{} already stands at {}", path.display(), first.at.place()),
+            "remove one of the two".to_owned(),
+        )
+    };
+    unique(&list, |path| Some(path.clone()), shown)?;
+    Ok(values(list))
 }
 
 /// What to say of an address that stands in a list twice.

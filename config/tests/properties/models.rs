@@ -211,14 +211,29 @@ fn upstream() -> impl Strategy<Value = Upstream> {
     })
 }
 
-fn dns64() -> impl Strategy<Value = Dns64> {
-    let listen = sockets(3).prop_map(|list| {
+/// Distinct paths, at least one.
+fn paths() -> impl Strategy<Value = Vec<PathBuf>> {
+    proptest::collection::btree_set(path(), 1..3).prop_map(|paths| paths.into_iter().collect())
+}
+
+/// Listening addresses for `listen`, `listen_tls`, `listen_https` and `listen_quic`, which share none.
+fn listening() -> impl Strategy<Value = [Vec<SocketAddr>; 4]> {
+    sockets(6).prop_map(|list| {
         let even = |mut addr: SocketAddr| {
             addr.set_port((addr.port() & !1).max(2));
             addr
         };
-        list.into_iter().map(even).collect::<std::collections::BTreeSet<_>>().into_iter().collect()
-    });
+        let distinct: std::collections::BTreeSet<_> = list.into_iter().map(even).collect();
+        let mut lists: [Vec<SocketAddr>; 4] = Default::default();
+        for (index, address) in distinct.into_iter().enumerate() {
+            lists[index % 4].push(address);
+        }
+        lists
+    })
+}
+
+fn dns64() -> impl Strategy<Value = Dns64> {
+    let listening = (listening(), paths(), "/[a-z0-9._~-]{0,20}");
     let upstream = vec(upstream(), 1..4).prop_map(|list| {
         let mut distinct: Vec<Upstream> = Vec::new();
         for one in list {
@@ -229,15 +244,23 @@ fn dns64() -> impl Strategy<Value = Dns64> {
         distinct
     });
     let numbers = (65_536u64..=1 << 40, 0u16..=256, any::<bool>());
-    (listen, upstream, vec(v6_net(), 0..3), numbers, vec(client(), 0..4)).prop_map(
-        |(listen, upstream, exclude_aaaa, (cache_size, workers, rebind_protection), client)| Dns64 {
-            listen,
-            upstream,
-            exclude_aaaa,
-            cache_size,
-            workers,
-            rebind_protection,
-            client,
+    (listening, upstream, vec(v6_net(), 0..3), numbers, vec(client(), 0..4)).prop_map(
+        |(listening, upstream, exclude_aaaa, (cache_size, workers, rebind_protection), client)| {
+            let ([listen, listen_tls, listen_https, listen_quic], certificates, https_path) = listening;
+            Dns64 {
+                listen,
+                listen_tls,
+                listen_https,
+                listen_quic,
+                certificates,
+                https_path,
+                upstream,
+                exclude_aaaa,
+                cache_size,
+                workers,
+                rebind_protection,
+                client,
+            }
         },
     )
 }
@@ -281,7 +304,7 @@ fn proxy() -> impl Strategy<Value = Proxy> {
 /// A listener that still lacks its name, addresses and pool.
 fn front() -> impl Strategy<Value = Listener> {
     let mode = select(vec![Mode::Tcp, Mode::Http, Mode::Udp]);
-    let tls = (vec(path(), 1..3), vec("[a-z0-9/.\"\n]{1,9}", 0..3))
+    let tls = (paths(), vec("[a-z0-9/.\"\n]{1,9}", 0..3))
         .prop_map(|(certificates, alpn)| Tls { certificates, alpn });
     let header = select(vec![ForwardedFor::Append, ForwardedFor::Replace, ForwardedFor::Off]);
     (mode, option::of(tls), header, vec(net(), 0..3)).prop_map(|(mode, tls, header, trusted_proxies)| {
