@@ -4,6 +4,10 @@
 //! Reads one pass without allocation and keeps the name's octets as they came, since the reply echoes them.
 //! Deliberately lenient: octets behind the last record and EDNS options are ignored.
 
+mod edns;
+
+pub use edns::{Asks, CLIENT_COOKIE, ClientEdns, Cookie, SERVER_COOKIE};
+
 use crate::name::WireName;
 use crate::wire::{self, HEADER, QUESTION_TAIL, flag};
 use hickory_proto::op::ResponseCode;
@@ -11,9 +15,6 @@ use hickory_proto::rr::RecordType;
 
 /// Class IN.
 pub const CLASS_IN: u16 = 1;
-
-/// The smallest payload a client may announce; lower values count as this (RFC 6891 §6.2.3).
-const MIN_PAYLOAD: u16 = 512;
 
 /// What a client asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,17 +35,6 @@ pub struct Question {
     pub authentic_data: bool,
     /// What the client's OPT record says, if there is one.
     pub edns: Option<ClientEdns>,
-}
-
-/// A client's OPT record (RFC 6891 §6.1.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClientEdns {
-    /// The largest UDP payload it takes, in octets; at least 512.
-    pub payload: u16,
-    /// The EDNS version; only 0 exists.
-    pub version: u8,
-    /// DO: it wants DNSSEC records.
-    pub dnssec_ok: bool,
 }
 
 /// Why a message is no question that can be answered.
@@ -123,11 +113,13 @@ pub enum RejectReason {
     Malformed,
     /// Two OPT records, or one whose owner is not the root (RFC 6891 §6.1.1).
     Opt,
+    /// A cookie of a length that cannot be (RFC 7873 §5.2.2).
+    Cookie,
 }
 
 impl RejectReason {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Opcode, Self::QuestionCount, Self::Malformed, Self::Opt];
+    pub const ALL: [Self; 5] = [Self::Opcode, Self::QuestionCount, Self::Malformed, Self::Opt, Self::Cookie];
 
     /// The metric's label.
     pub const fn label(self) -> &'static str {
@@ -136,6 +128,7 @@ impl RejectReason {
             Self::QuestionCount => "question_count",
             Self::Malformed => "malformed",
             Self::Opt => "opt",
+            Self::Cookie => "cookie",
         }
     }
 
@@ -143,7 +136,7 @@ impl RejectReason {
     pub const fn rcode(self) -> ResponseCode {
         match self {
             Self::Opcode => ResponseCode::NotImp,
-            Self::QuestionCount | Self::Malformed | Self::Opt => ResponseCode::FormErr,
+            Self::QuestionCount | Self::Malformed | Self::Opt | Self::Cookie => ResponseCode::FormErr,
         }
     }
 }
@@ -173,7 +166,7 @@ impl Question {
         let qtype = wire::u16_at(message, at).ok_or_else(malformed)?;
         let qclass = wire::u16_at(message, at + 2).ok_or_else(malformed)?;
         let before_additional = usize::from(word(6)) + usize::from(word(8));
-        let edns = read_edns(message, at + QUESTION_TAIL, before_additional, usize::from(word(10)));
+        let edns = edns::read(message, at + QUESTION_TAIL, before_additional, usize::from(word(10)));
         Ok(Self {
             id,
             name,
@@ -190,32 +183,6 @@ impl Question {
     pub fn dnssec_ok(&self) -> bool {
         self.edns.is_some_and(|edns| edns.dnssec_ok)
     }
-}
-
-/// The OPT record among the records that start at `at`.
-fn read_edns(
-    message: &[u8],
-    mut at: usize,
-    before_additional: usize,
-    additional: usize,
-) -> Result<Option<ClientEdns>, RejectReason> {
-    let mut edns = None;
-    for index in 0..before_additional + additional {
-        let record = wire::record(message, at).ok_or(RejectReason::Malformed)?;
-        if record.rtype == wire::OPT {
-            if index < before_additional || edns.is_some() || message[at] != 0 {
-                return Err(RejectReason::Opt);
-            }
-            let [_, version, high, low] = record.ttl.to_be_bytes();
-            edns = Some(ClientEdns {
-                payload: record.class.max(MIN_PAYLOAD),
-                version,
-                dnssec_ok: u16::from_be_bytes([high, low]) & flag::DNSSEC_OK != 0,
-            });
-        }
-        at = record.data.end;
-    }
-    Ok(edns)
 }
 
 #[cfg(test)]

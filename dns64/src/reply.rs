@@ -6,12 +6,17 @@
 //! then, where there is an answer, the authority section; if the answer itself does not fit it goes out empty with
 //! TC set, which is small and sends the client to TCP. RA is always set. AD is never set: nothing is validated here.
 
+mod opt;
+
+pub use opt::Extras;
+
 use crate::answer::{Answer, ExtendedError, Failure};
 use crate::question::{Question, Rejection};
-use crate::wire::{self, HEADER, QUESTION_TAIL, flag};
+use crate::wire::{HEADER, QUESTION_TAIL, flag};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::Record;
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
+use opt::Opt;
 
 /// The largest UDP reply in octets, and the payload that is announced (DNS flag day 2020).
 pub const MAX_UDP: u16 = 1232;
@@ -108,6 +113,17 @@ pub enum Room {
     Stream,
 }
 
+impl Room {
+    /// Octets that a reply to `question` may have.
+    pub fn limit(self, question: &Question) -> u16 {
+        match (self, question.edns) {
+            (Self::Stream, _) => u16::MAX,
+            (Self::Datagram, Some(edns)) => edns.payload.min(MAX_UDP),
+            (Self::Datagram, None) => MAX_UDP_PLAIN,
+        }
+    }
+}
+
 impl Reply {
     /// A server failure that says why.
     pub fn failed(failure: Failure) -> Self {
@@ -137,19 +153,15 @@ impl Reply {
     }
 
     /// Writes the reply to `question` into `out`, which is cleared first.
-    pub fn encode(&self, question: &Question, room: Room, out: &mut Vec<u8>) {
-        let limit = match (room, question.edns) {
-            (Room::Stream, _) => u16::MAX,
-            (Room::Datagram, Some(edns)) => edns.payload.min(MAX_UDP),
-            (Room::Datagram, None) => MAX_UDP_PLAIN,
-        };
+    pub fn encode(&self, question: &Question, room: Room, extras: Extras<'_>, out: &mut Vec<u8>) {
+        let limit = room.limit(question);
         let errors = match &self.body {
             Body::Passed(answer) => answer.extended_errors(),
             Body::Built(built) => &built.errors,
         };
         // Room for records comes before room for explanations.
-        if self.write(question, limit, errors, out).is_err() {
-            let _ = self.write(question, limit, &[], out);
+        if self.write(question, limit, errors, extras, out).is_err() {
+            let _ = self.write(question, limit, &[], extras, out);
         }
     }
 
@@ -159,19 +171,23 @@ impl Reply {
         question: &Question,
         limit: u16,
         errors: &[ExtendedError],
+        extras: Extras<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Crowded> {
         let rcode = self.rcode();
-        let opt = question.edns.map(|edns| encode_opt(rcode, edns.dnssec_ok, errors)).unwrap_or_default();
-        let limit = limit.checked_sub(u16::try_from(opt.len()).map_err(|_| Crowded)?).ok_or(Crowded)?;
+        let opt = question.edns.map(|edns| Opt { rcode, dnssec_ok: edns.dnssec_ok, errors, extras });
+        let taken = u16::try_from(opt.map_or(0, |opt| opt.len())).map_err(|_| Crowded)?;
+        let room = limit.checked_sub(taken).ok_or(Crowded)?;
         let written = match &self.body {
-            Body::Passed(answer) => pass(answer, question, limit, out),
-            Body::Built(built) => build(built, question, limit, out),
+            Body::Passed(answer) => pass(answer, question, room, out),
+            Body::Built(built) => build(built, question, room, out),
         };
         if written.truncated && !errors.is_empty() {
             return Err(Crowded);
         }
-        out.extend_from_slice(&opt);
+        if let Some(opt) = opt {
+            opt.write(usize::from(limit), out);
+        }
         let mut flags = flag::RESPONSE | flag::RECURSION_AVAILABLE | u16::from(rcode.low());
         for (bit, set) in [
             (flag::AUTHORITATIVE, matches!(&self.body, Body::Built(built) if built.authoritative)),
@@ -182,7 +198,7 @@ impl Reply {
             flags |= if set { bit } else { 0 };
         }
         let [answers, authorities, additionals] = written.counts;
-        let words = [question.id, flags, 1, answers, authorities, additionals + u16::from(!opt.is_empty())];
+        let words = [question.id, flags, 1, answers, authorities, additionals + u16::from(opt.is_some())];
         for (at, word) in words.into_iter().enumerate() {
             out[2 * at..2 * at + 2].copy_from_slice(&word.to_be_bytes());
         }
@@ -290,26 +306,6 @@ fn build(built: &Built, question: &Question, limit: u16, out: &mut Vec<u8>) -> W
         return Written::TRUNCATED;
     }
     Written { counts, truncated: false }
-}
-
-/// The OPT record (RFC 6891 §6.1.2) with extended errors (RFC 8914 §2).
-fn encode_opt(rcode: ResponseCode, dnssec_ok: bool, errors: &[ExtendedError]) -> Vec<u8> {
-    let mut options = Vec::new();
-    for error in errors {
-        let length = u16::try_from(2 + error.text.len()).unwrap_or(2);
-        options.extend_from_slice(&wire::OPTION_EDE.to_be_bytes());
-        options.extend_from_slice(&length.to_be_bytes());
-        options.extend_from_slice(&error.code.to_be_bytes());
-        options.extend_from_slice(&error.text[..usize::from(length) - 2]);
-    }
-    let mut opt = vec![0];
-    opt.extend_from_slice(&wire::OPT.to_be_bytes());
-    opt.extend_from_slice(&MAX_UDP.to_be_bytes());
-    opt.extend_from_slice(&[rcode.high(), 0]);
-    opt.extend_from_slice(&(if dnssec_ok { flag::DNSSEC_OK } else { 0 }).to_be_bytes());
-    opt.extend_from_slice(&u16::try_from(options.len()).unwrap_or(0).to_be_bytes());
-    opt.extend_from_slice(&options);
-    opt
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::plan::{Plan, plan};
 use crate::policy::Synthesis;
 use crate::query::Query;
 use crate::question::{DropReason, Question, Refusal};
-use crate::reply::{Body, Origin, Reply, Room};
+use crate::reply::{Body, Extras, Origin, Reply, Room};
 use crate::reverse;
 use crate::snapshot::Snapshot;
 use crate::synth::{self, Verdict};
@@ -115,7 +115,7 @@ impl Shared {
             Transport::Udp => Room::Datagram,
             Transport::Tcp => Room::Stream,
         };
-        reply.encode(question, room, out);
+        reply.encode(question, room, Extras::default(), out);
     }
 }
 

@@ -32,6 +32,18 @@ pub(crate) mod flag {
 /// Record type OPT (RFC 6891 §6.1.1).
 pub(crate) const OPT: u16 = 41;
 
+/// EDNS option NSID (RFC 5001 §2.3).
+pub(crate) const OPTION_NSID: u16 = 3;
+
+/// EDNS option COOKIE (RFC 7873 §4).
+pub(crate) const OPTION_COOKIE: u16 = 10;
+
+/// EDNS option edns-tcp-keepalive (RFC 7828 §3.1).
+pub(crate) const OPTION_KEEPALIVE: u16 = 11;
+
+/// EDNS option Padding (RFC 7830 §3).
+pub(crate) const OPTION_PADDING: u16 = 12;
+
 /// EDNS option Extended DNS Error (RFC 8914 §2).
 pub(crate) const OPTION_EDE: u16 = 15;
 

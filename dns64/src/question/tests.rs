@@ -42,7 +42,10 @@ fn header_bits_and_edns_are_read() {
     message.set_edns(edns);
     let question = Question::parse(&message.to_vec().unwrap()).unwrap();
     assert!(!question.recursion_desired && question.checking_disabled && question.authentic_data);
-    assert_eq!(question.edns, Some(ClientEdns { payload: 4096, version: 3, dnssec_ok: true }));
+    assert_eq!(
+        question.edns,
+        Some(ClientEdns { payload: 4096, version: 3, dnssec_ok: true, ..ClientEdns::default() })
+    );
 }
 
 #[test]
@@ -128,6 +131,45 @@ fn unknown_options_and_octets_behind_the_message_are_ignored() {
     bytes.extend_from_slice(b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x08\xff\xfe\x00\x04beef");
     bytes.extend_from_slice(b"trailer");
     assert_eq!(Question::parse(&bytes).unwrap().edns.unwrap().payload, 1232);
+}
+
+/// A query whose OPT record has `options`.
+fn with_options(options: &[u8]) -> Vec<u8> {
+    let mut bytes = query("a.", RecordType::A).to_vec().unwrap();
+    bytes[11] = 1;
+    bytes.extend_from_slice(b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00");
+    bytes.extend_from_slice(&u16::try_from(options.len()).unwrap().to_be_bytes());
+    bytes.extend_from_slice(options);
+    bytes
+}
+
+#[test]
+fn options_that_are_understood_are_read_among_others() {
+    let read = |options: &[u8]| Question::parse(&with_options(options)).unwrap().edns.unwrap();
+    let plain = ClientEdns { payload: 1232, ..ClientEdns::default() };
+    let asks = |asks: Asks| ClientEdns { asks, ..plain };
+    assert_eq!(read(b""), plain);
+    assert_eq!(read(b"\x00\x03\x00\x00"), asks(Asks { nsid: true, ..Asks::default() }));
+    assert_eq!(
+        read(b"\x00\x08\x00\x02xx\x00\x0b\x00\x00"),
+        asks(Asks { keepalive: true, ..Asks::default() })
+    );
+    assert_eq!(read(b"\x00\x0c\x00\x03\x00\x00\x00"), asks(Asks { padding: true, ..Asks::default() }));
+    let cookie = Cookie { client: *b"12345678", server: None };
+    assert_eq!(read(b"\x00\x0a\x00\x0812345678").cookie, Some(cookie));
+    let server = Cookie { server: Some(*b"0123456789abcdef"), ..cookie };
+    assert_eq!(read(b"\x00\x0a\x00\x18123456780123456789abcdef").cookie, Some(server));
+    let strange = read(b"\x00\x0a\x00\x1012345678strange!").cookie;
+    assert_eq!(strange, Some(cookie), "a server cookie that another server made");
+}
+
+#[test]
+fn a_cookie_of_an_impossible_length_is_a_format_error() {
+    for length in (0..8).chain(9..16).chain(41..50) {
+        let options = [&[0, 10, 0, length][..], &vec![7; usize::from(length)]].concat();
+        assert_eq!(reject_reason(&with_options(&options)), RejectReason::Cookie, "{length}");
+    }
+    assert_eq!(RejectReason::Cookie.rcode(), ResponseCode::FormErr);
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub(crate) fn question(name: &str, qtype: RecordType) -> Question {
 
 /// The same with EDNS.
 pub(crate) fn with_edns(question: &Question, payload: u16) -> Question {
-    Question { edns: Some(ClientEdns { payload, version: 0, dnssec_ok: false }), ..question.clone() }
+    Question { edns: Some(ClientEdns { payload, ..ClientEdns::default() }), ..question.clone() }
 }
 
 /// The records of a reply that was built here.
@@ -50,7 +50,7 @@ pub(crate) fn shown(records: &[Record]) -> Vec<String> {
 
 fn encode(reply: &Reply, question: &Question, room: Room) -> (Vec<u8>, Message) {
     let mut out = vec![0xee; 3];
-    reply.encode(question, room, &mut out);
+    reply.encode(question, room, Extras::default(), &mut out);
     let message = Message::from_vec(&out).unwrap_or_else(|error| panic!("{error}: {out:02x?}"));
     (out, message)
 }
@@ -270,7 +270,7 @@ prop_compose! {
             recursion_desired: rd,
             checking_disabled: cd,
             authentic_data: false,
-            edns: edns.map(|(payload, dnssec_ok)| ClientEdns { payload: payload.max(512), version: 0, dnssec_ok }),
+            edns: edns.map(|(payload, dnssec_ok)| ClientEdns { payload: payload.max(512), dnssec_ok, ..ClientEdns::default() }),
         }
     }
 }
@@ -281,7 +281,7 @@ proptest! {
         let room = if stream { Room::Stream } else { Room::Datagram };
         for reply in [of(addresses(count)), Reply::failed(Failure::Silent), Reply::refused(ResponseCode::BADVERS)] {
             let mut out = Vec::new();
-            reply.encode(&question, room, &mut out);
+            reply.encode(&question, room, Extras::default(), &mut out);
             prop_assert_eq!(&out[HEADER..HEADER + question.name.as_bytes().len()], question.name.as_bytes());
             let message = Message::from_vec(&out).unwrap();
             prop_assert_eq!(message.metadata.id, question.id);

@@ -309,7 +309,7 @@ proptest! {
             prop_assert!(built.answers.iter().all(|record| record.record_type() != RecordType::A));
         }
         let mut out = Vec::new();
-        reply.encode(&question, crate::reply::Room::Datagram, &mut out);
+        reply.encode(&question, crate::reply::Room::Datagram, crate::reply::Extras::default(), &mut out);
         let sent = Message::from_vec(&out).unwrap();
         if reply.origin == Origin::Forwarded && sent.metadata.response_code == ResponseCode::NoError {
             prop_assert!(v6_of(&sent.answers).iter().all(|v6| !policy.excludes(*v6)), "an excluded record leaked");
