@@ -16,6 +16,7 @@ pub mod keys;
 pub mod model;
 
 mod diagnostic;
+mod domain;
 mod literal;
 mod load;
 mod reader;
@@ -25,6 +26,7 @@ mod words;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Position, Refusal, Style};
 pub use diff::{Change, Diff, diff};
+pub use domain::{Domain, DomainError};
 pub use load::{LoadError, Loaded, load, parse};
 pub use model::{Gateway, Section};
 pub use show::show;

@@ -15,6 +15,7 @@
 mod admin;
 pub mod answer;
 mod app;
+pub mod domain;
 pub mod error;
 mod ipv4only;
 pub mod listen;

@@ -17,6 +17,7 @@ const PURE: &[&str] = &[
     "nat64/src/pool.rs",
     "nat64/src/table.rs",
     "dns64/src/answer.rs",
+    "dns64/src/domain.rs",
     "dns64/src/name.rs",
     "dns64/src/query.rs",
     "dns64/src/question.rs",
