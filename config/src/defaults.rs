@@ -2,7 +2,7 @@
 
 use crate::model::{
     Balance, CheckKind, ClassOctet, ForwardedFor, Hairpin, Level, LogFormat, Mode, MssClamp, Offload,
-    UdpZeroChecksum,
+    PrivateZones, UdpZeroChecksum,
 };
 use ipnet::Ipv6Net;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -57,6 +57,12 @@ pub const HTTPS_PATH: &str = "/dns-query";
 pub const CACHE_SIZE: u64 = 32 << 20;
 /// `dns64.rebind_protection`: off, because guests legitimately live in private IPv4 networks.
 pub const REBIND_PROTECTION: bool = false;
+/// `dns64.hosts_ttl`: a guest that moves is found again within a minute.
+pub const HOSTS_TTL: Duration = Duration::from_secs(60);
+/// `dns64.domain_needed`: a plain name means a host of this network, about which nobody outside can know anything.
+pub const DOMAIN_NEEDED: bool = true;
+/// `dns64.private_zones`: a resolver with a private address often serves them; one on the Internet never does.
+pub const PRIVATE_ZONES: PrivateZones = PrivateZones::Auto;
 /// `dns64.client.synthesize`: what the daemon is for.
 pub const SYNTHESIZE: bool = true;
 

@@ -2,13 +2,13 @@
 
 use crate::model::{
     Balance, CheckKind, ClassOctet, ClientPrefix, ForwardedFor, Hairpin, Level, LogFormat, MappedRule, Mode,
-    MssClamp, NextHopMtu, Offload, UdpZeroChecksum, Upstream, UpstreamTransport,
+    MssClamp, NextHopMtu, Offload, PrivateZones, UdpZeroChecksum, Upstream, UpstreamTransport,
 };
 use crate::reader::{duration_text, size_text};
 use crate::words::Word;
 use addr::Prefix64;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -48,8 +48,19 @@ macro_rules! as_word {
 }
 
 bare!(bool, u8, u16, u32);
-in_quotes!(String, Ipv4Addr, Ipv6Addr, SocketAddr, Ipv4Net, Ipv6Net, IpNet, Prefix64);
-as_word!(Hairpin, Offload, UdpZeroChecksum, Mode, ForwardedFor, Balance, CheckKind, Level, LogFormat);
+in_quotes!(String, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, Ipv4Net, Ipv6Net, IpNet, Prefix64);
+as_word!(
+    PrivateZones,
+    Hairpin,
+    Offload,
+    UdpZeroChecksum,
+    Mode,
+    ForwardedFor,
+    Balance,
+    CheckKind,
+    Level,
+    LogFormat
+);
 
 impl Literal for PathBuf {
     fn literal(&self) -> String {

@@ -3,6 +3,10 @@
 //! One struct per section, one field per key, in the order of docs/configuration.md. A value of these types has
 //! passed every check of [`crate::parse`]; daemons read it and never validate again.
 
+mod names;
+
+pub use names::{Host, LocalNames, PrivateZones};
+
 use crate::defaults;
 use addr::{ExplicitMap, Prefix64, RangedPrefix};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -193,8 +197,12 @@ pub struct Dns64 {
     pub cache_size: u64,
     /// `workers`: threads; 0 is one per core.
     pub workers: u16,
-    /// `rebind_protection`: refuse to embed non-global IPv4 under any prefix.
+    /// `rebind_protection`: private addresses are taken out of upstreams' answers.
     pub rebind_protection: bool,
+    /// `private_domains`: of them and the names below, private addresses are believed.
+    pub private_domains: Vec<String>,
+    /// The names that are served here.
+    pub names: LocalNames,
     /// `[[dns64.client]]`, first match wins. Empty: every client gets the prefix.
     pub client: Vec<DnsClient>,
 }

@@ -4,7 +4,7 @@
 //! each prefix it applies to, since that is where the model has it.
 
 use crate::literal::{Literal, Size};
-use crate::model::{Dns64, DnsClient, Gateway, Listener, Member, Nat64, Pool, Proxy};
+use crate::model::{Dns64, DnsClient, Gateway, Host, Listener, Member, Nat64, Pool, Proxy};
 
 /// `model` as a gateway.toml with every default filled in.
 pub fn show(model: &Gateway) -> String {
@@ -80,6 +80,15 @@ fn dns64(page: &mut Page, dns64: &Dns64) {
     page.key("cache_size", &Size(dns64.cache_size));
     page.key("workers", &dns64.workers);
     page.key("rebind_protection", &dns64.rebind_protection);
+    page.key("private_domains", &dns64.private_domains);
+    let names = &dns64.names;
+    page.key("hosts_files", &names.hosts_files);
+    page.key("lease_files", &names.lease_files);
+    page.optional("hosts_domain", names.hosts_domain.as_ref());
+    page.key("hosts_ttl", &names.hosts_ttl);
+    page.key("local_domains", &names.local_domains);
+    page.key("domain_needed", &names.domain_needed);
+    page.key("private_zones", &names.private_zones);
     if !dns64.certificates.is_empty() {
         page.table("dns64.tls");
         page.key("certificates", &dns64.certificates);
@@ -90,6 +99,16 @@ fn dns64(page: &mut Page, dns64: &Dns64) {
         page.key("synthesize", synthesize);
         page.key("prefixes", prefixes);
     }
+    for one in &dns64.names.host {
+        host(page, one);
+    }
+}
+
+fn host(page: &mut Page, host: &Host) {
+    page.element("dns64.host");
+    page.key("name", &host.name);
+    page.key("addresses", &host.addresses);
+    page.key("ttl", &host.ttl);
 }
 
 fn proxy(page: &mut Page, proxy: &Proxy) {

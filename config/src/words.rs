@@ -1,7 +1,7 @@
 //! The words that stand for the values of choices such as `nat64.offload`.
 
 use crate::model::{
-    Balance, CheckKind, ForwardedFor, Hairpin, Level, LogFormat, Mode, Offload, UdpZeroChecksum,
+    Balance, CheckKind, ForwardedFor, Hairpin, Level, LogFormat, Mode, Offload, PrivateZones, UdpZeroChecksum,
 };
 
 /// A type whose values are words in the file.
@@ -30,6 +30,7 @@ words! {
     Offload { Auto = "auto", Off = "off" }
     UdpZeroChecksum { Drop = "drop", Calculate = "calculate", Forward = "forward" }
     Hairpin { Intrinsic = "intrinsic", Simple = "simple", Off = "off" }
+    PrivateZones { Auto = "auto", Forward = "forward", Local = "local" }
     Mode { Tcp = "tcp", Http = "http", Udp = "udp" }
     ForwardedFor { Append = "append", Replace = "replace", Off = "off" }
     Balance {

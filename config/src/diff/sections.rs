@@ -4,8 +4,8 @@ use super::record::Record;
 use super::{Changed, Keyed};
 use crate::literal::{Literal, Size};
 use crate::model::{
-    Admin, Balance, Check, ClassOctet, Dns64, DnsClient, Hairpin, Listener, Log, Member, MssClamp, Nat64,
-    NextHopMtu, Offload, Pool, Prefix, Proxy, ProxyTimeouts, UdpZeroChecksum, Upstream,
+    Admin, Balance, Check, ClassOctet, Dns64, DnsClient, Hairpin, Listener, LocalNames, Log, Member,
+    MssClamp, Nat64, NextHopMtu, Offload, Pool, Prefix, Proxy, ProxyTimeouts, UdpZeroChecksum, Upstream,
 };
 use addr::{ExplicitMap, RangedPrefix};
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -57,6 +57,9 @@ pub struct Dns64Diff {
     pub cache_size: Option<Changed<u64>>,
     pub workers: Option<Changed<u16>>,
     pub rebind_protection: Option<Changed<bool>>,
+    pub private_domains: Option<Changed<Vec<String>>>,
+    /// All keys about names that are served here, together.
+    pub names: Option<Changed<LocalNames>>,
     /// The whole list, since its order decides.
     pub client: Option<Changed<Vec<DnsClient>>>,
 }
@@ -184,8 +187,31 @@ pub(super) fn dns64(record: &mut Record, old: &Dns64, new: &Dns64) -> Dns64Diff 
             &old.rebind_protection,
             &new.rebind_protection,
         ),
+        private_domains: record.key("dns64.private_domains", &old.private_domains, &new.private_domains),
+        names: names(record, &old.names, &new.names),
         client: clients(record, &old.client, &new.client),
     }
+}
+
+fn names(record: &mut Record, old: &LocalNames, new: &LocalNames) -> Option<Changed<LocalNames>> {
+    record.key("dns64.hosts_files", &old.hosts_files, &new.hosts_files);
+    record.key("dns64.lease_files", &old.lease_files, &new.lease_files);
+    record.optional("dns64.hosts_domain", old.hosts_domain.as_ref(), new.hosts_domain.as_ref());
+    record.key("dns64.hosts_ttl", &old.hosts_ttl, &new.hosts_ttl);
+    record.key("dns64.local_domains", &old.local_domains, &new.local_domains);
+    record.key("dns64.domain_needed", &old.domain_needed, &new.domain_needed);
+    record.key("dns64.private_zones", &old.private_zones, &new.private_zones);
+    record.keyed(
+        "dns64.host",
+        (&old.host, &new.host),
+        |host| host.name.clone(),
+        |host| host.addresses.literal(),
+        |record, path, old, new| {
+            record.key(&format!("{path}.addresses"), &old.addresses, &new.addresses);
+            record.key(&format!("{path}.ttl"), &old.ttl, &new.ttl);
+        },
+    );
+    (old != new).then(|| Changed { old: old.clone(), new: new.clone() })
 }
 
 fn clients(record: &mut Record, old: &[DnsClient], new: &[DnsClient]) -> Option<Changed<Vec<DnsClient>>> {

@@ -1,5 +1,9 @@
 //! `[dns64]`.
 
+mod names;
+
+pub(super) use names::NAMES;
+
 use super::Apply::{Live, Restart};
 use super::Default::{Absent, Derived, Required, Value};
 use super::{Key, key, table, tables};
@@ -97,9 +101,9 @@ pub(super) const DNS64: &[Key] = &[
         "boolean",
         Value("false"),
         Live,
-        "RFC 6052 §3.1",
+        "RFC 6052 §3.1, Unbound `private-address`, dnsmasq `stop-dns-rebind`",
         "true",
-        "Refuses to embed non-global IPv4 addresses under any prefix, not only under `64:ff9b::/96`.",
+        "Takes non-global addresses out of upstreams' answers, so that a foreign name cannot lead into the own network.",
     ),
     table(
         "dns64.tls",

@@ -178,6 +178,21 @@ impl Value<'_> {
         Ok(Upstream { transport, address: self.connectable(address)? })
     }
 
+    /// A domain name, in lower case and without the last dot. The root is none.
+    pub(super) fn domain(&self) -> Read<String> {
+        let text = self.text(DOMAIN)?;
+        let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+        if is_dns_name(&name) {
+            return Ok(name);
+        }
+        let help = if text.is_ascii() {
+            "labels of 1 to 63 letters, digits, '-' and '_', with dots between, 253 characters in all"
+        } else {
+            "write the name in its ASCII form, which begins with \"xn--\""
+        };
+        Err(self.mismatch_but(DOMAIN, help))
+    }
+
     fn connectable(&self, address: SocketAddr) -> Read<SocketAddr> {
         if address.port() == 0 {
             return Err(self
@@ -191,6 +206,7 @@ impl Value<'_> {
     }
 }
 
+const DOMAIN: &str = "a domain name such as \"vm1.lan\"";
 const PREFIX64: &str = "an IPv6 prefix such as \"64:ff9b::/96\"";
 const MAPPED_RULE: &str = "an IPv4 network such as \"192.0.2.0/24\" or \"!10.0.0.0/8\"";
 const UPSTREAM: &str = "an upstream such as \"192.0.2.53\", \"[2001:db8::53]:53\", \"tcp://192.0.2.53\" or \

@@ -1,6 +1,7 @@
 //! `[dns64]`: where it listens, whom it asks, and who is synthesized what.
 
 mod listen;
+mod names;
 
 use super::{Placed, Read, Table, Value, all, not_empty, unique, values};
 use crate::defaults::{self, DNS_PORT, DNS_TLS_PORT};
@@ -27,6 +28,8 @@ pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Dns64> {
     let cache_size = table.or("cache_size", defaults::CACHE_SIZE, |value| value.size(CACHE_RANGE));
     let workers = table.or("workers", defaults::WORKERS, |value| value.integer(super::nat64::WORKER_RANGE));
     let rebind_protection = table.or("rebind_protection", defaults::REBIND_PROTECTION, Value::boolean);
+    let private_domains = names::domains(table, "private_domains");
+    let names = names::read(table);
     let client =
         table.tables("client").and_then(|tables| all(tables.iter().map(|table| client(table, pref64))));
     let listening = listening?;
@@ -42,6 +45,8 @@ pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Dns64> {
         cache_size: cache_size?,
         workers: workers?,
         rebind_protection: rebind_protection?,
+        private_domains: private_domains?,
+        names: names?,
         // An entry is absent only if it takes its prefixes from an unreadable [prefix], which has been reported.
         client: client?.into_iter().flatten().collect(),
     })

@@ -4,8 +4,9 @@ use addr::{ExplicitMap, ExplicitMaps, Prefix64, Prefixes, RangedPrefix};
 use config::defaults;
 use config::model::{
     Admin, Balance, Check, CheckKind, ClassOctet, ClientPrefix, Dns64, DnsClient, ForwardedFor, Gateway,
-    Hairpin, Level, Listener, Log, LogFormat, MappedRule, Member, Mode, MssClamp, Nat64, NextHopMtu, Offload,
-    Pool, Prefix, Proxy, ProxyTimeouts, Tls, UdpZeroChecksum, Upstream, UpstreamTransport,
+    Hairpin, Host, Level, Listener, LocalNames, Log, LogFormat, MappedRule, Member, Mode, MssClamp, Nat64,
+    NextHopMtu, Offload, Pool, Prefix, PrivateZones, Proxy, ProxyTimeouts, Tls, UdpZeroChecksum, Upstream,
+    UpstreamTransport,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use proptest::collection::vec;
@@ -244,8 +245,10 @@ fn dns64() -> impl Strategy<Value = Dns64> {
         distinct
     });
     let numbers = (65_536u64..=1 << 40, 0u16..=256, any::<bool>());
-    (listening, upstream, vec(v6_net(), 0..3), numbers, vec(client(), 0..4)).prop_map(
-        |(listening, upstream, exclude_aaaa, (cache_size, workers, rebind_protection), client)| {
+    let names = (domains(), local_names());
+    (listening, upstream, vec(v6_net(), 0..3), numbers, vec(client(), 0..4), names).prop_map(
+        |(listening, upstream, exclude_aaaa, (cache_size, workers, rebind_protection), client, names)| {
+            let (private_domains, names) = names;
             let ([listen, listen_tls, listen_https, listen_quic], certificates, https_path) = listening;
             Dns64 {
                 listen,
@@ -259,7 +262,52 @@ fn dns64() -> impl Strategy<Value = Dns64> {
                 cache_size,
                 workers,
                 rebind_protection,
+                private_domains,
+                names,
                 client,
+            }
+        },
+    )
+}
+
+fn domains() -> impl Strategy<Value = Vec<String>> {
+    proptest::collection::btree_set("[a-z_]{1,8}(\\.[a-z0-9-]{1,8}){0,2}", 0..3)
+        .prop_map(|names| names.into_iter().collect())
+}
+
+fn local_names() -> impl Strategy<Value = LocalNames> {
+    let files =
+        || proptest::collection::btree_set(path(), 0..3).prop_map(|paths| paths.into_iter().collect());
+    let ttl = || (0u64..=604_800).prop_map(Duration::from_secs);
+    let zones = select(vec![PrivateZones::Auto, PrivateZones::Forward, PrivateZones::Local]);
+    let addresses = || proptest::collection::btree_set(any::<u32>(), 1..3);
+    let hosts = (domains(), vec((addresses(), ttl()), 3)).prop_map(|(names, rest)| {
+        let host = |(name, (addresses, ttl)): (String, (std::collections::BTreeSet<u32>, Duration))| Host {
+            name,
+            addresses: addresses.into_iter().map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits))).collect(),
+            ttl,
+        };
+        names.into_iter().zip(rest).map(host).collect()
+    });
+    (files(), files(), (domains(), domains()), ttl(), any::<bool>(), zones, hosts).prop_map(
+        |(
+            hosts_files,
+            lease_files,
+            (domain, local_domains),
+            hosts_ttl,
+            domain_needed,
+            private_zones,
+            host,
+        )| {
+            LocalNames {
+                hosts_files,
+                lease_files,
+                hosts_domain: domain.into_iter().next(),
+                hosts_ttl,
+                local_domains,
+                domain_needed,
+                private_zones,
+                host,
             }
         },
     )
