@@ -1,5 +1,6 @@
 //! Values as gateway.toml writes them, for [`crate::show()`] and for the texts of a [`crate::Change`].
 
+use crate::domain::Domain;
 use crate::model::{
     Balance, CheckKind, ClassOctet, ClientPrefix, ForwardedFor, Hairpin, Level, LogFormat, MappedRule, Mode,
     MssClamp, NextHopMtu, Offload, PrivateZones, UdpZeroChecksum, Upstream, UpstreamTransport,
@@ -48,7 +49,7 @@ macro_rules! as_word {
 }
 
 bare!(bool, u8, u16, u32);
-in_quotes!(String, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, Ipv4Net, Ipv6Net, IpNet, Prefix64);
+in_quotes!(String, Domain, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, Ipv4Net, Ipv6Net, IpNet, Prefix64);
 as_word!(
     PrivateZones,
     Hairpin,

@@ -8,6 +8,7 @@ mod names;
 pub use names::{Host, LocalNames, PrivateZones};
 
 use crate::defaults;
+use crate::domain::Domain;
 use addr::{ExplicitMap, Prefix64, RangedPrefix};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -200,7 +201,7 @@ pub struct Dns64 {
     /// `rebind_protection`: private addresses are taken out of upstreams' answers.
     pub rebind_protection: bool,
     /// `private_domains`: of them and the names below, private addresses are believed.
-    pub private_domains: Vec<String>,
+    pub private_domains: Vec<Domain>,
     /// The names that are served here.
     pub names: LocalNames,
     /// `[[dns64.client]]`, first match wins. Empty: every client gets the prefix.

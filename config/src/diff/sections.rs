@@ -2,6 +2,7 @@
 
 use super::record::Record;
 use super::{Changed, Keyed};
+use crate::domain::Domain;
 use crate::literal::{Literal, Size};
 use crate::model::{
     Admin, Balance, Check, ClassOctet, Dns64, DnsClient, Hairpin, Listener, LocalNames, Log, Member,
@@ -57,7 +58,7 @@ pub struct Dns64Diff {
     pub cache_size: Option<Changed<u64>>,
     pub workers: Option<Changed<u16>>,
     pub rebind_protection: Option<Changed<bool>>,
-    pub private_domains: Option<Changed<Vec<String>>>,
+    pub private_domains: Option<Changed<Vec<Domain>>>,
     /// All keys about names that are served here, together.
     pub names: Option<Changed<LocalNames>>,
     /// The whole list, since its order decides.
@@ -204,7 +205,7 @@ fn names(record: &mut Record, old: &LocalNames, new: &LocalNames) -> Option<Chan
     record.keyed(
         "dns64.host",
         (&old.host, &new.host),
-        |host| host.name.clone(),
+        |host| host.name.to_string(),
         |host| host.addresses.literal(),
         |record, path, old, new| {
             record.key(&format!("{path}.addresses"), &old.addresses, &new.addresses);

@@ -1,11 +1,11 @@
 //! The names that dns64 serves itself, and those that it does not look up.
 
+use crate::domain::Domain;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The keys of `[dns64]` about names that are answered without an upstream. Domains are in lower case and without the
-/// last dot.
+/// The keys of `[dns64]` about names that are answered without an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalNames {
     /// `hosts_files`: files in the form of hosts(5), or folders of such.
@@ -13,11 +13,11 @@ pub struct LocalNames {
     /// `lease_files`: files in the form of dnsmasq's leases, or folders of such.
     pub lease_files: Vec<PathBuf>,
     /// `hosts_domain`: what plain names of these files stand below as well.
-    pub hosts_domain: Option<String>,
+    pub hosts_domain: Option<Domain>,
     /// `hosts_ttl` in whole seconds.
     pub hosts_ttl: Duration,
     /// `local_domains`: they and the names below are known here alone.
-    pub local_domains: Vec<String>,
+    pub local_domains: Vec<Domain>,
     /// `domain_needed`: names of one label are not asked upstream.
     pub domain_needed: bool,
     /// `private_zones`.
@@ -41,8 +41,8 @@ pub enum PrivateZones {
 /// One `[[dns64.host]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
-    /// `name`, in lower case and without the last dot.
-    pub name: String,
+    /// `name`; not the root.
+    pub name: Domain,
     /// `addresses`, at least one, distinct; none is IPv4-mapped.
     pub addresses: Vec<IpAddr>,
     /// `ttl` in whole seconds; `hosts_ttl` where it is not given.

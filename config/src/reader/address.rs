@@ -1,6 +1,7 @@
 //! Addresses, networks and sockets. Every refusal of a value that is almost right shows the corrected value.
 
 use super::{Read, Value};
+use crate::domain::Domain;
 use crate::model::{MappedRule, Upstream, UpstreamTransport};
 use addr::{Prefix64, Prefix64Error};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -178,19 +179,26 @@ impl Value<'_> {
         Ok(Upstream { transport, address: self.connectable(address)? })
     }
 
-    /// A domain name, in lower case and without the last dot. The root is none.
-    pub(super) fn domain(&self) -> Read<String> {
+    /// A domain name; `.` is the root.
+    pub(super) fn domain(&self) -> Read<Domain> {
         let text = self.text(DOMAIN)?;
-        let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
-        if is_dns_name(&name) {
-            return Ok(name);
+        text.parse().map_err(|error| {
+            let help = if text.is_ascii() {
+                ""
+            } else {
+                "write the name in its ASCII form, which begins with \"xn--\""
+            };
+            self.at.refuse(format!("{text:?} is not a domain name: {error}"), help)
+        })
+    }
+
+    /// A domain name below the root.
+    pub(super) fn proper_domain(&self) -> Read<Domain> {
+        let domain = self.domain()?;
+        if domain.labels().next().is_none() {
+            return Err(self.mismatch(DOMAIN));
         }
-        let help = if text.is_ascii() {
-            "labels of 1 to 63 letters, digits, '-' and '_', with dots between, 253 characters in all"
-        } else {
-            "write the name in its ASCII form, which begins with \"xn--\""
-        };
-        Err(self.mismatch_but(DOMAIN, help))
+        Ok(domain)
     }
 
     fn connectable(&self, address: SocketAddr) -> Read<SocketAddr> {

@@ -1,13 +1,13 @@
 //! Models of every shape that the file can express.
 
 use addr::{ExplicitMap, ExplicitMaps, Prefix64, Prefixes, RangedPrefix};
-use config::defaults;
 use config::model::{
     Admin, Balance, Check, CheckKind, ClassOctet, ClientPrefix, Dns64, DnsClient, ForwardedFor, Gateway,
     Hairpin, Host, Level, Listener, LocalNames, Log, LogFormat, MappedRule, Member, Mode, MssClamp, Nat64,
     NextHopMtu, Offload, Pool, Prefix, PrivateZones, Proxy, ProxyTimeouts, Tls, UdpZeroChecksum, Upstream,
     UpstreamTransport,
 };
+use config::{Domain, defaults};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use proptest::collection::vec;
 use proptest::option;
@@ -270,9 +270,9 @@ fn dns64() -> impl Strategy<Value = Dns64> {
     )
 }
 
-fn domains() -> impl Strategy<Value = Vec<String>> {
+fn domains() -> impl Strategy<Value = Vec<Domain>> {
     proptest::collection::btree_set("[a-z_]{1,8}(\\.[a-z0-9-]{1,8}){0,2}", 0..3)
-        .prop_map(|names| names.into_iter().collect())
+        .prop_map(|names| names.iter().map(|name| name.parse().expect("a name")).collect())
 }
 
 fn local_names() -> impl Strategy<Value = LocalNames> {
@@ -282,7 +282,7 @@ fn local_names() -> impl Strategy<Value = LocalNames> {
     let zones = select(vec![PrivateZones::Auto, PrivateZones::Forward, PrivateZones::Local]);
     let addresses = || proptest::collection::btree_set(any::<u32>(), 1..3);
     let hosts = (domains(), vec((addresses(), ttl()), 3)).prop_map(|(names, rest)| {
-        let host = |(name, (addresses, ttl)): (String, (std::collections::BTreeSet<u32>, Duration))| Host {
+        let host = |(name, (addresses, ttl)): (Domain, (std::collections::BTreeSet<u32>, Duration))| Host {
             name,
             addresses: addresses.into_iter().map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits))).collect(),
             ttl,

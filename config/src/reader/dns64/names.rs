@@ -2,6 +2,7 @@
 
 use super::super::{Placed, Read, Table, Value, all, not_empty, shared::twice, unique, values};
 use crate::defaults;
+use crate::domain::Domain;
 use crate::model::{Host, LocalNames};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -9,12 +10,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// 0 keeps clients from caching; a week is as long as any resolver keeps a record.
-const TTL_RANGE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(168);
+const TTL_RANGE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(7 * 86_400);
 
 pub(super) fn read(table: &Table<'_>) -> Read<LocalNames> {
     let hosts_files = paths(table, "hosts_files");
     let lease_files = paths(table, "lease_files");
-    let hosts_domain = table.maybe("hosts_domain", Value::domain);
+    let hosts_domain = table.maybe("hosts_domain", Value::proper_domain);
     let hosts_ttl = table.or("hosts_ttl", defaults::HOSTS_TTL, ttl);
     let local_domains = domains(table, "local_domains");
     let domain_needed = table.or("domain_needed", defaults::DOMAIN_NEEDED, Value::boolean);
@@ -45,7 +46,7 @@ pub(super) fn read(table: &Table<'_>) -> Read<LocalNames> {
 }
 
 /// A list of domains, each once; none if it is not given.
-pub(super) fn domains(table: &Table<'_>, key: &str) -> Read<Vec<String>> {
+pub(super) fn domains(table: &Table<'_>, key: &str) -> Read<Vec<Domain>> {
     let list = table.list(key, Value::domain)?.unwrap_or_default();
     unique(&list, |domain| Some(domain.clone()), twice)?;
     Ok(values(list))
@@ -65,7 +66,7 @@ fn paths(table: &Table<'_>, key: &str) -> Read<Vec<PathBuf>> {
 }
 
 fn host<'a>(table: &Table<'a>, usual: Duration) -> Read<Placed<'a, Host>> {
-    let name = table.need("name", Value::domain);
+    let name = table.need("name", Value::proper_domain);
     let addresses = table.need("addresses", |value| {
         let list = all(value.elements()?.map(|element| Ok(element.at.with(address(&element)?))))?;
         let list = not_empty(&value.at, list, "address")?;
