@@ -10,13 +10,13 @@ mod opt;
 
 pub use opt::Extras;
 
-use crate::answer::{Answer, ExtendedError, Failure};
+use crate::answer::{Answer, ExtendedError, Failure, Section};
 use crate::question::{Question, Rejection};
 use crate::wire::{HEADER, QUESTION_TAIL, flag};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::Record;
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
-use opt::Opt;
+use opt::{Opt, write_errors};
 
 /// The largest UDP reply in octets, and the payload that is announced (DNS flag day 2020).
 pub const MAX_UDP: u16 = 1232;
@@ -154,55 +154,103 @@ impl Reply {
 
     /// Writes the reply to `question` into `out`, which is cleared first.
     pub fn encode(&self, question: &Question, room: Room, extras: Extras<'_>, out: &mut Vec<u8>) {
-        let limit = room.limit(question);
-        let errors = match &self.body {
-            Body::Passed(answer) => answer.extended_errors(),
-            Body::Built(built) => &built.errors,
-        };
-        // Room for records comes before room for explanations.
-        if self.write(question, limit, errors, extras, out).is_err() {
-            let _ = self.write(question, limit, &[], extras, out);
-        }
+        let outline = self.outline(question, out);
+        finish(question, room, extras, &outline, out);
     }
 
-    /// Writes the reply with `errors`; `Err` says that it was truncated and `errors` took some of its room.
-    fn write(
-        &self,
-        question: &Question,
-        limit: u16,
-        errors: &[ExtendedError],
-        extras: Extras<'_>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Crowded> {
-        let rcode = self.rcode();
-        let opt = question.edns.map(|edns| Opt { rcode, dnssec_ok: edns.dnssec_ok, errors, extras });
-        let taken = u16::try_from(opt.map_or(0, |opt| opt.len())).map_err(|_| Crowded)?;
-        let room = limit.checked_sub(taken).ok_or(Crowded)?;
-        let written = match &self.body {
-            Body::Passed(answer) => pass(answer, question, room, out),
-            Body::Built(built) => build(built, question, room, out),
+    /// Writes everything behind the header: question, records, and extended errors as OPT options.
+    pub(crate) fn outline(&self, question: &Question, out: &mut Vec<u8>) -> Outline {
+        let (sections, truncated, errors) = match &self.body {
+            Body::Passed(answer) => {
+                (pass(answer, question, out), answer.is_truncated(), answer.extended_errors())
+            }
+            Body::Built(built) => {
+                let (sections, truncated) = build(built, question, out);
+                (sections, truncated, &built.errors[..])
+            }
         };
-        if written.truncated && !errors.is_empty() {
-            return Err(Crowded);
+        write_errors(errors, out);
+        let authoritative = matches!(&self.body, Body::Built(built) if built.authoritative);
+        Outline { rcode: self.rcode(), authoritative, truncated, sections }
+    }
+}
+
+/// What stands in a buffer behind header and question, and what header and OPT record will say of it.
+///
+/// Offsets count from the start of the message. What stands behind the last section are extended errors, each as
+/// an OPT option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outline {
+    pub(crate) rcode: ResponseCode,
+    pub(crate) authoritative: bool,
+    /// Records are missing already.
+    pub(crate) truncated: bool,
+    pub(crate) sections: [Section; 3],
+}
+
+/// The part of a reply's records that is sent.
+struct Cut {
+    end: usize,
+    counts: [u16; 3],
+    truncated: bool,
+}
+
+impl Outline {
+    /// The records that fit into `limit` octets of message whose question ends at `start`.
+    fn cut(&self, start: usize, limit: usize) -> Cut {
+        let [answers, authorities, additionals] = self.sections;
+        let cut = |end, counts| Cut { end, counts, truncated: self.truncated };
+        if additionals.end <= limit {
+            cut(additionals.end, [answers.count, authorities.count, additionals.count])
+        } else if authorities.end <= limit {
+            cut(authorities.end, [answers.count, authorities.count, 0])
+        } else if answers.end <= limit && answers.count > 0 {
+            cut(answers.end, [answers.count, 0, 0])
+        } else {
+            Cut { truncated: true, ..cut(start, [0; 3]) }
         }
-        if let Some(opt) = opt {
-            opt.write(usize::from(limit), out);
-        }
-        let mut flags = flag::RESPONSE | flag::RECURSION_AVAILABLE | u16::from(rcode.low());
-        for (bit, set) in [
-            (flag::AUTHORITATIVE, matches!(&self.body, Body::Built(built) if built.authoritative)),
-            (flag::TRUNCATED, written.truncated),
-            (flag::RECURSION_DESIRED, question.recursion_desired),
-            (flag::CHECKING_DISABLED, question.checking_disabled),
-        ] {
-            flags |= if set { bit } else { 0 };
-        }
-        let [answers, authorities, additionals] = written.counts;
-        let words = [question.id, flags, 1, answers, authorities, additionals + u16::from(opt.is_some())];
-        for (at, word) in words.into_iter().enumerate() {
-            out[2 * at..2 * at + 2].copy_from_slice(&word.to_be_bytes());
-        }
-        Ok(())
+    }
+}
+
+/// Completes the reply to `question` that stands in `out` but for header and OPT record: cuts it to the room there
+/// is, and writes both. Does not allocate where `out` has room for the OPT record.
+pub(crate) fn finish(
+    question: &Question,
+    room: Room,
+    extras: Extras<'_>,
+    outline: &Outline,
+    out: &mut Vec<u8>,
+) {
+    let limit = usize::from(room.limit(question));
+    let opt = question.edns.map(|edns| Opt { rcode: outline.rcode, dnssec_ok: edns.dnssec_ok, extras });
+    let beside = |errors: usize| limit.saturating_sub(opt.map_or(0, |opt| opt.len(errors)));
+    let start = preamble(question);
+    let records_end = outline.sections[2].end;
+    let mut errors = if opt.is_some() { out.len() - records_end } else { 0 };
+    let mut cut = outline.cut(start, beside(errors));
+    if cut.truncated && errors > 0 {
+        // Room for records comes before room for explanations.
+        errors = 0;
+        cut = outline.cut(start, beside(0));
+    }
+    out.copy_within(records_end..records_end + errors, cut.end);
+    out.truncate(cut.end + errors);
+    if let Some(opt) = opt {
+        opt.write(errors, limit, out);
+    }
+    let mut flags = flag::RESPONSE | flag::RECURSION_AVAILABLE | u16::from(outline.rcode.low());
+    for (bit, set) in [
+        (flag::AUTHORITATIVE, outline.authoritative),
+        (flag::TRUNCATED, cut.truncated),
+        (flag::RECURSION_DESIRED, question.recursion_desired),
+        (flag::CHECKING_DISABLED, question.checking_disabled),
+    ] {
+        flags |= if set { bit } else { 0 };
+    }
+    let [answers, authorities, additionals] = cut.counts;
+    let words = [question.id, flags, 1, answers, authorities, additionals + u16::from(opt.is_some())];
+    for (at, word) in words.into_iter().enumerate() {
+        out[2 * at..2 * at + 2].copy_from_slice(&word.to_be_bytes());
     }
 }
 
@@ -219,26 +267,13 @@ impl Rejection {
     }
 }
 
-/// Explanations took the room of records.
-struct Crowded;
-
-/// What went into a reply behind its question.
-struct Written {
-    counts: [u16; 3],
-    truncated: bool,
-}
-
-impl Written {
-    const TRUNCATED: Self = Self { counts: [0; 3], truncated: true };
-}
-
 /// Octets of header and question.
 fn preamble(question: &Question) -> usize {
     HEADER + question.name.as_bytes().len() + QUESTION_TAIL
 }
 
 /// Header and question, the header still empty.
-fn write_preamble(question: &Question, out: &mut Vec<u8>) {
+pub(crate) fn write_preamble(question: &Question, out: &mut Vec<u8>) {
     out.clear();
     out.extend_from_slice(&[0; HEADER]);
     out.extend_from_slice(question.name.as_bytes());
@@ -247,34 +282,20 @@ fn write_preamble(question: &Question, out: &mut Vec<u8>) {
 }
 
 /// Copies an upstream's records. Its question is as long as the client's, so compression pointers hold.
-fn pass(answer: &Answer, question: &Question, limit: u16, out: &mut Vec<u8>) -> Written {
+fn pass(answer: &Answer, question: &Question, out: &mut Vec<u8>) -> [Section; 3] {
     write_preamble(question, out);
-    let sections = answer.sections();
-    let [answers, authorities, additionals] = sections.map(|section| section.count);
     if answer.question_end() != out.len() {
         // An error without a question section; such an answer has no records worth passing on.
-        return Written { counts: [0; 3], truncated: false };
+        return [Section { count: 0, end: out.len() }; 3];
     }
-    let start = out.len();
-    let fits = |last: usize| start + answer.records(last).len() <= usize::from(limit);
-    let (last, counts) = if fits(2) {
-        (2, [answers, authorities, additionals])
-    } else if fits(1) {
-        (1, [answers, authorities, 0])
-    } else if fits(0) && answers > 0 {
-        (0, [answers, 0, 0])
-    } else {
-        return Written::TRUNCATED;
-    };
-    out.extend_from_slice(answer.records(last));
-    Written { counts, truncated: answer.is_truncated() }
+    out.extend_from_slice(answer.records(2));
+    answer.sections()
 }
 
-/// Encodes records, compressing names.
-fn build(built: &Built, question: &Question, limit: u16, out: &mut Vec<u8>) -> Written {
+/// Encodes records, compressing names; says as well whether what the reply is about did not fit into any message.
+fn build(built: &Built, question: &Question, out: &mut Vec<u8>) -> ([Section; 3], bool) {
     out.clear();
     let mut encoder = BinEncoder::new(out);
-    encoder.set_max_size(limit);
     let preamble_fits = encoder
         .emit_vec(&[0; HEADER])
         // Through the encoder, so that records' names are compressed against it.
@@ -282,30 +303,25 @@ fn build(built: &Built, question: &Question, limit: u16, out: &mut Vec<u8>) -> W
         .and_then(|()| encoder.emit_u16(question.qtype.into()))
         .and_then(|()| encoder.emit_u16(question.qclass));
     debug_assert!(preamble_fits.is_ok() && encoder.offset() == preamble(question));
-    let mut counts = [0; 3];
-    let mut fits = true;
-    for (count, records) in counts.iter_mut().zip([&built.answers, &built.authorities, &built.additionals]) {
-        if !fits {
-            break;
-        }
+    let mut sections = [Section { count: 0, end: encoder.offset() }; 3];
+    let mut lost = None;
+    for (index, records) in [&built.answers, &built.authorities, &built.additionals].into_iter().enumerate() {
         let start = encoder.offset();
-        if records.iter().all(|record| record.emit(&mut encoder).is_ok()) {
-            *count = u16::try_from(records.len()).unwrap_or(u16::MAX);
+        if lost.is_none() && records.iter().all(|record| record.emit(&mut encoder).is_ok()) {
+            sections[index].count = u16::try_from(records.len()).unwrap_or(u16::MAX);
         } else {
             encoder.set_offset(start);
             encoder.trim();
-            fits = false;
+            lost = lost.or(Some(index));
         }
+        sections[index].end = encoder.offset();
     }
-    drop(encoder);
-    let answered = counts[0] > 0;
-    let lost_answer = !fits && counts[0] == 0 && !built.answers.is_empty();
-    let lost_proof = !fits && !answered && counts[1] == 0 && !built.authorities.is_empty();
-    if lost_answer || lost_proof {
-        out.truncate(preamble(question));
-        return Written::TRUNCATED;
-    }
-    Written { counts, truncated: false }
+    let truncated = match lost {
+        Some(0) => true,
+        Some(1) => sections[0].count == 0,
+        _ => false,
+    };
+    (sections, truncated)
 }
 
 #[cfg(test)]

@@ -35,34 +35,26 @@ pub struct Extras<'a> {
 pub(crate) struct Opt<'a> {
     pub(crate) rcode: ResponseCode,
     pub(crate) dnssec_ok: bool,
-    pub(crate) errors: &'a [ExtendedError],
     pub(crate) extras: Extras<'a>,
 }
 
 impl Opt<'_> {
-    /// Its octets without padding.
-    pub(crate) fn len(&self) -> usize {
+    /// Its octets without padding, with `errors` octets of extended errors.
+    pub(crate) fn len(&self, errors: usize) -> usize {
         let extras = &self.extras;
-        let errors = self.errors.iter().map(|error| 2 + error.text.len());
-        let bodies = errors
-            .chain(extras.cookie.map(|cookie| cookie.len()))
-            .chain(extras.nsid.map(<[u8]>::len))
-            .chain(extras.keepalive.map(|_| 2));
-        FIXED + bodies.map(|body| OPTION_HEAD + body).sum::<usize>()
+        let cookie = extras.cookie.map(|cookie| cookie.len());
+        let bodies =
+            cookie.into_iter().chain(extras.nsid.map(<[u8]>::len)).chain(extras.keepalive.map(|_| 2));
+        FIXED + errors + bodies.map(|body| OPTION_HEAD + body).sum::<usize>()
     }
 
-    /// Puts the record behind the message in `out`, padded as far as `limit` octets of message allow.
-    pub(crate) fn write(&self, limit: usize, out: &mut Vec<u8>) {
-        let start = out.len();
-        out.push(0);
-        out.extend_from_slice(&wire::OPT.to_be_bytes());
-        out.extend_from_slice(&MAX_UDP.to_be_bytes());
-        out.extend_from_slice(&[self.rcode.high(), 0]);
-        out.extend_from_slice(&(if self.dnssec_ok { flag::DNSSEC_OK } else { 0 }).to_be_bytes());
-        out.extend_from_slice(&[0, 0]);
-        for error in self.errors {
-            option(out, wire::OPTION_EDE, &[&error.code.to_be_bytes(), &error.text]);
-        }
+    /// Puts the record behind the message in `out`, around the `errors` octets of extended errors that stand there
+    /// already, padded as far as `limit` octets of message allow.
+    pub(crate) fn write(&self, errors: usize, limit: usize, out: &mut Vec<u8>) {
+        let start = out.len() - errors;
+        out.resize(out.len() + FIXED, 0);
+        out.copy_within(start..start + errors, start + FIXED);
+        out[start..start + FIXED].copy_from_slice(&self.head());
         if let Some(cookie) = &self.extras.cookie {
             option(out, wire::OPTION_COOKIE, &[cookie]);
         }
@@ -77,6 +69,23 @@ impl Opt<'_> {
         }
         let length = u16::try_from(out.len() - start - FIXED).unwrap_or(u16::MAX);
         out[start + LENGTH_AT..start + FIXED].copy_from_slice(&length.to_be_bytes());
+    }
+
+    /// The record without options.
+    fn head(&self) -> [u8; FIXED] {
+        let mut head = [0; FIXED];
+        head[1..3].copy_from_slice(&wire::OPT.to_be_bytes());
+        head[3..5].copy_from_slice(&MAX_UDP.to_be_bytes());
+        head[5] = self.rcode.high();
+        head[7..9].copy_from_slice(&(if self.dnssec_ok { flag::DNSSEC_OK } else { 0 }).to_be_bytes());
+        head
+    }
+}
+
+/// Puts extended errors into `out`, each as an option.
+pub(crate) fn write_errors(errors: &[ExtendedError], out: &mut Vec<u8>) {
+    for error in errors {
+        option(out, wire::OPTION_EDE, &[&error.code.to_be_bytes(), &error.text]);
     }
 }
 
@@ -105,13 +114,15 @@ mod tests {
     use super::*;
 
     fn written(extras: Extras<'_>, errors: &[ExtendedError], before: usize, limit: usize) -> Vec<u8> {
-        let opt = Opt { rcode: ResponseCode::NoError, dnssec_ok: false, errors, extras };
+        let opt = Opt { rcode: ResponseCode::NoError, dnssec_ok: false, extras };
         let mut out = vec![0; before];
-        opt.write(limit, &mut out);
+        write_errors(errors, &mut out);
+        let errors = out.len() - before;
+        opt.write(errors, limit, &mut out);
         let length = usize::from(wire::u16_at(&out, before + LENGTH_AT).unwrap());
         assert_eq!(length, out.len() - before - FIXED, "the record's own length");
         if extras.padding.is_none() {
-            assert_eq!(out.len() - before, opt.len(), "the length that was foretold");
+            assert_eq!(out.len() - before, opt.len(errors), "the length that was foretold");
         }
         out.split_off(before + FIXED)
     }
