@@ -1,7 +1,8 @@
 //! A worker: one thread with a single-threaded runtime and its own socket of every listening address.
 //!
 //! It is told what to serve over a channel and lives until it is drained. Work under way holds a [`Busy`] token; a
-//! draining worker ends when the last is gone. A listener that ends by itself is a fault, and is reported.
+//! draining worker ends when the last is gone. A listener for UDP that is told to leave ends when it has answered
+//! what it took in; one that fails is reported.
 
 use crate::error::Error;
 use crate::listen::Sockets;
@@ -74,13 +75,20 @@ impl Worker {
     }
 }
 
+/// What serves one address.
+struct Listener {
+    /// Closing it has the UDP socket answer what it took in, and end.
+    _udp: oneshot::Sender<Infallible>,
+    tcp: AbortHandle,
+}
+
 /// What runs on the worker's thread.
 struct Service {
     index: usize,
     shared: Arc<Shared>,
     failures: mpsc::UnboundedSender<String>,
     listeners: JoinSet<()>,
-    by_address: HashMap<SocketAddr, [AbortHandle; 2]>,
+    by_address: HashMap<SocketAddr, Listener>,
     draining: watch::Sender<bool>,
     busy: Busy,
     idle: mpsc::Receiver<Infallible>,
@@ -118,9 +126,8 @@ impl Service {
                     None => return,
                 },
                 Some(ended) = self.listeners.join_next() => match ended {
-                    Err(error) if error.is_cancelled() => {}
-                    Err(error) => self.fail(&format!("a listener failed: {error}")),
-                    Ok(()) => self.fail("a listener ended by itself"),
+                    Err(error) if !error.is_cancelled() => self.fail(&format!("a listener failed: {error}")),
+                    _ => {}
                 },
             }
         }
@@ -129,7 +136,8 @@ impl Service {
     fn serve(&mut self, sockets: Sockets) -> io::Result<()> {
         let udp = UdpSocket::from_std(sockets.udp)?;
         let tcp = TcpListener::from_std(sockets.tcp)?;
-        let udp = udp::serve(udp, Arc::clone(&self.shared), self.busy.clone());
+        let (stay, leave) = oneshot::channel();
+        self.listeners.spawn(udp::serve(udp, Arc::clone(&self.shared), self.busy.clone(), leave));
         let tcp = stream::serve(
             tcp,
             sockets.connections,
@@ -137,19 +145,21 @@ impl Service {
             self.draining.subscribe(),
             self.busy.clone(),
         );
-        let tasks = [self.listeners.spawn(udp), self.listeners.spawn(tcp)];
-        self.by_address.insert(sockets.address, tasks);
+        let tcp = self.listeners.spawn(tcp);
+        self.by_address.insert(sockets.address, Listener { _udp: stay, tcp });
         Ok(())
     }
 
     fn leave(&mut self, address: SocketAddr) {
-        for task in self.by_address.remove(&address).into_iter().flatten() {
-            task.abort();
+        if let Some(listener) = self.by_address.remove(&address) {
+            listener.tcp.abort();
         }
     }
 
     async fn drain(mut self, done: oneshot::Sender<()>) {
-        self.listeners.shutdown().await;
+        for (_, listener) in self.by_address.drain() {
+            listener.tcp.abort();
+        }
         self.draining.send_replace(true);
         drop(self.busy);
         // None comes when the last token is gone; nothing else can come.
