@@ -1,6 +1,6 @@
 //! A worker: one thread with a single-threaded runtime and its own socket of every listening address.
 //!
-//! It is told what to serve over a channel and lives until it is drained. Work under way holds a [`Busy`] token; a
+//! It is told what to serve over a channel and lives until it is drained. Work under way holds a `Busy` token; a
 //! draining worker ends when the last is gone. A listener for UDP that is told to leave ends when it has answered
 //! what it took in; one that fails is reported.
 
@@ -23,7 +23,7 @@ pub(crate) type Busy = mpsc::Sender<Infallible>;
 
 /// The handle of a worker. Dropping it ends the worker at once.
 #[derive(Debug)]
-pub(crate) struct Worker {
+pub struct Worker {
     orders: mpsc::UnboundedSender<Order>,
 }
 
@@ -36,7 +36,10 @@ enum Order {
 
 impl Worker {
     /// Starts an idle worker. A fault that ends its service is told to `failures`.
-    pub(crate) fn start(
+    ///
+    /// # Errors
+    /// The system gives no thread or no event loop.
+    pub fn start(
         index: usize,
         shared: Arc<Shared>,
         failures: mpsc::UnboundedSender<String>,
@@ -55,7 +58,7 @@ impl Worker {
     }
 
     /// Serves `sockets` besides what it serves. The receiver hears when it does.
-    pub(crate) fn serve(&self, sockets: Sockets) -> oneshot::Receiver<()> {
+    pub fn serve(&self, sockets: Sockets) -> oneshot::Receiver<()> {
         let (serving, served) = oneshot::channel();
         // A worker that is gone has told why; the caller sees the dropped sender.
         let _ = self.orders.send(Order::Serve(sockets, serving));

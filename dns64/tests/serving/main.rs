@@ -5,10 +5,14 @@
 mod daemon;
 mod datagrams;
 mod failover;
+mod faults;
 mod names;
 mod program;
 mod reload;
+mod rules;
 mod scripted;
+mod site;
 mod streams;
 mod synthesis;
 mod world;
+mod zone;
