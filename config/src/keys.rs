@@ -73,8 +73,16 @@ pub(crate) struct Unknown {
 
 /// Every key, in the order of docs/configuration.md.
 pub fn all() -> impl Iterator<Item = &'static Key> {
-    let sections =
-        [shared::PREFIX, nat64::NAT64, dns64::DNS64, dns64::NAMES, proxy::PROXY, shared::ADMIN, shared::LOG];
+    let sections = [
+        shared::PREFIX,
+        nat64::NAT64,
+        dns64::DNS64,
+        dns64::NAMES,
+        dns64::FORWARD,
+        proxy::PROXY,
+        shared::ADMIN,
+        shared::LOG,
+    ];
     sections.into_iter().flatten()
 }
 

@@ -136,6 +136,7 @@ impl Literal for Upstream {
             UpstreamTransport::Plain => self.address.to_string(),
             UpstreamTransport::Tcp => format!("tcp://{}", self.address),
             UpstreamTransport::Tls { name } => format!("tls://{}#{name}", self.address),
+            UpstreamTransport::Https { name, path } => format!("https://{}{path}#{name}", self.address),
         })
     }
 }

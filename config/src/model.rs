@@ -4,8 +4,10 @@
 //! passed every check of [`crate::parse`]; daemons read it and never validate again.
 
 mod names;
+mod upstream;
 
 pub use names::{Host, LocalNames, PrivateZones};
+pub use upstream::{Forward, Upstream, UpstreamTransport};
 
 use crate::defaults;
 use crate::domain::Domain;
@@ -192,6 +194,8 @@ pub struct Dns64 {
     pub https_path: String,
     /// `upstream`, in order of preference; at least one.
     pub upstream: Vec<Upstream>,
+    /// `upstream_ca`: certificates that are trusted beside the system's when upstreams are verified.
+    pub upstream_ca: Option<PathBuf>,
     /// `exclude_aaaa`: AAAA records in these ranges count as absent (RFC 6147 §5.1.4).
     pub exclude_aaaa: Vec<Ipv6Net>,
     /// `cache_size` in bytes.
@@ -204,31 +208,10 @@ pub struct Dns64 {
     pub private_domains: Vec<Domain>,
     /// The names that are served here.
     pub names: LocalNames,
+    /// `[[dns64.forward]]`; no domain stands twice.
+    pub forward: Vec<Forward>,
     /// `[[dns64.client]]`, first match wins. Empty: every client gets the prefix.
     pub client: Vec<DnsClient>,
-}
-
-/// One entry of `dns64.upstream`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Upstream {
-    /// How it is spoken to.
-    pub transport: UpstreamTransport,
-    /// Its address and port: 53, or 853 for TLS, where none is given.
-    pub address: SocketAddr,
-}
-
-/// How an upstream resolver is spoken to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum UpstreamTransport {
-    /// `192.0.2.53`: UDP, and TCP after truncation.
-    Plain,
-    /// `tcp://192.0.2.53`: TCP only.
-    Tcp,
-    /// `tls://192.0.2.54#dns.example`: DNS over TLS, verified against the name (RFC 7858).
-    Tls {
-        /// The name the certificate must carry.
-        name: String,
-    },
 }
 
 /// One `[[dns64.client]]`.

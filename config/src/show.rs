@@ -4,7 +4,7 @@
 //! each prefix it applies to, since that is where the model has it.
 
 use crate::literal::{Literal, Size};
-use crate::model::{Dns64, DnsClient, Gateway, Host, Listener, Member, Nat64, Pool, Proxy};
+use crate::model::{Dns64, DnsClient, Forward, Gateway, Host, Listener, Member, Nat64, Pool, Proxy};
 
 /// `model` as a gateway.toml with every default filled in.
 pub fn show(model: &Gateway) -> String {
@@ -76,6 +76,7 @@ fn dns64(page: &mut Page, dns64: &Dns64) {
     page.key("listen_quic", &dns64.listen_quic);
     page.key("https_path", &dns64.https_path);
     page.key("upstream", &dns64.upstream);
+    page.optional("upstream_ca", dns64.upstream_ca.as_ref());
     page.key("exclude_aaaa", &dns64.exclude_aaaa);
     page.key("cache_size", &Size(dns64.cache_size));
     page.key("workers", &dns64.workers);
@@ -92,6 +93,11 @@ fn dns64(page: &mut Page, dns64: &Dns64) {
     if !dns64.certificates.is_empty() {
         page.table("dns64.tls");
         page.key("certificates", &dns64.certificates);
+    }
+    for Forward { domains, upstream } in &dns64.forward {
+        page.element("dns64.forward");
+        page.key("domains", domains);
+        page.key("upstream", upstream);
     }
     for DnsClient { from, synthesize, prefixes } in &dns64.client {
         page.element("dns64.client");

@@ -9,7 +9,7 @@ use crate::resolver::Shared;
 use crate::snapshot::Snapshot;
 use crate::upstream::probe;
 use crate::worker::Worker;
-use config::model::{Dns64, Upstream, UpstreamTransport};
+use config::model::{Dns64, Upstream};
 use config::{Diff, Gateway, Refusal, Section};
 use service::{Boot, Capability, Daemon};
 use std::cell::RefCell;
@@ -113,15 +113,19 @@ fn worker_count(dns64: &Dns64) -> usize {
 
 /// What a valid section asks for that this daemon cannot do.
 fn refusals(dns64: &Dns64) -> Vec<Refusal> {
-    let over_tls =
-        |(_, upstream): &(usize, &Upstream)| matches!(upstream.transport, UpstreamTransport::Tls { .. });
+    let over_tls = |(_, upstream): &(usize, &Upstream)| upstream.transport.is_encrypted();
     let refuse = |(index, _)| Refusal {
         path: format!("dns64.upstream[{index}]"),
-        message: "this daemon does not speak DNS over TLS to upstreams".to_owned(),
-        help: "name the upstream without tls:// or with tcp://".to_owned(),
+        message: "this daemon speaks neither DNS over TLS nor over HTTPS to upstreams".to_owned(),
+        help: "name the upstream by its address alone or with tcp://".to_owned(),
     };
+    let forward = dns64.forward.iter().enumerate().map(|(index, _)| Refusal {
+        path: format!("dns64.forward[{index}]"),
+        message: "this daemon asks the same upstreams for all domains".to_owned(),
+        help: "leave it out".to_owned(),
+    });
     let upstreams = dns64.upstream.iter().enumerate().filter(over_tls).map(refuse);
-    upstreams.chain(encrypted(dns64)).collect()
+    upstreams.chain(forward).chain(encrypted(dns64)).collect()
 }
 
 /// Listeners that this daemon does not have.

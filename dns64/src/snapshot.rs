@@ -45,7 +45,7 @@ fn place(upstream: &Upstream) -> Option<Place> {
     let transport = match upstream.transport {
         UpstreamTransport::Plain => Transport::Udp,
         UpstreamTransport::Tcp => Transport::Tcp,
-        UpstreamTransport::Tls { .. } => return None,
+        UpstreamTransport::Tls { .. } | UpstreamTransport::Https { .. } => return None,
     };
     Some(Place { address: upstream.address, transport })
 }

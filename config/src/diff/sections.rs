@@ -5,7 +5,7 @@ use super::{Changed, Keyed};
 use crate::domain::Domain;
 use crate::literal::{Literal, Size};
 use crate::model::{
-    Admin, Balance, Check, ClassOctet, Dns64, DnsClient, Hairpin, Listener, LocalNames, Log, Member,
+    Admin, Balance, Check, ClassOctet, Dns64, DnsClient, Forward, Hairpin, Listener, LocalNames, Log, Member,
     MssClamp, Nat64, NextHopMtu, Offload, Pool, Prefix, Proxy, ProxyTimeouts, UdpZeroChecksum, Upstream,
 };
 use addr::{ExplicitMap, RangedPrefix};
@@ -54,6 +54,9 @@ pub struct Dns64Diff {
     pub https_path: Option<Changed<String>>,
     pub certificates: Option<Changed<Vec<PathBuf>>>,
     pub upstream: Option<Changed<Vec<Upstream>>>,
+    pub upstream_ca: Option<Changed<Option<PathBuf>>>,
+    /// The whole list.
+    pub forward: Option<Changed<Vec<Forward>>>,
     pub exclude_aaaa: Option<Changed<Vec<Ipv6Net>>>,
     pub cache_size: Option<Changed<u64>>,
     pub workers: Option<Changed<u16>>,
@@ -178,6 +181,8 @@ pub(super) fn dns64(record: &mut Record, old: &Dns64, new: &Dns64) -> Dns64Diff 
         https_path: record.key("dns64.https_path", &old.https_path, &new.https_path),
         certificates: record.key("dns64.tls.certificates", &old.certificates, &new.certificates),
         upstream: record.key("dns64.upstream", &old.upstream, &new.upstream),
+        upstream_ca: record.optional("dns64.upstream_ca", old.upstream_ca.as_ref(), new.upstream_ca.as_ref()),
+        forward: forward(record, &old.forward, &new.forward),
         exclude_aaaa: record.key("dns64.exclude_aaaa", &old.exclude_aaaa, &new.exclude_aaaa),
         cache_size: record
             .key("dns64.cache_size", &Size(old.cache_size), &Size(new.cache_size))
@@ -213,6 +218,26 @@ fn names(record: &mut Record, old: &LocalNames, new: &LocalNames) -> Option<Chan
         },
     );
     (old != new).then(|| Changed { old: old.clone(), new: new.clone() })
+}
+
+fn forward(record: &mut Record, old: &[Forward], new: &[Forward]) -> Option<Changed<Vec<Forward>>> {
+    if old == new {
+        return None;
+    }
+    for index in 0..old.len().max(new.len()) {
+        let path = format!("dns64.forward[{index}]");
+        match (old.get(index), new.get(index)) {
+            (Some(old), Some(new)) => {
+                record.key(&format!("{path}.domains"), &old.domains, &new.domains);
+                record.key(&format!("{path}.upstream"), &old.upstream, &new.upstream);
+            }
+            (old, new) => {
+                let brief = |forward: &Forward| forward.domains.literal();
+                record.present(&path, old.map(brief), new.map(brief));
+            }
+        }
+    }
+    Some(Changed { old: old.to_vec(), new: new.to_vec() })
 }
 
 fn clients(record: &mut Record, old: &[DnsClient], new: &[DnsClient]) -> Option<Changed<Vec<DnsClient>>> {

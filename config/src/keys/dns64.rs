@@ -1,7 +1,9 @@
 //! `[dns64]`.
 
+mod forward;
 mod names;
 
+pub(super) use forward::FORWARD;
 pub(super) use names::NAMES;
 
 use super::Apply::{Live, Restart};
@@ -62,12 +64,21 @@ pub(super) const DNS64: &[Key] = &[
     ),
     key(
         "dns64.upstream",
-        "array of `ADDRESS`, `tcp://ADDRESS` or `tls://ADDRESS#NAME`, at least one; port 53, or 853 for TLS, where none is given",
+        "array of 1 to 16 `ADDRESS`, `tcp://ADDRESS`, `tls://ADDRESS#NAME` or `https://ADDRESS/PATH#NAME`; port 53, 853 for TLS or 443 for HTTPS where none is given",
         Required,
         Live,
-        "RFC 7766, RFC 7858",
+        "RFC 7766, RFC 7858, RFC 8484",
         "[\"192.0.2.53\"]",
-        "The resolvers that are asked, in order of preference; none may be an address that dns64 listens at. Not served yet: causeway-dns64 refuses `tls://`.",
+        "The resolvers that are asked, in order of preference; none may be an address that dns64 listens at. Not served yet: causeway-dns64 refuses `tls://` and `https://`.",
+    ),
+    key(
+        "dns64.upstream_ca",
+        "absolute path",
+        Absent,
+        Live,
+        "Unbound `tls-cert-bundle`",
+        "\"/etc/causeway/upstream-ca.pem\"",
+        "A PEM file of certificates that may vouch for upstreams over TLS and HTTPS, beside those that the system trusts.",
     ),
     key(
         "dns64.exclude_aaaa",

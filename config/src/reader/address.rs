@@ -2,7 +2,7 @@
 
 use super::{Read, Value};
 use crate::domain::Domain;
-use crate::model::{MappedRule, Upstream, UpstreamTransport};
+use crate::model::MappedRule;
 use addr::{Prefix64, Prefix64Error};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::fmt::Display;
@@ -142,43 +142,6 @@ impl Value<'_> {
         self.connectable(self.socket(port)?)
     }
 
-    /// An entry of `dns64.upstream`: `ADDRESS`, `tcp://ADDRESS` or `tls://ADDRESS#NAME`, each with or without a port.
-    pub(super) fn upstream(&self, plain_port: u16, tls_port: u16) -> Read<Upstream> {
-        let text = self.text(UPSTREAM)?;
-        let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-        let (transport, address, port) = match scheme {
-            "" => (UpstreamTransport::Plain, rest, plain_port),
-            "tcp" => (UpstreamTransport::Tcp, rest, plain_port),
-            "tls" => {
-                let (address, name) =
-                    rest.split_once('#').filter(|(_, name)| is_dns_name(name)).ok_or_else(|| {
-                        self.mismatch_but(
-                            UPSTREAM,
-                            "end it with the name the certificate must carry: \"#dns.example\"",
-                        )
-                    })?;
-                (UpstreamTransport::Tls { name: name.to_owned() }, address, tls_port)
-            }
-            other => {
-                let help = format!(
-                    "{:?} is not known here; known are none, \"tcp://\" and \"tls://\"",
-                    format!("{other}://")
-                );
-                return Err(self.mismatch_but(UPSTREAM, help));
-            }
-        };
-        let address = match socket(address) {
-            Some(Socket::Whole(address)) => address,
-            Some(Socket::Address(ip)) => SocketAddr::new(ip, port),
-            None => {
-                return Err(
-                    self.mismatch_but(UPSTREAM, "names are not resolved here: give the address itself")
-                );
-            }
-        };
-        Ok(Upstream { transport, address: self.connectable(address)? })
-    }
-
     /// A domain name; `.` is the root.
     pub(super) fn domain(&self) -> Read<Domain> {
         let text = self.text(DOMAIN)?;
@@ -201,7 +164,8 @@ impl Value<'_> {
         Ok(domain)
     }
 
-    fn connectable(&self, address: SocketAddr) -> Read<SocketAddr> {
+    /// Refuses what nothing can be connected to.
+    pub(super) fn connectable(&self, address: SocketAddr) -> Read<SocketAddr> {
         if address.port() == 0 {
             return Err(self
                 .at
@@ -217,16 +181,13 @@ impl Value<'_> {
 const DOMAIN: &str = "a domain name such as \"vm1.lan\"";
 const PREFIX64: &str = "an IPv6 prefix such as \"64:ff9b::/96\"";
 const MAPPED_RULE: &str = "an IPv4 network such as \"192.0.2.0/24\" or \"!10.0.0.0/8\"";
-const UPSTREAM: &str = "an upstream such as \"192.0.2.53\", \"[2001:db8::53]:53\", \"tcp://192.0.2.53\" or \
-                        \"tls://192.0.2.54#dns.example\"";
-
 /// Text that is an address, or an address with its port.
-enum Socket {
+pub(super) enum Socket {
     Whole(SocketAddr),
     Address(IpAddr),
 }
 
-fn socket(text: &str) -> Option<Socket> {
+pub(super) fn socket(text: &str) -> Option<Socket> {
     if let Ok(whole) = text.parse() {
         return Some(Socket::Whole(whole));
     }
@@ -238,7 +199,7 @@ fn socket(text: &str) -> Option<Socket> {
 }
 
 /// Whether `name` can stand in a certificate: dot-separated labels of 1 to 63 characters (RFC 1035 §2.3.1).
-fn is_dns_name(name: &str) -> bool {
+pub(super) fn is_dns_name(name: &str) -> bool {
     let legal = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')

@@ -2,13 +2,13 @@
 
 mod listen;
 mod names;
+mod upstream;
 
-use super::{Placed, Read, Table, Value, all, not_empty, unique, values};
-use crate::defaults::{self, DNS_PORT, DNS_TLS_PORT};
-use crate::model::{ClientPrefix, Dns64, DnsClient, MappedRule, Upstream};
-use addr::{Prefix64, fold_mapped_socket};
+use super::{Read, Table, Value, all, not_empty, unique, values};
+use crate::defaults;
+use crate::model::{ClientPrefix, Dns64, DnsClient, MappedRule};
+use addr::Prefix64;
 use ipnet::Ipv4Net;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use toml::de::DeValue;
 
@@ -20,8 +20,7 @@ const MOST_PREFIXES: usize = 8;
 
 pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Dns64> {
     let listening = listen::read(table);
-    let own = listening.as_ref().map(|listening| listening.plain.as_slice()).unwrap_or_default();
-    let upstream = upstream(table, own);
+    let upstreams = upstream::read(table, listening.as_ref().ok());
     let exclude_aaaa = table
         .list("exclude_aaaa", Value::network)
         .map(|nets| nets.map_or_else(|| defaults::EXCLUDE_AAAA.into(), values));
@@ -32,7 +31,7 @@ pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Dns64> {
     let names = names::read(table);
     let client =
         table.tables("client").and_then(|tables| all(tables.iter().map(|table| client(table, pref64))));
-    let listening = listening?;
+    let (listening, upstreams) = (listening?, upstreams?);
     Ok(Dns64 {
         listen: values(listening.plain),
         listen_tls: listening.tls,
@@ -40,7 +39,9 @@ pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Dns64> {
         listen_quic: listening.quic,
         certificates: listening.certificates,
         https_path: listening.https_path,
-        upstream: upstream?,
+        upstream: upstreams.upstream,
+        upstream_ca: upstreams.upstream_ca,
+        forward: upstreams.forward,
         exclude_aaaa: exclude_aaaa?,
         cache_size: cache_size?,
         workers: workers?,
@@ -50,41 +51,6 @@ pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Dns64> {
         // An entry is absent only if it takes its prefixes from an unreadable [prefix], which has been reported.
         client: client?.into_iter().flatten().collect(),
     })
-}
-
-fn upstream(table: &Table<'_>, listen: &[Placed<'_, SocketAddr>]) -> Read<Vec<Upstream>> {
-    let list = table.need("upstream", |value| {
-        all(value.elements()?.map(|element| Ok(element.at.with(element.upstream(DNS_PORT, DNS_TLS_PORT)?))))
-    })?;
-    let list = not_empty(&table.spot("upstream"), list, "upstream resolver")?;
-    let loops = list.iter().filter_map(|placed| {
-        let own = listen.iter().find(|own| reaches(placed.value.address, own.value))?;
-        Some(Err(placed.at.refuse(
-            format!("{} is where dns64 itself listens ({})", placed.value.address, own.value),
-            "give the address of another resolver: questions would go in a circle",
-        )))
-    });
-    let loops = all::<()>(loops);
-    let repeated = unique(
-        &list,
-        |upstream| Some(upstream.clone()),
-        |_, first| {
-            (
-                format!("the same upstream already stands at {}", first.at.place()),
-                "remove one of the two".to_owned(),
-            )
-        },
-    );
-    loops.and(repeated)?;
-    Ok(values(list))
-}
-
-/// Whether a packet to `target` surely arrives at the socket `own` of this host.
-fn reaches(target: SocketAddr, own: SocketAddr) -> bool {
-    let (target, own) = (fold_mapped_socket(target), fold_mapped_socket(own));
-    // A socket at [::] takes IPv6 only.
-    let wildcard = own.ip().is_unspecified() && own.is_ipv6() == target.is_ipv6();
-    target.port() == own.port() && (target.ip() == own.ip() || wildcard && target.ip().is_loopback())
 }
 
 fn client(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Option<DnsClient>> {

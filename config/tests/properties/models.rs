@@ -2,10 +2,10 @@
 
 use addr::{ExplicitMap, ExplicitMaps, Prefix64, Prefixes, RangedPrefix};
 use config::model::{
-    Admin, Balance, Check, CheckKind, ClassOctet, ClientPrefix, Dns64, DnsClient, ForwardedFor, Gateway,
-    Hairpin, Host, Level, Listener, LocalNames, Log, LogFormat, MappedRule, Member, Mode, MssClamp, Nat64,
-    NextHopMtu, Offload, Pool, Prefix, PrivateZones, Proxy, ProxyTimeouts, Tls, UdpZeroChecksum, Upstream,
-    UpstreamTransport,
+    Admin, Balance, Check, CheckKind, ClassOctet, ClientPrefix, Dns64, DnsClient, Forward, ForwardedFor,
+    Gateway, Hairpin, Host, Level, Listener, LocalNames, Log, LogFormat, MappedRule, Member, Mode, MssClamp,
+    Nat64, NextHopMtu, Offload, Pool, Prefix, PrivateZones, Proxy, ProxyTimeouts, Tls, UdpZeroChecksum,
+    Upstream, UpstreamTransport,
 };
 use config::{Domain, defaults};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -204,6 +204,8 @@ fn upstream() -> impl Strategy<Value = Upstream> {
         Just(UpstreamTransport::Plain),
         Just(UpstreamTransport::Tcp),
         "[a-z]{1,8}(\\.[a-z0-9-]{1,8}){0,3}".prop_map(|name| UpstreamTransport::Tls { name }),
+        ("[a-z]{1,8}(\\.[a-z0-9-]{1,8}){0,3}", "/[a-z0-9._~-]{0,20}")
+            .prop_map(|(name, path)| UpstreamTransport::Https { name, path }),
     ];
     // Never the port that dns64 listens at.
     (transport, socket()).prop_map(|(transport, mut address)| {
@@ -233,9 +235,8 @@ fn listening() -> impl Strategy<Value = [Vec<SocketAddr>; 4]> {
     })
 }
 
-fn dns64() -> impl Strategy<Value = Dns64> {
-    let listening = (listening(), paths(), "/[a-z0-9._~-]{0,20}");
-    let upstream = vec(upstream(), 1..4).prop_map(|list| {
+fn upstreams() -> impl Strategy<Value = Vec<Upstream>> {
+    vec(upstream(), 1..4).prop_map(|list| {
         let mut distinct: Vec<Upstream> = Vec::new();
         for one in list {
             if !distinct.contains(&one) {
@@ -243,12 +244,29 @@ fn dns64() -> impl Strategy<Value = Dns64> {
             }
         }
         distinct
-    });
+    })
+}
+
+/// Groups that share no domain.
+fn forward() -> impl Strategy<Value = Vec<Forward>> {
+    (domains(), vec(upstreams(), 3)).prop_map(|(domains, upstreams)| {
+        domains
+            .into_iter()
+            .zip(upstreams)
+            .map(|(domain, upstream)| Forward { domains: vec![domain], upstream })
+            .collect()
+    })
+}
+
+fn dns64() -> impl Strategy<Value = Dns64> {
+    let listening = (listening(), paths(), "/[a-z0-9._~-]{0,20}");
+    let upstream = (upstreams(), option::of(path()), forward());
     let numbers = (65_536u64..=1 << 40, 0u16..=256, any::<bool>());
     let names = (domains(), local_names());
     (listening, upstream, vec(v6_net(), 0..3), numbers, vec(client(), 0..4), names).prop_map(
         |(listening, upstream, exclude_aaaa, (cache_size, workers, rebind_protection), client, names)| {
             let (private_domains, names) = names;
+            let (upstream, upstream_ca, forward) = upstream;
             let ([listen, listen_tls, listen_https, listen_quic], certificates, https_path) = listening;
             Dns64 {
                 listen,
@@ -258,6 +276,8 @@ fn dns64() -> impl Strategy<Value = Dns64> {
                 certificates,
                 https_path,
                 upstream,
+                upstream_ca,
+                forward,
                 exclude_aaaa,
                 cache_size,
                 workers,

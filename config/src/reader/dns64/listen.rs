@@ -20,6 +20,14 @@ pub(super) struct Listening<'a> {
     pub(super) https_path: String,
 }
 
+impl Listening<'_> {
+    /// Every address that questions are taken at.
+    pub(super) fn all(&self) -> Vec<SocketAddr> {
+        let plain = self.plain.iter().map(|placed| placed.value);
+        plain.chain([&self.tls, &self.https, &self.quic].into_iter().flatten().copied()).collect()
+    }
+}
+
 /// A kind of listener that needs certificates.
 struct Encrypted {
     key: &'static str,
@@ -97,12 +105,17 @@ fn distinct(
     over(false).and(over(true))
 }
 
+/// Whether `text` is the path of a URI, without query or fragment.
+pub(super) fn is_path(text: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_graphic() && !b"?#{}\"<>\\^`|".contains(&b);
+    text.len() <= LONGEST_PATH && text.starts_with('/') && text.bytes().all(legal)
+}
+
 /// The path of a URI, without query or fragment.
 fn path(value: &Value<'_>) -> Read<String> {
     let expected = "the path of a URI such as \"/dns-query\"";
     let text = value.text(expected)?;
-    let legal = |b: u8| b.is_ascii_graphic() && !b"?#{}\"<>\\^`|".contains(&b);
-    if text.len() <= LONGEST_PATH && text.starts_with('/') && text.bytes().all(legal) {
+    if is_path(text) {
         return Ok(text.to_owned());
     }
     Err(value.mismatch_but(
