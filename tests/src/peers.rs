@@ -1,9 +1,9 @@
 //! `cargo peers`: ours and the program that people run today, measured side by side in one run.
 //!
 //! ```text
-//! suite (nat64) ── trials, contestants ──> rounds ── numbers ──> figure ──> table, or lines for machines
-//!     │                                       │
-//!   tayga               stream, flood, crowd, datagram <── batch, span, cpu, memory, ends
+//! suite (nat64, dns64) ── trials, contestants ──> rounds ── numbers ──> figure ──> table, or lines for machines
+//!     │                                              │
+//!   tayga, unbound, bind       stream, flood, crowd, datagram, dnsperf <── batch, span, cpu, cores, memory, ends
 //! ```
 //!
 //! A suite starts all contestants in the lab's network and says what is measured and how good ours has to be; [`rounds`]
@@ -11,13 +11,17 @@
 //! not.
 
 pub mod batch;
+pub mod choice;
 pub mod cores;
 pub mod cpu;
 pub mod crowd;
 pub mod datagram;
+pub mod dns64;
+pub mod dnsperf;
 pub mod ends;
 pub mod figure;
 pub mod flood;
+pub mod installed;
 pub mod memory;
 pub mod nat64;
 pub mod rounds;
@@ -26,7 +30,10 @@ pub mod stream;
 pub mod table;
 pub mod tayga;
 
-use figure::Figure;
+use crate::binaries::Binaries;
+use anyhow::Result;
+use figure::{Figure, Other};
+use rounds::Step;
 use std::fmt;
 
 /// What a suite found out.
@@ -35,21 +42,33 @@ pub struct Report {
     pub suite: &'static str,
     /// Our program.
     pub ours: &'static str,
-    /// The program beside it.
-    pub peer: &'static str,
-    /// What stands for the physical limit.
-    pub limit: &'static str,
+    /// The programs beside it, and what stands for the physical limit.
+    pub others: &'static [Other],
     /// How many rounds the medians are of.
     pub rounds: usize,
     /// The numbers.
     pub figures: Vec<Figure>,
 }
 
-/// The peer is not on this machine.
+/// Rows of one suite that were chosen, with all that they need.
+pub trait Suite {
+    /// The package of ours that is measured.
+    fn package(&self) -> &'static str;
+
+    /// Measures `ours` in `rounds` rounds; `before` sees each step first and may end the run.
+    fn run(
+        &self,
+        ours: &Binaries,
+        rounds: usize,
+        before: &mut dyn FnMut(Step) -> Result<()>,
+    ) -> Result<Report>;
+}
+
+/// Programs that a suite needs are not on this machine.
 #[derive(Debug)]
 pub struct Missing {
-    /// The Debian package it comes in.
-    pub package: &'static str,
+    /// The Debian packages they come in.
+    pub packages: Vec<&'static str>,
 }
 
 /// A word that chooses no row.
@@ -69,17 +88,14 @@ impl Report {
 
     /// The lines for machines.
     pub fn lines(&self) -> Vec<String> {
-        self.figures.iter().flat_map(|figure| figure.lines(self.suite, self.peer, self.limit)).collect()
+        self.figures.iter().flat_map(|figure| figure.lines(self.suite, self.others)).collect()
     }
 }
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { package } = self;
-        write!(
-            f,
-            "{package} is not installed, and there is nothing to measure against: apt-get install {package}"
-        )
+        let all = self.packages.join(" ");
+        write!(f, "not all is here that ours is measured with: apt-get install {all}")
     }
 }
 

@@ -8,7 +8,7 @@ use crate::wait::PATIENCE;
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, unshare};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod, umask};
@@ -155,6 +155,13 @@ impl Launch {
             umask(Mode::empty());
             mknod("/dev/net/tun", SFlag::S_IFCHR, Mode::from_bits_truncate(0o666), makedev(10, 200))
         });
+        self
+    }
+
+    /// Runs it on these processors only.
+    #[must_use]
+    pub fn on_processors(mut self, processors: CpuSet) -> Self {
+        before_exec(&mut self.command, move || sched_setaffinity(Pid::from_raw(0), &processors));
         self
     }
 

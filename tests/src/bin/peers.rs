@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use tests::binaries::Binaries;
 use tests::interrupt::Interrupt;
-use tests::peers::{Missing, Unknown, cpu, nat64, table};
+use tests::peers::{Missing, Suite, Unknown, cpu, dns64, nat64, table};
 use tests::report::Paint;
 use tests::sandbox;
 
@@ -23,7 +23,7 @@ const UNUSABLE: u8 = 2;
 #[command(name = "peers")]
 struct Arguments {
     /// What to measure.
-    suite: Suite,
+    suite: Name,
     /// Print one JSON object a line.
     #[arg(long)]
     json: bool,
@@ -36,9 +36,11 @@ struct Arguments {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Suite {
+enum Name {
     /// causeway-nat64 beside Tayga.
     Nat64,
+    /// causeway-dns64 beside Unbound and BIND.
+    Dns64,
 }
 
 fn main() -> ExitCode {
@@ -58,9 +60,11 @@ fn main() -> ExitCode {
 
 /// Whether all targets are met.
 fn run(arguments: &Arguments) -> Result<bool> {
-    let Suite::Nat64 = arguments.suite;
-    let suite = nat64::Suite::choose(&arguments.only)?;
-    let ours = Binaries::build_only(&[nat64::PACKAGE])?;
+    let suite: Box<dyn Suite> = match arguments.suite {
+        Name::Nat64 => Box::new(nat64::Suite::choose(&arguments.only)?),
+        Name::Dns64 => Box::new(dns64::Suite::choose(&arguments.only)?),
+    };
+    let ours = Binaries::build_only(&[suite.package()])?;
     // From here on the machine's own network is out of reach; nothing before may have made a thread.
     sandbox::enter()?;
     let interrupt = Interrupt::watch()?;
@@ -73,7 +77,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         )?;
     }
     let watched = io::stderr().is_terminal();
-    let report = suite.run(&ours, arguments.rounds.into(), |step| {
+    let report = suite.run(&ours, arguments.rounds.into(), &mut |step| {
         ensure!(!interrupt.asked(), "interrupted; the lab is gone");
         if watched {
             let (round, trial, contestant) = (step.round, step.trial, step.contestant);

@@ -13,6 +13,34 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::{Pid, gettid};
 use std::fs;
 
+/// Where a measured process runs, and where everything else does.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    /// As many processors as asked for, or all there are.
+    pub measured: CpuSet,
+    /// All others; all, if no other is left.
+    pub rest: CpuSet,
+    /// How many `rest` has.
+    pub others: usize,
+}
+
+impl Places {
+    /// For a process that is held to `count` processors.
+    pub fn new(count: usize) -> Result<Self> {
+        let allowed = allowed(&sched_getaffinity(gettid())?);
+        let [rest, measured] = split(&allowed, count);
+        Ok(Self { measured: set(measured)?, rest: set(rest)?, others: rest.len() })
+    }
+}
+
+/// The last `count` processors, with the others before them.
+fn split(allowed: &[usize], count: usize) -> [&[usize]; 2] {
+    match allowed.len().saturating_sub(count) {
+        0 => [allowed, allowed],
+        rest => allowed.split_at(rest).into(),
+    }
+}
+
 /// Runs `measure`, with the threads that it makes on one half of this thread's processors and the process `translator`
 /// on the other half. With a single processor all share it.
 ///
@@ -20,7 +48,7 @@ use std::fs;
 /// Those of `measure`, or the translator has ended.
 pub fn apart<T>(translator: Option<i32>, measure: impl FnOnce() -> Result<T>) -> Result<T> {
     let all = sched_getaffinity(gettid())?;
-    let allowed: Vec<usize> = (0..CpuSet::count()).filter(|cpu| all.is_set(*cpu) == Ok(true)).collect();
+    let allowed = allowed(&all);
     let Some([ends, middle]) = halves(&allowed) else { return measure() };
     if let Some(process) = translator {
         bind(process, &set(middle)?)?;
@@ -32,6 +60,10 @@ pub fn apart<T>(translator: Option<i32>, measure: impl FnOnce() -> Result<T>) ->
         bind(process, &all)?;
     }
     outcome
+}
+
+fn allowed(all: &CpuSet) -> Vec<usize> {
+    (0..CpuSet::count()).filter(|cpu| all.is_set(*cpu) == Ok(true)).collect()
 }
 
 /// The first half and the second, if there are two.
@@ -49,7 +81,10 @@ fn set(cpus: &[usize]) -> Result<CpuSet> {
 }
 
 /// Binds each thread of a process.
-fn bind(process: i32, cpus: &CpuSet) -> Result<()> {
+///
+/// # Errors
+/// It has ended.
+pub fn bind(process: i32, cpus: &CpuSet) -> Result<()> {
     let folder = format!("/proc/{process}/task");
     for thread in fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))? {
         let thread: i32 = thread?.file_name().to_string_lossy().parse()?;
@@ -74,14 +109,20 @@ mod tests {
     }
 
     #[test]
+    fn measured_ones_are_the_last_and_the_rest_is_never_empty() {
+        assert_eq!(split(&[0, 1], 1), [[0].as_slice(), &[1]]);
+        assert_eq!(split(&[0, 1, 4, 5], 2), [[0, 1].as_slice(), &[4, 5]]);
+        assert_eq!(split(&[0, 1], 2), [[0, 1].as_slice(), &[0, 1]]);
+        assert_eq!(split(&[3], 2), [[3].as_slice(), &[3]]);
+    }
+
+    #[test]
     fn afterwards_all_is_as_before() {
         let before = sched_getaffinity(gettid()).unwrap();
         let own = std::process::id().cast_signed();
         let during = apart(Some(own), || Ok(sched_getaffinity(gettid())?)).unwrap();
         assert_eq!(sched_getaffinity(gettid()).unwrap(), before);
-        let single =
-            halves(&(0..CpuSet::count()).filter(|cpu| before.is_set(*cpu) == Ok(true)).collect::<Vec<_>>())
-                .is_none();
+        let single = halves(&allowed(&before)).is_none();
         assert_eq!(during == before, single);
     }
 }

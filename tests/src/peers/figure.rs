@@ -18,6 +18,8 @@ pub struct Spec {
     pub better: Better,
     /// How many times better than what it is held against it has to be.
     pub target: f64,
+    /// How many times better than the second peer it has to be, if any.
+    pub second_target: Option<f64>,
     /// What part of the physical limit it has to reach, if any.
     pub limit_target: Option<f64>,
     /// What it is held against.
@@ -62,18 +64,21 @@ pub enum Side {
     Ours,
     /// The peer.
     Theirs,
-    /// Neither: what the machine does without them.
+    /// Another program that people run, where the suite has one.
+    Second,
+    /// Nobody: what the machine does without them.
     Limit,
 }
+
+/// One of the others of a suite and its name, in the order of the table.
+pub type Other = (Side, &'static str);
 
 /// The numbers of all rounds.
 #[derive(Clone, Debug)]
 pub struct Figure {
     /// What they are.
     pub spec: Spec,
-    ours: Vec<f64>,
-    theirs: Vec<f64>,
-    limit: Vec<f64>,
+    numbers: Vec<(Side, f64)>,
 }
 
 /// Ours against one other side.
@@ -112,7 +117,13 @@ impl Spec {
         target: f64,
     ) -> Self {
         let (against, counts) = (Against::Peer, Counts::Middle);
-        Self { name, says, unit, better, target, limit_target: None, against, counts }
+        Self { name, says, unit, better, target, second_target: None, limit_target: None, against, counts }
+    }
+
+    /// The same, with a second peer to be compared with.
+    #[must_use]
+    pub const fn with_second(self, target: f64) -> Self {
+        Self { second_target: Some(target), ..self }
     }
 
     /// The same, with a part of the physical limit to reach.
@@ -145,16 +156,17 @@ impl Spec {
 impl Figure {
     /// A figure without numbers.
     pub const fn new(spec: Spec) -> Self {
-        Self { spec, ours: Vec::new(), theirs: Vec::new(), limit: Vec::new() }
+        Self { spec, numbers: Vec::new() }
     }
 
     /// Adds what one round found.
     pub fn add(&mut self, side: Side, number: f64) {
-        match side {
-            Side::Ours => self.ours.push(number),
-            Side::Theirs => self.theirs.push(number),
-            Side::Limit => self.limit.push(number),
-        }
+        self.numbers.push((side, number));
+    }
+
+    /// What all rounds found of one side.
+    fn of(&self, side: Side) -> Vec<f64> {
+        self.numbers.iter().filter(|(whose, _)| *whose == side).map(|(_, number)| *number).collect()
     }
 
     /// The number of ours that counts; no number when nothing was measured.
@@ -164,36 +176,55 @@ impl Figure {
             Better::Less => f64::max,
         };
         match self.spec.counts {
-            Counts::Middle => median(&self.ours),
-            Counts::Worst => self.ours.iter().copied().fold(f64::NAN, worst),
+            Counts::Middle => median(&self.of(Side::Ours)),
+            Counts::Worst => self.of(Side::Ours).into_iter().fold(f64::NAN, worst),
         }
+    }
+
+    /// How far the rounds lie apart: half of the range of ours or of the peer's, whichever is larger, as a part of its
+    /// median. None where a single round tells nothing of it.
+    pub fn noise(&self) -> Option<f64> {
+        let noise = |side| {
+            let numbers = self.of(side);
+            let range = |pick: fn(f64, f64) -> f64| numbers.iter().copied().fold(f64::NAN, pick);
+            (numbers.len() > 1).then(|| (range(f64::max) - range(f64::min)) / 2.0 / median(&numbers))
+        };
+        [Side::Ours, Side::Theirs].into_iter().filter_map(noise).reduce(f64::max)
     }
 
     /// Ours against the peer, or against what the measurement names instead.
     pub fn against_rival(&self) -> Comparison {
         let theirs = match self.spec.against {
-            Against::Peer | Against::Ours(_) => median(&self.theirs),
+            Against::Peer | Against::Ours(_) => median(&self.of(Side::Theirs)),
             Against::Bound(_, bound) => bound,
         };
         self.compare(theirs, Some(self.spec.target))
     }
 
-    /// Ours against the limit, where that was measured.
-    pub fn against_limit(&self) -> Option<Comparison> {
-        (!self.limit.is_empty()).then(|| self.compare(median(&self.limit), self.spec.limit_target))
+    /// Ours against one of the others, where that was measured.
+    pub fn against(&self, side: Side) -> Option<Comparison> {
+        let target = match side {
+            Side::Ours => return None,
+            Side::Theirs => return Some(self.against_rival()),
+            Side::Second => self.spec.second_target,
+            Side::Limit => self.spec.limit_target,
+        };
+        let theirs = self.of(side);
+        (!theirs.is_empty()).then(|| self.compare(median(&theirs), target))
     }
 
     /// Whether all its targets are met.
     pub fn ok(&self) -> bool {
-        self.against_rival().ok() && self.against_limit().is_none_or(|comparison| comparison.ok())
+        let sides = [Side::Theirs, Side::Second, Side::Limit];
+        sides.into_iter().filter_map(|side| self.against(side)).all(Comparison::ok)
     }
 
     /// Its lines for machines: one per target.
     ///
     /// # Panics
     /// Never: strings, numbers and booleans always are JSON.
-    pub fn lines(&self, suite: &str, peer: &str, limit: &str) -> Vec<String> {
-        let limit_ratio = self.against_limit().map(|comparison| significant(comparison.ratio));
+    pub fn lines(&self, suite: &str, others: &[Other]) -> Vec<String> {
+        let limit_ratio = self.against(Side::Limit).map(|comparison| significant(comparison.ratio));
         let line = |peer: &str, comparison: Comparison| {
             let line = Line {
                 suite,
@@ -209,8 +240,11 @@ impl Figure {
             };
             Some(serde_json::to_string(&line).expect("plain strings and numbers are JSON"))
         };
-        let limit = self.against_limit().and_then(|comparison| line(limit, comparison));
-        line(self.spec.rival().unwrap_or(peer), self.against_rival()).into_iter().chain(limit).collect()
+        let one = |(side, name): &Other| {
+            let rival = self.spec.rival().filter(|_| *side == Side::Theirs);
+            line(rival.unwrap_or(name), self.against(*side)?)
+        };
+        others.iter().filter_map(one).collect()
     }
 
     fn compare(&self, theirs: f64, target: Option<f64>) -> Comparison {
@@ -225,7 +259,7 @@ impl Figure {
 
 impl Comparison {
     /// Whether the target is met. A ratio that is no number meets none.
-    pub fn ok(&self) -> bool {
+    pub fn ok(self) -> bool {
         self.target.is_none_or(|target| self.ratio >= target)
     }
 }
@@ -259,6 +293,8 @@ mod tests {
     const SPEC: Spec =
         Spec::new("tcp_up", "TCP to the server", "Gbit/s", Better::More, 10.0).with_limit(0.65);
 
+    const OTHERS: &[Other] = &[(Side::Theirs, "tayga"), (Side::Limit, "kernel")];
+
     fn figure(spec: Spec, ours: &[f64], theirs: &[f64], limit: &[f64]) -> Figure {
         let mut figure = Figure::new(spec);
         for (side, numbers) in [(Side::Ours, ours), (Side::Theirs, theirs), (Side::Limit, limit)] {
@@ -283,7 +319,7 @@ mod tests {
         assert_eq!(more.against_rival().ratio, 10.0);
         let less = figure(Spec { better: Better::Less, ..SPEC }, &[2.0], &[20.0], &[1.0]);
         assert_eq!(less.against_rival().ratio, 10.0);
-        assert_eq!(less.against_limit().unwrap().ratio, 0.5);
+        assert_eq!(less.against(Side::Limit).unwrap().ratio, 0.5);
     }
 
     #[test]
@@ -296,7 +332,7 @@ mod tests {
 
     #[test]
     fn each_target_has_one_line_with_the_fixed_keys() {
-        let lines = figure(SPEC, &[7.0], &[0.7], &[14.0]).lines("nat64", "tayga", "kernel");
+        let lines = figure(SPEC, &[7.0], &[0.7], &[14.0]).lines("nat64", OTHERS);
         assert_eq!(
             lines,
             [
@@ -308,7 +344,7 @@ mod tests {
 
     #[test]
     fn figure_without_limit_says_null() {
-        let lines = figure(SPEC, &[7.0], &[0.7], &[]).lines("nat64", "tayga", "kernel");
+        let lines = figure(SPEC, &[7.0], &[0.7], &[]).lines("nat64", OTHERS);
         assert_eq!(lines.len(), 1);
         assert!(lines[0].contains(r#""limit_ratio":null"#), "{}", lines[0]);
     }
@@ -318,7 +354,7 @@ mod tests {
         let spec = Spec { better: Better::Less, target: 1.0, limit_target: None, ..SPEC };
         let memory = figure(spec.against(Against::Bound("bound", 32.0)), &[16.0], &[], &[]);
         assert_eq!(memory.against_rival(), Comparison { theirs: 32.0, ratio: 2.0, target: Some(1.0) });
-        let lines = memory.lines("nat64", "tayga", "kernel");
+        let lines = memory.lines("nat64", OTHERS);
         assert!(lines[0].contains(r#""peer":"bound","ours":16.0,"theirs":32.0,"ratio":2.0"#), "{}", lines[0]);
     }
 
@@ -332,6 +368,27 @@ mod tests {
             assert_eq!(figure(spec.in_every_round(), &rounds, &[], &[]).ours(), worst);
         }
         assert!(figure(SPEC.in_every_round(), &[], &[], &[]).ours().is_nan());
+    }
+
+    #[test]
+    fn second_peer_has_a_target_and_a_line_of_its_own() {
+        let others = [(Side::Theirs, "unbound"), (Side::Second, "bind")];
+        let mut figure =
+            figure(Spec { limit_target: None, target: 3.0, ..SPEC }.with_second(1.0), &[6.0], &[2.0], &[]);
+        assert_eq!(figure.lines("dns64", &others).len(), 1, "the second was not measured");
+        figure.add(Side::Second, 4.0);
+        assert!(figure.ok());
+        let line = &figure.lines("dns64", &others)[1];
+        assert!(line.contains(r#""peer":"bind","ours":6.0,"theirs":4.0,"ratio":1.5"#), "{line}");
+        figure.add(Side::Second, 10.0);
+        assert!(!figure.ok(), "the second is ahead");
+    }
+
+    #[test]
+    fn noise_is_that_of_the_less_steady_side() {
+        let unsteady = figure(SPEC, &[9.0, 10.0, 11.0], &[1.0, 2.0, 3.0], &[]);
+        assert_eq!(unsteady.noise(), Some(0.5));
+        assert_eq!(figure(SPEC, &[9.0], &[1.0], &[]).noise(), None);
     }
 
     #[test]

@@ -15,9 +15,9 @@ pub mod rows;
 pub mod way;
 
 use super::ends::Ends;
-use super::figure::Figure;
+use super::figure::{Figure, Other, Side};
 use super::rounds::{Contestant, Step, Trial, play};
-use super::{Missing, Report, Unknown, datagram, tayga};
+use super::{Missing, Report, choice, datagram, tayga};
 use crate::binaries::Binaries;
 use crate::folder;
 use crate::gateway::{Daemon, Role};
@@ -37,7 +37,7 @@ const ROUTER_V4: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 const LINK_V4: u8 = 24;
 
 /// The name of the suite.
-pub const SUITE: &str = "nat64";
+const SUITE: &str = "nat64";
 
 /// Who forwards where nobody translates.
 const LIMIT: &str = "kernel";
@@ -46,7 +46,10 @@ const LIMIT: &str = "kernel";
 const LAST_WORDS: usize = 12;
 
 /// The package of ours that is measured.
-pub const PACKAGE: &str = "nat64";
+const PACKAGE: &str = "nat64";
+
+/// Who is beside ours.
+const OTHERS: &[Other] = &[(Side::Theirs, tayga::PACKAGE), (Side::Limit, LIMIT)];
 
 /// The rows to be measured, and the peer.
 pub struct Suite {
@@ -64,22 +67,24 @@ impl Suite {
     /// Chooses the rows that begin with one of `words`, all if there are none, and looks for the peer.
     ///
     /// # Errors
-    /// [`Unknown`] if no row begins so, [`Missing`] if the peer is not installed.
+    /// [`super::Unknown`] if no row begins so, [`Missing`] if the peer is not installed.
     pub fn choose(words: &[String]) -> Result<Self> {
-        let rows = rows::chosen(words).map_err(|word| Unknown {
-            word: word.to_owned(),
-            names: ROWS.iter().flat_map(|row| row.figures).map(|spec| spec.name).collect(),
-        })?;
-        let tayga = tayga::find().ok_or(Missing { package: tayga::PACKAGE })?;
+        let rows = choice::chosen(ROWS, words)?;
+        let tayga = tayga::find().ok_or_else(|| Missing { packages: vec![tayga::PACKAGE] })?;
         Ok(Self { rows, tayga })
     }
+}
 
-    /// Measures `ours` in `rounds` rounds; `before` sees each step first and may end the run.
-    pub fn run(
+impl super::Suite for Suite {
+    fn package(&self) -> &'static str {
+        PACKAGE
+    }
+
+    fn run(
         &self,
         ours: &Binaries,
         rounds: usize,
-        before: impl FnMut(Step) -> Result<()>,
+        before: &mut dyn FnMut(Step) -> Result<()>,
     ) -> Result<Report> {
         let folder = folder::make()?;
         let network = network()?;
@@ -98,10 +103,11 @@ impl Suite {
         for translator in translators.into_values() {
             translator.stop();
         }
-        let (ours, peer) = (Role::Nat64.program(), tayga::PACKAGE);
-        Ok(Report { suite: SUITE, ours, peer, limit: LIMIT, rounds, figures })
+        Ok(Report { suite: SUITE, ours: Role::Nat64.program(), others: OTHERS, rounds, figures })
     }
+}
 
+impl Suite {
     fn start(
         &self,
         who: Who,

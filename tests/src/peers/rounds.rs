@@ -97,9 +97,9 @@ mod tests {
     fn numbers_go_to_their_figure_and_side() {
         let figures = play(&trial(|way| Ok(vec![Some(1.0), *way])), 3, |_| Ok(())).unwrap();
         assert_eq!(figures.len(), 2);
-        assert_eq!(figures[0].against_limit().unwrap().ratio, 1.0);
+        assert_eq!(figures[0].against(Side::Limit).unwrap().ratio, 1.0);
         assert_eq!(figures[1].against_rival().ratio, 4.0);
-        assert_eq!(figures[1].against_limit(), None, "the limit has no such number");
+        assert_eq!(figures[1].against(Side::Limit), None, "the limit has no such number");
     }
 
     #[test]

@@ -1,36 +1,39 @@
 //! The figures as a table for people.
 
 use super::Report;
-use super::figure::{Comparison, Figure};
+use super::figure::{Comparison, Figure, Other, Side};
 use crate::report::{BOLD, DIM, GREEN, Paint, RED};
 use std::fmt::Write as _;
 
 /// Columns for the words of a measurement.
 const WORDS: usize = 34;
 
+/// Columns for a unit.
+const UNIT: usize = 10;
+
 /// Head, rows and verdict.
 ///
 /// # Panics
 /// Never: a String takes all that is written.
 pub fn table(report: &Report, paint: Paint) -> String {
-    let Report { ours, peer, limit, rounds, figures, .. } = report;
+    let Report { ours, others, rounds, figures, .. } = report;
+    let measured = |(side, _): &&Other| figures.iter().any(|figure| figure.against(*side).is_some());
+    let others: Vec<Other> = others.iter().filter(measured).copied().collect();
+    let names = |wanted: fn(&Other) -> bool| -> Vec<&str> {
+        others.iter().filter(|other| wanted(other)).map(|(_, name)| *name).collect()
+    };
     let mut text = String::new();
     let mut line = |line: &str| writeln!(text, "{}", line.trim_end()).expect("a String takes all");
     let times = if *rounds == 1 { "1 round".to_owned() } else { format!("{rounds} rounds, medians") };
-    line(&format!("\n  {ours} beside {peer}: {times}\n"));
-    let head = format!(
-        "    {:WORDS$} {:>9} {:>9} {:>9} {:<10} {:<14}  {:<14}",
-        "",
-        "ours",
-        peer,
-        limit,
-        "",
-        format!("against {peer}"),
-        format!("against {limit}")
-    );
+    let peers = names(|(side, _)| *side != Side::Limit).join(" and ");
+    line(&format!("\n  {ours} beside {peers}: {times}\n"));
+    let padded = |pad: fn(&&str) -> String| names(|_| true).iter().map(pad).collect::<Vec<_>>();
+    let columns = padded(|name| format!("{name:>9}")).join(" ");
+    let against = padded(|name| format!("{:<14}", format!("against {name}"))).join("  ");
+    let head = format!("    {:WORDS$} {:>9} {columns} {:<UNIT$} {:>6}  {against}", "", "ours", "", "noise");
     line(&paint.on(DIM, head.trim_end()));
     for figure in figures {
-        line(&row(figure, paint));
+        line(&row(figure, &others, paint));
     }
     line("");
     let failed = figures.iter().filter(|figure| !figure.ok()).count();
@@ -42,24 +45,22 @@ pub fn table(report: &Report, paint: Paint) -> String {
     text
 }
 
-fn row(figure: &Figure, paint: Paint) -> String {
+fn row(figure: &Figure, others: &[Other], paint: Paint) -> String {
     let mark = if figure.ok() { paint.on(GREEN, "✓") } else { paint.on(RED, "✗") };
-    let (rival, limit) = (figure.against_rival(), figure.against_limit());
     let words = format!("{:WORDS$}", figure.spec.says);
     let ours = paint.on(BOLD, &format!("{:>9}", short(figure.ours())));
-    let theirs = short(rival.theirs);
-    let bound = limit.map_or_else(|| "-".to_owned(), |limit| short(limit.theirs));
+    let compared: Vec<_> = others.iter().map(|(side, _)| figure.against(*side)).collect();
+    let theirs =
+        |other: &Option<Comparison>| other.map_or_else(|| "-".to_owned(), |other| short(other.theirs));
+    let columns: Vec<_> = compared.iter().map(|other| format!("{:>9}", theirs(other))).collect();
+    let columns = columns.join(" ");
+    let mut ratios: Vec<String> = compared.iter().flatten().map(|other| against(*other, paint)).collect();
     // What is not held against the peer says so itself, since the head of its column does not.
-    let last = match (limit, figure.spec.rival()) {
-        (Some(limit), _) => against(limit, paint),
-        (None, Some(rival)) => paint.on(DIM, &format!("against {rival}")),
-        (None, None) => String::new(),
-    };
-    format!(
-        "  {mark} {words} {ours} {theirs:>9} {bound:>9} {:<10} {}  {last}",
-        figure.spec.unit,
-        against(rival, paint),
-    )
+    if let Some(rival) = figure.spec.rival() {
+        ratios.push(paint.on(DIM, &format!("against {rival}")));
+    }
+    let noise = figure.noise().map_or_else(String::new, |noise| format!("± {:.0} %", noise * 100.0));
+    format!("  {mark} {words} {ours} {columns} {:<UNIT$} {noise:>6}  {}", figure.spec.unit, ratios.join("  "))
 }
 
 /// The ratio, and what it has to be.
@@ -103,8 +104,7 @@ mod tests {
         Report {
             suite: "nat64",
             ours: "causeway-nat64",
-            peer: "tayga",
-            limit: "kernel",
+            others: &[(Side::Theirs, "tayga"), (Side::Limit, "kernel")],
             rounds: 3,
             figures: vec![first, second, third],
         }

@@ -1,5 +1,6 @@
 //! Debian's Tayga as the peer: its own file, its own prefix and pool, beside ours on the same gateway.
 
+use super::installed;
 use crate::namespace::Namespace;
 use crate::program::{Launch, Program};
 use crate::wait::PATIENCE;
@@ -10,9 +11,6 @@ use std::path::{Path, PathBuf};
 
 /// The Debian package that it comes in.
 pub const PACKAGE: &str = "tayga";
-
-/// Where Debian puts programs for administrators, whose `PATH` not everybody has.
-const FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 
 /// One Tayga: what sets it apart from others on the same gateway.
 #[derive(Debug)]
@@ -36,9 +34,7 @@ pub const USUAL: Instance = Instance {
 
 /// Its program, if it is installed.
 pub fn find() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(FOLDERS.map(PathBuf::from));
-    folders.map(|folder| folder.join(PACKAGE)).find(|program| program.is_file())
+    installed::find(PACKAGE)
 }
 
 impl Instance {

@@ -5,41 +5,72 @@ use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use serde_json::Value;
 use std::sync::Arc;
-use tests::peers::nat64::Suite;
-use tests::peers::tayga;
+use tests::peers::{Suite, dns64, nat64, tayga};
 
 /// The keys of a line, which programs rely on.
 const KEYS: [&str; 10] =
     ["suite", "name", "unit", "peer", "ours", "theirs", "ratio", "limit_ratio", "target", "ok"];
 
-/// The row that takes the least time.
-const ROW: &str = "udp_round_trip";
+/// The rows that take the least time.
+const NAT64_ROW: &str = "udp_round_trip";
+const DNS64_ROW: &str = "udp_cached";
 
 pub(crate) fn trials(stage: &Arc<Stage>) -> Vec<Trial> {
-    vec![trial(stage, "peers", "one_round_of_one_row_measures_ours_tayga_and_the_kernel", one_round)]
+    vec![
+        trial(stage, "peers", "one_round_of_one_row_measures_ours_tayga_and_the_kernel", with_tayga),
+        trial(stage, "peers", "one_round_of_one_row_measures_ours_unbound_and_bind", with_resolvers),
+    ]
 }
 
-fn one_round(stage: &Stage) -> Result<Verdict> {
+fn with_tayga(stage: &Stage) -> Result<Verdict> {
     if tayga::find().is_none() {
         return Ok(Verdict::Skipped(format!("the Debian package {} is not installed", tayga::PACKAGE)));
     }
-    let suite = Suite::choose(&[ROW.to_owned()])?;
+    let suite = nat64::Suite::choose(&[NAT64_ROW.to_owned()])?;
+    let lines = one_round(stage, &suite, &["ours", "tayga", "kernel"])?;
+    ensure!(
+        lines.len() == 1 && lines[0]["limit_ratio"].as_f64().is_some_and(|ratio| ratio > 0.0),
+        "{lines:?}"
+    );
+    Ok(Verdict::Passed)
+}
+
+fn with_resolvers(stage: &Stage) -> Result<Verdict> {
+    let missing = dns64::missing();
+    if !missing.is_empty() {
+        return Ok(Verdict::Skipped(format!("Debian packages are not installed: {}", missing.join(" "))));
+    }
+    let suite = dns64::Suite::choose(&[DNS64_ROW.to_owned()])?;
+    let lines = one_round(stage, &suite, &["ours", "unbound", "bind"])?;
+    let found: Vec<_> = lines.iter().map(|line| [&line["name"], &line["peer"]]).collect();
+    let expected = [
+        [DNS64_ROW, "unbound"],
+        [DNS64_ROW, "bind"],
+        ["udp_cached_cpu", "unbound"],
+        ["udp_cached_cpu", "bind"],
+    ];
+    ensure!(found == expected, "{found:?}");
+    Ok(Verdict::Passed)
+}
+
+/// The lines of a run in which `contestants` were measured, in this order.
+fn one_round(stage: &Stage, suite: &dyn Suite, contestants: &[&str]) -> Result<Vec<Value>> {
     let mut met = Vec::new();
-    let report = suite.run(stage.binaries()?, 1, |step| {
+    let report = suite.run(stage.binaries()?, 1, &mut |step| {
         if !met.contains(&step.contestant) {
             met.push(step.contestant);
         }
         Ok(())
     })?;
-    ensure!(met == ["ours", "tayga", "kernel"], "measured were {met:?}");
-    let lines = report.lines();
-    let [line] = &lines[..] else { anyhow::bail!("one line was expected of {lines:?}") };
-    let line: Value = serde_json::from_str(line)?;
-    let line = line.as_object().context("a line is an object")?;
-    ensure!(KEYS.iter().all(|key| line.contains_key(*key)) && line.len() == KEYS.len(), "{line:?}");
-    ensure!(line["name"] == ROW, "{line:?}");
-    for number in ["ours", "theirs", "ratio", "limit_ratio"] {
-        ensure!(line[number].as_f64().is_some_and(|number| number > 0.0), "{number} of {line:?}");
+    ensure!(met == contestants, "measured were {met:?}");
+    let lines: Vec<Value> =
+        report.lines().iter().map(|line| serde_json::from_str(line)).collect::<Result<_, _>>()?;
+    for line in &lines {
+        let keys = line.as_object().context("a line is an object")?;
+        ensure!(KEYS.iter().all(|key| keys.contains_key(*key)) && keys.len() == KEYS.len(), "{line}");
+        for number in ["ours", "theirs", "ratio"] {
+            ensure!(line[number].as_f64().is_some_and(|number| number > 0.0), "{number} of {line}");
+        }
     }
-    Ok(Verdict::Passed)
+    Ok(lines)
 }

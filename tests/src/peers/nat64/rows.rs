@@ -2,6 +2,7 @@
 
 use super::instance::{self, Instance};
 use super::way::Way;
+use crate::peers::choice::Choice;
 use crate::peers::figure::{Against, Better, Side, Spec};
 use crate::peers::flood::Receiver;
 use crate::peers::stream::Direction;
@@ -191,26 +192,10 @@ pub const ROWS: &[Row] = &[
     },
 ];
 
-/// The rows with a figure whose name begins with one of `words`; with a name in full, the row of that name alone. All
-/// rows, if there are no words.
-///
-/// # Errors
-/// The first word that no name begins with.
-pub fn chosen(words: &[String]) -> Result<Vec<&'static Row>, &str> {
-    let names = |row: &Row| row.figures.iter().map(|spec| spec.name).collect::<Vec<_>>();
-    let mut wanted = vec![words.is_empty(); ROWS.len()];
-    for word in words {
-        let exact = ROWS.iter().any(|row| names(row).contains(&word.as_str()));
-        let fits = |name: &&str| if exact { *name == word } else { name.starts_with(word.as_str()) };
-        let fitting: Vec<bool> = ROWS.iter().map(|row| names(row).iter().any(fits)).collect();
-        if !fitting.contains(&true) {
-            return Err(word);
-        }
-        for (wanted, fitting) in wanted.iter_mut().zip(fitting) {
-            *wanted |= fitting;
-        }
+impl Choice for Row {
+    fn figures(&self) -> &'static [Spec] {
+        self.figures
     }
-    Ok(ROWS.iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(row, _)| row).collect())
 }
 
 #[cfg(test)]
@@ -218,18 +203,8 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    fn names(rows: &[&Row]) -> Vec<&'static str> {
-        rows.iter().flat_map(|row| row.figures).map(|spec| spec.name).collect()
-    }
-
     fn all() -> Vec<&'static str> {
-        names(&ROWS.iter().collect::<Vec<_>>())
-    }
-
-    fn check(words: &[&str], expected: Result<&[&str], &str>) {
-        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        let found = chosen(&words).map(|rows| names(&rows));
-        assert_eq!(found.as_deref().map_err(|word| *word), expected, "{words:?}");
+        ROWS.iter().flat_map(|row| row.figures).map(|spec| spec.name).collect()
     }
 
     #[test]
@@ -243,15 +218,5 @@ mod tests {
         for name in all() {
             assert!(page.contains(&format!("`{name}`")), "docs/operations.md does not tell what {name} is");
         }
-    }
-
-    #[test]
-    fn words_choose_rows() {
-        check(&[], Ok(&all()));
-        check(&["tcp_up"], Ok(&["tcp_up"]));
-        check(&["tcp_do"], Ok(&["tcp_down", "tcp_down_four", "tcp_down_plain"]));
-        check(&["udp_cpu"], Ok(&["udp_delivered", "udp_cpu", "udp_in_order"]));
-        check(&["udp_round_trip", "tcp_up"], Ok(&["tcp_up", "udp_round_trip"]));
-        check(&["tcp_up", "icmp"], Err("icmp"));
     }
 }

@@ -1,0 +1,54 @@
+//! Under which circumstances resolvers are measured: each resolver runs once for every setting that a chosen row needs.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// What all resolvers of one kind of measurement have in common.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name, for folders and messages.
+    pub name: &'static str,
+    /// Its number in the addresses of resolvers.
+    number: u16,
+    /// The processors that a resolver is held to, and how many threads it serves with.
+    pub cores: usize,
+    /// The most that it may keep, in bytes.
+    pub cache: u64,
+    /// Whom it asks.
+    pub upstream: Ipv4Addr,
+}
+
+/// The authoritative server.
+pub const AUTHORITY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 53);
+
+/// Ample for all names of a run but those of the rows about memory.
+const AMPLE: u64 = 512 << 20;
+
+/// One processor.
+pub const ONE: Setting = Setting { name: "one", number: 1, cores: 1, cache: AMPLE, upstream: AUTHORITY };
+
+/// Two.
+pub const TWO: Setting = Setting { name: "two", number: 2, cores: 2, cache: AMPLE, upstream: AUTHORITY };
+
+impl Setting {
+    /// The address of the resolver with this number.
+    pub const fn address(&self, product: u16) -> IpAddr {
+        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0x53, 0, 0, 0, self.number, product))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: &[&Setting] = &[&ONE, &TWO];
+
+    #[test]
+    fn no_two_share_an_address_or_a_folder() {
+        for (place, one) in ALL.iter().enumerate() {
+            for other in &ALL[..place] {
+                assert_ne!(one.address(1), other.address(1));
+                assert_ne!(one.name, other.name);
+            }
+        }
+    }
+}
