@@ -4,7 +4,11 @@
 //! [`crate::show()`] has written it. What a file asks for and the model does not say, or says otherwise, is a [`Note`].
 //! Each program's module reads its own files; the reading of text is pure and stands apart from it.
 
+pub mod bind;
+mod draft;
+mod networks;
 pub mod tayga;
+pub mod unbound;
 
 use crate::model::Gateway;
 use crate::{parse, show};
@@ -23,7 +27,11 @@ pub struct Kind {
 }
 
 /// Every program whose file can be imported.
-pub const KINDS: &[Kind] = &[Kind { name: "tayga", about: "tayga.conf of Tayga", load: tayga::load }];
+pub const KINDS: &[Kind] = &[
+    Kind { name: "tayga", about: "tayga.conf of Tayga", load: tayga::load },
+    Kind { name: "bind", about: "named.conf of BIND", load: bind::load },
+    Kind { name: "unbound", about: "unbound.conf of Unbound", load: unbound::load },
+];
 
 /// A file in our words.
 #[derive(Clone, Debug)]

@@ -37,7 +37,7 @@ pub mod synth;
 mod udp;
 pub mod upstream;
 mod wire;
-pub mod worker;
+mod worker;
 mod zone;
 
 pub use app::App;

@@ -23,7 +23,7 @@ const RECEIVE_BUFFER: usize = 1 << 20;
 
 /// The sockets of one address for one worker.
 #[derive(Debug)]
-pub struct Sockets {
+pub(crate) struct Sockets {
     pub(crate) address: SocketAddr,
     pub(crate) udp: UdpSocket,
     pub(crate) tcp: TcpListener,
@@ -34,10 +34,7 @@ pub struct Sockets {
 ///
 /// All are probed before the first is bound, so that a socket of ours never looks like a stranger's. Returns the
 /// sockets of each address.
-///
-/// # Errors
-/// The first address that cannot be had, and why.
-pub fn bind_all(
+pub(crate) fn bind_all(
     addresses: &[SocketAddr],
     held: &[SocketAddr],
     workers: usize,

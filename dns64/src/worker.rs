@@ -1,8 +1,7 @@
 //! A worker: one thread with a single-threaded runtime and its own socket of every listening address.
 //!
-//! It is told what to serve over a channel and lives until it is drained. Work under way holds a `Busy` token; a
-//! draining worker ends when the last is gone. A listener for UDP that is told to leave ends when it has answered
-//! what it took in; one that fails is reported.
+//! It is told what to serve over a channel and lives until it is drained. Work under way holds a [`Busy`] token; a
+//! draining worker ends when the last is gone. A listener that ends by itself is a fault, and is reported.
 
 use crate::error::Error;
 use crate::listen::Sockets;
@@ -23,7 +22,7 @@ pub(crate) type Busy = mpsc::Sender<Infallible>;
 
 /// The handle of a worker. Dropping it ends the worker at once.
 #[derive(Debug)]
-pub struct Worker {
+pub(crate) struct Worker {
     orders: mpsc::UnboundedSender<Order>,
 }
 
@@ -36,10 +35,7 @@ enum Order {
 
 impl Worker {
     /// Starts an idle worker. A fault that ends its service is told to `failures`.
-    ///
-    /// # Errors
-    /// The system gives no thread or no event loop.
-    pub fn start(
+    pub(crate) fn start(
         index: usize,
         shared: Arc<Shared>,
         failures: mpsc::UnboundedSender<String>,
@@ -58,7 +54,7 @@ impl Worker {
     }
 
     /// Serves `sockets` besides what it serves. The receiver hears when it does.
-    pub fn serve(&self, sockets: Sockets) -> oneshot::Receiver<()> {
+    pub(crate) fn serve(&self, sockets: Sockets) -> oneshot::Receiver<()> {
         let (serving, served) = oneshot::channel();
         // A worker that is gone has told why; the caller sees the dropped sender.
         let _ = self.orders.send(Order::Serve(sockets, serving));
@@ -78,20 +74,13 @@ impl Worker {
     }
 }
 
-/// What serves one address.
-struct Listener {
-    /// Closing it has the UDP socket answer what it took in, and end.
-    _udp: oneshot::Sender<Infallible>,
-    tcp: AbortHandle,
-}
-
 /// What runs on the worker's thread.
 struct Service {
     index: usize,
     shared: Arc<Shared>,
     failures: mpsc::UnboundedSender<String>,
     listeners: JoinSet<()>,
-    by_address: HashMap<SocketAddr, Listener>,
+    by_address: HashMap<SocketAddr, [AbortHandle; 2]>,
     draining: watch::Sender<bool>,
     busy: Busy,
     idle: mpsc::Receiver<Infallible>,
@@ -129,8 +118,9 @@ impl Service {
                     None => return,
                 },
                 Some(ended) = self.listeners.join_next() => match ended {
-                    Err(error) if !error.is_cancelled() => self.fail(&format!("a listener failed: {error}")),
-                    _ => {}
+                    Err(error) if error.is_cancelled() => {}
+                    Err(error) => self.fail(&format!("a listener failed: {error}")),
+                    Ok(()) => self.fail("a listener ended by itself"),
                 },
             }
         }
@@ -139,8 +129,7 @@ impl Service {
     fn serve(&mut self, sockets: Sockets) -> io::Result<()> {
         let udp = UdpSocket::from_std(sockets.udp)?;
         let tcp = TcpListener::from_std(sockets.tcp)?;
-        let (stay, leave) = oneshot::channel();
-        self.listeners.spawn(udp::serve(udp, Arc::clone(&self.shared), self.busy.clone(), leave));
+        let udp = udp::serve(udp, Arc::clone(&self.shared), self.busy.clone());
         let tcp = stream::serve(
             tcp,
             sockets.connections,
@@ -148,21 +137,19 @@ impl Service {
             self.draining.subscribe(),
             self.busy.clone(),
         );
-        let tcp = self.listeners.spawn(tcp);
-        self.by_address.insert(sockets.address, Listener { _udp: stay, tcp });
+        let tasks = [self.listeners.spawn(udp), self.listeners.spawn(tcp)];
+        self.by_address.insert(sockets.address, tasks);
         Ok(())
     }
 
     fn leave(&mut self, address: SocketAddr) {
-        if let Some(listener) = self.by_address.remove(&address) {
-            listener.tcp.abort();
+        for task in self.by_address.remove(&address).into_iter().flatten() {
+            task.abort();
         }
     }
 
     async fn drain(mut self, done: oneshot::Sender<()>) {
-        for (_, listener) in self.by_address.drain() {
-            listener.tcp.abort();
-        }
+        self.listeners.shutdown().await;
         self.draining.send_replace(true);
         drop(self.busy);
         // None comes when the last token is gone; nothing else can come.

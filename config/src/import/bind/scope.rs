@@ -1,0 +1,251 @@
+//! What `options` and each `view` say: the clauses that causeway-dns64 has words for, as a table.
+
+use super::super::Note;
+use super::super::draft::Spot;
+use super::acl::{Acl, Acls};
+use super::dns64::{self, Dns64, boolean};
+use super::statement::Statement;
+use super::value::{Size, seconds, size};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// DNS's own port.
+const PORT: u16 = 53;
+
+/// What one block says. Nothing here has a default.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scope {
+    pub(super) dns64: Vec<Dns64>,
+    pub(super) forwarders: Option<(Spot, Vec<SocketAddr>)>,
+    /// Each of `allow-query`, `allow-query-cache` and `allow-recursion`: a client must be in all.
+    pub(super) allow: Vec<(Spot, &'static str, Acl)>,
+    pub(super) listen: Vec<SocketAddr>,
+    /// Where listening addresses stand.
+    pub(super) listen_spot: Option<Spot>,
+    pub(super) cache_size: Option<(Spot, u64)>,
+    /// Seconds.
+    pub(super) max_cache_ttl: Option<(Spot, u64)>,
+    /// Seconds.
+    pub(super) max_ncache_ttl: Option<(Spot, u64)>,
+    pub(super) stale: Option<bool>,
+    /// Seconds.
+    pub(super) max_stale_ttl: Option<(Spot, u64)>,
+    pub(super) response_rate: Option<(Spot, u64)>,
+    pub(super) prefetch: Option<bool>,
+}
+
+/// What a clause does.
+type Take = fn(&mut Scope, &Statement, &mut Reading<'_, '_>) -> Result<(), String>;
+
+/// What clauses read with, and where they leave what they cannot say.
+pub(super) struct Reading<'a, 'b> {
+    pub(super) acls: &'a Acls<'b>,
+    pub(super) errors: &'a mut Vec<String>,
+    pub(super) lost: &'a mut Vec<Note>,
+}
+
+impl Reading<'_, '_> {
+    pub(super) fn lose(&mut self, spot: &Spot, directive: &'static str, why: impl Into<String>) {
+        self.lost.push(spot.note(directive, why));
+    }
+
+    /// The list of a clause; what it loses is noted.
+    pub(super) fn list(&mut self, clause: &Statement, directive: &'static str) -> Result<Acl, String> {
+        let mut acl = self.acls.read(clause.need_block()?)?;
+        for (spot, why) in acl.lost.drain(..) {
+            self.lose(&spot, directive, why);
+        }
+        Ok(acl)
+    }
+}
+
+/// The clauses that are honoured.
+const CLAUSES: &[(&str, Take)] = &[
+    ("dns64", |scope, clause, reading| {
+        scope.dns64.extend(dns64::read(clause, reading.acls, reading.errors));
+        Ok(())
+    }),
+    ("forwarders", |scope, clause, reading| {
+        scope.forwarders = Some((clause.spot.clone(), forwarders(clause, reading)?));
+        Ok(())
+    }),
+    ("forward", forward),
+    ("allow-query", |scope, clause, reading| allow(scope, clause, reading, "allow-query")),
+    ("allow-query-cache", |scope, clause, reading| allow(scope, clause, reading, "allow-query-cache")),
+    ("allow-recursion", |scope, clause, reading| allow(scope, clause, reading, "allow-recursion")),
+    ("listen-on", |scope, clause, reading| {
+        listen(scope, clause, reading, "listen-on", Ipv4Addr::UNSPECIFIED.into())
+    }),
+    ("listen-on-v6", |scope, clause, reading| {
+        listen(scope, clause, reading, "listen-on-v6", Ipv6Addr::UNSPECIFIED.into())
+    }),
+    ("max-cache-size", max_cache_size),
+    ("max-cache-ttl", |scope, clause, _| {
+        scope.max_cache_ttl = Some((clause.spot.clone(), seconds(clause)?));
+        Ok(())
+    }),
+    ("max-ncache-ttl", |scope, clause, _| {
+        scope.max_ncache_ttl = Some((clause.spot.clone(), seconds(clause)?));
+        Ok(())
+    }),
+    ("max-stale-ttl", |scope, clause, _| {
+        scope.max_stale_ttl = Some((clause.spot.clone(), seconds(clause)?));
+        Ok(())
+    }),
+    ("stale-answer-enable", |scope, clause, _| {
+        scope.stale = Some(boolean(clause)?);
+        Ok(())
+    }),
+    ("rate-limit", rate_limit),
+    ("prefetch", |scope, clause, _| {
+        scope.prefetch = Some(clause.value()? != "0");
+        Ok(())
+    }),
+    ("recursion", |_, clause, reading| {
+        if !boolean(clause)? {
+            reading.lose(&clause.spot, "recursion", "not honoured: every client's questions are forwarded");
+        }
+        Ok(())
+    }),
+];
+
+impl Scope {
+    /// Takes `clause`; `false` says that it is none of these.
+    pub(super) fn take(&mut self, clause: &Statement, reading: &mut Reading<'_, '_>) -> bool {
+        let Some((_, take)) = CLAUSES.iter().find(|(name, _)| *name == clause.name()) else { return false };
+        if let Err(error) = take(self, clause, reading) {
+            reading.errors.push(error);
+        }
+        true
+    }
+}
+
+/// The names of the clauses that are honoured.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    CLAUSES.iter().map(|(name, _)| *name)
+}
+
+fn allow(
+    scope: &mut Scope,
+    clause: &Statement,
+    reading: &mut Reading<'_, '_>,
+    directive: &'static str,
+) -> Result<(), String> {
+    let acl = reading.list(clause, directive)?;
+    scope.allow.push((clause.spot.clone(), directive, acl));
+    Ok(())
+}
+
+/// The addresses of `forwarders [ port N ] { ADDRESS [ port N ] [ tls NAME ]; ... }`.
+pub(super) fn forwarders(
+    clause: &Statement,
+    reading: &mut Reading<'_, '_>,
+) -> Result<Vec<SocketAddr>, String> {
+    let default = port(clause, &clause.words(), PORT)?;
+    let mut list = Vec::new();
+    for one in clause.need_block()? {
+        let address: IpAddr = one
+            .name()
+            .parse()
+            .map_err(|_| one.spot.says(format_args!("expected IP address near '{}'", one.name())))?;
+        let words = one.words();
+        if words.contains(&"tls") {
+            reading.lose(
+                &one.spot,
+                "forwarders",
+                format!("{address}: tls is not honoured: write tls://{address}#NAME, with the name that its certificate has"),
+            );
+        }
+        list.push(SocketAddr::new(address, port(one, &words, default)?));
+    }
+    Ok(list)
+}
+
+/// The number behind the word `port`.
+fn port(statement: &Statement, words: &[&str], default: u16) -> Result<u16, String> {
+    let Some(at) = words.iter().position(|word| *word == "port") else { return Ok(default) };
+    let word = words.get(at + 1).copied().unwrap_or_default();
+    word.parse().map_err(|_| statement.spot.says(format_args!("port '{word}' out of range")))
+}
+
+fn forward(_: &mut Scope, clause: &Statement, reading: &mut Reading<'_, '_>) -> Result<(), String> {
+    match clause.value()? {
+        "only" => {}
+        "first" => reading.lose(
+            &clause.spot,
+            "forward",
+            "first is only here: where no forwarder answers, nothing else is asked",
+        ),
+        other => return Err(clause.spot.says(format_args!("'{other}' unexpected"))),
+    }
+    Ok(())
+}
+
+/// `listen-on [ port N ] [ tls NAME ] [ http NAME ] { LIST }`: single addresses, or all of a family.
+fn listen(
+    scope: &mut Scope,
+    clause: &Statement,
+    reading: &mut Reading<'_, '_>,
+    directive: &'static str,
+    wildcard: IpAddr,
+) -> Result<(), String> {
+    let words = clause.words();
+    if let Some(kind) = words.iter().find(|word| ["tls", "http"].contains(word)) {
+        let key = if *kind == "tls" { "listen_tls" } else { "listen_https" };
+        let why = format!("{kind} is not honoured: set dns64.{key} and dns64.tls.certificates");
+        reading.lose(&clause.spot, directive, why);
+        return Ok(());
+    }
+    let port = port(clause, &words, PORT)?;
+    scope.listen_spot.get_or_insert_with(|| clause.spot.clone());
+    let acl = reading.list(clause, directive)?;
+    for (net, allow) in acl.rules.iter().filter(|(net, _)| net.addr().is_ipv4() == wildcard.is_ipv4()) {
+        match (net.prefix_len(), allow) {
+            (_, false) => reading.lose(
+                &clause.spot,
+                directive,
+                format!("!{net} is not honoured: list the addresses to listen at"),
+            ),
+            (0, true) => scope.listen.push(SocketAddr::new(wildcard, port)),
+            (len, true) if len == net.max_prefix_len() => {
+                scope.listen.push(SocketAddr::new(net.addr(), port));
+            }
+            (_, true) => reading.lose(
+                &clause.spot,
+                directive,
+                format!("{net} is not honoured: list this machine's addresses in it"),
+            ),
+        }
+    }
+    Ok(())
+}
+
+fn max_cache_size(
+    scope: &mut Scope,
+    clause: &Statement,
+    reading: &mut Reading<'_, '_>,
+) -> Result<(), String> {
+    match size(clause)? {
+        Size::Bytes(bytes) => scope.cache_size = Some((clause.spot.clone(), bytes)),
+        Size::Relative => reading.lose(
+            &clause.spot,
+            "max-cache-size",
+            "not honoured: cache_size is a number of bytes, the default is kept",
+        ),
+    }
+    Ok(())
+}
+
+/// `rate-limit { responses-per-second N; ... }`.
+fn rate_limit(scope: &mut Scope, clause: &Statement, reading: &mut Reading<'_, '_>) -> Result<(), String> {
+    for one in clause.need_block()? {
+        if one.name() == "responses-per-second" {
+            let word = one.value()?;
+            let rate =
+                word.parse().map_err(|_| one.spot.says(format_args!("expected number near '{word}'")))?;
+            scope.response_rate = Some((one.spot.clone(), rate));
+        } else {
+            reading.lose(&one.spot, "rate-limit", format!("{} is not honoured", one.name()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! Unbound's terms in ours.
+
+use super::super::Imported;
+use super::super::draft::Draft;
+use super::conf::{Conf, Zone};
+use super::value::socket;
+use crate::defaults::{DNS_PORT, DNS_TLS_PORT};
+use crate::domain::Domain;
+use crate::model::{Host, Upstream, UpstreamTransport};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// DNS over HTTPS.
+const HTTPS_PORT: u16 = 443;
+
+/// `conf` in our words; `file` is its name.
+pub(super) fn gateway(conf: &Conf, file: &str) -> Result<Imported, Vec<String>> {
+    let mut draft = Draft::resolver(file, conf.lost.clone());
+    prefix(&mut draft, conf);
+    upstreams(&mut draft, conf);
+    listeners(&mut draft, conf);
+    hosts(&mut draft, conf);
+    cache(&mut draft, conf);
+    draft.finish()
+}
+
+fn prefix(draft: &mut Draft, conf: &Conf) {
+    if !conf.modules.as_ref().is_some_and(|(_, runs)| *runs) {
+        draft.lacks(
+            "the dns64 module does not run here: set `module-config: \"dns64 iterator\"` if it should",
+        );
+    }
+    let Some((spot, prefix)) = &conf.prefix else { return };
+    draft.set("prefix.pref64", spot, |_| ());
+    if let Some(own) = &mut draft.model.prefix {
+        own.pref64 = *prefix;
+    }
+}
+
+fn upstreams(draft: &mut Draft, conf: &Conf) {
+    let Some(root) = conf.zones.iter().find(|zone| is_root(zone) && !zone.addresses.is_empty()) else {
+        draft.lacks(
+            "there is no forward-zone for \".\" with a forward-addr, so unbound resolves by itself, which \
+             causeway-dns64 does not: add one that names a resolver",
+        );
+        return;
+    };
+    let list = zone_upstreams(draft, root, conf.tls_upstream == Some(true));
+    draft.set("dns64.upstream", &root.spot, |dns64| dns64.upstream = list);
+}
+
+fn is_root(zone: &Zone) -> bool {
+    zone.name.as_ref().is_some_and(|name| name.labels().next().is_none())
+}
+
+fn zone_upstreams(draft: &mut Draft, zone: &Zone, tls_everywhere: bool) -> Vec<Upstream> {
+    let mut list = Vec::new();
+    for (spot, address, name) in &zone.addresses {
+        let tls = zone.tls || tls_everywhere;
+        let transport = match (tls, name) {
+            (true, Some(name)) => UpstreamTransport::Tls { name: name.clone() },
+            (true, None) => {
+                draft.errors.push(spot.says(format_args!(
+                    "{} is asked over TLS, and its certificate is not checked for want of a name: write {0}#NAME",
+                    address.ip()
+                )));
+                continue;
+            }
+            (false, _) if zone.tcp => UpstreamTransport::Tcp,
+            (false, _) => UpstreamTransport::Plain,
+        };
+        // Unbound takes the port of DNS over TLS wherever a name stands.
+        let default = if name.is_some() { DNS_TLS_PORT } else { DNS_PORT };
+        let port = if address.port() == 0 { default } else { address.port() };
+        list.push(Upstream { transport, address: SocketAddr::new(address.ip(), port) });
+    }
+    list
+}
+
+/// Which addresses serve what: Unbound tells by the port.
+fn listeners(draft: &mut Draft, conf: &Conf) {
+    let port = conf.port.unwrap_or(DNS_PORT);
+    let ports = [
+        (conf.tls_port.unwrap_or(DNS_TLS_PORT), "dns64.listen_tls"),
+        (conf.https_port.unwrap_or(HTTPS_PORT), "dns64.listen_https"),
+        (conf.quic_port.unwrap_or(DNS_TLS_PORT), "dns64.listen_quic"),
+    ];
+    let mut plain = Vec::new();
+    for (spot, text) in &conf.interfaces {
+        let Some(address) = socket(text, port) else {
+            draft.lose(spot, "interface", format!("{text} is not honoured: give the address to listen at"));
+            continue;
+        };
+        let kind = ports.iter().find(|(own, _)| *own == address.port() && *own != port);
+        match kind.map(|(_, key)| *key) {
+            Some(key @ "dns64.listen_tls") => draft.set(key, spot, |dns64| dns64.listen_tls.push(address)),
+            Some(key @ "dns64.listen_https") => {
+                draft.set(key, spot, |dns64| dns64.listen_https.push(address));
+            }
+            Some(key) => draft.set(key, spot, |dns64| dns64.listen_quic.push(address)),
+            None => plain.push((spot, address)),
+        }
+    }
+    if let Some((spot, _)) = plain.first() {
+        let list = plain.iter().map(|(_, address)| *address).collect();
+        draft.set("dns64.listen", spot, |dns64| dns64.listen = list);
+    }
+    match (&conf.service_pem, &conf.service_key) {
+        (Some((spot, pem)), Some((_, key))) if pem == key => {
+            draft.set("dns64.tls", spot, |dns64| dns64.certificates = vec![pem.clone()]);
+        }
+        (Some((spot, pem)), Some((_, key))) => {
+            let bundle = pem.with_extension("bundle.pem");
+            let how = format!(
+                "chain and key stand in one file here: `cat {} {} > {}`, readable by causeway alone",
+                pem.display(),
+                key.display(),
+                bundle.display()
+            );
+            draft.lose(spot, "tls-service-pem", how);
+            draft.set("dns64.tls", spot, |dns64| dns64.certificates = vec![bundle]);
+        }
+        _ => {}
+    }
+    if let Some(path) = &conf.http_endpoint
+        && let Some(dns64) = &mut draft.model.dns64
+    {
+        dns64.https_path.clone_from(path);
+    }
+}
+
+/// `local-data` with addresses; other types are not served.
+fn hosts(draft: &mut Draft, conf: &Conf) {
+    let mut hosts: Vec<Host> = Vec::new();
+    for (spot, text) in &conf.local_data {
+        match record(text) {
+            Ok((name, address, ttl)) => match hosts.iter_mut().find(|host| host.name == name) {
+                Some(host) if !host.addresses.contains(&address) => host.addresses.push(address),
+                Some(_) => {}
+                None => hosts.push(Host { name, addresses: vec![address], ttl }),
+            },
+            Err(Unserved::Other) => {
+                draft.lose(spot, "local-data", format!("{text}: only A and AAAA records are served"));
+            }
+            Err(Unserved::Wrong(why)) => {
+                draft.errors.push(spot.says(format_args!("error parsing local-data '{text}': {why}")));
+            }
+        }
+    }
+    if let Some((spot, _)) = conf.local_data.first() {
+        draft.set("dns64.host", spot, |dns64| dns64.names.host = hosts);
+    }
+}
+
+/// Why a record is not served.
+enum Unserved {
+    /// Another type or class.
+    Other,
+    Wrong(String),
+}
+
+/// Types of records besides addresses that people write down.
+const OTHER_TYPES: &[&str] = &[
+    "CAA",
+    "CNAME",
+    "DNAME",
+    "DNSKEY",
+    "DS",
+    "HINFO",
+    "HTTPS",
+    "LOC",
+    "MX",
+    "NAPTR",
+    "NS",
+    "OPENPGPKEY",
+    "PTR",
+    "RP",
+    "SOA",
+    "SPF",
+    "SRV",
+    "SSHFP",
+    "SVCB",
+    "TLSA",
+    "TXT",
+    "URI",
+];
+
+/// Unbound's TTL where a record has none, in seconds.
+const LOCAL_TTL: u64 = 3600;
+
+/// `NAME [TTL] [IN] TYPE DATA`.
+fn record(text: &str) -> Result<(Domain, IpAddr, Duration), Unserved> {
+    let wrong = |why: &str| Unserved::Wrong(why.to_owned());
+    let mut words = text.split_whitespace().peekable();
+    let name = words.next().ok_or_else(|| wrong("there is no name"))?;
+    let name: Domain = name.parse().map_err(|error| Unserved::Wrong(format!("{name}: {error}")))?;
+    let ttl = words.next_if(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    let ttl =
+        ttl.map_or(Ok(LOCAL_TTL), |ttl| ttl.parse().map_err(|_| wrong("the TTL is no number of seconds")))?;
+    if words.next_if(|word| ["CH", "HS", "CLASS3"].contains(&word.to_ascii_uppercase().as_str())).is_some() {
+        return Err(Unserved::Other);
+    }
+    let _ = words.next_if(|word| word.eq_ignore_ascii_case("IN"));
+    let kind = words
+        .next()
+        .ok_or_else(|| wrong("Syntax error, could not parse the RR's type"))?
+        .to_ascii_uppercase();
+    let data = words.next().unwrap_or_default();
+    let address: Option<IpAddr> = match kind.as_str() {
+        "A" => data.parse().ok().map(IpAddr::V4),
+        "AAAA" => data.parse().ok().map(IpAddr::V6),
+        other if OTHER_TYPES.contains(&other) => return Err(Unserved::Other),
+        _ => return Err(wrong("Syntax error, could not parse the RR's type")),
+    };
+    let address = address.ok_or_else(|| Unserved::Wrong(format!("'{data}' is no address of type {kind}")))?;
+    Ok((name, address, Duration::from_secs(ttl)))
+}
+
+/// Both of Unbound's caches are ours in one.
+fn cache(draft: &mut Draft, conf: &Conf) {
+    let sizes = [&conf.msg_cache, &conf.rrset_cache];
+    if let Some((spot, _)) = sizes.into_iter().flatten().next() {
+        let bytes = sizes.into_iter().flatten().map(|(_, bytes)| bytes).sum();
+        draft.set("dns64.cache_size", spot, |dns64| dns64.cache_size = bytes);
+    }
+    if let Some((spot, threads)) = &conf.threads {
+        let workers = u16::try_from(*threads).unwrap_or(u16::MAX).max(1);
+        draft.set("dns64.workers", spot, |dns64| dns64.workers = workers);
+    }
+}
