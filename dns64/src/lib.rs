@@ -37,7 +37,7 @@ pub mod synth;
 mod udp;
 pub mod upstream;
 mod wire;
-mod worker;
+pub mod worker;
 mod zone;
 
 pub use app::App;

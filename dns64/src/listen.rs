@@ -23,7 +23,7 @@ const RECEIVE_BUFFER: usize = 1 << 20;
 
 /// The sockets of one address for one worker.
 #[derive(Debug)]
-pub(crate) struct Sockets {
+pub struct Sockets {
     pub(crate) address: SocketAddr,
     pub(crate) udp: UdpSocket,
     pub(crate) tcp: TcpListener,
@@ -34,7 +34,10 @@ pub(crate) struct Sockets {
 ///
 /// All are probed before the first is bound, so that a socket of ours never looks like a stranger's. Returns the
 /// sockets of each address.
-pub(crate) fn bind_all(
+///
+/// # Errors
+/// The first address that cannot be had, and why.
+pub fn bind_all(
     addresses: &[SocketAddr],
     held: &[SocketAddr],
     workers: usize,

@@ -1,34 +1,42 @@
 //! Serving UDP: datagrams in, replies out, on one socket of one worker.
 //!
-//! After each wake-up the socket is drained. Replies at hand leave at once from the same loop; the others are tasks.
-//! On a wildcard address a reply leaves from the address that was asked (`IP_PKTINFO`), since the client waits for it
-//! from there. One bad datagram costs one counter, even where it finds a fault of ours.
+//! After each wake-up the socket is drained, a batch at a time. Replies at hand leave with one system call per batch;
+//! the others are tasks, whose replies are gathered in an [`Outbox`]. One bad datagram costs one counter, even where
+//! it finds a fault of ours, and so does a reply that the system refuses to send. A listener that is told to leave
+//! takes nothing more in, answers all that it has taken, and ends.
+
+mod batch;
+mod outbox;
+mod path;
 
 use crate::metrics::{Metrics, Transport};
 use crate::question::DropReason;
 use crate::resolver::{Received, Shared};
 use crate::worker::Busy;
-use nix::cmsg_space;
-use nix::libc::{in_pktinfo, in6_pktinfo};
-use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, SockaddrStorage, recvmsg,
-    sendmsg, setsockopt, sockopt,
-};
-use socket2::Socket;
-use std::io::{self, IoSlice, IoSliceMut};
-use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use batch::{BATCH, Inbox};
+use nix::sys::socket::{setsockopt, sockopt};
+use outbox::Outbox;
+use socket2::{SockRef, Socket};
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::sync::oneshot;
 
-/// Datagrams read before other tasks of the worker get their turn.
-const BATCH: usize = 64;
+/// Batches read before other tasks of the worker get their turn.
+const ROUNDS: usize = 4;
 
-/// The longest query in octets; what is longer is cut and fails to parse.
-const BUFFER: usize = 4096;
+/// Octets that a buffer for a reply holds from the start, so that replies of usual size do not move it.
+const REPLY: usize = 512;
+
+/// More datagrams than a socket's buffer holds ([`crate::listen`]): the last reading ends for sure.
+const QUEUE: usize = 8192;
+
+/// The port of RFC 863, which sends nothing.
+const DISCARD: u16 = 9;
 
 /// How long a socket rests whose reading fails for a reason other than having nothing.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -42,155 +50,153 @@ pub(crate) fn request_destination(socket: &Socket, address: SocketAddr) -> io::R
     Ok(())
 }
 
-/// Serves until the task is aborted.
-pub(crate) async fn serve(socket: UdpSocket, shared: Arc<Shared>, busy: Busy) {
-    let socket = Arc::new(socket);
-    let mut buffer = vec![0; BUFFER];
-    let mut control = cmsg_space!(in6_pktinfo, in_pktinfo);
-    let mut out = Vec::with_capacity(BUFFER);
+/// Serves until `leave` is closed and all that was taken in is answered.
+pub(crate) async fn serve(
+    socket: UdpSocket,
+    shared: Arc<Shared>,
+    busy: Busy,
+    mut leave: oneshot::Receiver<Infallible>,
+) {
+    let mut listener = Listener::new(socket, shared);
     loop {
-        // Readiness never fails on a socket that is registered with the runtime that runs this.
-        if socket.readable().await.is_err() {
-            return;
+        tokio::select! {
+            biased;
+            _ = &mut leave => break,
+            () = listener.outbox.changed() => listener.flush().await,
+            // Readiness never fails on a socket that is registered with the runtime that runs this.
+            _ = listener.socket.readable() => {}
         }
-        for _ in 0..BATCH {
-            match receive(&socket, &mut buffer, &mut control) {
-                Ok(datagram) => {
-                    let message = &buffer[..datagram.length];
-                    contain(shared.metrics(), || {
-                        handle(&socket, message, datagram.path, &shared, &busy, &mut out);
-                    });
+        match listener.read() {
+            Ok(true) => tokio::task::yield_now().await,
+            Ok(false) => {}
+            Err(error) => {
+                tracing::debug!(%error, "reading datagrams failed");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    listener.leave().await;
+    drop(busy);
+}
+
+/// One socket and what passes through it.
+struct Listener {
+    socket: UdpSocket,
+    shared: Arc<Shared>,
+    inbox: Inbox,
+    /// Replies at hand, and for each the place of its query in the inbox.
+    replies: Vec<Vec<u8>>,
+    queries: [usize; BATCH],
+    outbox: Arc<Outbox>,
+}
+
+impl Listener {
+    fn new(socket: UdpSocket, shared: Arc<Shared>) -> Self {
+        let replies = (0..BATCH).map(|_| Vec::with_capacity(REPLY)).collect();
+        Self { socket, shared, inbox: Inbox::new(), replies, queries: [0; BATCH], outbox: Outbox::new() }
+    }
+
+    /// Reads and answers what waits; true where more may wait.
+    fn read(&mut self) -> io::Result<bool> {
+        for _ in 0..ROUNDS {
+            let more = self.inbox.fill(&self.socket)?;
+            let tasks = self.answer();
+            if !more || tasks {
+                return Ok(more);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Answers what was read, at once or by tasks; true where there are tasks.
+    fn answer(&mut self) -> bool {
+        let (mut count, mut tasks) = (0, false);
+        for (index, (path, message)) in self.inbox.datagrams().enumerate() {
+            let Some(client) = path.client() else { continue };
+            let reply = &mut self.replies[count];
+            match contain(self.shared.metrics(), || {
+                self.shared.receive(message, client, Transport::Udp, reply)
+            }) {
+                Received::Nothing => {}
+                Received::Reply => {
+                    self.queries[count] = index;
+                    count += 1;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => {
-                    tracing::debug!(%error, "reading a datagram failed");
-                    tokio::time::sleep(PAUSE).await;
-                    break;
+                Received::Job(job) => {
+                    tasks = true;
+                    let owed = self.outbox.owe(*path);
+                    tokio::spawn(async move {
+                        let mut reply = owed.buffer();
+                        job.run(&mut reply).await;
+                        owed.pay(reply);
+                    });
                 }
             }
         }
-        tokio::task::yield_now().await;
+        let queries = self.queries.iter().take(count).map(|index| self.inbox.path(*index));
+        let replies = queries.zip(self.replies.iter().map(Vec::as_slice));
+        batch::send(&self.socket, replies, &mut |_, error| note(&self.shared, &error));
+        tasks
+    }
+
+    async fn flush(&self) {
+        self.outbox.flush(&self.socket, |error| note(&self.shared, error)).await;
+    }
+
+    /// Takes nothing more in, and answers what was taken in and what is owed.
+    async fn leave(mut self) {
+        if let Err(error) = self.turn_away() {
+            tracing::debug!(%error, "queries that come to a socket that leaves may be lost");
+        }
+        for _ in 0..QUEUE / BATCH {
+            match self.inbox.fill_last(&self.socket) {
+                Ok(more) => {
+                    self.answer();
+                    if !more {
+                        break;
+                    }
+                }
+                Err(error) => tracing::debug!(%error, "reading a last datagram failed"),
+            }
+        }
+        while self.outbox.owes() {
+            self.outbox.changed().await;
+            self.flush().await;
+        }
+    }
+}
+
+impl Listener {
+    /// Has the kernel give later datagrams to other sockets, or refuse them: a connected socket takes them from its
+    /// peer alone, and the peer is a port of this host that sends nothing. Replies name their receivers themselves.
+    fn turn_away(&self) -> io::Result<()> {
+        let mut peer = self.socket.local_addr()?;
+        peer.set_port(DISCARD);
+        match &mut peer {
+            SocketAddr::V4(v4) if v4.ip().is_unspecified() => v4.set_ip(Ipv4Addr::LOCALHOST),
+            SocketAddr::V6(v6) if v6.ip().is_unspecified() => v6.set_ip(Ipv6Addr::LOCALHOST),
+            _ => {}
+        }
+        SockRef::from(&self.socket).connect(&peer.into())
     }
 }
 
 /// Does `work`, whose panic costs its datagram and not the daemon.
-fn contain(metrics: &Metrics, work: impl FnOnce()) {
-    // What `work` borrows is the buffer for replies, which each reply overwrites, and state behind locks and atomics.
-    if panic::catch_unwind(AssertUnwindSafe(work)).is_err() {
+fn contain(metrics: &Metrics, work: impl FnOnce() -> Received) -> Received {
+    // What `work` borrows is the buffer for a reply, which each reply overwrites, and state behind locks and atomics.
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         metrics.dropped(DropReason::Panic);
-    }
-}
-
-fn handle(
-    socket: &Arc<UdpSocket>,
-    message: &[u8],
-    path: Path,
-    shared: &Arc<Shared>,
-    busy: &Busy,
-    out: &mut Vec<u8>,
-) {
-    match shared.receive(message, path.client, Transport::Udp, out) {
-        Received::Nothing => {}
-        Received::Reply => {
-            let sent = socket.try_io(Interest::WRITABLE, || path.send(socket, out));
-            note(shared, sent);
-        }
-        Received::Job(job) => {
-            let (socket, shared, busy) = (Arc::clone(socket), Arc::clone(shared), busy.clone());
-            tokio::spawn(async move {
-                let mut out = Vec::new();
-                job.run(&mut out).await;
-                note(&shared, socket.async_io(Interest::WRITABLE, || path.send(&socket, &out)).await);
-                drop(busy);
-            });
-        }
-    }
-}
-
-fn note(shared: &Shared, sent: io::Result<()>) {
-    match sent {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            shared.metrics().dropped(DropReason::SendBuffer);
-        }
-        Err(error) => {
-            shared.metrics().dropped(DropReason::Unsendable);
-            tracing::debug!(%error, "sending a reply failed");
-        }
-    }
-}
-
-/// A datagram that was read.
-struct Datagram {
-    length: usize,
-    path: Path,
-}
-
-/// Where a datagram came from and where it went to.
-#[derive(Clone, Copy)]
-struct Path {
-    client: SocketAddr,
-    local: Local,
-}
-
-/// The local address of a datagram.
-#[derive(Clone, Copy)]
-enum Local {
-    /// The socket's own.
-    Bound,
-    V4(in_pktinfo),
-    V6(in6_pktinfo),
-}
-
-fn receive(socket: &UdpSocket, buffer: &mut [u8], control: &mut [u8]) -> io::Result<Datagram> {
-    socket.try_io(Interest::READABLE, || {
-        let mut parts = [IoSliceMut::new(buffer)];
-        let message =
-            recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(control), MsgFlags::empty())?;
-        let client = message.address.as_ref().and_then(socket_address);
-        let client = client.ok_or_else(|| io::Error::other("a datagram without a source address"))?;
-        let local = message.cmsgs()?.fold(Local::Bound, |local, control| match control {
-            ControlMessageOwned::Ipv4PacketInfo(info) => Local::V4(info),
-            ControlMessageOwned::Ipv6PacketInfo(info) => Local::V6(info),
-            _ => local,
-        });
-        Ok(Datagram { length: message.bytes, path: Path { client, local } })
+        Received::Nothing
     })
 }
 
-fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
-    let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::V4((*v4).into()));
-    v4.or_else(|| address.as_sockaddr_in6().map(|v6| SocketAddr::V6((*v6).into())))
-}
-
-impl Path {
-    /// Sends `message` back along the path.
-    fn send(&self, socket: &UdpSocket, message: &[u8]) -> io::Result<()> {
-        let parts = [IoSlice::new(message)];
-        let fd = socket.as_raw_fd();
-        let send = |control: &[ControlMessage<'_>]| match self.client {
-            SocketAddr::V4(v4) => {
-                sendmsg(fd, &parts, control, MsgFlags::empty(), Some(&SockaddrIn::from(v4)))
-            }
-            SocketAddr::V6(v6) => {
-                sendmsg(fd, &parts, control, MsgFlags::empty(), Some(&SockaddrIn6::from(v6)))
-            }
-        };
-        match self.local {
-            Local::Bound => send(&[]),
-            Local::V4(info) => {
-                // The source alone is fixed; the route decides on the interface.
-                let source = in_pktinfo { ipi_ifindex: 0, ..info };
-                send(&[ControlMessage::Ipv4PacketInfo(&source)])
-            }
-            Local::V6(info) => {
-                let local = std::net::Ipv6Addr::from(info.ipi6_addr.s6_addr);
-                let ipi6_ifindex = if local.is_unicast_link_local() { info.ipi6_ifindex } else { 0 };
-                send(&[ControlMessage::Ipv6PacketInfo(&in6_pktinfo { ipi6_ifindex, ..info })])
-            }
-        }?;
-        Ok(())
-    }
+fn note(shared: &Shared, error: &io::Error) {
+    let reason = match error.kind() {
+        io::ErrorKind::WouldBlock => DropReason::SendBuffer,
+        _ => DropReason::Unsendable,
+    };
+    shared.metrics().dropped(reason);
+    tracing::debug!(%error, "sending a reply failed");
 }
 
 #[cfg(test)]
@@ -202,12 +208,11 @@ mod tests {
     fn a_panic_costs_one_datagram_and_is_counted() {
         let mut registry = Registry::default();
         let metrics = Metrics::new(&mut registry);
-        let mut handled = 0;
-        contain(&metrics, || panic!("a fault that a test makes"));
-        contain(&metrics, || handled += 1);
+        let lost = contain(&metrics, || panic!("a fault that a test makes"));
+        assert!(matches!(lost, Received::Nothing));
+        assert!(matches!(contain(&metrics, || Received::Reply), Received::Reply));
         let mut out = String::new();
         prometheus_client::encoding::text::encode(&mut out, &registry).unwrap();
         assert!(out.contains(r#"dropped_total{reason="panic"} 1"#), "{out}");
-        assert_eq!(handled, 1);
     }
 }

@@ -1,7 +1,8 @@
 //! A worker: one thread with a single-threaded runtime and its own socket of every listening address.
 //!
-//! It is told what to serve over a channel and lives until it is drained. Work under way holds a [`Busy`] token; a
-//! draining worker ends when the last is gone. A listener that ends by itself is a fault, and is reported.
+//! It is told what to serve over a channel and lives until it is drained. Work under way holds a `Busy` token; a
+//! draining worker ends when the last is gone. A listener for UDP that is told to leave ends when it has answered
+//! what it took in; one that fails is reported.
 
 use crate::error::Error;
 use crate::listen::Sockets;
@@ -22,7 +23,7 @@ pub(crate) type Busy = mpsc::Sender<Infallible>;
 
 /// The handle of a worker. Dropping it ends the worker at once.
 #[derive(Debug)]
-pub(crate) struct Worker {
+pub struct Worker {
     orders: mpsc::UnboundedSender<Order>,
 }
 
@@ -35,7 +36,10 @@ enum Order {
 
 impl Worker {
     /// Starts an idle worker. A fault that ends its service is told to `failures`.
-    pub(crate) fn start(
+    ///
+    /// # Errors
+    /// The system gives no thread or no event loop.
+    pub fn start(
         index: usize,
         shared: Arc<Shared>,
         failures: mpsc::UnboundedSender<String>,
@@ -54,7 +58,7 @@ impl Worker {
     }
 
     /// Serves `sockets` besides what it serves. The receiver hears when it does.
-    pub(crate) fn serve(&self, sockets: Sockets) -> oneshot::Receiver<()> {
+    pub fn serve(&self, sockets: Sockets) -> oneshot::Receiver<()> {
         let (serving, served) = oneshot::channel();
         // A worker that is gone has told why; the caller sees the dropped sender.
         let _ = self.orders.send(Order::Serve(sockets, serving));
@@ -74,13 +78,20 @@ impl Worker {
     }
 }
 
+/// What serves one address.
+struct Listener {
+    /// Closing it has the UDP socket answer what it took in, and end.
+    _udp: oneshot::Sender<Infallible>,
+    tcp: AbortHandle,
+}
+
 /// What runs on the worker's thread.
 struct Service {
     index: usize,
     shared: Arc<Shared>,
     failures: mpsc::UnboundedSender<String>,
     listeners: JoinSet<()>,
-    by_address: HashMap<SocketAddr, [AbortHandle; 2]>,
+    by_address: HashMap<SocketAddr, Listener>,
     draining: watch::Sender<bool>,
     busy: Busy,
     idle: mpsc::Receiver<Infallible>,
@@ -118,9 +129,8 @@ impl Service {
                     None => return,
                 },
                 Some(ended) = self.listeners.join_next() => match ended {
-                    Err(error) if error.is_cancelled() => {}
-                    Err(error) => self.fail(&format!("a listener failed: {error}")),
-                    Ok(()) => self.fail("a listener ended by itself"),
+                    Err(error) if !error.is_cancelled() => self.fail(&format!("a listener failed: {error}")),
+                    _ => {}
                 },
             }
         }
@@ -129,7 +139,8 @@ impl Service {
     fn serve(&mut self, sockets: Sockets) -> io::Result<()> {
         let udp = UdpSocket::from_std(sockets.udp)?;
         let tcp = TcpListener::from_std(sockets.tcp)?;
-        let udp = udp::serve(udp, Arc::clone(&self.shared), self.busy.clone());
+        let (stay, leave) = oneshot::channel();
+        self.listeners.spawn(udp::serve(udp, Arc::clone(&self.shared), self.busy.clone(), leave));
         let tcp = stream::serve(
             tcp,
             sockets.connections,
@@ -137,19 +148,21 @@ impl Service {
             self.draining.subscribe(),
             self.busy.clone(),
         );
-        let tasks = [self.listeners.spawn(udp), self.listeners.spawn(tcp)];
-        self.by_address.insert(sockets.address, tasks);
+        let tcp = self.listeners.spawn(tcp);
+        self.by_address.insert(sockets.address, Listener { _udp: stay, tcp });
         Ok(())
     }
 
     fn leave(&mut self, address: SocketAddr) {
-        for task in self.by_address.remove(&address).into_iter().flatten() {
-            task.abort();
+        if let Some(listener) = self.by_address.remove(&address) {
+            listener.tcp.abort();
         }
     }
 
     async fn drain(mut self, done: oneshot::Sender<()>) {
-        self.listeners.shutdown().await;
+        for (_, listener) in self.by_address.drain() {
+            listener.tcp.abort();
+        }
         self.draining.send_replace(true);
         drop(self.busy);
         // None comes when the last token is gone; nothing else can come.

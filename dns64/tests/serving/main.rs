@@ -3,11 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "what tests are made of fails by panicking, as tests do")]
 
 mod daemon;
+mod datagrams;
 mod failover;
+mod faults;
 mod names;
 mod program;
 mod reload;
+mod rules;
 mod scripted;
+mod site;
 mod streams;
 mod synthesis;
 mod world;
+mod zone;

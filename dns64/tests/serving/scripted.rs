@@ -1,5 +1,7 @@
-//! An upstream resolver that does what a script says: answers, stays silent, truncates, lies; over UDP and TCP.
+//! An upstream resolver that does what a script says: answers, stays silent, truncates, lies, answers late, breaks
+//! connections off; over UDP and TCP. It remembers every query, and can be killed and restored.
 
+use crate::daemon::framed;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use std::io;
@@ -7,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 /// The port of every scripted upstream: below those that the kernel gives away, so nobody else takes it.
@@ -30,8 +33,29 @@ pub(crate) enum Send {
     Back(Vec<u8>),
     /// From another port.
     FromElsewhere(Vec<u8>),
-    /// From where it was asked, when the next query has come. Only over UDP.
+    /// From where it was asked, when the next query has come: over UDP from anywhere, over TCP on the connection.
     WithNext(Vec<u8>),
+    /// From where it was asked, when the gate is opened.
+    When(Gate, Vec<u8>),
+    /// Octets as they are, without a length in front. Only over TCP.
+    Bare(Vec<u8>),
+    /// The end of the connection. Only over TCP.
+    Close,
+}
+
+/// What a script waits for and a test opens.
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<tokio::sync::watch::Sender<bool>>);
+
+impl Gate {
+    pub(crate) fn open(&self) {
+        self.0.send_replace(true);
+    }
+
+    async fn opened(&self) {
+        // The sender lives in `self`.
+        let _ = self.0.subscribe().wait_for(|open| *open).await;
+    }
 }
 
 type Script = dyn Fn(&Message, &Asked) -> Sends + std::marker::Send + Sync;
@@ -39,8 +63,10 @@ type Script = dyn Fn(&Message, &Asked) -> Sends + std::marker::Send + Sync;
 /// A running upstream. Dropping it closes its sockets.
 pub(crate) struct Scripted {
     pub(crate) address: SocketAddr,
+    script: Arc<Script>,
     asked: Arc<Mutex<Vec<Asked>>>,
-    _tasks: JoinSet<()>,
+    arrived: Arc<Notify>,
+    tasks: JoinSet<()>,
 }
 
 /// A loopback address that no other test of this machine has.
@@ -92,14 +118,34 @@ impl Scripted {
         address: SocketAddr,
         script: impl Fn(&Message, &Asked) -> Sends + std::marker::Send + Sync + 'static,
     ) -> Self {
-        let script: Arc<Script> = Arc::new(script);
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let udp = UdpSocket::bind(address).await.unwrap();
-        let tcp = TcpListener::bind(address).await.unwrap();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(serve_udp(udp, Arc::clone(&script), Arc::clone(&asked)));
-        tasks.spawn(serve_tcp(tcp, script, Arc::clone(&asked)));
-        Self { address, asked, _tasks: tasks }
+        let mut upstream = Self {
+            address,
+            script: Arc::new(script),
+            asked: Arc::default(),
+            arrived: Arc::default(),
+            tasks: JoinSet::new(),
+        };
+        upstream.restore().await;
+        upstream
+    }
+
+    /// Closes its sockets and connections.
+    pub(crate) async fn kill(&mut self) {
+        self.tasks.shutdown().await;
+    }
+
+    /// Opens its sockets again.
+    pub(crate) async fn restore(&mut self) {
+        let udp = Arc::new(UdpSocket::bind(self.address).await.unwrap());
+        let tcp = TcpListener::bind(self.address).await.unwrap();
+        let memory = || Memory {
+            script: Arc::clone(&self.script),
+            asked: Arc::clone(&self.asked),
+            arrived: Arc::clone(&self.arrived),
+        };
+        let (for_udp, for_tcp) = (memory(), memory());
+        self.tasks.spawn(serve_udp(udp, for_udp));
+        self.tasks.spawn(serve_tcp(tcp, for_tcp));
     }
 
     /// An address where nothing listens.
@@ -112,66 +158,123 @@ impl Scripted {
         self.asked.lock().unwrap().clone()
     }
 
+    /// All that was asked since this was called last.
+    pub(crate) fn take_asked(&self) -> Vec<Asked> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+
+    /// Waits until `enough` holds of what was asked.
+    pub(crate) async fn until_asked(&self, enough: impl Fn(&[Asked]) -> bool) {
+        let wait = async {
+            loop {
+                let arrival = self.arrived.notified();
+                if enough(&self.asked.lock().unwrap()) {
+                    return;
+                }
+                arrival.await;
+            }
+        };
+        let asked = tokio::time::timeout(crate::world::LONG, wait).await;
+        asked.unwrap_or_else(|_| panic!("asked no more than {:?}", self.asked()));
+    }
+
     /// How often a type was asked for.
     pub(crate) fn count(&self, qtype: RecordType) -> usize {
         self.asked().iter().filter(|asked| asked.qtype == qtype).count()
     }
 }
 
-fn read(message: &[u8], port: u16, tcp: bool, asked: &Mutex<Vec<Asked>>) -> (Message, Asked) {
-    let message = Message::from_vec(message).expect("the resolver sends well-formed queries");
-    let query = &message.queries[0];
-    let question = Asked { name: query.name.to_string().to_lowercase(), qtype: query.query_type, port, tcp };
-    asked.lock().unwrap().push(question.clone());
-    (message, question)
+/// What the sockets of an upstream share.
+#[derive(Clone)]
+struct Memory {
+    script: Arc<Script>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    arrived: Arc<Notify>,
 }
 
-async fn serve_udp(socket: UdpSocket, script: Arc<Script>, asked: Arc<Mutex<Vec<Asked>>>) {
+impl Memory {
+    fn take(&self, message: &[u8], port: u16, tcp: bool) -> Sends {
+        let message = Message::from_vec(message).expect("the resolver sends well-formed queries");
+        let query = &message.queries[0];
+        let name = query.name.to_string().to_lowercase();
+        let asked = Asked { name, qtype: query.query_type, port, tcp };
+        self.asked.lock().unwrap().push(asked.clone());
+        self.arrived.notify_one();
+        (self.script)(&message, &asked)
+    }
+}
+
+async fn serve_udp(socket: Arc<UdpSocket>, memory: Memory) {
     let mut buffer = vec![0; 4096];
     let mut held: Vec<(Vec<u8>, SocketAddr)> = Vec::new();
+    let mut late = JoinSet::new();
     loop {
         let (length, client) = socket.recv_from(&mut buffer).await.unwrap();
         for (reply, client) in held.drain(..) {
-            socket.send_to(&reply, client).await.unwrap();
+            send_to(&socket, &reply, client).await;
         }
-        let (message, question) = read(&buffer[..length], client.port(), false, &asked);
-        for send in script(&message, &question) {
+        for send in memory.take(&buffer[..length], client.port(), false) {
             match send {
-                Send::Back(reply) => drop(socket.send_to(&reply, client).await.unwrap()),
+                Send::Back(reply) => send_to(&socket, &reply, client).await,
                 Send::WithNext(reply) => held.push((reply, client)),
+                Send::When(gate, reply) => {
+                    let socket = Arc::clone(&socket);
+                    late.spawn(async move {
+                        gate.opened().await;
+                        send_to(&socket, &reply, client).await;
+                    });
+                }
                 Send::FromElsewhere(reply) => {
                     let elsewhere = SocketAddr::new(socket.local_addr().unwrap().ip(), 0);
-                    UdpSocket::bind(elsewhere).await.unwrap().send_to(&reply, client).await.unwrap();
+                    send_to(&UdpSocket::bind(elsewhere).await.unwrap(), &reply, client).await;
                 }
+                Send::Bare(_) | Send::Close => panic!("only over TCP"),
             }
         }
     }
 }
 
-async fn serve_tcp(listener: TcpListener, script: Arc<Script>, asked: Arc<Mutex<Vec<Asked>>>) {
+async fn send_to(socket: &UdpSocket, reply: &[u8], client: SocketAddr) {
+    // A client that is gone needs no reply, and the kernel may tell of it on any later call.
+    let _ = socket.send_to(reply, client).await;
+}
+
+async fn serve_tcp(listener: TcpListener, memory: Memory) {
     let mut connections = JoinSet::new();
     loop {
         let (stream, client) = listener.accept().await.unwrap();
         // A client that hangs up has heard enough.
-        connections.spawn(converse(stream, client.port(), Arc::clone(&script), Arc::clone(&asked)));
+        connections.spawn(converse(stream, client.port(), memory.clone()));
     }
 }
 
-async fn converse(
-    mut stream: TcpStream,
-    port: u16,
-    script: Arc<Script>,
-    asked: Arc<Mutex<Vec<Asked>>>,
-) -> io::Result<()> {
+async fn converse(stream: TcpStream, port: u16, memory: Memory) -> io::Result<()> {
+    let (mut input, output) = stream.into_split();
+    let output = Arc::new(tokio::sync::Mutex::new(output));
+    let write = async |octets: Vec<u8>| output.lock().await.write_all(&octets).await;
+    let mut held: Vec<Vec<u8>> = Vec::new();
+    let mut late = JoinSet::new();
     loop {
-        let length = stream.read_u16().await?;
+        let length = input.read_u16().await?;
         let mut buffer = vec![0; usize::from(length)];
-        stream.read_exact(&mut buffer).await?;
-        let (message, question) = read(&buffer, port, true, &asked);
-        for send in script(&message, &question) {
-            if let Send::Back(reply) = send {
-                stream.write_u16(u16::try_from(reply.len()).unwrap()).await?;
-                stream.write_all(&reply).await?;
+        input.read_exact(&mut buffer).await?;
+        for reply in held.drain(..) {
+            write(framed(&reply)).await?;
+        }
+        for send in memory.take(&buffer, port, true) {
+            match send {
+                Send::Back(reply) => write(framed(&reply)).await?,
+                Send::WithNext(reply) => held.push(reply),
+                Send::When(gate, reply) => {
+                    let output = Arc::clone(&output);
+                    late.spawn(async move {
+                        gate.opened().await;
+                        output.lock().await.write_all(&framed(&reply)).await
+                    });
+                }
+                Send::Bare(octets) => write(octets).await?,
+                Send::Close => return Ok(()),
+                Send::FromElsewhere(_) => {}
             }
         }
     }
@@ -211,6 +314,13 @@ pub(crate) fn no_data(query: &Message) -> Message {
     let soa = SOA::new(zone.clone(), zone.clone(), 1, 3600, 600, 86_400, 60);
     message.add_authority(Record::from_rdata(zone, 900, RData::SOA(soa)));
     message
+}
+
+/// The first octets of a message behind its length.
+pub(crate) fn framed_part(message: &Message, octets: usize) -> Vec<u8> {
+    let mut framed = framed(&message.to_vec().unwrap());
+    framed.truncate(octets);
+    framed
 }
 
 /// An A record's data.

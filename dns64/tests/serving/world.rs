@@ -1,14 +1,18 @@
-//! The resolver without listeners: a question in, a reply out, upstreams over real sockets.
+//! The resolver in this process, with time limits of the test's own: a question in, a reply out, upstreams over real
+//! sockets; and listening sockets where a test wants them.
 
+use crate::daemon::listener;
+use dns64::listen;
 use dns64::metrics::{Metrics, Transport};
 use dns64::resolver::{Received, Shared};
 use dns64::snapshot::Snapshot;
 use dns64::upstream::Timing;
+use dns64::worker::Worker;
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RData, RecordType};
 use prometheus_client::registry::Registry;
 use std::net::{Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// The prefix of every test.
@@ -32,6 +36,7 @@ pub(crate) fn nibbles(v6: Ipv6Addr) -> String {
 pub(crate) struct World {
     shared: Arc<Shared>,
     registry: Registry,
+    workers: Mutex<Vec<Worker>>,
 }
 
 impl World {
@@ -46,7 +51,26 @@ impl World {
         let metrics = Arc::new(Metrics::new(&mut registry));
         let snapshot = snapshot(upstreams, timing, pref64, more, &metrics, None);
         let shared = Arc::new(Shared::new(snapshot, metrics));
-        Self { shared, registry }
+        Self { shared, registry, workers: Mutex::default() }
+    }
+
+    /// Serves an address of this test's own, as the daemon does.
+    pub(crate) async fn listen(&self) -> SocketAddr {
+        let address = listener();
+        let (failures, _) = tokio::sync::mpsc::unbounded_channel();
+        let worker = Worker::start(0, Arc::clone(&self.shared), failures).unwrap();
+        for sockets in listen::bind_all(&[address], &[], 1).unwrap().into_iter().flatten() {
+            worker.serve(sockets).await.expect("the worker serves");
+        }
+        self.workers.lock().unwrap().push(worker);
+        address
+    }
+
+    /// The file becomes another.
+    pub(crate) fn reload(&self, upstreams: &[String], timing: Timing, pref64: &str, more: &str) {
+        let (current, metrics) = (self.shared.snapshot(), self.shared.metrics());
+        let next = snapshot(upstreams, timing, pref64, more, metrics, Some(&current));
+        self.shared.replace(&Arc::new(next));
     }
 
     /// The reply to a question with EDNS.
