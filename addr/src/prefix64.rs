@@ -97,6 +97,21 @@ impl Prefix64 {
         Ipv6Addr::from_bits(self.addr.to_bits() | embedded)
     }
 
+    /// How many octets at the front of an address the prefix, the IPv4 address and the `u` octet take; what stands
+    /// behind them is the suffix (RFC 6052 §2.2).
+    pub const fn octets_before_suffix(self) -> u8 {
+        let u_octet = if self.len <= 64 { 1 } else { 0 };
+        self.len / 8 + 4 + u_octet
+    }
+
+    /// Whether `suffix` has no bit where the prefix, the `u` octet or an IPv4 address stands.
+    pub const fn takes_suffix(self, suffix: Ipv6Addr) -> bool {
+        match u128::MAX.checked_shr(8 * self.octets_before_suffix() as u32) {
+            Some(free) => suffix.to_bits() & !free == 0,
+            None => suffix.to_bits() == 0,
+        }
+    }
+
     /// The IPv4 address that `v6` stands for, or `None` outside the prefix.
     ///
     /// The `u` octet and the suffix are ignored, as RFC 6052 §2.2 asks of a receiver.
@@ -198,6 +213,22 @@ mod tests {
             assert_eq!(prefix(text).embed(v4), expect, "{text}");
             assert_eq!(prefix(text).extract(expect), Some(v4), "{text}");
         }
+    }
+
+    #[test]
+    fn a_suffix_stands_behind_everything_else() {
+        let check = |text: &str, octets: u8, good: &str, bad: &str| {
+            let prefix = prefix(text);
+            assert_eq!(prefix.octets_before_suffix(), octets, "{text}");
+            assert!(prefix.takes_suffix(good.parse().unwrap()), "{text} {good}");
+            assert!(!prefix.takes_suffix(bad.parse().unwrap()), "{text} {bad}");
+        };
+        check("2001:db8::/32", 9, "::ff:ffff:ffff:ffff", "::100:0:0:0");
+        check("2001:db8:100::/40", 10, "::ffff:ffff:ffff", "::1:0:0:0");
+        check("2001:db8:122::/48", 11, "::ff:ffff:ffff", "::100:0:0");
+        check("2001:db8:122:300::/56", 12, "::ffff:ffff", "::1:0:0");
+        check("2001:db8:122:344::/64", 13, "::ff:ffff", "::100:0");
+        check("64:ff9b::/96", 16, "::", "::1");
     }
 
     #[test]

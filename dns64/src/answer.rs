@@ -34,6 +34,9 @@ pub enum Failure {
     /// The operating system refused a socket or random numbers.
     #[error("the resolver is out of sockets or other resources")]
     Resources,
+    /// The aliases of the name asked for go on for longer than anyone follows.
+    #[error("the name's aliases go on for too long")]
+    Endless,
 }
 
 /// An extended error (RFC 8914).
@@ -54,10 +57,24 @@ impl Failure {
         // RFC 8914 §4.23 No Reachable Authority, §4.1 Other Error, §4.24 Network Error.
         let code = match self {
             Self::Silent | Self::Unreachable => 22,
-            Self::Overload | Self::ClientOverload | Self::Resources => 0,
+            Self::Overload | Self::ClientOverload | Self::Resources | Self::Endless => 0,
             Self::Malformed => 23,
         };
-        ExtendedError { code, text: Cow::Owned(self.to_string().into_bytes()) }
+        ExtendedError::new(code, self.to_string())
+    }
+}
+
+impl ExtendedError {
+    /// Blocked by the operator's own policy (RFC 8914 §4.16).
+    pub const BLOCKED: u16 = 15;
+    /// Filtered by what the site asked for (RFC 8914 §4.18).
+    pub const FILTERED: u16 = 17;
+    /// The reply holds records that no zone has (code 29 of the registry of RFC 8914 §5.2).
+    pub const SYNTHESIZED: Self = Self { code: 29, text: Cow::Borrowed(b"DNS64") };
+
+    /// `code` with an explanation.
+    pub fn new(code: u16, text: String) -> Self {
+        Self { code, text: Cow::Owned(text.into_bytes()) }
     }
 }
 
@@ -97,6 +114,7 @@ pub struct Answer {
     sections: [Section; 3],
     rcode: u16,
     errors: Vec<ExtendedError>,
+    authentic: bool,
 }
 
 /// One of the three record sections.
@@ -138,6 +156,7 @@ impl Answer {
             sections: [Section::default(); 3],
             rcode: low_rcode,
             errors: Vec::new(),
+            authentic: false,
         };
         answer.measure([word(6), word(8), word(10)]).ok_or(Mismatch::Malformed)?;
         Ok(answer)
@@ -183,6 +202,25 @@ impl Answer {
     /// Whether the sender left records out for lack of room.
     pub fn is_truncated(&self) -> bool {
         wire::u16_at(&self.message, 2).is_some_and(|flags| flags & flag::TRUNCATED != 0)
+    }
+
+    /// Whether all records were found authentic by someone who is believed; false until [`Answer::believed`] says so.
+    pub fn is_authentic(&self) -> bool {
+        self.authentic
+    }
+
+    /// The same with the upstream's AD bit (RFC 4035 §3.2.3) if `trusted`, and without it otherwise.
+    #[must_use]
+    pub fn believed(self, trusted: bool) -> Self {
+        let said = wire::u16_at(&self.message, 2).is_some_and(|flags| flags & flag::AUTHENTIC_DATA != 0);
+        Self { authentic: trusted && said, ..self }
+    }
+
+    /// The same with one more extended error.
+    #[must_use]
+    pub(crate) fn explained(mut self, error: ExtendedError) -> Self {
+        self.errors.push(error);
+        self
     }
 
     /// The upstream's extended errors.

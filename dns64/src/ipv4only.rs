@@ -3,7 +3,8 @@
 //! Served here whatever the upstreams do and whatever DO and CD say (RFC 8880 §7.1), since phones leave a network
 //! where it does not resolve. Only its DS record is asked for upstream: the delegation is insecure and the parent
 //! proves it. A client without synthesis gets the A records and no AAAA, which tells it that there is no NAT64.
-//! The addresses are embedded in each of the client's prefixes, past every range policy.
+//! The addresses are embedded in each of the client's prefixes, past every range policy. Choice: SOA and NS at the
+//! apex have no data, as RFC 8880 §7.1 says of every type but A, AAAA and DS, where BIND answers them.
 
 use crate::policy::Synthesis;
 use crate::question::Question;
@@ -66,7 +67,7 @@ fn reverse_zone(zone: &[u8]) -> Zone {
 fn mapped(synthesis: &Synthesis) -> impl Iterator<Item = RData> + '_ {
     ADDRESSES
         .into_iter()
-        .flat_map(|v4| synthesis.prefixes.iter().map(move |rule| RData::AAAA(AAAA(rule.prefix.embed(v4)))))
+        .flat_map(|v4| synthesis.prefixes.iter().map(move |rule| RData::AAAA(AAAA(rule.address(v4)))))
 }
 
 fn records(question: &Question, data: impl IntoIterator<Item = RData>) -> Vec<Record> {

@@ -1,17 +1,16 @@
 //! What is done with a question: one pure decision before anything is asked of anyone.
 //!
 //! In this order: EDNS versions that do not exist (RFC 6891 §6.1.3), types that are no questions, names served here,
-//! reverse names under a prefix, AAAA with synthesis, and everything else forwarded. The CD and RD columns of
-//! RFC 6147 §5.5: a client that sets CD validates and synthesizes itself, whatever DO says; one that clears RD asks
-//! for nothing to be looked up on its behalf. DO alone does not keep synthesis away: this is the
-//! security-oblivious mode of RFC 6147 §3.
+//! reverse names under a prefix, AAAA with synthesis, IPv4 hints to strip, and everything else forwarded. The CD and
+//! RD columns of RFC 6147 §5.5: a client that sets CD validates and synthesizes itself, whatever DO says; one that
+//! clears RD asks for nothing to be looked up on its behalf. DO alone does not keep synthesis away: this is the
+//! security-oblivious mode of RFC 6147 §3, and [`crate::policy::Cases::signed`] is for those who want it otherwise.
 
-use crate::name::WireName;
-use crate::policy::{Policy, Synthesis, View};
+use crate::policy::{NameRule, Policy, Synthesis, View};
 use crate::question::{CLASS_IN, Question};
 use crate::reply::Reply;
-use crate::reverse::{self, Reverse};
-use crate::{ipv4only, special};
+use crate::reverse::{self, Chase, Found};
+use crate::{hints, ipv4only, special};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use std::sync::Arc;
@@ -23,16 +22,32 @@ pub enum Plan {
     Local(Box<Reply>),
     /// Asked upstream and passed on.
     Forward,
-    /// Asked upstream for AAAA, and for A where AAAA is absent.
+    /// Asked upstream, and passed on without IPv4 hints by [`hints::strip`].
+    Strip,
+    /// Asked upstream for AAAA, and for A where AAAA is absent: [`crate::synth`].
     Synthesize(Arc<Synthesis>),
-    /// The IPv4 address's reverse name is asked for upstream.
-    Reverse(Box<WireName>),
+    /// The IPv4 address's reverse name is asked for upstream: [`reverse::assemble`].
+    Reverse(Box<Chase>),
+}
+
+/// Why a question about AAAA is forwarded plainly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Plain {
+    /// No synthesis for this client.
+    #[error("this client is not synthesized for")]
+    Client,
+    /// The name is on the client's list of names that are left alone.
+    #[error("the name is forbidden")]
+    Forbidden,
+    /// CD is set (RFC 6147 §5.5).
+    #[error("CD is set: the client synthesizes itself")]
+    CheckingDisabled,
+    /// RD is clear.
+    #[error("RD is clear: nothing may be looked up")]
+    NoRecursion,
 }
 
 /// What is done with `question` from a client that has `view` of `policy`.
-///
-/// A reply by [`Plan::Forward`] is the same for every view; by the other plans it depends on
-/// [`View::fingerprint`].
 pub fn plan(question: &Question, policy: &Policy, view: &View) -> Plan {
     let local = |reply| Plan::Local(Box::new(reply));
     if question.edns.is_some_and(|edns| edns.version != 0) {
@@ -44,26 +59,53 @@ pub fn plan(question: &Question, policy: &Policy, view: &View) -> Plan {
     if question.qclass != CLASS_IN {
         return Plan::Forward;
     }
-    let synthesis = view.synthesis();
-    if let Some(reply) = ipv4only::answer(question, synthesis.map(Arc::as_ref)) {
+    if let Some(reply) = ipv4only::answer(question, view.synthesis().map(Arc::as_ref)) {
         return local(reply);
     }
     if let Some(reply) = special::answer(question) {
         return local(reply);
     }
-    match reverse::find(question, policy.sites()) {
-        Some(Reverse::Answer(reply)) => return local(reply),
-        Some(Reverse::Chase(target)) => return Plan::Reverse(Box::new(target)),
+    match reverse::find(question, policy.site()) {
+        Some(Found::Answer(reply)) => return local(reply),
+        Some(Found::Chase(chase)) => return Plan::Reverse(Box::new(chase)),
         None => {}
     }
-    match synthesis {
-        Some(synthesis) if wants_synthesis(question) => Plan::Synthesize(Arc::clone(synthesis)),
+    match question.qtype {
+        RecordType::AAAA => match synthesis(question, view) {
+            Ok(synthesis) => Plan::Synthesize(Arc::clone(synthesis)),
+            Err(_) => Plan::Forward,
+        },
+        RecordType::HTTPS | RecordType::SVCB if hints::unwanted(policy, view) => Plan::Strip,
         _ => Plan::Forward,
     }
 }
 
-fn wants_synthesis(question: &Question) -> bool {
-    question.qtype == RecordType::AAAA && question.recursion_desired && !question.checking_disabled
+/// How the AAAA records that `question` asks for are made.
+///
+/// # Errors
+/// Why they are not.
+pub fn synthesis<'a>(question: &Question, view: &'a View) -> Result<&'a Arc<Synthesis>, Plain> {
+    let synthesis = view.synthesis().ok_or(Plain::Client)?;
+    if question.checking_disabled {
+        return Err(Plain::CheckingDisabled);
+    }
+    if !question.recursion_desired {
+        return Err(Plain::NoRecursion);
+    }
+    match synthesis.names.get(&question.name) {
+        Some(NameRule::Forbid) => Err(Plain::Forbidden),
+        Some(NameRule::Force) | None => Ok(synthesis),
+    }
+}
+
+impl Plan {
+    /// What tells replies of this plan apart that are made of the same upstream answers, for the keys of a cache.
+    pub fn fingerprint(&self, policy: &Policy, view: &View) -> u64 {
+        match self {
+            Self::Local(_) | Self::Forward => u64::from(policy.site().trust_ad),
+            Self::Strip | Self::Synthesize(_) | Self::Reverse(_) => view.fingerprint(),
+        }
+    }
 }
 
 /// Types that name a transaction or a transfer, not records (RFC 6895 §3.1), but for ANY; and OPT.

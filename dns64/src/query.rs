@@ -1,7 +1,8 @@
 //! What is asked of an upstream, and its octets (RFC 1035 §4.1, RFC 6891 §6.1).
 //!
 //! Built from the question's meaning and never from its octets: no option of the client goes upstream, so nothing
-//! that it sends can mark it there. DO, CD and RD are the client's own, AD is left clear. The caller brings number
+//! that it sends can mark it there. DO, CD and RD are the client's own. AD is
+//! always set, which asks an upstream that validates to say what it found (RFC 6840 §5.7). The caller brings number
 //! and spelling, which must be random (RFC 5452 §9.2, and names in mixed case).
 
 use crate::name::WireName;
@@ -46,7 +47,7 @@ impl Query {
     /// The message with number `id` and the name spelt `spelling`.
     pub fn encode(&self, id: u16, spelling: &WireName) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER + spelling.as_bytes().len() + QUESTION_TAIL + OPT_LENGTH);
-        let mut flags = 0;
+        let mut flags = flag::AUTHENTIC_DATA;
         for (bit, set) in [
             (flag::RECURSION_DESIRED, self.recursion_desired),
             (flag::CHECKING_DISABLED, self.checking_disabled),
@@ -82,7 +83,7 @@ mod tests {
         let message = Message::from_vec(&query.encode(0xbeef, &spelling)).unwrap();
         assert_eq!((message.metadata.id, message.metadata.message_type), (0xbeef, MessageType::Query));
         assert!(message.metadata.recursion_desired && message.metadata.checking_disabled);
-        assert!(!message.metadata.authentic_data);
+        assert!(message.metadata.authentic_data);
         assert_eq!(message.queries[0].name.to_string(), "WWW.EXAMPLE.");
         let edns = message.edns.unwrap();
         assert!(

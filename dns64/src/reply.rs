@@ -4,13 +4,15 @@
 //! by octet, so that a client that varies the case of its names finds its own. An OPT record is sent only to who
 //! sent one, and is never lost to truncation. Choice: a reply that does not fit leaves out the additional section,
 //! then, where there is an answer, the authority section; if the answer itself does not fit it goes out empty with
-//! TC set, which is small and sends the client to TCP. RA is always set. AD is never set: nothing is validated here.
+//! TC set, which is small and sends the client to TCP. RA is always set. Nothing is validated
+//! here: AD is set on what a trusted upstream found authentic and nobody changed, for clients that understand it
+//! (RFC 6840 §5.7, §5.8).
 
 mod opt;
 
 pub use opt::Extras;
 
-use crate::answer::{Answer, ExtendedError, Failure, Section};
+use crate::answer::{Answer, ExtendedError, Failure, Outcome, Section};
 use crate::question::{Question, Rejection};
 use crate::wire::{HEADER, QUESTION_TAIL, flag};
 use hickory_proto::op::ResponseCode;
@@ -139,9 +141,30 @@ impl Reply {
         Self { origin: Origin::Forwarded, body: Body::Passed(answer) }
     }
 
+    /// What came of asking an upstream, as it came; with its AD bit if `trust_ad`.
+    pub fn relayed(outcome: Outcome, trust_ad: bool) -> Self {
+        match outcome {
+            Ok(answer) => Self::forwarded(answer.believed(trust_ad)),
+            Err(failure) => Self::failed(failure),
+        }
+    }
+
     /// An error code by rule.
     pub fn refused(rcode: ResponseCode) -> Self {
         Self { origin: Origin::Refused, body: Body::Built(Built { rcode, ..Built::default() }) }
+    }
+
+    /// The same with one more extended error, which stands last.
+    #[must_use]
+    pub fn explained(self, error: ExtendedError) -> Self {
+        let body = match self.body {
+            Body::Passed(answer) => Body::Passed(answer.explained(error)),
+            Body::Built(mut built) => {
+                built.errors.push(error);
+                Body::Built(built)
+            }
+        };
+        Self { body, ..self }
     }
 
     /// The response code.
@@ -171,7 +194,8 @@ impl Reply {
         };
         write_errors(errors, out);
         let authoritative = matches!(&self.body, Body::Built(built) if built.authoritative);
-        Outline { rcode: self.rcode(), authoritative, truncated, sections }
+        let authentic = matches!(&self.body, Body::Passed(answer) if answer.is_authentic());
+        Outline { rcode: self.rcode(), authoritative, authentic, truncated, sections }
     }
 }
 
@@ -183,6 +207,8 @@ impl Reply {
 pub(crate) struct Outline {
     pub(crate) rcode: ResponseCode,
     pub(crate) authoritative: bool,
+    /// A trusted upstream vouches for the records.
+    pub(crate) authentic: bool,
     /// Records are missing already.
     pub(crate) truncated: bool,
     pub(crate) sections: [Section; 3],
@@ -239,8 +265,10 @@ pub(crate) fn finish(
         opt.write(errors, limit, out);
     }
     let mut flags = flag::RESPONSE | flag::RECURSION_AVAILABLE | u16::from(outline.rcode.low());
+    let understands_ad = question.authentic_data || question.dnssec_ok();
     for (bit, set) in [
         (flag::AUTHORITATIVE, outline.authoritative),
+        (flag::AUTHENTIC_DATA, outline.authentic && understands_ad),
         (flag::TRUNCATED, cut.truncated),
         (flag::RECURSION_DESIRED, question.recursion_desired),
         (flag::CHECKING_DISABLED, question.checking_disabled),

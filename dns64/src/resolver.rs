@@ -3,6 +3,8 @@
 //! [`Shared::receive`] answers at once whatever needs no upstream; all else becomes a [`Job`], which the listener
 //! runs as a task. A job holds the snapshot that its question was planned with to its end.
 
+use crate::answer::Outcome;
+use crate::hints;
 use crate::metrics::{Metrics, Transport};
 use crate::plan::{Plan, plan};
 use crate::policy::Synthesis;
@@ -102,7 +104,7 @@ impl Shared {
                 self.answer(&question, &reply, via, out);
                 Received::Reply
             }
-            plan @ (Plan::Forward | Plan::Synthesize(_) | Plan::Reverse(_)) => {
+            plan @ (Plan::Forward | Plan::Strip | Plan::Synthesize(_) | Plan::Reverse(_)) => {
                 let (shared, snapshot) = (Arc::clone(self), Arc::clone(&snapshot));
                 Received::Job(Box::new(Job { shared, snapshot, question, plan, client, via }))
             }
@@ -122,27 +124,27 @@ impl Shared {
 impl Job {
     /// Asks the upstreams and writes the reply to `out`. Ends within [`crate::upstream::Timing::total`].
     pub async fn run(self, out: &mut Vec<u8>) {
-        let upstreams = &self.snapshot.upstreams;
+        let trust_ad = self.snapshot.policy.site().trust_ad;
         let reply = match &self.plan {
             Plan::Local(reply) => (**reply).clone(),
-            Plan::Forward => self.forward().await,
+            Plan::Forward => Reply::relayed(self.ask(self.query(self.question.qtype)).await, trust_ad),
+            Plan::Strip => {
+                let outcome = self.ask(self.query(self.question.qtype)).await;
+                hints::strip(&self.question, outcome, trust_ad)
+            }
             Plan::Synthesize(synthesis) => self.synthesize(synthesis).await,
-            Plan::Reverse(target) => {
-                let query = Query::new(&self.question, **target, self.question.qtype);
-                let outcome = upstreams.ask(&query, upstreams.inquiry(self.client.ip())).await;
-                reverse::assemble(&self.question, **target, outcome)
+            Plan::Reverse(chase) => {
+                let outcome = self.ask(Query::new(&self.question, chase.target, chase.qtype)).await;
+                reverse::assemble(&self.question, chase, outcome)
             }
         };
         self.note(&reply);
         self.shared.answer(&self.question, &reply, self.via, out);
     }
 
-    async fn forward(&self) -> Reply {
-        let (upstreams, query) = (&self.snapshot.upstreams, self.query(self.question.qtype));
-        match upstreams.ask(&query, upstreams.inquiry(self.client.ip())).await {
-            Ok(answer) => Reply::forwarded(answer),
-            Err(failure) => Reply::failed(failure),
-        }
+    async fn ask(&self, query: Query) -> Outcome {
+        let upstreams = &self.snapshot.upstreams;
+        upstreams.ask(&query, upstreams.inquiry(self.client.ip())).await
     }
 
     /// Asks for AAAA, and for A as soon as it is known or likely to be needed (RFC 6147 §5.1.8).

@@ -1,20 +1,23 @@
-//! Reverse names under the prefixes in use (RFC 6147 §5.3.1, second option).
+//! Reverse names under the prefixes in use at the site (RFC 6147 §5.3.1).
 //!
 //! A full name becomes a CNAME record to the IPv4 address's own reverse name, and what is found there comes along
-//! in the same reply. Shorter names exist without records; names that are no address do not exist; neither is asked
-//! upstream, since a prefix's reverse zone is nobody's but the site's. Choice: every prefix in use is answered for
-//! every client, with synthesis or without, and whatever CD says, so that no such name leaks. Choice: the CNAME
-//! stands also where the IPv4 name has no data; the reply then says so for the IPv4 name. An IPv4 address that may
-//! not be embedded has no reverse name either.
+//! in the same reply (second option of §5.3.1); or, by configuration, it has the PTR records found there as its own.
+//! Shorter names exist without records; names that are no address do not exist; neither is asked upstream, since a
+//! prefix's reverse zone is nobody's but the site's. Choice: every prefix in use is answered for every client, with
+//! synthesis or without, and whatever CD says, so that no such name leaks. Choice: the CNAME stands also where the
+//! IPv4 name has no data; the reply then says so for the IPv4 name. Choice: a question for ANY gets the CNAME alone.
+//! An IPv4 address that may not be embedded has no reverse name either.
 
 use crate::answer::{Failure, Outcome};
+use crate::chain::Chain;
 use crate::ipv4only;
 use crate::name::WireName;
-use crate::policy::Site;
+use crate::policy::{Reverse, Site};
 use crate::question::Question;
 use crate::reply::{Body, Built, Origin, Reply};
 use crate::synth::{negative_ttl, sane_ttl};
-use crate::zone::Zone;
+use crate::zone::{self, Zone};
+use addr::Prefix64;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::{CNAME, NS};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
@@ -30,21 +33,35 @@ const ZONE: &[u8] = b"\x03ip6\x04arpa\x00";
 
 /// What becomes of a question about a name under a prefix.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Reverse {
+pub(crate) enum Found {
     /// Answered here.
     Answer(Reply),
-    /// The IPv4 address's reverse name must be asked for first.
-    Chase(WireName),
+    /// Something must be asked upstream first.
+    Chase(Chase),
+}
+
+/// What must be asked upstream about a reverse name, and what its reply is made of then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chase {
+    /// The IPv4 address's reverse name.
+    pub target: WireName,
+    /// The type.
+    pub qtype: RecordType,
+    direct: bool,
+    prefix: Prefix64,
 }
 
 /// What becomes of `question`; `None` for names that are under no prefix.
-pub(crate) fn find(question: &Question, sites: &[Site]) -> Option<Reverse> {
+pub(crate) fn find(question: &Question, site: &Site) -> Option<Found> {
+    if site.reverse == Reverse::Off {
+        return None;
+    }
     let below = question.name.labels_below(ZONE)?;
     let labels: Vec<_> = question.name.labels().take(below).collect();
     let (bits, valid) = read_nibbles(&labels);
     let address = Ipv6Addr::from_bits(bits);
-    let site = sites.iter().find(|site| valid >= nibbles(**site) && site.prefix.contains(address))?;
-    Some(judge(question, *site, address, below, valid))
+    let prefix = site.prefix_of(address, 4 * valid)?;
+    Some(judge(question, site, prefix, address, (below, valid)))
 }
 
 /// The address of the leading nibbles and how many there are; the most significant label stands last.
@@ -60,72 +77,97 @@ fn read_nibbles(labels: &[&[u8]]) -> (u128, usize) {
     (bits, valid)
 }
 
-fn nibbles(site: Site) -> usize {
-    usize::from(site.prefix.prefix_len()) / 4
+fn nibbles(prefix: Prefix64) -> usize {
+    usize::from(prefix.prefix_len()) / 4
 }
 
-fn judge(question: &Question, site: Site, address: Ipv6Addr, below: usize, valid: usize) -> Reverse {
-    let apex = || site_apex(site);
+fn judge(
+    question: &Question,
+    site: &Site,
+    prefix: Prefix64,
+    address: Ipv6Addr,
+    (below, valid): (usize, usize),
+) -> Found {
+    let zone = || Zone::new(apex(prefix));
     let u_octet = address.octets()[8];
     if valid != below || u_octet != 0 {
-        return Reverse::Answer(Zone::new(apex()).name_error());
+        return Found::Answer(zone().name_error());
     }
     if below < NIBBLES {
-        let zone = Zone::new(apex());
-        return Reverse::Answer(match (below == nibbles(site), question.qtype) {
-            (true, RecordType::SOA) => Zone::answer(vec![zone.soa()]),
+        return Found::Answer(match (below == nibbles(prefix), question.qtype) {
+            (true, RecordType::SOA) => Zone::answer(vec![zone().soa()]),
             (true, RecordType::NS) => {
-                let soa = zone.soa();
+                let soa = zone().soa();
                 Zone::answer(vec![Record::from_rdata(soa.name.clone(), soa.ttl, RData::NS(NS(soa.name)))])
             }
-            _ => zone.no_data(),
+            _ => zone().no_data(),
         });
     }
-    let v4 = site.prefix.extract(address).expect("the address was found in this prefix");
+    let v4 = prefix.extract(address).expect("the address was found in this prefix");
     let owner = question.name.to_name();
     if ipv4only::ADDRESSES.contains(&v4) {
-        return Reverse::Answer(match question.qtype {
+        return Found::Answer(match question.qtype {
             RecordType::PTR | RecordType::ANY => Zone::answer(vec![ipv4only::pointer(owner)]),
-            _ => Zone::new(apex()).no_data(),
+            _ => zone().no_data(),
         });
     }
-    if !site.allows(v4) {
-        return Reverse::Answer(Zone::new(apex()).name_error());
+    if !site.allows(prefix, v4) {
+        return Found::Answer(zone().name_error());
     }
     let target = reverse_v4(v4);
-    if question.qtype == RecordType::CNAME {
-        return Reverse::Answer(Zone::answer(vec![alias(owner, target, MAX_TTL)]));
+    let direct = site.reverse == Reverse::Direct;
+    match (direct, question.qtype) {
+        (false, RecordType::CNAME | RecordType::ANY) => {
+            Found::Answer(Zone::answer(vec![alias(owner, target, MAX_TTL)]))
+        }
+        (false, qtype) => Found::Chase(Chase { target, qtype, direct, prefix }),
+        (true, RecordType::PTR | RecordType::ANY) => {
+            Found::Chase(Chase { target, qtype: RecordType::PTR, direct, prefix })
+        }
+        (true, _) => Found::Answer(zone().no_data()),
     }
-    Reverse::Chase(target)
 }
 
-/// The reply, once it is known what `target` holds.
-pub(crate) fn assemble(question: &Question, target: WireName, outcome: Outcome) -> Reply {
+/// The reply to `question`, once it is known what was found by `chase`.
+pub fn assemble(question: &Question, chase: &Chase, outcome: Outcome) -> Reply {
     let answer = match outcome {
         Ok(answer) => answer,
         Err(failure) => return Reply::failed(failure),
     };
-    let rcode = answer.rcode();
     let errors = answer.extended_errors().to_vec();
+    let of = |built: Built| Reply { origin: Origin::Reverse, body: Body::Built(Built { errors, ..built }) };
+    let rcode = answer.rcode();
     if !matches!(rcode, ResponseCode::NoError | ResponseCode::NXDomain) {
-        let built = Built { rcode, errors, ..Built::default() };
-        return Reply { origin: Origin::Reverse, body: Body::Built(built) };
+        return of(Built { rcode, ..Built::default() });
     }
     let Ok(message) = answer.message() else {
         return Reply::failed(Failure::Malformed);
     };
-    let ttl = MAX_TTL.min(target_ttl(&message));
-    let mut answers = vec![alias(question.name.to_name(), target, ttl)];
+    let owner = question.name.to_name();
+    of(if chase.direct { own(&owner, chase, rcode, &message) } else { aliased(owner, chase, rcode, message) })
+}
+
+/// An alias, and what it leads to.
+fn aliased(owner: Name, chase: &Chase, rcode: ResponseCode, message: Message) -> Built {
+    let mut answers = vec![alias(owner, chase.target, MAX_TTL.min(target_ttl(&message)))];
     answers.extend(message.answers);
-    let built = Built {
-        rcode,
-        authoritative: false,
-        answers,
-        authorities: message.authorities,
-        additionals: message.additionals,
-        errors,
-    };
-    Reply { origin: Origin::Reverse, body: Body::Built(built) }
+    let (authorities, additionals) = (message.authorities, message.additionals);
+    Built { rcode, answers, authorities, additionals, ..Built::default() }
+}
+
+/// The PTR records at the end of the target's chain, as the name's own.
+fn own(owner: &Name, chase: &Chase, rcode: ResponseCode, message: &Message) -> Built {
+    let chain = Chain::follow(&chase.target, &message.answers);
+    let ttl = target_ttl(message);
+    let pointers = message.answers.iter().filter(|record| record.name == *chain.end());
+    let pointers = pointers.filter(|record| record.record_type() == RecordType::PTR);
+    let answers: Vec<_> =
+        pointers.map(|record| Record::from_rdata(owner.clone(), ttl, record.data.clone())).collect();
+    if answers.is_empty() {
+        let authorities = vec![zone::soa(apex(chase.prefix), ttl.min(MAX_TTL))];
+        return Built { rcode, authorities, ..Built::default() };
+    }
+    Built { rcode, answers, ..Built::default() }
 }
 
 /// How long what was found may be kept.
@@ -145,9 +187,9 @@ fn reverse_v4(v4: Ipv4Addr) -> WireName {
     WireName::from_labels(labels.map(str::as_bytes)).expect("six short labels are a name")
 }
 
-fn site_apex(site: Site) -> Name {
-    let bits = site.prefix.addr().to_bits();
-    let digits: Vec<_> = (0..nibbles(site))
+fn apex(prefix: Prefix64) -> Name {
+    let bits = prefix.addr().to_bits();
+    let digits: Vec<_> = (0..nibbles(prefix))
         .map(|index| (bits >> (4 * (NIBBLES - 1 - index))) & 0xf)
         .map(|nibble| format!("{nibble:x}"))
         .collect();

@@ -2,14 +2,13 @@
 //!
 //! The only place where the model of the file meets the types of the pure modules.
 
-use crate::metrics::{Metrics, Transport};
-use crate::policy::{ClientRule, Limits, MappedNet, Policy, PrefixRule, Synthesis};
-use crate::upstream::{Place, Timing, Upstreams};
-use config::model::{ClientPrefix, Dns64, DnsClient, Prefix, Upstream, UpstreamTransport};
-use std::sync::Arc;
+mod rules;
 
-/// The addresses that belong to a prefix where the file says nothing: all.
-const ALL_IPV4: ipnet::Ipv4Net = ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, 0);
+use crate::metrics::{Metrics, Transport};
+use crate::policy::Policy;
+use crate::upstream::{Place, Timing, Upstreams};
+use config::model::{Dns64, Prefix, Upstream, UpstreamTransport};
+use std::sync::Arc;
 
 /// One configuration, ready to serve.
 #[derive(Debug)]
@@ -36,7 +35,10 @@ impl Snapshot {
     ) -> Self {
         let places: Vec<_> = dns64.upstream.iter().filter_map(place).collect();
         let previous = previous.map(|previous| &previous.upstreams);
-        Self { policy: policy(prefix, dns64), upstreams: Upstreams::new(&places, timing, metrics, previous) }
+        Self {
+            policy: rules::policy(prefix, dns64),
+            upstreams: Upstreams::new(&places, timing, metrics, previous),
+        }
     }
 }
 
@@ -50,28 +52,10 @@ fn place(upstream: &Upstream) -> Option<Place> {
     Some(Place { address: upstream.address, transport })
 }
 
-fn policy(prefix: &Prefix, dns64: &Dns64) -> Policy {
-    let limits =
-        Limits { allow_private_ipv4: prefix.allow_private_ipv4, rebind_protection: dns64.rebind_protection };
-    let synthesis = |prefixes| Arc::new(Synthesis { prefixes, exclude: dns64.exclude_aaaa.clone(), limits });
-    let default =
-        PrefixRule { prefix: prefix.pref64, mapped: vec![MappedNet { net: ALL_IPV4, allow: true }] };
-    let rule = |client: &DnsClient| ClientRule {
-        from: client.from.clone(),
-        synthesis: client.synthesize.then(|| synthesis(client.prefixes.iter().map(prefix_rule).collect())),
-    };
-    let rules = dns64.client.iter().map(rule).collect();
-    Policy::new(rules, synthesis(vec![default]), prefix.pref64)
-}
-
-fn prefix_rule(prefix: &ClientPrefix) -> PrefixRule {
-    let mapped = prefix.mapped.iter().map(|rule| MappedNet { net: rule.net, allow: rule.allow });
-    PrefixRule { prefix: prefix.prefix, mapped: mapped.collect() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Source;
     use prometheus_client::registry::Registry;
 
     fn snapshot(dns64: &str) -> Snapshot {
@@ -88,9 +72,12 @@ mod tests {
     fn without_clients_everyone_gets_the_prefix_and_all_of_ipv4() {
         let snapshot = snapshot("");
         let synthesis = snapshot.policy.view("192.0.2.9".parse().unwrap()).synthesis().unwrap();
-        let embedded: Vec<_> = synthesis.embed("198.51.100.1".parse().unwrap()).collect();
+        let embedded: Vec<_> = synthesis.embed("198.51.100.1".parse().unwrap(), Source::Public).collect();
         assert_eq!(embedded, ["2001:db8:64::c633:6401".parse::<std::net::Ipv6Addr>().unwrap()]);
-        assert!(synthesis.excludes("::ffff:192.0.2.1".parse().unwrap()), "the default exclusion");
+        assert!(
+            synthesis.judge_v6("::ffff:192.0.2.1".parse().unwrap(), Source::Public).is_err(),
+            "the default exclusion"
+        );
     }
 
     #[test]
@@ -104,9 +91,9 @@ mod tests {
         let get = |address: &str| snapshot.policy.view(address.parse().unwrap()).synthesis();
         assert_eq!(get("2001:db8:6::1"), None);
         let synthesis = get("2001:db8:7::1").unwrap();
-        let embedded = |v4: &str| synthesis.embed(v4.parse().unwrap()).count();
+        let embedded = |v4: &str| synthesis.embed(v4.parse().unwrap(), Source::Public).count();
         assert_eq!((embedded("8.8.8.8"), embedded("9.9.9.9"), embedded("192.168.0.1")), (1, 0, 0));
-        assert!(synthesis.excludes("2001:db8:bad::1".parse().unwrap()));
+        assert!(synthesis.judge_v6("2001:db8:bad::1".parse().unwrap(), Source::Public).is_err());
         assert_eq!(get("192.0.2.1"), None, "no entry holds it");
     }
 }

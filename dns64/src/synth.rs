@@ -6,24 +6,26 @@
 //! §5.4). A synthesized reply follows the chain of the A answer alone, never a mix of both. Records outside the
 //! chain that starts at the name asked for are left out of everything that is built here.
 //!
+//! Choice: a forced name (Unbound's `dns64-ignore-aaaa`) whose A records cannot be had keeps its real AAAA records.
+//! Choice: an excluded AAAA record is left out whether it is signed or not, and whatever the client says of DNSSEC:
+//! the MUST NOT of §5.1.4 has no exception. Choice: an answer without AAAA records that says that it is truncated
+//! says nothing of their absence, and a truncated A answer is no basis for synthesis.
+//!
 //! Does not ask anyone, and does not decide who gets synthesis: [`crate::plan`] does.
 
-use crate::answer::{Answer, Failure, Outcome};
-use crate::name::WireName;
-use crate::policy::Synthesis;
+use crate::answer::{Answer, ExtendedError, Failure, Outcome};
+use crate::chain::{Chain, covered};
+use crate::policy::{Excluded, NameRule, Refused, Source, Synthesis, Treatment};
 use crate::question::Question;
 use crate::reply::{Body, Built, Origin, Reply};
 use crate::zone;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::AAAA;
-use hickory_proto::rr::{Name, RData, Record, RecordType};
-use std::net::Ipv4Addr;
+use hickory_proto::rr::{RData, Record, RecordType};
+use std::collections::HashSet;
 
 /// TTL in seconds at most where no SOA record says how long the absence of AAAA holds (RFC 6147 §5.1.7).
 const MAX_TTL_WITHOUT_SOA: u32 = 600;
-
-/// Aliases followed from the name asked for.
-const MAX_CHAIN: usize = 16;
 
 /// Synthesized records in one reply: more A records times prefixes than this are cut off.
 const MAX_SYNTHESIZED: usize = 1024;
@@ -37,48 +39,114 @@ pub enum Verdict {
     AskA(Absent),
 }
 
-/// Why there is no usable AAAA record, and for how long.
+/// Why the AAAA records are not the reply, and for how long.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Absent {
     reason: Reason,
     /// TTL cap of what is synthesized, in seconds.
     ttl: u32,
+    /// The reply where the A records do not help; without it the A answer says that there are none.
+    basis: Option<Box<Reply>>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum Reason {
-    /// The name has no AAAA record: this answer says so.
-    NoData(Box<Answer>),
-    /// The name has excluded AAAA records only.
-    Excluded,
+/// Why the AAAA records are not the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// The name has none.
+    #[error("the name has no AAAA records")]
+    NoData,
+    /// The name does not exist, which counts as no AAAA records by configuration.
+    #[error("the name has no AAAA records: it does not even exist")]
+    NameError,
+    /// All that the name has are excluded; this is the first.
+    #[error("the name has excluded AAAA records only: {0}")]
+    Excluded(Excluded),
+    /// The answer has AAAA records of other names only.
+    #[error("the answer is about other names")]
+    Stray,
+    /// The name's AAAA records are passed over.
+    #[error("the name's AAAA records are passed over")]
+    Forced,
     /// An error other than a name error, which counts as no records (RFC 6147 §5.1.2), or silence (§5.1.3).
+    #[error("asking for AAAA ended in an error")]
     Error,
+}
+
+impl Absent {
+    /// Why the AAAA records are not the reply.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The reply where asking for A came to nothing but `failed` (RFC 6147 §5.1.6).
+    fn without_a(self, failed: Reply) -> Reply {
+        match (self.reason, self.basis) {
+            (Reason::Forced | Reason::NameError, Some(basis)) => *basis,
+            _ => failed,
+        }
+    }
 }
 
 /// What the outcome for AAAA comes to.
 pub fn judge(question: &Question, aaaa: Outcome, synthesis: &Synthesis) -> Verdict {
-    let error = || Verdict::AskA(Absent { reason: Reason::Error, ttl: MAX_TTL_WITHOUT_SOA });
-    let Ok(answer) = aaaa else { return error() };
-    match answer.rcode() {
-        ResponseCode::NoError => {}
-        ResponseCode::NXDomain => return Verdict::Reply(Reply::forwarded(answer)),
-        _ if answer.failed_validation() => return Verdict::Reply(Reply::forwarded(answer)),
-        _ => return error(),
-    }
-    let Ok(message) = answer.message() else { return error() };
-    let chain = Chain::follow(&question.name, &message.answers);
-    let Found { kept, excluded_ttl, stray } = sort_aaaa(&chain, &message.answers, synthesis);
-    match (kept, excluded_ttl) {
-        (0, None) => {
-            let ttl = negative_ttl(&message).unwrap_or(MAX_TTL_WITHOUT_SOA);
-            let reason = if stray { Reason::Excluded } else { Reason::NoData(Box::new(answer)) };
-            Verdict::AskA(Absent { reason, ttl })
+    let error = |reply: Reply| match synthesis.cases.error {
+        Treatment::Pass => Verdict::Reply(reply),
+        Treatment::Synthesize => {
+            Verdict::AskA(Absent { reason: Reason::Error, ttl: MAX_TTL_WITHOUT_SOA, basis: None })
         }
-        (0, Some(ttl)) => Verdict::AskA(Absent { reason: Reason::Excluded, ttl }),
-        (_, None) if !stray => Verdict::Reply(Reply::forwarded(answer)),
-        _ => {
-            let answers = filtered(&chain, &message.answers, synthesis);
-            Verdict::Reply(rebuilt(Origin::Filtered, answers, &message, &answer))
+    };
+    let answer = match aaaa {
+        Ok(answer) => answer.believed(synthesis.trust_ad),
+        Err(failure) => return error(Reply::failed(failure)),
+    };
+    match answer.rcode() {
+        ResponseCode::NoError => judge_records(question, answer, synthesis).unwrap_or_else(error),
+        ResponseCode::NXDomain if synthesis.cases.name_error == Treatment::Synthesize => {
+            let ttl = answer.message().map_or(MAX_TTL_WITHOUT_SOA, |message| absence_ttl(&message));
+            let basis = Some(Box::new(Reply::forwarded(answer)));
+            Verdict::AskA(Absent { reason: Reason::NameError, ttl, basis })
+        }
+        ResponseCode::NXDomain => Verdict::Reply(Reply::forwarded(answer)),
+        // What failed to validate must not be worked around (RFC 6147 §5.5).
+        _ if answer.failed_validation() => Verdict::Reply(Reply::forwarded(answer)),
+        _ => error(Reply::forwarded(answer)),
+    }
+}
+
+/// What an AAAA answer without an error comes to; `Err` is a reply to fall back on where it is as good as an error.
+fn judge_records(question: &Question, answer: Answer, synthesis: &Synthesis) -> Result<Verdict, Reply> {
+    let Ok(message) = answer.message() else { return Err(Reply::failed(Failure::Malformed)) };
+    let chain = Chain::follow(&question.name, &message.answers);
+    if chain.is_endless() {
+        return Ok(Verdict::Reply(Reply::failed(Failure::Endless)));
+    }
+    let source = synthesis.source(&question.name);
+    let found = sort_aaaa(&chain, &message.answers, synthesis, source);
+    let absent = |reason, ttl, basis| Ok(Verdict::AskA(Absent { reason, ttl, basis }));
+    if let Some(ttl) = found.kept_ttl {
+        let reply = match found.excluded {
+            None if !found.stray => Reply::forwarded(answer),
+            _ => {
+                let answers = filtered(&chain, &message.answers, synthesis, source);
+                let reply = rebuilt(Origin::Filtered, answers, &message, &answer);
+                match found.excluded {
+                    Some((why, _)) => reply.explained(filtered_out(why)),
+                    None => reply,
+                }
+            }
+        };
+        return match synthesis.names.get(&question.name) {
+            Some(NameRule::Force) => absent(Reason::Forced, ttl, Some(Box::new(reply))),
+            Some(NameRule::Forbid) | None => Ok(Verdict::Reply(reply)),
+        };
+    }
+    match found.excluded {
+        Some((why, ttl)) => absent(Reason::Excluded(why), ttl, None),
+        None if answer.is_truncated() => Err(Reply::forwarded(answer)),
+        None if found.stray => absent(Reason::Stray, absence_ttl(&message), None),
+        None => {
+            let ttl = absence_ttl(&message);
+            absent(Reason::NoData, ttl, Some(Box::new(Reply::forwarded(answer))))
         }
     }
 }
@@ -86,25 +154,60 @@ pub fn judge(question: &Question, aaaa: Outcome, synthesis: &Synthesis) -> Verdi
 /// The reply from the outcome for A, where [`judge`] asked for it.
 pub fn finish(question: &Question, absent: Absent, a: Outcome, synthesis: &Synthesis) -> Reply {
     let answer = match a {
-        Ok(answer) => answer,
-        Err(failure) => return Reply::failed(failure),
+        Ok(answer) => answer.believed(synthesis.trust_ad),
+        Err(failure) => return absent.without_a(Reply::failed(failure)),
     };
     if answer.rcode() != ResponseCode::NoError {
-        // RFC 6147 §5.1.6: an error is the basis of the reply.
-        return Reply::forwarded(answer);
+        return absent.without_a(Reply::forwarded(answer));
     }
-    let Ok(message) = answer.message() else { return Reply::failed(Failure::Malformed) };
+    let message = match answer.message() {
+        Ok(message) if !answer.is_truncated() => message,
+        _ => return absent.without_a(Reply::failed(Failure::Malformed)),
+    };
     let chain = Chain::follow(&question.name, &message.answers);
-    let synthesized = synthesize(&chain, &message.answers, absent.ttl, synthesis);
-    if !synthesized.is_empty() {
-        let mut answers = aliases(&chain, &message.answers);
-        answers.extend(synthesized);
-        return rebuilt(Origin::Synthesized, answers, &message, &answer);
+    if chain.is_endless() {
+        return absent.without_a(Reply::failed(Failure::Endless));
     }
-    match absent.reason {
-        Reason::NoData(aaaa) => Reply::forwarded(*aaaa),
-        Reason::Excluded | Reason::Error => empty(&chain, &message, absent.ttl, &answer),
+    if synthesis.cases.signed == Treatment::Pass && question.dnssec_ok() && has_signed_a(&chain, &message) {
+        return unmade(absent, None, &chain, &message, answer);
     }
+    let source = synthesis.source(&question.name);
+    let Made { records, refused } = synthesize(&chain, &message.answers, absent.ttl, synthesis, source);
+    if records.is_empty() {
+        return unmade(absent, refused, &chain, &message, answer);
+    }
+    let mut answers = chain.aliases(&message.answers);
+    answers.extend(records);
+    rebuilt(Origin::Synthesized, answers, &message, &answer).explained(ExtendedError::SYNTHESIZED)
+}
+
+/// The reply where an A answer gives no AAAA records.
+fn unmade(
+    absent: Absent,
+    refused: Option<Refused>,
+    chain: &Chain,
+    message: &Message,
+    answer: Answer,
+) -> Reply {
+    let reply = match absent.basis {
+        Some(basis) => *basis,
+        // RFC 6147 §5.1.6: an empty A answer is the basis of the reply. Where there are AAAA records after all, what
+        // it says of them does not fit.
+        None if absent.reason == Reason::Error && says_no_data(chain, message) => Reply::forwarded(answer),
+        None => empty(chain, message, absent.ttl, &answer),
+    };
+    let reply = match absent.reason {
+        Reason::Excluded(why) => reply.explained(filtered_out(why)),
+        _ => reply,
+    };
+    match refused {
+        Some(why) => reply.explained(ExtendedError::new(ExtendedError::BLOCKED, format!("A record: {why}"))),
+        None => reply,
+    }
+}
+
+fn filtered_out(why: Excluded) -> ExtendedError {
+    ExtendedError::new(ExtendedError::FILTERED, format!("AAAA record: {why}"))
 }
 
 /// A TTL as RFC 2181 §8 reads it: one with the top bit set is 0.
@@ -113,6 +216,9 @@ pub(crate) fn sane_ttl(ttl: u32) -> u32 {
 }
 
 /// How long a negative answer holds: the lesser of its SOA record's TTL and MINIMUM (RFC 2308 §5).
+///
+/// Of an answer out of a cache this is what is left of it, if the cache took the lesser of both as the SOA record's
+/// TTL when it took the answer in.
 pub(crate) fn negative_ttl(message: &Message) -> Option<u32> {
     message.authorities.iter().find_map(|record| match &record.data {
         RData::SOA(soa) => Some(sane_ttl(record.ttl).min(sane_ttl(soa.minimum))),
@@ -120,145 +226,92 @@ pub(crate) fn negative_ttl(message: &Message) -> Option<u32> {
     })
 }
 
-/// The names from the one asked for to the end of its aliases.
-struct Chain {
-    names: Vec<Name>,
-}
-
-impl Chain {
-    fn follow(name: &WireName, answers: &[Record]) -> Self {
-        let mut names = vec![name.to_name()];
-        while let Some(target) = next_alias(&names, answers) {
-            names.push(target);
-        }
-        Self { names }
-    }
-
-    fn end(&self) -> &Name {
-        &self.names[self.names.len() - 1]
-    }
-
-    /// Whether `owner` is on the way to the end.
-    fn passes(&self, owner: &Name) -> bool {
-        self.names.contains(owner)
-    }
-}
-
-/// The target of the last name's alias; `None` at the end, in a loop, and past [`MAX_CHAIN`].
-fn next_alias(names: &[Name], answers: &[Record]) -> Option<Name> {
-    let last = names.last().filter(|_| names.len() <= MAX_CHAIN)?;
-    let target = answers.iter().find_map(|record| match &record.data {
-        RData::CNAME(target) if record.name == *last => Some(target.0.clone()),
-        _ => None,
-    })?;
-    (!names.contains(&target)).then_some(target)
+fn absence_ttl(message: &Message) -> u32 {
+    negative_ttl(message).unwrap_or(MAX_TTL_WITHOUT_SOA)
 }
 
 /// What AAAA records an answer section has.
 struct Found {
-    /// At the end of the chain, not excluded.
-    kept: usize,
-    /// The least TTL of the excluded ones at the end of the chain.
-    excluded_ttl: Option<u32>,
+    /// The least TTL of those at the end of the chain that are not excluded.
+    kept_ttl: Option<u32>,
+    /// Why the first excluded one at the end of the chain is, and the least TTL of them.
+    excluded: Option<(Excluded, u32)>,
     /// Some stand outside the chain, where nothing vouches for them.
     stray: bool,
 }
 
-fn sort_aaaa(chain: &Chain, answers: &[Record], synthesis: &Synthesis) -> Found {
-    let mut found = Found { kept: 0, excluded_ttl: None, stray: false };
+fn sort_aaaa(chain: &Chain, answers: &[Record], synthesis: &Synthesis, source: Source) -> Found {
+    let mut found = Found { kept_ttl: None, excluded: None, stray: false };
     for record in answers {
         let RData::AAAA(AAAA(v6)) = record.data else { continue };
+        let ttl = sane_ttl(record.ttl);
         if record.name != *chain.end() {
             found.stray = true;
-        } else if synthesis.excludes(v6) {
-            let ttl = sane_ttl(record.ttl);
-            found.excluded_ttl = Some(found.excluded_ttl.map_or(ttl, |least| least.min(ttl)));
-        } else {
-            found.kept += 1;
+            continue;
+        }
+        match synthesis.judge_v6(v6, source) {
+            Ok(()) => found.kept_ttl = Some(found.kept_ttl.map_or(ttl, |least| least.min(ttl))),
+            Err(why) => {
+                let (first, least) = found.excluded.unwrap_or((why, ttl));
+                found.excluded = Some((first, least.min(ttl)));
+            }
         }
     }
     found
 }
 
 /// The chain and the AAAA records that stay, in order. Their signature no longer fits and goes.
-fn filtered(chain: &Chain, answers: &[Record], synthesis: &Synthesis) -> Vec<Record> {
-    let mut kept = aliases(chain, answers);
+fn filtered(chain: &Chain, answers: &[Record], synthesis: &Synthesis, source: Source) -> Vec<Record> {
+    let mut kept = chain.aliases(answers);
     kept.extend(answers.iter().filter(|record| record.name == *chain.end()).filter_map(|record| {
         match record.data {
-            RData::AAAA(AAAA(v6)) if !synthesis.excludes(v6) => Some(record.clone()),
+            RData::AAAA(AAAA(v6)) if synthesis.judge_v6(v6, source).is_ok() => Some(record.clone()),
             _ => None,
         }
     }));
     kept
 }
 
-/// One AAAA record per A record at the end of the chain and per prefix that takes it, A records first.
-fn synthesize(chain: &Chain, answers: &[Record], cap: u32, synthesis: &Synthesis) -> Vec<Record> {
-    let mut seen: Vec<Ipv4Addr> = Vec::new();
-    let mut records = Vec::new();
+/// Whether the A records at the end of the chain come with their signature.
+fn has_signed_a(chain: &Chain, message: &Message) -> bool {
+    let end = message.answers.iter().filter(|record| record.name == *chain.end());
+    end.into_iter().any(|record| covered(record) == Some(RecordType::A))
+}
+
+/// What became of the A records at the end of a chain.
+struct Made {
+    records: Vec<Record>,
+    /// Why the first one that yields nothing in some prefix does not.
+    refused: Option<Refused>,
+}
+
+/// One AAAA record per A record and per prefix that takes it, A records first, each address once.
+fn synthesize(chain: &Chain, answers: &[Record], cap: u32, synthesis: &Synthesis, source: Source) -> Made {
+    let mut seen = HashSet::new();
+    let mut made = Made { records: Vec::new(), refused: None };
     for record in answers.iter().filter(|record| record.name == *chain.end()) {
         let RData::A(a) = record.data else { continue };
-        if seen.contains(&a.0) {
-            continue;
-        }
-        seen.push(a.0);
         let ttl = sane_ttl(record.ttl).min(cap);
-        let rdata = synthesis.embed(a.0).map(|v6| RData::AAAA(AAAA(v6)));
-        records.extend(rdata.map(|rdata| Record::from_rdata(record.name.clone(), ttl, rdata)));
-        if records.len() >= MAX_SYNTHESIZED {
-            records.truncate(MAX_SYNTHESIZED);
-            break;
+        for (_, fate) in synthesis.judge_v4(a.0, source) {
+            match fate {
+                Ok(_) if made.records.len() == MAX_SYNTHESIZED => return made,
+                Ok(v6) if seen.insert(v6) => {
+                    made.records.push(Record::from_rdata(record.name.clone(), ttl, RData::AAAA(AAAA(v6))));
+                }
+                Ok(_) => {}
+                Err(why) => made.refused = made.refused.or(Some(why)),
+            }
         }
     }
-    records
-}
-
-/// The aliases of the chain with their signatures, in order and with their own TTLs.
-fn aliases(chain: &Chain, answers: &[Record]) -> Vec<Record> {
-    answers.iter().filter(|record| is_alias_of(chain, record)).cloned().collect()
-}
-
-fn is_alias_of(chain: &Chain, record: &Record) -> bool {
-    let on_the_way = |rtype: RecordType| match rtype {
-        // The end of the chain has no alias, or its alias leads back into it.
-        RecordType::CNAME => chain.passes(&record.name),
-        RecordType::DNAME => chain.names.iter().any(|name| record.name.zone_of(name) && record.name != *name),
-        _ => false,
-    };
-    match record.record_type() {
-        RecordType::DNAME => on_the_way(RecordType::DNAME) && has_plain_target(record),
-        RecordType::RRSIG => covered(record).is_some_and(on_the_way),
-        rtype => on_the_way(rtype),
-    }
-}
-
-/// The type that an RRSIG record covers (RFC 4034 §3.1.1).
-fn covered(record: &Record) -> Option<RecordType> {
-    match &record.data {
-        RData::Unknown { rdata, .. } => crate::wire::u16_at(&rdata.anything, 0).map(RecordType::from),
-        _ => None,
-    }
-}
-
-/// Whether a DNAME record's target may be copied octet by octet: RFC 6672 §2.5 forbids to compress it.
-fn has_plain_target(record: &Record) -> bool {
-    match &record.data {
-        RData::Unknown { rdata, .. } => {
-            WireName::parse(&rdata.anything).is_ok_and(|name| name.as_bytes().len() == rdata.anything.len())
-        }
-        _ => false,
-    }
+    made
 }
 
 /// A reply with a new answer section and the other sections of `message` (RFC 6147 §5.4).
 fn rebuilt(origin: Origin, answers: Vec<Record>, message: &Message, answer: &Answer) -> Reply {
     // Denials and their signatures speak about records that the new answer section does not hold.
-    let denies = |record: &Record| match record.record_type() {
-        RecordType::NSEC | RecordType::NSEC3 => true,
-        RecordType::RRSIG => {
-            covered(record).is_some_and(|rtype| matches!(rtype, RecordType::NSEC | RecordType::NSEC3))
-        }
-        _ => false,
+    let denies = |record: &Record| {
+        let denial = |rtype| matches!(rtype, RecordType::NSEC | RecordType::NSEC3);
+        denial(record.record_type()) || covered(record).is_some_and(denial)
     };
     let built = Built {
         rcode: ResponseCode::NoError,
@@ -269,6 +322,11 @@ fn rebuilt(origin: Origin, answers: Vec<Record>, message: &Message, answer: &Ans
         errors: answer.extended_errors().to_vec(),
     };
     Reply { origin, body: Body::Built(built) }
+}
+
+/// Whether an A answer can be passed on as the answer that there is nothing: it has aliases alone, and says how long.
+fn says_no_data(chain: &Chain, message: &Message) -> bool {
+    message.answers.iter().all(|record| chain.has_alias(record)) && negative_ttl(message).is_some()
 }
 
 /// No AAAA records, by our own judgement: the chain, and an SOA record that says how long.
@@ -282,7 +340,7 @@ fn empty(chain: &Chain, message: &Message, ttl: u32, answer: &Answer) -> Reply {
     let built = Built {
         rcode: ResponseCode::NoError,
         authoritative: false,
-        answers: aliases(chain, &message.answers),
+        answers: chain.aliases(&message.answers),
         authorities: vec![soa],
         additionals: Vec::new(),
         errors: answer.extended_errors().to_vec(),

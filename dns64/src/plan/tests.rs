@@ -1,16 +1,13 @@
 use super::*;
-use crate::policy::ClientRule;
-use crate::policy::tests::synthesis;
+use crate::policy;
+use crate::policy::tests::{client, synthesis};
 use crate::reply::Origin;
 use crate::reply::tests::{question, with_edns};
 
 fn policy() -> Policy {
-    let default = Arc::new(synthesis(&["2001:db8:64::/96"]));
-    let rules = vec![
-        ClientRule { from: vec!["2001:db8:6::/64".parse().unwrap()], synthesis: Some(Arc::clone(&default)) },
-        ClientRule { from: vec!["192.0.2.0/24".parse().unwrap()], synthesis: None },
-    ];
-    Policy::new(rules, default, "2001:db8:64::/96".parse().unwrap())
+    let default = synthesis(&["2001:db8:64::/96"]);
+    let rules = vec![client(&["2001:db8:6::/64"], Some(default.clone())), client(&["192.0.2.0/24"], None)];
+    policy::tests::policy(rules, default)
 }
 
 fn planned(question: &Question) -> Plan {
@@ -109,7 +106,7 @@ fn reverse_names_are_translated_for_every_client_and_whatever_cd_says() {
     for client in ["2001:db8:6::1", "192.0.2.1", "2001:db8:7::1"] {
         let asked = Question { checking_disabled: true, ..question(name, RecordType::PTR) };
         let plan = planned_for(client, &asked);
-        let Plan::Reverse(target) = plan else { panic!("{client}: {plan:?}") };
-        assert_eq!(target.to_string(), "33.2.0.192.in-addr.arpa.");
+        let Plan::Reverse(chase) = plan else { panic!("{client}: {plan:?}") };
+        assert_eq!(chase.target.to_string(), "33.2.0.192.in-addr.arpa.");
     }
 }

@@ -1,21 +1,11 @@
 use super::*;
 use crate::answer::tests::{answer, reply as upstream_reply};
-use crate::policy::tests::synthesis;
-use crate::policy::{ClientRule, Policy};
+use crate::policy::tests::site;
 use crate::query::Query;
 use crate::reply::tests::{built, question, shown};
 use addr::Prefix64;
 use hickory_proto::rr::rdata::PTR;
 use std::str::FromStr;
-use std::sync::Arc;
-
-/// A policy with one client rule of these prefixes; the first is the site's.
-fn policy(prefixes: &[&str]) -> Policy {
-    let synthesis = Arc::new(synthesis(prefixes));
-    let rule = ClientRule { from: vec!["::/0".parse().unwrap()], synthesis: Some(Arc::clone(&synthesis)) };
-    let site = synthesis.prefixes[0].prefix;
-    Policy::new(vec![rule], synthesis, site)
-}
 
 /// The ip6.arpa name of an address.
 fn name_of(v6: &str) -> String {
@@ -24,13 +14,13 @@ fn name_of(v6: &str) -> String {
     format!("{}.ip6.arpa", nibbles.join("."))
 }
 
-fn ask(name: &str, qtype: RecordType, prefixes: &[&str]) -> Option<Reverse> {
-    find(&question(name, qtype), policy(prefixes).sites())
+fn ask(name: &str, qtype: RecordType, prefixes: &[&str]) -> Option<Found> {
+    find(&question(name, qtype), &site(prefixes))
 }
 
 fn local(name: &str, qtype: RecordType, prefixes: &[&str]) -> Built {
     match ask(name, qtype, prefixes) {
-        Some(Reverse::Answer(reply)) => built(reply),
+        Some(Found::Answer(reply)) => built(reply),
         other => panic!("{name}: {other:?}"),
     }
 }
@@ -48,8 +38,8 @@ fn every_prefix_length_leads_to_the_ipv4_name() {
     ] {
         let v6 = prefix.parse::<Prefix64>().unwrap().embed(v4).to_string();
         let found = ask(&name_of(&v6), RecordType::PTR, &[prefix]);
-        let Some(Reverse::Chase(target)) = found else { panic!("{prefix}: {found:?}") };
-        assert_eq!(target.to_string(), "33.2.0.192.in-addr.arpa.", "{prefix}");
+        let Some(Found::Chase(chase)) = found else { panic!("{prefix}: {found:?}") };
+        assert_eq!(chase.target.to_string(), "33.2.0.192.in-addr.arpa.", "{prefix}");
     }
 }
 
@@ -57,16 +47,16 @@ fn every_prefix_length_leads_to_the_ipv4_name() {
 fn case_and_suffix_do_not_matter() {
     let with_suffix = name_of("2001:db8:122:c000:2:21ab:cdef:1234").to_ascii_uppercase();
     let found = ask(&with_suffix, RecordType::PTR, &["2001:db8:122::/48"]);
-    let Some(Reverse::Chase(target)) = found else { panic!("{found:?}") };
-    assert_eq!(target.to_string(), "33.2.0.192.in-addr.arpa.");
+    let Some(Found::Chase(chase)) = found else { panic!("{found:?}") };
+    assert_eq!(chase.target.to_string(), "33.2.0.192.in-addr.arpa.");
 }
 
 #[test]
 fn the_longest_prefix_decides() {
     let prefixes = ["2001:db8::/32", "2001:db8:122:344::/96"];
     let found = ask(&name_of("2001:db8:122:344::192.0.2.33"), RecordType::PTR, &prefixes);
-    let Some(Reverse::Chase(target)) = found else { panic!("{found:?}") };
-    assert_eq!(target.to_string(), "33.2.0.192.in-addr.arpa.");
+    let Some(Found::Chase(chase)) = found else { panic!("{found:?}") };
+    assert_eq!(chase.target.to_string(), "33.2.0.192.in-addr.arpa.");
 }
 
 #[test]
@@ -144,7 +134,7 @@ fn addresses_that_are_never_embedded_have_no_reverse_name() {
     check("2001:db8:64::169.254.169.254", "2001:db8:64::/96");
     assert!(matches!(
         ask(&name_of("2001:db8:64::10.0.0.1"), RecordType::PTR, &["2001:db8:64::/96"]),
-        Some(Reverse::Chase(_))
+        Some(Found::Chase(_))
     ));
 }
 
@@ -158,13 +148,22 @@ fn pointer(owner: &str, ttl: u32) -> Record {
     )
 }
 
-fn assembled(edit: impl FnOnce(&mut Message)) -> Built {
-    let question = question(&name_of("2001:db8:64::192.0.2.33"), RecordType::PTR);
+fn chase(direct: bool) -> Chase {
     let target = reverse_v4(Ipv4Addr::new(192, 0, 2, 33));
-    let query = Query::new(&question, target, RecordType::PTR);
+    let prefix = "2001:db8:64::/96".parse().unwrap();
+    Chase { target, qtype: RecordType::PTR, direct, prefix }
+}
+
+fn assembled_by(chase: &Chase, edit: impl FnOnce(&mut Message)) -> Built {
+    let question = question(&name_of("2001:db8:64::192.0.2.33"), RecordType::PTR);
+    let query = Query::new(&question, chase.target, chase.qtype);
     let mut message = upstream_reply(&query);
     edit(&mut message);
-    built(assemble(&question, target, Ok(answer(&query, &message))))
+    built(assemble(&question, chase, Ok(answer(&query, &message))))
+}
+
+fn assembled(edit: impl FnOnce(&mut Message)) -> Built {
+    assembled_by(&chase(false), edit)
 }
 
 #[test]
@@ -187,7 +186,7 @@ fn the_alias_comes_with_what_it_leads_to_and_does_not_outlive_it() {
 fn a_missing_ipv4_name_is_said_behind_the_alias() {
     let reply = assembled(|message| {
         message.metadata.response_code = ResponseCode::NXDomain;
-        message.add_authority(crate::zone::soa(Name::from_str("192.in-addr.arpa.").unwrap(), 120));
+        message.add_authority(zone::soa(Name::from_str("192.in-addr.arpa.").unwrap(), 120));
     });
     assert_eq!(reply.rcode, ResponseCode::NXDomain);
     assert!(shown(&reply.answers)[0].contains(" 120 CNAME 33.2.0.192.in-addr.arpa."));
@@ -199,6 +198,82 @@ fn an_error_behind_the_alias_is_the_reply() {
     let reply = assembled(|message| message.metadata.response_code = ResponseCode::Refused);
     assert_eq!((reply.rcode, reply.answers.len()), (ResponseCode::Refused, 0));
     let question = question(&name_of("2001:db8:64::192.0.2.33"), RecordType::PTR);
-    let target = reverse_v4(Ipv4Addr::new(192, 0, 2, 33));
-    assert_eq!(assemble(&question, target, Err(Failure::Silent)), Reply::failed(Failure::Silent));
+    assert_eq!(assemble(&question, &chase(false), Err(Failure::Silent)), Reply::failed(Failure::Silent));
+}
+
+#[test]
+fn any_and_cname_get_the_alias_alone() {
+    let name = name_of("2001:db8:64::192.0.2.33");
+    for qtype in [RecordType::ANY, RecordType::CNAME] {
+        let reply = local(&name, qtype, &["2001:db8:64::/96"]);
+        assert_eq!(shown(&reply.answers), [format!("{name}. 600 CNAME 33.2.0.192.in-addr.arpa.")], "{qtype}");
+    }
+    for qtype in [RecordType::PTR, RecordType::TXT] {
+        let Some(Found::Chase(chase)) = ask(&name, qtype, &["2001:db8:64::/96"]) else { panic!("{qtype}") };
+        assert_eq!(chase.qtype, qtype);
+    }
+}
+
+#[test]
+fn rebinding_protection_leaves_reverse_names_alone() {
+    let mut site = site(&["2001:db8:64::/96"]);
+    site.limits.rebind_protection = true;
+    let private = question(&name_of("2001:db8:64::10.0.0.1"), RecordType::PTR);
+    assert!(matches!(find(&private, &site), Some(Found::Chase(_))));
+}
+
+// === the other two manners ===
+
+#[test]
+fn direct_answers_give_the_pointers_as_the_names_own() {
+    let owner = name_of("2001:db8:64::192.0.2.33");
+    let reply = assembled_by(&chase(true), |message| {
+        let cname = RData::CNAME(CNAME(Name::from_str("33.0-63.2.0.192.in-addr.arpa.").unwrap()));
+        message.add_answer(Record::from_rdata(
+            Name::from_str("33.2.0.192.in-addr.arpa.").unwrap(),
+            90,
+            cname,
+        ));
+        message.add_answer(pointer("33.0-63.2.0.192.in-addr.arpa.", 300));
+        message.add_answer(pointer("34.0-63.2.0.192.in-addr.arpa.", 300));
+        message.add_authority(zone::soa(Name::from_str("192.in-addr.arpa.").unwrap(), 120));
+    });
+    assert_eq!(shown(&reply.answers), [format!("{owner}. 90 PTR host.example.")]);
+    assert!(reply.authorities.is_empty());
+}
+
+#[test]
+fn direct_answers_say_that_there_is_nothing_in_the_prefixs_own_zone() {
+    for rcode in [ResponseCode::NoError, ResponseCode::NXDomain] {
+        let reply = assembled_by(&chase(true), |message| {
+            message.metadata.response_code = rcode;
+            message.add_authority(zone::soa(Name::from_str("192.in-addr.arpa.").unwrap(), 120));
+        });
+        assert_eq!((reply.rcode, reply.answers.len()), (rcode, 0));
+        let apex = "0.0.0.0.0.0.0.0.0.0.0.0.4.6.0.0.8.b.d.0.1.0.0.2.ip6.arpa. 120 SOA";
+        assert!(shown(&reply.authorities)[0].starts_with(apex), "{:?}", shown(&reply.authorities));
+    }
+}
+
+#[test]
+fn direct_names_have_pointers_and_nothing_else() {
+    let site = Site { reverse: Reverse::Direct, ..site(&["2001:db8:64::/96"]) };
+    let name = name_of("2001:db8:64::192.0.2.33");
+    for qtype in [RecordType::PTR, RecordType::ANY] {
+        let Some(Found::Chase(chase)) = find(&question(&name, qtype), &site) else { panic!("{qtype}") };
+        assert_eq!(chase.qtype, RecordType::PTR, "{qtype}");
+    }
+    for qtype in [RecordType::CNAME, RecordType::TXT] {
+        let Some(Found::Answer(reply)) = find(&question(&name, qtype), &site) else { panic!("{qtype}") };
+        let reply = built(reply);
+        assert_eq!((reply.rcode, reply.answers.len()), (ResponseCode::NoError, 0), "{qtype}");
+    }
+}
+
+#[test]
+fn switched_off_reverse_names_are_forwarded() {
+    let site = Site { reverse: Reverse::Off, ..site(&["2001:db8:64::/96"]) };
+    for v6 in ["2001:db8:64::192.0.2.33", "2001:db8:64::192.0.0.170"] {
+        assert_eq!(find(&question(&name_of(v6), RecordType::PTR), &site), None, "{v6}");
+    }
 }

@@ -1,17 +1,20 @@
 use super::*;
 use crate::answer::tests::{answer, query, reply as upstream_reply};
-use crate::policy::tests::{rule, synthesis};
+use crate::policy::tests::{excluded, names, rule, synthesis};
 use crate::policy::{Limits, Synthesis};
 use crate::reply::tests::{built, question, shown};
 use hickory_proto::op::Edns;
+use hickory_proto::rr::Name;
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::rdata::{A, CNAME, NULL};
-use proptest::prelude::*;
+use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 mod chains;
 mod errors;
 mod exclusion;
+mod knobs;
+mod properties;
 
 /// A record in the form `owner ttl type data`.
 fn record(text: &str) -> Record {
@@ -169,7 +172,8 @@ fn where_no_address_may_be_embedded_the_aaaa_answer_stands() {
         ),
     ] {
         let private = a(&format!("www.example 60 A {v4}"));
-        assert_eq!(reply(none.clone(), Some(private), &policy), Reply::forwarded(expect.clone()), "{v4}");
+        let Body::Passed(passed) = reply(none.clone(), Some(private), &policy).body else { panic!("{v4}") };
+        assert_eq!(passed.records(2), expect.records(2), "{v4}");
     }
 }
 
@@ -235,84 +239,4 @@ fn the_owner_is_spelt_as_in_the_a_answer() {
         answers(aaaa(NO_DATA), Ok(answer(&query, &message)))[0],
         "WWW.Example. 60 AAAA 2001:db8:64::c000:201"
     );
-}
-
-// === whatever comes in ===
-
-fn any_outcome(qtype: RecordType) -> impl Strategy<Value = Outcome> {
-    let record = prop_oneof![
-        any::<u32>().prop_map(|bits| format!("www.example 60 A {}", Ipv4Addr::from_bits(bits))),
-        any::<u32>().prop_map(|bits| format!("cdn.example 60 A {}", Ipv4Addr::from_bits(bits))),
-        any::<u128>().prop_map(|bits| format!("www.example 60 AAAA {}", std::net::Ipv6Addr::from_bits(bits))),
-        any::<u32>().prop_map(|bits| format!("www.example 60 AAAA ::ffff:{}", Ipv4Addr::from_bits(bits))),
-        any::<u32>()
-            .prop_map(|bits| format!("cdn.example 60 AAAA 2001:db8:64::{}", Ipv4Addr::from_bits(bits))),
-        Just("www.example 60 CNAME cdn.example".to_owned()),
-        Just("cdn.example 60 CNAME www.example".to_owned()),
-        Just("www.example 60 RRSIG A".to_owned()),
-        Just("| example 60 SOA 60".to_owned()),
-    ];
-    let rcode = prop::sample::select(vec![
-        ResponseCode::NoError,
-        ResponseCode::NoError,
-        ResponseCode::NXDomain,
-        ResponseCode::ServFail,
-        ResponseCode::Refused,
-    ]);
-    let failure = prop::sample::select(vec![Failure::Silent, Failure::Unreachable, Failure::Overload]);
-    prop_oneof![
-        8 => (rcode, prop::collection::vec(record, 0..5)).prop_map(move |(rcode, mut records)| {
-            records.sort_by_key(|record| record.starts_with('|'));
-            says("www.example", qtype, rcode, &records.join(",").replace(",|", "|").replacen('|', "\u{1}", 1)
-                .replace('|', ",").replace('\u{1}', "|"))
-        }),
-        1 => failure.prop_map(Err),
-    ]
-}
-
-fn v6_of(records: &[Record]) -> Vec<std::net::Ipv6Addr> {
-    records
-        .iter()
-        .filter_map(|record| if let RData::AAAA(AAAA(v6)) = record.data { Some(v6) } else { None })
-        .collect()
-}
-
-proptest! {
-    #[test]
-    fn synthesis_never_yields_an_address_outside_the_policy(
-        aaaa in any_outcome(RecordType::AAAA), a in any_outcome(RecordType::A), rebind in any::<bool>(),
-    ) {
-        let policy = Synthesis {
-            prefixes: vec![rule("2001:db8:64::/96", &["!10.0.0.0/8", "0.0.0.0/0"]), rule("64:ff9b::/96", &["0.0.0.0/0"])],
-            limits: Limits { rebind_protection: rebind, allow_private_ipv4: false },
-            ..default()
-        };
-        let question = question("www.example", RecordType::AAAA);
-        let a_message = a.as_ref().ok().map(|answer| answer.message().unwrap());
-        let reply = match judge(&question, aaaa, &policy) {
-            Verdict::Reply(reply) => reply,
-            Verdict::AskA(absent) => finish(&question, absent, a, &policy),
-        };
-        if let Body::Built(built) = &reply.body {
-            for v6 in v6_of(&built.answers) {
-                prop_assert!(!policy.excludes(v6), "{v6}");
-                if reply.origin == Origin::Synthesized {
-                    let v4s = policy.prefixes.iter().filter_map(|rule| rule.prefix.extract(v6));
-                    for v4 in v4s {
-                        prop_assert!(policy.embed(v4).any(|allowed| allowed == v6), "{v6}");
-                        let source = a_message.as_ref().unwrap().answers.iter();
-                        prop_assert!(source.clone().any(|record| matches!(record.data, RData::A(A(a)) if a == v4)));
-                    }
-                    prop_assert!(policy.prefixes.iter().any(|rule| rule.prefix.contains(v6)), "{v6}");
-                }
-            }
-            prop_assert!(built.answers.iter().all(|record| record.record_type() != RecordType::A));
-        }
-        let mut out = Vec::new();
-        reply.encode(&question, crate::reply::Room::Datagram, crate::reply::Extras::default(), &mut out);
-        let sent = Message::from_vec(&out).unwrap();
-        if reply.origin == Origin::Forwarded && sent.metadata.response_code == ResponseCode::NoError {
-            prop_assert!(v6_of(&sent.answers).iter().all(|v6| !policy.excludes(*v6)), "an excluded record leaked");
-        }
-    }
 }

@@ -81,6 +81,27 @@ fn a_long_legal_chain_is_followed() {
 }
 
 #[test]
+fn a_chain_without_an_end_is_a_failure_and_not_the_absence_of_addresses() {
+    let links: Vec<_> = (0..17).map(|i| format!("n{i}.example 30 CNAME n{}.example", i + 1)).collect();
+    let text = |end: &str| format!("www.example 30 CNAME n0.example,{},{end}", links.join(","));
+    let real = aaaa(&text("n17.example 60 AAAA 2001:db8::1"));
+    assert_eq!(reply(real, None, &default()), Reply::failed(Failure::Endless));
+    let v4 = a(&text("n17.example 60 A 192.0.2.1"));
+    assert_eq!(reply(aaaa(NO_DATA), Some(v4), &default()), Reply::failed(Failure::Endless));
+}
+
+#[test]
+fn only_what_is_left_of_a_dname_chain_is_filtered() {
+    let mixed = aaaa(
+        "Example 30 DNAME example.net, Www.Example 30 CNAME Www.example.net, \
+         www.Example.net 60 AAAA ::ffff:192.0.2.9, www.Example.net 60 AAAA 2001:db8::1",
+    );
+    let kept = shown(&built(reply(mixed, None, &default())).answers);
+    assert!(kept[0].starts_with("Example. 30 DNAME"), "{kept:?}");
+    assert_eq!(kept[1..], ["Www.Example. 30 CNAME www.example.net.", "www.Example.net. 60 AAAA 2001:db8::1"]);
+}
+
+#[test]
 fn records_of_another_owner_do_not_count() {
     let unrelated = aaaa("other.example 60 AAAA 2001:db8::1 | example 900 SOA 300");
     assert_eq!(

@@ -54,10 +54,13 @@ fn an_error_on_both_sides_is_the_error_of_a() {
 
 #[test]
 fn an_error_on_aaaa_and_no_a_is_no_data() {
-    let reply = reply(aaaa_error(ResponseCode::ServFail), Some(a(NO_DATA)), &default());
-    let records = built(reply);
+    let Ok(expect) = a(NO_DATA) else { unreachable!() };
+    let none = reply(aaaa_error(ResponseCode::ServFail), Some(a(NO_DATA)), &default());
+    assert_eq!(none, Reply::forwarded(expect), "the A answer's");
+    let without_soa = reply(aaaa_error(ResponseCode::ServFail), Some(a("")), &default());
+    let records = built(without_soa);
     assert_eq!((records.rcode, records.answers.len()), (ResponseCode::NoError, 0));
-    assert!(shown(&records.authorities)[0].starts_with("example. 900 SOA"));
+    assert!(shown(&records.authorities)[0].starts_with("www.example. 600 SOA"), "made up");
 }
 
 #[test]
@@ -84,4 +87,29 @@ fn a_failed_validation_upstream_is_not_worked_around() {
         let bogus = Ok(answer(&query, &message));
         assert_eq!(reply(bogus, None, &default()).rcode(), ResponseCode::ServFail, "{code}");
     }
+}
+
+#[test]
+fn an_alias_without_records_is_no_data() {
+    let Ok(expect) = a("www.example 60 CNAME a.example | example 900 SOA 300") else { unreachable!() };
+    let alias = a("www.example 60 CNAME a.example | example 900 SOA 300");
+    assert_eq!(reply(aaaa_error(ResponseCode::ServFail), Some(alias), &default()), Reply::forwarded(expect));
+}
+
+#[test]
+fn a_truncated_answer_says_nothing_of_what_is_absent() {
+    let truncated = |qtype, text| {
+        let query = query("www.example", qtype);
+        let mut message = upstream_reply(&query);
+        message.metadata.truncation = true;
+        message.add_answers(Some(text).filter(|text: &&str| !text.is_empty()).map(record));
+        Ok(answer(&query, &message))
+    };
+    let absent = truncated(RecordType::AAAA, "");
+    assert_eq!(
+        answers(absent, a("www.example 7200 A 192.0.2.1")),
+        ["www.example. 600 AAAA 2001:db8:64::c000:201"]
+    );
+    let some = truncated(RecordType::A, "www.example 60 A 192.0.2.1");
+    assert_eq!(reply(aaaa(NO_DATA), Some(some), &default()), Reply::failed(Failure::Malformed));
 }
