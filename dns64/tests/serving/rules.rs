@@ -1,6 +1,7 @@
 //! The numbered rules of DNS64, one test each or more, over real sockets at both ends.
 
 mod cache;
+mod cross;
 mod dnssec;
 mod exclusion;
 mod message;
