@@ -10,7 +10,7 @@ use super::super::networks::Networks;
 use super::conf::{Conf, View};
 use super::dns64::Dns64;
 use crate::defaults;
-use crate::model::{ClientPrefix, DnsClient, MappedRule};
+use crate::model::{ClientPrefix, DnsClient, Forward, MappedRule};
 use ipnet::{IpNet, Ipv6Net};
 
 /// Networks that clients are told apart by. A list of entries is searched for every query.
@@ -20,6 +20,7 @@ const MAX_CLIENT_NETWORKS: usize = 1024;
 pub(super) fn gateway(conf: &Conf, file: &str) -> Result<Imported, Vec<String>> {
     let mut draft = Draft::resolver(file, conf.lost.clone());
     upstreams(&mut draft, conf);
+    forwards(&mut draft, conf);
     synthesis(&mut draft, conf);
     settings(&mut draft, conf);
     draft.finish()
@@ -54,6 +55,15 @@ fn upstreams(draft: &mut Draft, conf: &Conf) {
             let why = format!("view {}: not honoured: all clients have the same upstreams", view.name);
             draft.lose(own, "forwarders", why);
         }
+    }
+}
+
+/// Zones of type forward, but for the root.
+fn forwards(draft: &mut Draft, conf: &Conf) {
+    for zone in conf.zones.iter().filter(|zone| zone.name.labels().next().is_some()) {
+        let upstream = zone.forwarders.iter().map(plain).collect();
+        let forward = Forward { domains: vec![zone.name.clone()], upstream };
+        draft.set("dns64.forward", &zone.spot, |dns64| dns64.forward.push(forward));
     }
 }
 

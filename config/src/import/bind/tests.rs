@@ -73,6 +73,18 @@ fn views_are_told_apart_by_their_clients_and_the_first_one_counts() {
 }
 
 #[test]
+fn zones_that_forward_are_upstreams_of_their_own() {
+    let zone = "zone \"Corp.example\" { type forward; forward only; forwarders { 10.0.0.53 port 5300; }; };";
+    let (lines, notes) = shown(&format!("options {{ {FORWARDERS} dns64 64:ff9b::/96 {{ }}; }}; {zone}"));
+    assert!(lines.contains(&"domains = [\"corp.example\"]".to_owned()), "{lines:#?}");
+    assert!(lines.contains(&"upstream = [\"10.0.0.53:5300\"]".to_owned()), "{lines:#?}");
+    assert_eq!(notes, [""; 0]);
+    let empty = zone.replace("10.0.0.53 port 5300;", "");
+    let (_, notes) = shown(&format!("options {{ {FORWARDERS} dns64 64:ff9b::/96 {{ }}; }};\n{empty}"));
+    assert!(notes[0].starts_with("named.conf:2: zone: Corp.example has no forwarders"), "{notes:?}");
+}
+
+#[test]
 fn what_is_lost_is_noted_with_its_line() {
     let (lines, notes) = shown(&format!(
         "logging {{ channel x {{ null; }}; }};\noptions {{ directory \"/var/cache/bind\";\n{FORWARDERS}\n\

@@ -6,7 +6,7 @@ use super::conf::{Conf, Zone};
 use super::value::socket;
 use crate::defaults::{DNS_PORT, DNS_TLS_PORT};
 use crate::domain::Domain;
-use crate::model::{Host, Upstream, UpstreamTransport};
+use crate::model::{Forward, Host, Upstream, UpstreamTransport};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ pub(super) fn gateway(conf: &Conf, file: &str) -> Result<Imported, Vec<String>> 
     let mut draft = Draft::resolver(file, conf.lost.clone());
     prefix(&mut draft, conf);
     upstreams(&mut draft, conf);
+    forwards(&mut draft, conf);
     listeners(&mut draft, conf);
     hosts(&mut draft, conf);
     cache(&mut draft, conf);
@@ -47,6 +48,25 @@ fn upstreams(draft: &mut Draft, conf: &Conf) {
     };
     let list = zone_upstreams(draft, root, conf.tls_upstream == Some(true));
     draft.set("dns64.upstream", &root.spot, |dns64| dns64.upstream = list);
+}
+
+/// Zones below the root; of two of one name the first counts, as in Unbound.
+fn forwards(draft: &mut Draft, conf: &Conf) {
+    let mut seen: Vec<&Domain> = Vec::new();
+    for zone in conf.zones.iter().filter(|zone| !is_root(zone)) {
+        let Some(name) = &zone.name else { continue };
+        if zone.addresses.is_empty() {
+            let why = format!("{name} has no address, so unbound resolves it itself, which is not done here");
+            draft.lose(&zone.spot, "name", why);
+        } else if seen.contains(&name) {
+            draft.lose(&zone.spot, "name", format!("duplicate forward zone {name} ignored"));
+        } else {
+            seen.push(name);
+            let upstream = zone_upstreams(draft, zone, conf.tls_upstream == Some(true));
+            let forward = Forward { domains: vec![name.clone()], upstream };
+            draft.set("dns64.forward", &zone.spot, |dns64| dns64.forward.push(forward));
+        }
+    }
 }
 
 fn is_root(zone: &Zone) -> bool {

@@ -35,6 +35,15 @@ fn upstreams_over_tls_have_names_and_their_port() {
 }
 
 #[test]
+fn zones_below_the_root_are_upstreams_of_their_own() {
+    let zones = "stub-zone:\n name: corp.example\n stub-addr: 10.0.0.53@5300\nforward-zone:\n name: Corp.example.\n forward-addr: 10.0.0.54\n";
+    let (lines, notes) = shown(&format!("{MODULES}{FORWARD}{zones}"));
+    assert!(lines.contains(&"domains = [\"corp.example\"]".to_owned()), "{lines:#?}");
+    assert!(lines.contains(&"upstream = [\"10.0.0.53:5300\"]".to_owned()), "{lines:#?}");
+    assert_eq!(notes, ["unbound.conf:10: name: duplicate forward zone corp.example ignored"]);
+}
+
+#[test]
 fn listeners_are_told_apart_by_their_ports() {
     let (lines, notes) = shown(&format!(
         "{MODULES} interface: 127.0.0.1\n interface: ::1@5300\n interface: 127.0.0.1@853\n interface: ::1@443\n interface: eth0\n\
