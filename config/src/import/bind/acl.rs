@@ -26,6 +26,11 @@ impl Acl {
         Self { rules: vec![(ALL_V4, true), (ALL_V6, true)], lost: Vec::new() }
     }
 
+    /// Whether those addresses of `net` are let in that no longer network of the list holds.
+    pub(super) fn lets_in(&self, net: IpNet) -> bool {
+        self.rules.iter().find(|(own, _)| own.contains(&net)).is_some_and(|(_, allow)| *allow)
+    }
+
     /// The addresses that are let in.
     pub(super) fn networks(&self) -> Networks {
         Networks::first_match(self.rules.iter().copied())

@@ -1,17 +1,20 @@
 //! named's terms in ours.
 //!
 //! Views and the `clients` lists of `dns64` statements overlap and negate; ours is one list in which the first match
-//! decides. So each network that any of them names becomes an entry, the longest first, with the statements that apply
-//! to it: an address then meets the longest network that holds it, where each list has one verdict.
+//! decides. So each network that any of them names becomes an entry, the longest first: an address then meets the
+//! longest network that holds it, for which each list has one verdict.
 
 use super::super::Imported;
 use super::super::draft::{Draft, plain};
-use super::super::networks::Networks;
-use super::conf::{Conf, View};
+use super::super::networks::{ALL_V4, ALL_V6, Networks};
+use super::acl::Acl;
+use super::conf::Conf;
 use super::dns64::Dns64;
 use crate::defaults;
 use crate::model::{ClientPrefix, DnsClient, Forward, MappedRule};
-use ipnet::{IpNet, Ipv6Net};
+use addr::Prefix64;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::cmp::Reverse;
 
 /// Networks that clients are told apart by. A list of entries is searched for every query.
 const MAX_CLIENT_NETWORKS: usize = 1024;
@@ -26,14 +29,12 @@ pub(super) fn gateway(conf: &Conf, file: &str) -> Result<Imported, Vec<String>> 
     draft.finish()
 }
 
-/// A `dns64` statement and the clients that it is for.
-struct Offer<'a> {
-    statement: &'a Dns64,
-    clients: Networks,
+/// Some clients, and the `dns64` statements that apply to them.
+#[derive(Debug)]
+struct Group<'a> {
+    from: Vec<IpNet>,
+    offers: Vec<&'a Dns64>,
 }
-
-/// What some clients are offered: their networks, and the offers' indices.
-type Clients = (Vec<IpNet>, Vec<usize>);
 
 fn upstreams(draft: &mut Draft, conf: &Conf) {
     let root = conf.zones.iter().find(|zone| zone.name.labels().next().is_none());
@@ -69,57 +70,82 @@ fn forwards(draft: &mut Draft, conf: &Conf) {
 
 /// The prefixes and who gets them.
 fn synthesis(draft: &mut Draft, conf: &Conf) {
-    let offers = offers(conf);
-    let Some(first) = offers.first() else {
+    let scopes = std::iter::once(&conf.options).chain(conf.views.iter().map(|view| &view.scope));
+    let statements: Vec<&Dns64> = scopes.flat_map(|scope| &scope.dns64).collect();
+    let Some(first) = statements.first() else {
         draft.lacks(
             "there is no dns64 statement: add `dns64 64:ff9b::/96 { };`, or the prefix of your own, to options",
         );
         return;
     };
-    let spot = &first.statement.spot;
-    draft.set("prefix.pref64", spot, |_| ());
+    draft.set("prefix.pref64", &first.spot, |_| ());
     if let Some(prefix) = &mut draft.model.prefix {
-        prefix.pref64 = first.statement.prefix;
+        prefix.pref64 = first.prefix;
     }
-    for offer in &offers {
-        if let Some(spot) = &offer.statement.recursive_only {
-            let why = "holds for every client: a question without RD is never synthesized from a new query";
-            draft.lose(spot, "recursive-only", why);
-        }
+    for spot in statements.iter().filter_map(|statement| statement.recursive_only.as_ref()) {
+        let why = "holds for every client: a question without RD is never synthesized from a new query";
+        draft.lose(spot, "recursive-only", why);
     }
-    let clients = match clients(&offers) {
-        Ok(clients) => clients,
-        Err(count) => {
-            let most = MAX_CLIENT_NETWORKS;
-            draft.lacks(&format!("the lists of clients come to {count} networks, more than {most}"));
-            return;
-        }
-    };
-    draft.set("dns64.client", spot, |dns64| match &clients[..] {
-        [only] if is_default(only, &offers) => dns64.exclude_aaaa = excluded(&offers, &only.1),
-        _ => dns64.client = clients.into_iter().map(|(from, which)| client(from, &offers, &which)).collect(),
+    let nets = networks(conf, &statements);
+    if nets.len() > MAX_CLIENT_NETWORKS {
+        let (count, most) = (nets.len(), MAX_CLIENT_NETWORKS);
+        draft.lacks(&format!("the lists of clients have {count} networks, more than {most}"));
+        return;
+    }
+    let groups = groups(&nets, |net| offers(conf, net));
+    draft.set("dns64.client", &first.spot, |dns64| match &groups[..] {
+        [only] if is_default(only) => dns64.exclude_aaaa = excluded(&only.offers),
+        _ => dns64.client = groups.into_iter().map(|group| client(group, first.prefix)).collect(),
     });
 }
 
-/// Each network that clients are told apart by, the longest first, with the offers that apply to it; or how many too
-/// many there are.
-fn clients(offers: &[Offer<'_>]) -> Result<Vec<Clients>, usize> {
-    let mut nets: Vec<IpNet> = offers.iter().flat_map(|offer| offer.clients.list()).copied().collect();
-    nets.sort_by_key(|net| (std::cmp::Reverse(net.prefix_len()), *net));
+/// Every network that a list of clients names, and all addresses, the longest first.
+fn networks(conf: &Conf, statements: &[&Dns64]) -> Vec<IpNet> {
+    let lists = statements.iter().map(|statement| &statement.clients);
+    let rules = lists.chain(conf.views.iter().map(|view| &view.clients)).flat_map(|acl| &acl.rules);
+    let mut nets: Vec<IpNet> = rules.map(|(net, _)| *net).chain([ALL_V4, ALL_V6]).collect();
+    nets.sort_by_key(|net| (Reverse(net.prefix_len()), *net));
     nets.dedup();
-    if nets.len() > MAX_CLIENT_NETWORKS {
-        return Err(nets.len());
-    }
-    let mut clients: Vec<Clients> = Vec::new();
-    for net in nets {
-        let which: Vec<usize> = (0..offers.len()).filter(|index| offers[*index].clients.holds(net)).collect();
-        match clients.last_mut() {
-            // Neighbours with one verdict share an entry: nothing stands between them.
-            Some((from, last)) if *last == which => from.push(net),
-            _ => clients.push((vec![net], which)),
+    nets
+}
+
+/// What an address is offered that no longer network holds than `net`: its view's statements, or those of `options`
+/// where that has none.
+fn offers(conf: &Conf, net: IpNet) -> Vec<&Dns64> {
+    let own = if conf.views.is_empty() {
+        &conf.options.dns64
+    } else {
+        match conf.views.iter().find(|view| view.clients.lets_in(net)) {
+            Some(view) if !view.scope.dns64.is_empty() => &view.scope.dns64,
+            Some(_) => &conf.options.dns64,
+            None => return Vec::new(),
+        }
+    };
+    own.iter().filter(|statement| statement.clients.lets_in(net)).collect()
+}
+
+/// `nets` with what each is offered, without those that are offered what is around them, in as few groups as the order
+/// allows.
+fn groups<'a>(nets: &[IpNet], offers: impl Fn(IpNet) -> Vec<&'a Dns64>) -> Vec<Group<'a>> {
+    let same =
+        |a: &[&Dns64], b: &[&Dns64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| std::ptr::eq(*a, *b));
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    for (index, net) in nets.iter().enumerate() {
+        let own = offers(*net);
+        // The shortest first behind it is the nearest around it.
+        let around = nets[index + 1..].iter().find(|other| other.contains(net)).map(|other| offers(*other));
+        if same(&own, around.as_deref().unwrap_or_default()) {
+            continue;
+        }
+        // An entry may not move before one that holds a part of it.
+        let behind = groups.iter().rposition(|group| group.from.iter().any(|other| net.contains(other)));
+        let first = behind.map_or(0, |index| index + 1);
+        match groups[first..].iter_mut().find(|group| same(&group.offers, &own)) {
+            Some(group) => group.from.push(*net),
+            None => groups.push(Group { from: vec![*net], offers: own }),
         }
     }
-    Ok(clients)
+    groups
 }
 
 fn settings(draft: &mut Draft, conf: &Conf) {
@@ -132,50 +158,33 @@ fn settings(draft: &mut Draft, conf: &Conf) {
     }
 }
 
-/// What each client may be offered: a view's statements, or those of `options` where it has none.
-fn offers(conf: &Conf) -> Vec<Offer<'_>> {
-    let mut offers = Vec::new();
-    let mut rest = Networks::all();
-    for View { clients, scope, .. } in &conf.views {
-        let viewers = clients.networks().and(&rest);
-        rest = rest.without(&viewers);
-        let own = if scope.dns64.is_empty() { &conf.options.dns64 } else { &scope.dns64 };
-        offers.extend(own.iter().map(|statement| offer(statement, &viewers)));
-    }
-    if conf.views.is_empty() {
-        offers.extend(conf.options.dns64.iter().map(|statement| offer(statement, &rest)));
-    }
-    offers
-}
-
-fn offer<'a>(statement: &'a Dns64, among: &Networks) -> Offer<'a> {
-    Offer { statement, clients: statement.clients.networks().and(among) }
-}
-
 /// Whether everyone gets the first prefix with all of IPv4, as without entries.
-fn is_default((from, which): &Clients, offers: &[Offer<'_>]) -> bool {
-    let [only] = which[..] else { return false };
-    let Dns64 { suffix, mapped, .. } = offers[only].statement;
-    from.len() == 2 && offers[only].clients.is_all() && suffix.is_unspecified() && mapped.networks().is_all()
+fn is_default(group: &Group<'_>) -> bool {
+    let [Dns64 { suffix, mapped, .. }] = group.offers[..] else { return false };
+    group.from == [ALL_V4, ALL_V6] && suffix.is_unspecified() && mapped.networks().is_all()
 }
 
-/// The AAAA records that all of these offers exclude: named keeps a record that any of them leaves in.
-fn excluded(offers: &[Offer<'_>], which: &[usize]) -> Vec<Ipv6Net> {
+/// The AAAA records that all of these statements exclude: named keeps a record that any of them leaves in.
+fn excluded(offers: &[&Dns64]) -> Vec<Ipv6Net> {
     let default = || Networks::first_match(defaults::EXCLUDE_AAAA.map(|net| (IpNet::V6(net), true)));
-    let of = |index: &usize| {
-        offers[*index].statement.exclude.as_ref().map_or_else(default, super::acl::Acl::networks)
-    };
-    which.iter().map(of).reduce(|a, b| a.and(&b)).unwrap_or_default().v6().collect()
+    let of = |statement: &&Dns64| statement.exclude.as_ref().map_or_else(default, Acl::networks);
+    offers.iter().map(of).reduce(|a, b| a.and(&b)).unwrap_or_default().v6().collect()
 }
 
-fn client(from: Vec<IpNet>, offers: &[Offer<'_>], which: &[usize]) -> DnsClient {
-    let prefix = |index: &usize| {
-        let Dns64 { prefix, mapped, .. } = offers[*index].statement;
-        let mapped = mapped.rules.iter().filter_map(|(net, allow)| match net {
+fn client(group: Group<'_>, own: Prefix64) -> DnsClient {
+    let prefix = |statement: &&Dns64| {
+        let mapped = statement.mapped.rules.iter().filter_map(|(net, allow)| match net {
             IpNet::V4(net) => Some(MappedRule { net: *net, allow: *allow }),
             IpNet::V6(_) => None,
         });
-        ClientPrefix { prefix: *prefix, mapped: mapped.collect() }
+        let mapped: Vec<_> = mapped.collect();
+        mapped.iter().any(|rule| rule.allow).then_some(ClientPrefix { prefix: statement.prefix, mapped })
     };
-    DnsClient { from, synthesize: true, prefixes: which.iter().map(prefix).collect() }
+    let prefixes: Vec<_> = group.offers.iter().filter_map(prefix).collect();
+    if prefixes.is_empty() {
+        let all = MappedRule { net: Ipv4Net::default(), allow: true };
+        let prefixes = vec![ClientPrefix { prefix: own, mapped: vec![all] }];
+        return DnsClient { from: group.from, synthesize: false, prefixes };
+    }
+    DnsClient { from: group.from, synthesize: true, prefixes }
 }
