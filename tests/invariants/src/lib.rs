@@ -71,6 +71,18 @@ pub const TARGETS: &[Target] = &[
         seeds: Vec::new,
     },
     Target {
+        name: "named_conf",
+        check: text::check_named_conf,
+        folders: &["config/tests/bind"],
+        seeds: Vec::new,
+    },
+    Target {
+        name: "unbound_conf",
+        check: text::check_unbound_conf,
+        folders: &["config/tests/unbound"],
+        seeds: Vec::new,
+    },
+    Target {
         name: "gateway_toml",
         check: text::check_gateway_toml,
         folders: &["config/tests/tayga", "config/tests/bad"],

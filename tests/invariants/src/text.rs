@@ -1,7 +1,7 @@
-//! Texts: our file, Tayga's, and packets as people write them.
+//! Texts: our file, those of other programs, and packets as people write them.
 
 use crate::vnet::check_packet;
-use config::import::tayga;
+use config::import::{Imported, bind, tayga, unbound};
 
 /// Judges a gateway.toml: what is valid is the same after it was written down, and what is not has errors that can be
 /// shown.
@@ -33,24 +33,59 @@ fn same_when_shown(model: &config::Gateway) {
 /// # Panics
 /// When an invariant is broken.
 pub fn check_tayga_conf(input: &[u8]) {
-    let refused = |errors: &[String]| {
-        assert!(
-            !errors.is_empty() && errors.iter().all(|error| !error.is_empty()),
-            "refused without a reason"
-        );
-    };
     let conf = match tayga::parse(input, "tayga.conf", None) {
         Ok(parsed) => parsed.value,
         Err(errors) => return refused(&errors),
     };
     let maps = tayga::parse_map_file(input, "map-file", &conf).value;
-    match tayga::gateway(&conf, &maps, "tayga.conf") {
+    check_import(tayga::gateway(&conf, &maps, "tayga.conf"));
+}
+
+/// Judges a named.conf, which may include itself.
+///
+/// # Panics
+/// When an invariant is broken.
+pub fn check_named_conf(input: &[u8]) {
+    let Ok(text) = str::from_utf8(input) else { return };
+    let mut depth = 0;
+    let mut include = |_: &std::path::Path| {
+        depth += 1;
+        if depth < MAX_INCLUDES { Ok(text.to_owned()) } else { Err("included too often".to_owned()) }
+    };
+    check_import(bind::import(text, "named.conf", &mut include));
+}
+
+/// Judges an unbound.conf, which may include itself.
+///
+/// # Panics
+/// When an invariant is broken.
+pub fn check_unbound_conf(input: &[u8]) {
+    let Ok(text) = str::from_utf8(input) else { return };
+    let mut depth = 0;
+    let mut include = |_: &str| {
+        depth += 1;
+        let again = (depth < MAX_INCLUDES).then(|| ("again.conf".to_owned(), text.to_owned()));
+        Ok(again.into_iter().collect())
+    };
+    check_import(unbound::import(text, "unbound.conf", &mut include));
+}
+
+/// Files that a file may name, so that a text of includes alone stays a test of reading and not of patience.
+const MAX_INCLUDES: usize = 8;
+
+/// What was imported is a valid file, and what was refused has its reasons.
+fn check_import(outcome: Result<Imported, Vec<String>>) {
+    match outcome {
         Ok(imported) => {
             same_when_shown(&imported.model);
             assert!(imported.notes.iter().all(|note| note.line > 0 && !note.text.is_empty()));
         }
         Err(errors) => refused(&errors),
     }
+}
+
+fn refused(errors: &[String]) {
+    assert!(!errors.is_empty() && errors.iter().all(|error| !error.is_empty()), "refused without a reason");
 }
 
 /// Judges a packet as people write it: what is understood is a packet that can be translated, and what is not has an

@@ -83,6 +83,16 @@ fn seeds_of_tayga_conf_hold() {
 }
 
 #[test]
+fn seeds_of_named_conf_hold() {
+    replay("named_conf");
+}
+
+#[test]
+fn seeds_of_unbound_conf_hold() {
+    replay("unbound_conf");
+}
+
+#[test]
 fn seeds_of_gateway_toml_hold() {
     replay("gateway_toml");
 }
