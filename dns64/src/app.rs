@@ -2,6 +2,7 @@
 
 use crate::admin;
 use crate::error::Error;
+use crate::hosts::source;
 use crate::listen;
 use crate::metrics::Metrics;
 use crate::reload::Prepared;
@@ -48,6 +49,7 @@ impl Daemon for App {
         let metrics = Arc::new(Metrics::new(boot.registry));
         let snapshot = Snapshot::new(prefix, dns64, Arc::clone(&metrics), None);
         let shared = Arc::new(Shared::new(snapshot, metrics));
+        shared.serve_hosts(Arc::new(source::listed(&dns64.names)));
         tracing::info!(pref64 = %prefix.pref64, upstreams = dns64.upstream.len(), "policy and upstreams ready");
         tracing::info!(bytes = dns64.cache_size, "cache_size has no effect: every question goes upstream");
 

@@ -19,6 +19,7 @@ mod chain;
 pub mod domain;
 pub mod error;
 pub mod hints;
+pub mod hosts;
 mod ipv4only;
 pub mod listen;
 pub mod metrics;

@@ -102,6 +102,15 @@ impl WireName {
         None
     }
 
+    /// The same name in lower case.
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        let mut name = *self;
+        // Length octets are below 64 and no letters.
+        name.octets[..usize::from(self.len)].make_ascii_lowercase();
+        name
+    }
+
     /// The same name with letters in upper case where `mask` has a bit, and in lower case elsewhere.
     ///
     /// Octet `i` of the name goes with bit `i` of the mask, counted from the first octet's lowest bit.

@@ -1,11 +1,12 @@
 //! What is done with a question: one pure decision before anything is asked of anyone.
 //!
-//! In this order: EDNS versions that do not exist (RFC 6891 §6.1.3), types that are no questions, names served here,
-//! reverse names under a prefix, AAAA with synthesis, IPv4 hints to strip, and everything else forwarded. The CD and
-//! RD columns of RFC 6147 §5.5: a client that sets CD validates and synthesizes itself, whatever DO says; one that
+//! In this order: EDNS versions that do not exist (RFC 6891 §6.1.3), types that are no questions, `ipv4only.arpa`,
+//! names of hosts files and leases, reverse names under a prefix, special names, AAAA with synthesis, IPv4 hints to
+//! strip, and everything else forwarded. What is served here goes before every upstream and cache. The CD and RD columns of RFC 6147 §5.5: a client that sets CD validates and synthesizes itself, whatever DO says; one that
 //! clears RD asks for nothing to be looked up on its behalf. DO alone does not keep synthesis away: this is the
 //! security-oblivious mode of RFC 6147 §3, and [`crate::policy::Cases::signed`] is for those who want it otherwise.
 
+use crate::hosts::{self, Hosts};
 use crate::policy::{NameRule, Policy, Synthesis, View};
 use crate::question::{CLASS_IN, Question};
 use crate::reply::Reply;
@@ -47,8 +48,17 @@ pub enum Plain {
     NoRecursion,
 }
 
+/// What this daemon knows by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The names that are served here.
+    pub hosts: &'a Hosts,
+    /// The Unix time in seconds; of use only where [`Hosts::is_dated`].
+    pub now: u64,
+}
+
 /// What is done with `question` from a client that has `view` of `policy`.
-pub fn plan(question: &Question, policy: &Policy, view: &View) -> Plan {
+pub fn plan(question: &Question, policy: &Policy, view: &View, known: &Known<'_>) -> Plan {
     let local = |reply| Plan::Local(Box::new(reply));
     if question.edns.is_some_and(|edns| edns.version != 0) {
         return local(Reply::refused(ResponseCode::BADVERS));
@@ -62,13 +72,21 @@ pub fn plan(question: &Question, policy: &Policy, view: &View) -> Plan {
     if let Some(reply) = ipv4only::answer(question, view.synthesis().map(Arc::as_ref)) {
         return local(reply);
     }
-    if let Some(reply) = special::answer(question) {
+    if let Some(reply) = hosts::answer(question, known.hosts, of_hosts(question, view), known.now) {
         return local(reply);
     }
     match reverse::find(question, policy.site()) {
         Some(Found::Answer(reply)) => return local(reply),
-        Some(Found::Chase(chase)) => return Plan::Reverse(Box::new(chase)),
+        Some(Found::Chase(chase)) => {
+            return match hosts::pointer(&chase.target, known.hosts, known.now) {
+                Some((name, ttl)) => local(reverse::found_here(question, &chase, &name, ttl)),
+                None => Plan::Reverse(Box::new(chase)),
+            };
+        }
         None => {}
+    }
+    if let Some(reply) = special::answer(question) {
+        return local(reply);
     }
     match question.qtype {
         RecordType::AAAA => match synthesis(question, view) {
@@ -77,6 +95,15 @@ pub fn plan(question: &Question, policy: &Policy, view: &View) -> Plan {
         },
         RecordType::HTTPS | RecordType::SVCB if hints::unwanted(policy, view) => Plan::Strip,
         _ => Plan::Forward,
+    }
+}
+
+/// How AAAA records are made of IPv4 addresses that are known here: nothing needs to be looked up for them.
+fn of_hosts<'a>(question: &Question, view: &'a View) -> Option<&'a Synthesis> {
+    match synthesis(question, view) {
+        Ok(synthesis) => Some(synthesis),
+        Err(Plain::NoRecursion) => view.synthesis().map(Arc::as_ref),
+        Err(Plain::Client | Plain::Forbidden | Plain::CheckingDisabled) => None,
     }
 }
 
@@ -89,12 +116,10 @@ pub fn synthesis<'a>(question: &Question, view: &'a View) -> Result<&'a Arc<Synt
     if question.checking_disabled {
         return Err(Plain::CheckingDisabled);
     }
-    if !question.recursion_desired {
-        return Err(Plain::NoRecursion);
-    }
     match synthesis.names.get(&question.name) {
         Some(NameRule::Forbid) => Err(Plain::Forbidden),
-        Some(NameRule::Force) | None => Ok(synthesis),
+        Some(NameRule::Force) | None if question.recursion_desired => Ok(synthesis),
+        Some(NameRule::Force) | None => Err(Plain::NoRecursion),
     }
 }
 

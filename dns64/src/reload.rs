@@ -6,6 +6,7 @@
 
 use crate::app::App;
 use crate::error::Error;
+use crate::hosts::{Hosts, source};
 use crate::listen::{self, Sockets};
 use crate::snapshot::Snapshot;
 use config::Gateway;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Prepared {
     snapshot: Arc<Snapshot>,
+    hosts: Arc<Hosts>,
     /// The sockets of each new address, one per worker.
     come: Vec<Vec<Sockets>>,
     go: Vec<SocketAddr>,
@@ -35,12 +37,14 @@ impl App {
         let new: Vec<_> = dns64.listen.iter().filter(|address| !held.contains(address)).copied().collect();
         let come = listen::bind_all(&new, &held, self.workers.len())?;
         let go = held.iter().filter(|held| !dns64.listen.contains(held)).copied().collect();
-        Ok(Prepared { snapshot, come, go, listen: dns64.listen.clone() })
+        let hosts = Arc::new(source::listed(&dns64.names));
+        Ok(Prepared { snapshot, hosts, come, go, listen: dns64.listen.clone() })
     }
 
     /// Puts a prepared change in place.
     pub(crate) fn commit_change(&self, prepared: Prepared) {
-        let Prepared { snapshot, come, go, listen } = prepared;
+        let Prepared { snapshot, hosts, come, go, listen } = prepared;
+        self.shared.serve_hosts(hosts);
         self.shared.replace(&snapshot);
         for (worker, address) in self.workers.iter().flat_map(|worker| go.iter().map(move |go| (worker, *go)))
         {

@@ -64,8 +64,10 @@ pub struct Built {
 /// Where a reply came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
-    /// Answered here.
+    /// Answered here by rule: special names and the like.
     Local,
+    /// Answered here from hosts files, leases and single hosts.
+    Hosts,
     /// An upstream's answer as it came.
     Forwarded,
     /// AAAA records made of A records.
@@ -82,8 +84,9 @@ pub enum Origin {
 
 impl Origin {
     /// Every origin.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Local,
+        Self::Hosts,
         Self::Forwarded,
         Self::Synthesized,
         Self::Filtered,
@@ -96,6 +99,7 @@ impl Origin {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Local => "local",
+            Self::Hosts => "hosts",
             Self::Forwarded => "forwarded",
             Self::Synthesized => "synthesized",
             Self::Filtered => "filtered",

@@ -5,8 +5,9 @@
 
 use crate::answer::Outcome;
 use crate::hints;
+use crate::hosts::Hosts;
 use crate::metrics::{Metrics, Transport};
-use crate::plan::{Plan, plan};
+use crate::plan::{Known, Plan, plan};
 use crate::policy::Synthesis;
 use crate::query::Query;
 use crate::question::{DropReason, Question, Refusal};
@@ -19,12 +20,14 @@ use hickory_proto::rr::RecordType;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::SystemTime;
 use tokio::time::timeout;
 
 /// What all listeners of all workers share.
 #[derive(Debug)]
 pub struct Shared {
     snapshot: ArcSwap<Snapshot>,
+    hosts: ArcSwap<Hosts>,
     metrics: Arc<Metrics>,
 }
 
@@ -53,7 +56,7 @@ pub struct Job {
 impl Shared {
     /// Begins with `snapshot`.
     pub fn new(snapshot: Snapshot, metrics: Arc<Metrics>) -> Self {
-        Self { snapshot: ArcSwap::from_pointee(snapshot), metrics }
+        Self { snapshot: ArcSwap::from_pointee(snapshot), hosts: ArcSwap::default(), metrics }
     }
 
     /// The snapshot in effect.
@@ -65,6 +68,16 @@ impl Shared {
     pub fn replace(&self, snapshot: &Arc<Snapshot>) {
         let previous = self.snapshot.swap(Arc::clone(snapshot));
         snapshot.upstreams.supersede(&previous.upstreams);
+    }
+
+    /// The names that are served here.
+    pub fn hosts(&self) -> Arc<Hosts> {
+        self.hosts.load_full()
+    }
+
+    /// Serves `hosts` from here on, and no others.
+    pub fn serve_hosts(&self, hosts: Arc<Hosts>) {
+        self.hosts.store(hosts);
     }
 
     /// The counters.
@@ -99,7 +112,9 @@ impl Shared {
         };
         let snapshot = self.snapshot.load();
         let view = snapshot.policy.view(client.ip());
-        match plan(&question, &snapshot.policy, view) {
+        let hosts = self.hosts.load();
+        let known = Known { hosts: &hosts, now: if hosts.is_dated() { unix_time() } else { 0 } };
+        match plan(&question, &snapshot.policy, view, &known) {
             Plan::Local(reply) => {
                 self.answer(&question, &reply, via, out);
                 Received::Reply
@@ -119,6 +134,11 @@ impl Shared {
         };
         reply.encode(question, room, Extras::default(), out);
     }
+}
+
+/// Seconds since 1970, for leases, whose ends are given so. A clock before 1970 ends no lease.
+fn unix_time() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 impl Job {

@@ -10,6 +10,7 @@
 
 use crate::answer::{Failure, Outcome};
 use crate::chain::Chain;
+use crate::hosts;
 use crate::ipv4only;
 use crate::name::WireName;
 use crate::policy::{Reverse, Site};
@@ -168,6 +169,22 @@ fn own(owner: &Name, chase: &Chase, rcode: ResponseCode, message: &Message) -> B
         return Built { rcode, authorities, ..Built::default() };
     }
     Built { rcode, answers, ..Built::default() }
+}
+
+/// The reply to `question` where the name that `chase` goes after leads to one that is served here.
+pub(crate) fn found_here(question: &Question, chase: &Chase, name: &WireName, ttl: u32) -> Reply {
+    let owner = question.name.to_name();
+    let pointer = |owner: Name| Record::from_rdata(owner, ttl, hosts::pointing_to(name));
+    let target = chase.target.to_name();
+    let (answers, authorities) = match (chase.direct, chase.qtype) {
+        (true, _) => (vec![pointer(owner)], Vec::new()),
+        (false, RecordType::PTR) => {
+            (vec![alias(owner, chase.target, ttl.min(MAX_TTL)), pointer(target)], Vec::new())
+        }
+        (false, _) => (vec![alias(owner, chase.target, ttl.min(MAX_TTL))], vec![zone::soa(target, ttl)]),
+    };
+    let built = Built { authoritative: true, answers, authorities, ..Built::default() };
+    Reply { origin: Origin::Hosts, body: Body::Built(built) }
 }
 
 /// How long what was found may be kept.

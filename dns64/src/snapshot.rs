@@ -4,6 +4,8 @@
 
 mod rules;
 
+pub(crate) use rules::wire_name;
+
 use crate::metrics::{Metrics, Transport};
 use crate::policy::Policy;
 use crate::upstream::{Place, Timing, Upstreams};

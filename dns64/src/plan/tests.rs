@@ -16,7 +16,7 @@ fn planned(question: &Question) -> Plan {
 
 fn planned_for(client: &str, question: &Question) -> Plan {
     let policy = policy();
-    plan(question, &policy, policy.view(client.parse().unwrap()))
+    plan(question, &policy, policy.view(client.parse().unwrap()), &Known { hosts: &Hosts::default(), now: 0 })
 }
 
 fn local_rcode(question: &Question) -> (Origin, ResponseCode) {
@@ -109,4 +109,21 @@ fn reverse_names_are_translated_for_every_client_and_whatever_cd_says() {
         let Plan::Reverse(chase) = plan else { panic!("{client}: {plan:?}") };
         assert_eq!(chase.target.to_string(), "33.2.0.192.in-addr.arpa.");
     }
+}
+
+#[test]
+fn served_names_go_before_synthesis_and_ipv4only_arpa_before_them() {
+    let hosts = hosts::tests::hosts("192.0.2.10 v4.example ipv4only.arpa\n", "");
+    let policy = policy();
+    let planned = |name: &str, checking_disabled| {
+        let question = Question { checking_disabled, ..question(name, RecordType::AAAA) };
+        let known = Known { hosts: &hosts, now: 0 };
+        match plan(&question, &policy, policy.view("2001:db8:6::1".parse().unwrap()), &known) {
+            Plan::Local(reply) => (reply.origin, crate::reply::tests::built(*reply).answers.len()),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(planned("v4.example", false), (Origin::Hosts, 1));
+    assert_eq!(planned("v4.example", true), (Origin::Hosts, 0), "who sets CD synthesizes by itself");
+    assert_eq!(planned("ipv4only.arpa", false), (Origin::Local, 2));
 }

@@ -62,6 +62,6 @@ fn prefix_rule(prefix: &ClientPrefix) -> PrefixRule {
     PrefixRule { prefix: prefix.prefix, suffix: Ipv6Addr::UNSPECIFIED, mapped: mapped.collect() }
 }
 
-fn wire_name(domain: &Domain) -> WireName {
+pub(crate) fn wire_name(domain: &Domain) -> WireName {
     WireName::from_labels(domain.labels().map(str::as_bytes)).expect("a domain of the model fits into a name")
 }

@@ -6,6 +6,7 @@ mod daemon;
 mod datagrams;
 mod failover;
 mod faults;
+mod hosts;
 mod names;
 mod program;
 mod reload;

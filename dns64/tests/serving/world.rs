@@ -2,6 +2,7 @@
 //! sockets; and listening sockets where a test wants them.
 
 use crate::daemon::listener;
+use dns64::hosts::{Hosts, source};
 use dns64::listen;
 use dns64::metrics::{Metrics, Transport};
 use dns64::resolver::{Received, Shared};
@@ -49,8 +50,9 @@ impl World {
     pub(crate) fn with(upstreams: &[String], timing: Timing, pref64: &str, more: &str) -> Self {
         let mut registry = Registry::default();
         let metrics = Arc::new(Metrics::new(&mut registry));
-        let snapshot = snapshot(upstreams, timing, pref64, more, &metrics, None);
+        let (snapshot, hosts) = snapshot(upstreams, timing, pref64, more, &metrics, None);
         let shared = Arc::new(Shared::new(snapshot, metrics));
+        shared.serve_hosts(Arc::new(hosts));
         Self { shared, registry, workers: Mutex::default() }
     }
 
@@ -69,7 +71,8 @@ impl World {
     /// The file becomes another.
     pub(crate) fn reload(&self, upstreams: &[String], timing: Timing, pref64: &str, more: &str) {
         let (current, metrics) = (self.shared.snapshot(), self.shared.metrics());
-        let next = snapshot(upstreams, timing, pref64, more, metrics, Some(&current));
+        let (next, hosts) = snapshot(upstreams, timing, pref64, more, metrics, Some(&current));
+        self.shared.serve_hosts(Arc::new(hosts));
         self.shared.replace(&Arc::new(next));
     }
 
@@ -106,14 +109,15 @@ fn snapshot(
     more: &str,
     metrics: &Arc<Metrics>,
     previous: Option<&Snapshot>,
-) -> Snapshot {
+) -> (Snapshot, Hosts) {
     let upstreams = upstreams.iter().map(|upstream| format!("\"{upstream}\"")).collect::<Vec<_>>().join(", ");
     let text = format!(
         "[prefix]\npref64 = \"{pref64}\"\n[dns64]\nlisten = [\"127.0.0.1:53\"]\nupstream = [{upstreams}]\n{more}\n"
     );
     let model = config::parse(&text, "gateway.toml").unwrap_or_else(|error| panic!("{error}")).model;
     let (prefix, dns64) = (model.prefix.unwrap(), model.dns64.unwrap());
-    Snapshot::timed(&prefix, &dns64, timing, Arc::clone(metrics), previous)
+    let hosts = source::listed(&dns64.names);
+    (Snapshot::timed(&prefix, &dns64, timing, Arc::clone(metrics), previous), hosts)
 }
 
 /// A question's octets, RD set, with EDNS.

@@ -89,7 +89,7 @@ pub(in super::super) const NAMES: &[Key] = &[
     ),
     key(
         "dns64.host.addresses",
-        "array of addresses, at least one",
+        "array of addresses, 1 to 64",
         Required,
         Live,
         "",

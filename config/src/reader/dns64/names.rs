@@ -12,6 +12,9 @@ use std::time::Duration;
 /// 0 keeps clients from caching; a week is as long as any resolver keeps a record.
 const TTL_RANGE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(7 * 86_400);
 
+/// What fits into one answer.
+const MOST_ADDRESSES: usize = 64;
+
 pub(super) fn read(table: &Table<'_>) -> Read<LocalNames> {
     let hosts_files = paths(table, "hosts_files");
     let lease_files = paths(table, "lease_files");
@@ -70,6 +73,10 @@ fn host<'a>(table: &Table<'a>, usual: Duration) -> Read<Placed<'a, Host>> {
     let addresses = table.need("addresses", |value| {
         let list = all(value.elements()?.map(|element| Ok(element.at.with(address(&element)?))))?;
         let list = not_empty(&value.at, list, "address")?;
+        if list.len() > MOST_ADDRESSES {
+            let message = format!("expected at most {MOST_ADDRESSES} addresses, found {}", list.len());
+            return Err(value.at.refuse(message, "an answer has no room for more"));
+        }
         unique(&list, |address| Some(*address), twice).map(|()| values(list))
     });
     let ttl = table.or("ttl", usual, ttl);
