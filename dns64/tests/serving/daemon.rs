@@ -55,6 +55,11 @@ fn command(folder: &TempDir) -> Command {
     command
 }
 
+fn spawn(mut command: Command, folder: &TempDir) -> Child {
+    let log = File::create(folder.path().join("log")).unwrap();
+    command.env("NOTIFY_SOCKET", folder.path().join("notify")).stderr(log).spawn().unwrap()
+}
+
 /// What a program says that ends by itself.
 pub(crate) fn doomed(text: &str, arguments: &[&str]) -> Output {
     let folder = TempDir::new().unwrap();
@@ -65,15 +70,45 @@ pub(crate) fn doomed(text: &str, arguments: &[&str]) -> Output {
 impl Daemon {
     /// Starts the program and waits until it says that it is ready.
     pub(crate) async fn start(text: &str) -> Self {
+        Self::start_as(text, command).await
+    }
+
+    /// Starts it with at most so many open files.
+    pub(crate) async fn start_with_files(text: &str, files: u32) -> Self {
+        let limited = |folder: &TempDir| {
+            let mut shell = Command::new("sh");
+            let script = format!("ulimit -n {files}; exec \"$0\" --config \"$1\"");
+            shell.args(["-c", &script, PROGRAM]).arg(folder.path().join("gateway.toml"));
+            shell
+        };
+        Self::start_as(text, limited).await
+    }
+
+    async fn start_as(text: &str, command: impl Fn(&TempDir) -> Command) -> Self {
         let folder = TempDir::new().unwrap();
         write(&folder, text);
-        let notify = folder.path().join("notify");
-        let notices = UnixDatagram::bind(&notify).unwrap();
-        let log = File::create(folder.path().join("log")).unwrap();
-        let child = command(&folder).env("NOTIFY_SOCKET", &notify).stderr(log).spawn().unwrap();
+        let notices = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+        let child = spawn(command(&folder), &folder);
         let daemon = Self { child: Some(child), folder, notices };
         daemon.notice("READY=1").await;
         daemon
+    }
+
+    /// Kills it without a warning, and starts it again with the same file.
+    pub(crate) async fn kill_and_restart(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        self.child = Some(spawn(command(&self.folder), &self.folder));
+        self.notice("READY=1").await;
+    }
+
+    /// Octets of memory that it has in use.
+    pub(crate) fn memory(&self) -> usize {
+        let status = format!("/proc/{}/status", self.child.as_ref().unwrap().id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
     }
 
     /// Waits until the program says so to its service manager.
@@ -93,6 +128,8 @@ impl Daemon {
     /// Changes the file and has it read again: the answer's status and body.
     pub(crate) async fn reload(&self, text: &str) -> String {
         write(&self.folder, text);
+        // The program waits for whoever it tells how it is, and few notices fit the socket.
+        while self.notices.try_recv(&mut [0; 4096]).is_ok() {}
         self.admin("POST", "/reload").await
     }
 

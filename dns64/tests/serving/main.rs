@@ -7,6 +7,7 @@ mod datagrams;
 mod failover;
 mod faults;
 mod hosts;
+mod load;
 mod names;
 mod program;
 mod reload;
