@@ -7,6 +7,7 @@ mod checks;
 mod clat;
 mod cleanup;
 mod clients;
+mod dns64_oracle;
 mod documents;
 mod faults;
 mod garbage;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         garbage::trials,
         nat64_faults::trials,
         oracle::trials,
+        dns64_oracle::trials,
         order::trials,
         peers::trials,
         cleanup::trials,
