@@ -2,9 +2,10 @@
 
 use crate::scripted::Scripted;
 use crate::site::{Site, ask, shown};
-use crate::world::{World, unhurried};
+use crate::world::{World, unhurried, v6};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
+use std::net::Ipv6Addr;
 
 const PAIR: [&str; 3] =
     ["NOERROR aa", "ipv4only.arpa. 3600 A 192.0.0.170", "ipv4only.arpa. 3600 A 192.0.0.171"];
@@ -98,4 +99,18 @@ async fn rule_58_resolver_arpa_exists_without_records_and_does_not_leave() {
         );
     }
     assert_eq!(site.asked(), [""; 0]);
+}
+
+#[tokio::test]
+async fn rule_11_a_host_with_only_an_ipv4_address_is_synthesized() {
+    let host = "[[dns64.host]]\nname = \"vm1.lan\"\naddresses = [\"192.168.0.7\"]\n\
+        [[dns64.host]]\nname = \"vm2.lan\"\naddresses = [\"192.168.0.8\", \"2001:db8:1::8\"]\n";
+    let site = Site::with("", host).await;
+    let reply = site.ask("vm1.lan. AAAA").await;
+    assert_eq!(v6(&reply), ["2001:db8:64::192.168.0.7".parse::<Ipv6Addr>().unwrap()]);
+    let reply = site.ask("vm2.lan. AAAA").await;
+    assert_eq!(v6(&reply), ["2001:db8:1::8".parse::<Ipv6Addr>().unwrap()]);
+    assert_eq!(site.asked(), [""; 0]);
+    let well_known = Site::all("64:ff9b::/96", "", host, crate::site::patient()).await;
+    assert!(v6(&well_known.ask("vm1.lan. AAAA").await).is_empty(), "RFC 6052 forbids it");
 }
