@@ -1,17 +1,23 @@
-//! The daemon's own admin routes: `GET /upstreams` tells how the upstream resolvers are.
+//! The daemon's own admin routes: `GET /upstreams` tells how the upstream resolvers are, `GET /hosts` what is served
+//! from hosts files and leases.
 
 use crate::resolver::Shared;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use std::sync::Arc;
 
 /// The routes.
 pub(crate) fn routes(shared: Arc<Shared>) -> Router {
-    Router::new().route("/upstreams", get(upstreams)).with_state(shared)
+    Router::new().route("/upstreams", get(upstreams)).route("/hosts", get(hosts)).with_state(shared)
 }
 
 async fn upstreams(State(shared): State<Arc<Shared>>) -> Json<Vec<crate::upstream::Report>> {
     let snapshot = shared.snapshot();
     Json(snapshot.upstreams.members().iter().map(|upstream| upstream.report()).collect())
+}
+
+async fn hosts(State(shared): State<Arc<Shared>>) -> Response {
+    Json(shared.hosts().report()).into_response()
 }

@@ -2,7 +2,8 @@
 
 use crate::admin;
 use crate::error::Error;
-use crate::hosts::source;
+use crate::hosts::source::Sources;
+use crate::hosts::watch;
 use crate::listen;
 use crate::metrics::Metrics;
 use crate::reload::Prepared;
@@ -27,6 +28,8 @@ pub struct App {
     /// What every worker listens on.
     pub(crate) listening: RefCell<Vec<SocketAddr>>,
     prober: JoinHandle<()>,
+    /// Reads hosts files and leases again.
+    pub(crate) watcher: RefCell<JoinHandle<()>>,
 }
 
 impl Daemon for App {
@@ -49,7 +52,10 @@ impl Daemon for App {
         let metrics = Arc::new(Metrics::new(boot.registry));
         let snapshot = Snapshot::new(prefix, dns64, Arc::clone(&metrics), None);
         let shared = Arc::new(Shared::new(snapshot, metrics));
-        shared.serve_hosts(Arc::new(source::listed(&dns64.names)));
+        let mut sources = Sources::new(&dns64.names);
+        let hosts = sources.load();
+        tracing::info!(names = hosts.fixed.len(), leases = hosts.leases.len(), "hosts read");
+        shared.serve_hosts(Arc::new(hosts));
         tracing::info!(pref64 = %prefix.pref64, upstreams = dns64.upstream.len(), "policy and upstreams ready");
         tracing::info!(bytes = dns64.cache_size, "cache_size has no effect: every question goes upstream");
 
@@ -58,8 +64,9 @@ impl Daemon for App {
             let shared = Arc::clone(&shared);
             probe::run(move || shared.snapshot().upstreams.members().to_vec())
         });
+        let watcher = RefCell::new(tokio::spawn(watch::run(Arc::clone(&shared), sources)));
         serving.open();
-        Ok(Self { shared, workers, listening: RefCell::new(dns64.listen.clone()), prober })
+        Ok(Self { shared, workers, listening: RefCell::new(dns64.listen.clone()), prober, watcher })
     }
 
     async fn prepare(&self, model: Arc<Gateway>, _diff: &Diff) -> Result<Prepared, Error> {
@@ -76,6 +83,7 @@ impl Daemon for App {
 
     async fn drain(self) {
         self.prober.abort();
+        self.watcher.borrow().abort();
         let draining: Vec<_> = self.workers.into_iter().map(Worker::drain).collect();
         for drained in draining {
             // A worker that is gone has nothing left to finish.

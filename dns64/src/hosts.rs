@@ -3,17 +3,22 @@
 //! Two tables, of which the first that has an address of a family for a name decides: what an operator wrote goes
 //! before what a DHCP server learnt, as in dnsmasq. The module `line` reads files, `table` holds what they say, and
 //! `answer` turns it into replies: A, AAAA (RFC 6147 §5.1 where there is none), PTR, and no data of every other
-//! type. Hosts files know no wildcards, so there are none. `source` gathers what the configuration names; all
-//! else here is pure.
+//! type. Hosts files know no wildcards, so there are none. `source` gathers what the configuration and its
+//! files name, and `watch` does so again when they change; all else here is pure.
 
 mod answer;
 pub mod line;
+mod report;
 pub mod source;
 pub mod table;
+pub(crate) mod watch;
 
 pub(crate) use answer::{answer, pointer, pointing_to};
+pub(crate) use report::Report;
+pub use report::{BadReport, FileReport};
 
 use crate::name::WireName;
+use line::Form;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use table::Table;
@@ -27,6 +32,8 @@ pub struct Hosts {
     pub leases: Arc<Table>,
     /// How long clients may keep that a name has no records of a type, in seconds.
     pub ttl: u32,
+    /// The files that they come from.
+    pub files: Vec<FileReport>,
 }
 
 /// The addresses of a name, each with its TTL in seconds.
@@ -39,6 +46,21 @@ pub struct Found {
 }
 
 impl Hosts {
+    /// How many lines of files of this form cannot be read.
+    pub fn bad_lines(&self, form: Form) -> usize {
+        self.files.iter().filter(|file| file.form == form).map(|file| file.bad_lines).sum()
+    }
+
+    /// What is told of them.
+    pub(crate) fn report(&self) -> Report<'_> {
+        Report {
+            hosts: self.fixed.len(),
+            leases: self.leases.len(),
+            bytes: self.fixed.bytes() + self.leases.bytes(),
+            files: &self.files,
+        }
+    }
+
     /// The tables in the order in which they are asked.
     fn tables(&self) -> [&Table; 2] {
         [&*self.fixed, &*self.leases]

@@ -3,6 +3,10 @@
 //! Names get the prefix `causeway_dns64_`. Counters of the serving path are made once and found by index, so that
 //! counting is one addition; all of them exist from the start, at 0.
 
+mod names;
+
+pub(crate) use names::NameMetrics;
+
 use crate::answer::Mismatch;
 use crate::question::{DropReason, RejectReason};
 use crate::reply::Origin;
@@ -62,6 +66,11 @@ struct ReasonLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TableLabels {
+    table: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct UpstreamLabels {
     upstream: String,
 }
@@ -111,6 +120,7 @@ pub struct Metrics {
     upstream_mismatches: Family<UpstreamReasonLabels, Counter>,
     upstream_latency: Family<UpstreamLabels, Histogram, fn() -> Histogram>,
     upstream_up: Family<UpstreamLabels, Gauge>,
+    pub(crate) names: NameMetrics,
 }
 
 /// The counters of one upstream.
@@ -147,11 +157,13 @@ impl Metrics {
             upstream_mismatches: Family::default(),
             upstream_latency: Family::new_with_constructor(latency_histogram),
             upstream_up: Family::default(),
+            names: NameMetrics::default(),
         };
         registry.register("queries", "Queries answered, by transport, type and outcome", queries);
         registry.register("dropped", "Messages and answers that went nowhere, by reason", dropped);
         registry.register("rejected", "Messages answered with a format error or not implemented", rejected);
         metrics.register(registry);
+        metrics.names.register(registry);
         metrics
     }
 

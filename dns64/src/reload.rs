@@ -1,12 +1,13 @@
 //! Changing the configuration while serving: everything that can fail happens in [`App::prepare_change`].
 //!
-//! Policy and upstreams are swapped as one pointer. Listening addresses come and go by themselves: an address that
+//! Policy and upstreams are swapped as one pointer, what hosts files and leases say as another. Listening addresses come and go by themselves: an address that
 //! stays keeps its sockets and its clients. The number of workers does not change while the daemon runs; the shared
 //! reload refuses that before it comes here.
 
 use crate::app::App;
 use crate::error::Error;
-use crate::hosts::{Hosts, source};
+use crate::hosts::source::Sources;
+use crate::hosts::{Hosts, watch};
 use crate::listen::{self, Sockets};
 use crate::snapshot::Snapshot;
 use config::Gateway;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 pub struct Prepared {
     snapshot: Arc<Snapshot>,
     hosts: Arc<Hosts>,
+    sources: Sources,
     /// The sockets of each new address, one per worker.
     come: Vec<Vec<Sockets>>,
     go: Vec<SocketAddr>,
@@ -37,14 +39,17 @@ impl App {
         let new: Vec<_> = dns64.listen.iter().filter(|address| !held.contains(address)).copied().collect();
         let come = listen::bind_all(&new, &held, self.workers.len())?;
         let go = held.iter().filter(|held| !dns64.listen.contains(held)).copied().collect();
-        let hosts = Arc::new(source::listed(&dns64.names));
-        Ok(Prepared { snapshot, hosts, come, go, listen: dns64.listen.clone() })
+        let mut sources = Sources::new(&dns64.names);
+        let hosts = Arc::new(sources.load());
+        Ok(Prepared { snapshot, hosts, sources, come, go, listen: dns64.listen.clone() })
     }
 
     /// Puts a prepared change in place.
     pub(crate) fn commit_change(&self, prepared: Prepared) {
-        let Prepared { snapshot, hosts, come, go, listen } = prepared;
+        let Prepared { snapshot, hosts, sources, come, go, listen } = prepared;
+        self.watcher.borrow().abort();
         self.shared.serve_hosts(hosts);
+        self.watcher.replace(tokio::spawn(watch::run(Arc::clone(&self.shared), sources)));
         self.shared.replace(&snapshot);
         for (worker, address) in self.workers.iter().flat_map(|worker| go.iter().map(move |go| (worker, *go)))
         {

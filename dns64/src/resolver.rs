@@ -6,6 +6,7 @@
 use crate::answer::Outcome;
 use crate::hints;
 use crate::hosts::Hosts;
+use crate::hosts::source::unix_time;
 use crate::metrics::{Metrics, Transport};
 use crate::plan::{Known, Plan, plan};
 use crate::policy::Synthesis;
@@ -20,7 +21,6 @@ use hickory_proto::rr::RecordType;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::SystemTime;
 use tokio::time::timeout;
 
 /// What all listeners of all workers share.
@@ -77,6 +77,7 @@ impl Shared {
 
     /// Serves `hosts` from here on, and no others.
     pub fn serve_hosts(&self, hosts: Arc<Hosts>) {
+        self.metrics.names.serve(&hosts);
         self.hosts.store(hosts);
     }
 
@@ -134,11 +135,6 @@ impl Shared {
         };
         reply.encode(question, room, Extras::default(), out);
     }
-}
-
-/// Seconds since 1970, for leases, whose ends are given so. A clock before 1970 ends no lease.
-fn unix_time() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 impl Job {

@@ -8,10 +8,12 @@
 
 use super::table::Builder;
 use crate::name::WireName;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
 /// What a file holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Form {
     /// `ADDRESS NAME ...`
     Hosts,
@@ -57,6 +59,8 @@ pub struct BadLine {
     pub number: usize,
     /// What is wrong.
     pub fault: Fault,
+    /// A number of the line's content, by which it is known again when it moves.
+    pub digest: u64,
 }
 
 /// What is added to every file alike.
@@ -74,13 +78,19 @@ pub fn read(form: Form, text: &[u8], terms: Terms<'_>, table: &mut Builder) -> V
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut bad = Vec::new();
     for (index, line) in text.split(|octet| *octet == b'\n').enumerate() {
-        let mut fault = |fault| bad.push(BadLine { number: index + 1, fault });
+        let mut fault = |fault| bad.push(BadLine { number: index + 1, fault, digest: digest(line) });
         match form {
             Form::Hosts => hosts(line, terms, table, &mut fault),
             Form::Leases => lease(line, terms, table, &mut fault),
         }
     }
     bad
+}
+
+fn digest(line: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    line.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn hosts(line: &[u8], terms: Terms<'_>, table: &mut Builder, fault: &mut impl FnMut(Fault)) {

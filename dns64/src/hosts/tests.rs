@@ -24,7 +24,10 @@ fn parsed(hosts: &str, leases: &str) -> (Hosts, [Vec<BadLine>; 2]) {
         read(Form::Hosts, hosts.as_bytes(), terms, &mut fixed),
         read(Form::Leases, leases.as_bytes(), terms, &mut lent),
     ];
-    (Hosts { fixed: Arc::new(fixed.build()), leases: Arc::new(lent.build()), ttl: 60 }, bad)
+    (
+        Hosts { fixed: Arc::new(fixed.build()), leases: Arc::new(lent.build()), ttl: 60, files: Vec::new() },
+        bad,
+    )
 }
 
 /// Hosts of texts without a mistake.

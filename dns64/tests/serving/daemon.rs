@@ -144,6 +144,11 @@ impl Daemon {
         answer
     }
 
+    /// All that it logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
     /// The value of the metric whose line begins so.
     pub(crate) async fn metric(&self, line: &str) -> String {
         let text = self.admin("GET", "/metrics").await;

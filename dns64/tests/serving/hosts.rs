@@ -1,10 +1,15 @@
 //! Names that are served here: single hosts, hosts files and leases, and that nothing of them goes upstream.
 
+use crate::daemon::{Daemon, ask_udp, file, listener};
 use crate::scripted::{Scripted, only_a};
-use crate::world::{PREF64, World, nibbles, unhurried};
+use crate::world::{LONG, PREF64, World, nibbles, unhurried};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tempfile::TempDir;
+use tokio::time::timeout;
 
 const GUESTS: &str = r#"
     [[dns64.host]]
@@ -73,4 +78,154 @@ async fn under_the_well_known_prefix_a_private_guest_has_no_aaaa_record_and_the_
     };
     assert!(String::from_utf8_lossy(&error[2..]).contains("64:ff9b::/96"), "{error:?}");
     assert_eq!(upstream.asked(), []);
+}
+
+/// A daemon that serves the files of a folder.
+struct Served {
+    folder: TempDir,
+    address: SocketAddr,
+    daemon: Daemon,
+    upstream: Scripted,
+}
+
+impl Served {
+    /// Starts with these files in the folder.
+    async fn start(files: &[(&str, &str)], keys: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let (upstream, address) = (Scripted::start(only_a).await, listener());
+        let keys = keys.replace("HERE", folder.path().to_str().unwrap());
+        let daemon = Daemon::start(&file(PREF64, &[address], &[upstream.address], &keys)).await;
+        Self { folder, address, daemon, upstream }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    async fn a(&self, name: &str) -> Vec<String> {
+        answers(&ask_udp(self.address, name, RecordType::A).await)
+    }
+
+    /// Waits until the A records of a name are these.
+    async fn becomes(&self, name: &str, expect: &[&str]) {
+        let wait = async {
+            while self.a(name).await != expect {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(LONG, wait).await.unwrap_or_else(|_| panic!("{name} never becomes {expect:?}"));
+    }
+}
+
+/// What the upstream of these tests says of every name.
+const STRANGER: [&str; 1] = ["300 A 192.0.2.1"];
+
+const FILES: &str = "hosts_files = [\"HERE/hosts\"]\nlease_files = [\"HERE/leases\"]\nhosts_domain = \"lan\"";
+
+fn lease(address: &str, name: &str) -> String {
+    format!("4102444800 52:54:00:00:00:01 {address} {name} *\n")
+}
+
+#[tokio::test]
+async fn hosts_files_and_leases_are_served_from_the_first_question_on() {
+    let served =
+        Served::start(&[("hosts", "192.0.2.10 vm1\n"), ("leases", &lease("192.0.2.20", "vm2"))], FILES).await;
+    assert_eq!(served.a("vm1.lan.").await, ["60 A 192.0.2.10"]);
+    assert_eq!(served.a("vm2.lan.").await, ["60 A 192.0.2.20"]);
+    assert_eq!(served.upstream.asked(), []);
+    assert_eq!(served.daemon.metric(r#"causeway_dns64_hosts{table="fixed"}"#).await, "2");
+    assert_eq!(served.daemon.metric(r#"causeway_dns64_hosts{table="leases"}"#).await, "2");
+}
+
+#[tokio::test]
+async fn a_lease_file_that_is_renamed_over_is_seen() {
+    let served = Served::start(&[("leases", &lease("192.0.2.20", "vm2"))], FILES).await;
+    served.write("leases.new", &lease("192.0.2.21", "vm3"));
+    std::fs::rename(served.path("leases.new"), served.path("leases")).unwrap();
+    served.becomes("vm3.lan.", &["60 A 192.0.2.21"]).await;
+    assert_eq!(served.a("vm2.lan.").await, STRANGER);
+    assert_eq!(served.daemon.metric("causeway_dns64_hosts_rereads_total").await, "1");
+}
+
+#[tokio::test]
+async fn a_file_that_is_written_to_deleted_and_made_anew_is_seen() {
+    let served = Served::start(&[("hosts", "192.0.2.10 vm1\n")], FILES).await;
+    served.write("hosts", "192.0.2.11 vm1\n192.0.2.12 vm2\n");
+    served.becomes("vm1.lan.", &["60 A 192.0.2.11"]).await;
+    assert_eq!(served.a("vm2.lan.").await, ["60 A 192.0.2.12"]);
+    std::fs::remove_file(served.path("hosts")).unwrap();
+    served.becomes("vm1.lan.", &STRANGER).await;
+    served.write("hosts", "192.0.2.13 vm1\n");
+    served.becomes("vm1.lan.", &["60 A 192.0.2.13"]).await;
+}
+
+#[tokio::test]
+async fn files_in_a_folder_come_and_go_and_those_of_editors_do_not_count() {
+    let keys = "hosts_files = [\"HERE/hosts.d\"]";
+    let served = Served::start(&[], keys).await;
+    std::fs::create_dir(served.path("hosts.d")).unwrap();
+    served.write("hosts.d/a", "192.0.2.10 vm1.lan\n");
+    served.becomes("vm1.lan.", &["60 A 192.0.2.10"]).await;
+    for leftover in ["hosts.d/.a.swp", "hosts.d/a~", "hosts.d/#a#"] {
+        served.write(leftover, "192.0.2.66 vm6.lan\n");
+    }
+    served.write("hosts.d/b", "192.0.2.11 vm1.lan\n");
+    served.becomes("vm1.lan.", &["60 A 192.0.2.10", "60 A 192.0.2.11"]).await;
+    assert_eq!(served.a("vm6.lan.").await, STRANGER);
+    std::fs::remove_file(served.path("hosts.d/a")).unwrap();
+    served.becomes("vm1.lan.", &["60 A 192.0.2.11"]).await;
+}
+
+#[tokio::test]
+async fn a_file_without_its_last_line_end_is_taken_when_nobody_goes_on_writing() {
+    let served = Served::start(&[("hosts", "192.0.2.10 vm1\n")], FILES).await;
+    served.write("hosts", "192.0.2.11 vm1\n192.0.2.12 vm2");
+    served.becomes("vm2.lan.", &["60 A 192.0.2.12"]).await;
+    assert_eq!(served.a("vm1.lan.").await, ["60 A 192.0.2.11"]);
+}
+
+#[tokio::test]
+async fn bad_lines_and_missing_files_are_told_and_take_nothing_along() {
+    let served = Served::start(&[("hosts", "nonsense\n192.0.2.10 vm1 b*d\n")], FILES).await;
+    assert_eq!(served.a("vm1.lan.").await, ["60 A 192.0.2.10"]);
+    let told = served.daemon.admin("GET", "/hosts").await;
+    for part in [
+        r#""bad_lines":2"#,
+        r#""line":1,"reason":"the address"#,
+        r#""line":2"#,
+        "No such file",
+        r#""hosts":2"#,
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    assert_eq!(served.daemon.metric(r#"causeway_dns64_hosts_bad_lines{table="fixed"}"#).await, "2");
+    let log = served.daemon.log();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("a line is passed over")).collect();
+    assert!(lines.len() == 2 && lines[0].contains("line=1") && lines[0].contains("hosts"), "{log}");
+    assert!(log.contains("leases") && log.contains("No such file"), "{log}");
+    served.write("hosts", "# moved\nnonsense\n192.0.2.11 vm1\n");
+    served.becomes("vm1.lan.", &["60 A 192.0.2.11"]).await;
+    let log = served.daemon.log();
+    assert_eq!(log.matches("a line is passed over").count(), 2, "a known line is not told again: {log}");
+}
+
+#[tokio::test]
+async fn a_reload_serves_other_files_at_once_and_goes_on_watching() {
+    let served =
+        Served::start(&[("hosts", "192.0.2.10 vm1\n"), ("other", "192.0.2.30 vm3.lan\n")], FILES).await;
+    let keys = format!("hosts_files = [\"{}\"]", served.path("other").display());
+    let answer =
+        served.daemon.reload(&file(PREF64, &[served.address], &[served.upstream.address], &keys)).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(served.a("vm3.lan.").await, ["60 A 192.0.2.30"]);
+    assert_eq!(served.a("vm1.lan.").await, STRANGER);
+    served.write("other", "192.0.2.31 vm3.lan\n");
+    served.becomes("vm3.lan.", &["60 A 192.0.2.31"]).await;
 }

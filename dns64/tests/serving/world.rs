@@ -2,7 +2,8 @@
 //! sockets; and listening sockets where a test wants them.
 
 use crate::daemon::listener;
-use dns64::hosts::{Hosts, source};
+use dns64::hosts::Hosts;
+use dns64::hosts::source::Sources;
 use dns64::listen;
 use dns64::metrics::{Metrics, Transport};
 use dns64::resolver::{Received, Shared};
@@ -116,7 +117,7 @@ fn snapshot(
     );
     let model = config::parse(&text, "gateway.toml").unwrap_or_else(|error| panic!("{error}")).model;
     let (prefix, dns64) = (model.prefix.unwrap(), model.dns64.unwrap());
-    let hosts = source::listed(&dns64.names);
+    let hosts = Sources::new(&dns64.names).load();
     (Snapshot::timed(&prefix, &dns64, timing, Arc::clone(metrics), previous), hosts)
 }
 

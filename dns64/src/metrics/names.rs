@@ -1,0 +1,55 @@
+//! What is counted of names that are served here, and of answers and queries that are not trusted.
+
+use super::TableLabels;
+use crate::hosts::Hosts;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// The counters.
+#[derive(Debug, Default)]
+pub(crate) struct NameMetrics {
+    hosts: Family<TableLabels, Gauge>,
+    bad_lines: Family<TableLabels, Gauge>,
+    rereads: Counter,
+}
+
+impl NameMetrics {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "hosts",
+            "Names served from hosts files and dns64.host (fixed) and from leases",
+            self.hosts.clone(),
+        );
+        registry.register(
+            "hosts_bad_lines",
+            "Lines of hosts files and lease files that cannot be read",
+            self.bad_lines.clone(),
+        );
+        registry.register(
+            "hosts_rereads",
+            "Changes of hosts files and lease files that were taken in",
+            self.rereads.clone(),
+        );
+    }
+
+    /// Says what is served from here on.
+    pub(crate) fn serve(&self, hosts: &Hosts) {
+        for ((table, size), bad) in
+            [("fixed", hosts.fixed.len()), ("leases", hosts.leases.len())].into_iter().zip([
+                hosts.bad_lines(crate::hosts::line::Form::Hosts),
+                hosts.bad_lines(crate::hosts::line::Form::Leases),
+            ])
+        {
+            let labels = TableLabels { table };
+            self.hosts.get_or_create(&labels).set(i64::try_from(size).unwrap_or(i64::MAX));
+            self.bad_lines.get_or_create(&labels).set(i64::try_from(bad).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Counts a change that was taken in.
+    pub(crate) fn reread(&self) {
+        self.rereads.inc();
+    }
+}
