@@ -10,6 +10,7 @@ mod hosts;
 mod load;
 mod names;
 mod program;
+mod properties;
 mod reload;
 mod rules;
 mod scripted;
