@@ -26,6 +26,7 @@ pub const COMMAND: Explain = Explain {
     subject: "PACKET",
     about: "Tell step by step what the running daemon would do with a packet, without doing it",
     grammar: translator::GRAMMAR,
+    options: &[],
 };
 
 /// What is asked.

@@ -77,7 +77,9 @@ pub(crate) fn main<D: Daemon>() -> ExitCode {
     let parsed = usage::<D>().try_get_matches().and_then(|matches| {
         if let Some((explain::NAME, own)) = matches.subcommand() {
             let config = own.get_one(CONFIG).cloned().unwrap_or_default();
-            return Ok((config, Chosen::Explain(ExplainCommand::from_arg_matches(own)?)));
+            let mut command = ExplainCommand::from_arg_matches(own)?;
+            command.subject.options = D::EXPLAIN.map(|explain| explain.given(own)).unwrap_or_default();
+            return Ok((config, Chosen::Explain(command)));
         }
         let Cli { config, command } = Cli::from_arg_matches(&matches)?;
         Ok((config, Chosen::Common(command.unwrap_or_default())))

@@ -6,7 +6,7 @@
 
 use crate::client::{self, Call, ClientError};
 use crate::error::chain;
-use clap::{Args, Command};
+use clap::{Arg, ArgMatches, Args, Command};
 use hyper::StatusCode;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -22,6 +22,19 @@ pub struct Explain {
     pub about: &'static str,
     /// How the subject is written, with examples.
     pub grammar: &'static str,
+    /// Options besides. The daemon finds `--NAME VALUE` behind the subject's words.
+    pub options: &'static [ExplainOption],
+}
+
+/// An option of `explain` with a value.
+#[derive(Clone, Copy, Debug)]
+pub struct ExplainOption {
+    /// Its name without the dashes.
+    pub name: &'static str,
+    /// What its value is, as it stands in the usage: `ADDRESS`.
+    pub value: &'static str,
+    /// One sentence for `--help`.
+    pub about: &'static str,
 }
 
 /// The subcommand's name.
@@ -38,6 +51,9 @@ pub(crate) struct Subject {
     /// What to explain, in one or several words; `-` reads it from standard input
     #[arg(required = true, id = "SUBJECT")]
     words: Vec<String>,
+    /// The options of the daemon's own.
+    #[arg(skip)]
+    pub(crate) options: Vec<String>,
 }
 
 /// Why nothing was explained.
@@ -57,7 +73,16 @@ impl Explain {
     /// Makes the subcommand this daemon's.
     pub(crate) fn dress(self, command: Command) -> Command {
         let command = command.about(self.about).after_help(self.grammar);
-        command.mut_arg("SUBJECT", |arg| arg.value_name(self.subject))
+        let command = command.mut_arg("SUBJECT", |arg| arg.value_name(self.subject));
+        let option =
+            |own: &ExplainOption| Arg::new(own.name).long(own.name).value_name(own.value).help(own.about);
+        command.args(self.options.iter().map(option))
+    }
+
+    /// The options that were given, as the daemon reads them.
+    pub(crate) fn given(self, matches: &ArgMatches) -> Vec<String> {
+        let value = |own: &ExplainOption| matches.get_one::<String>(own.name).map(|value| (own.name, value));
+        self.options.iter().filter_map(value).map(|(name, value)| format!("--{name} {value}")).collect()
     }
 }
 
@@ -70,6 +95,10 @@ pub(crate) fn ask(socket: &Path, subject: &Subject, json: bool) -> Result<String
         if text.len() as u64 > LONGEST {
             return Err(ExplainError::TooLong);
         }
+    }
+    for option in &subject.options {
+        text.push(' ');
+        text.push_str(option);
     }
     let accept = if json { "application/json" } else { "text/plain" };
     client::block_on(Call::post(ROUTE, accept, text).send(socket)).map_err(|error| match error {

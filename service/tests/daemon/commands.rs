@@ -196,6 +196,8 @@ fn explain_asks_the_running_daemon() {
     let directory = socket.parent().unwrap().to_str().unwrap();
     let json = home.output(&["explain", "--socket", directory, "one", "--json"]);
     assert_eq!(text(&json.stdout), "{\"word\":\"one\"}\n", "{}", text(&json.stderr));
+    let loud = home.output(&["explain", "--voice", "high", "one"]);
+    assert!(String::from_utf8_lossy(&loud.stdout).contains("one --voice high"), "{loud:?}");
     let help = home.output(&["explain", "--help"]);
     for part in ["Tell what a word is", "<WORD>...", "A word is anything but nonsense."] {
         assert!(text(&help.stdout).contains(part), "{part} is not in\n{}", text(&help.stdout));

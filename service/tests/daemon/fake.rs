@@ -17,7 +17,7 @@ use axum::routing::post;
 use config::model::Balance;
 use config::{Diff, Gateway, Refusal, Section};
 use prometheus_client::metrics::gauge::Gauge;
-use service::{Boot, Capability, Daemon, Explain, Latch, Table};
+use service::{Boot, Capability, Daemon, Explain, ExplainOption, Latch, Table};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, mpsc};
@@ -49,6 +49,7 @@ impl Daemon for Fake {
         subject: "WORD",
         about: "Tell what a word is",
         grammar: "A word is anything but nonsense.",
+        options: &[ExplainOption { name: "voice", value: "LOUDNESS", about: "How loud it is said" }],
     });
     type Error = Unable;
     type Prepared = i64;
