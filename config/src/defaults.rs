@@ -2,7 +2,7 @@
 
 use crate::model::{
     Balance, CheckKind, ClassOctet, ForwardedFor, Hairpin, Level, LogFormat, Mode, MssClamp, Offload,
-    PrivateZones, UdpZeroChecksum,
+    PrivateZones, ReverseNames, Treatment, UdpZeroChecksum,
 };
 use ipnet::Ipv6Net;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -65,6 +65,19 @@ pub const DOMAIN_NEEDED: bool = true;
 pub const PRIVATE_ZONES: PrivateZones = PrivateZones::Auto;
 /// `dns64.client.synthesize`: what the daemon is for.
 pub const SYNTHESIZE: bool = true;
+
+/// `dns64.on_aaaa_error`: many servers answer AAAA with an error where they have A records alone (RFC 6147 §5.1.2).
+pub const ON_AAAA_ERROR: Treatment = Treatment::Synthesize;
+/// `dns64.on_nxdomain`: a name that does not exist has no A records either (RFC 6147 §5.1.2).
+pub const ON_NXDOMAIN: Treatment = Treatment::Pass;
+/// `dns64.signed`: a client that sets DO alone leaves validation to its resolver (RFC 6147 §5.5).
+pub const SIGNED: Treatment = Treatment::Synthesize;
+/// `dns64.trust_ad`: only the operator knows whether the way to the upstreams is safe (RFC 6840 §5.8).
+pub const TRUST_AD: bool = false;
+/// `dns64.reverse`: nothing is said that is not so, and one lookup tells both names.
+pub const REVERSE: ReverseNames = ReverseNames::Cname;
+/// `dns64.strip_ipv4hint`: RFC 6147 §5.3.3 has all other records unchanged.
+pub const STRIP_IPV4HINT: bool = false;
 
 /// `dns64.exclude_aaaa`: IPv4-mapped addresses are no use to an IPv6 host (RFC 6147 §5.1.4).
 pub const EXCLUDE_AAAA: [Ipv6Net; 1] = [Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96)];

@@ -77,6 +77,7 @@ pub fn all() -> impl Iterator<Item = &'static Key> {
         shared::PREFIX,
         nat64::NAT64,
         dns64::DNS64,
+        dns64::SYNTHESIS,
         dns64::NAMES,
         dns64::FORWARD,
         proxy::PROXY,

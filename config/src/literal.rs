@@ -1,9 +1,11 @@
 //! Values as gateway.toml writes them, for [`crate::show()`] and for the texts of a [`crate::Change`].
 
+use crate::defaults::EXCLUDE_AAAA;
 use crate::domain::Domain;
 use crate::model::{
     Balance, CheckKind, ClassOctet, ClientPrefix, ForwardedFor, Hairpin, Level, LogFormat, MappedRule, Mode,
-    MssClamp, NextHopMtu, Offload, PrivateZones, UdpZeroChecksum, Upstream, UpstreamTransport,
+    MssClamp, NextHopMtu, Offload, PrivateZones, ReverseNames, Treatment, UdpZeroChecksum, Upstream,
+    UpstreamTransport,
 };
 use crate::reader::{duration_text, size_text};
 use crate::words::Word;
@@ -60,7 +62,9 @@ as_word!(
     Balance,
     CheckKind,
     Level,
-    LogFormat
+    LogFormat,
+    ReverseNames,
+    Treatment
 );
 
 impl Literal for PathBuf {
@@ -143,6 +147,19 @@ impl Literal for Upstream {
 
 impl Literal for ClientPrefix {
     fn literal(&self) -> String {
-        format!("{{ prefix = {}, mapped = {} }}", self.prefix.literal(), self.mapped.literal())
+        let (prefix, suffix) = (self.prefix.literal(), self.suffix.literal());
+        format!("{{ prefix = {prefix}, suffix = {suffix}, mapped = {} }}", self.mapped.literal())
+    }
+}
+
+/// `exclude_aaaa`, where the default is taken out by name.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ExcludeAaaa(pub(crate) Vec<Ipv6Net>);
+
+impl Literal for ExcludeAaaa {
+    fn literal(&self) -> String {
+        let missing = EXCLUDE_AAAA.iter().filter(|default| !self.0.iter().any(|net| net.contains(*default)));
+        let taken_out = missing.map(|net| quoted(&format!("!{net}")));
+        format!("[{}]", self.0.iter().map(Literal::literal).chain(taken_out).collect::<Vec<_>>().join(", "))
     }
 }

@@ -4,9 +4,11 @@
 //! passed every check of [`crate::parse`]; daemons read it and never validate again.
 
 mod names;
+mod synthesis;
 mod upstream;
 
 pub use names::{Host, LocalNames, PrivateZones};
+pub use synthesis::{ClientPrefix, DnsClient, MappedRule, ReverseNames, SynthesisRules, Treatment};
 pub use upstream::{Forward, Upstream, UpstreamTransport};
 
 use crate::defaults;
@@ -196,8 +198,15 @@ pub struct Dns64 {
     pub upstream: Vec<Upstream>,
     /// `upstream_ca`: certificates that are trusted beside the system's when upstreams are verified.
     pub upstream_ca: Option<PathBuf>,
-    /// `exclude_aaaa`: AAAA records in these ranges count as absent (RFC 6147 §5.1.4).
+    /// `exclude_aaaa`: AAAA records in these ranges count as absent (RFC 6147 §5.1.4). The default is among them
+    /// unless the file took it out.
     pub exclude_aaaa: Vec<Ipv6Net>,
+    /// `force`: of these names and those below, AAAA records are passed over where there are A records.
+    pub force: Vec<Domain>,
+    /// `forbid`: these names and those below are never synthesized for. None stands in `force` as well.
+    pub forbid: Vec<Domain>,
+    /// What becomes of the cases on which resolvers differ.
+    pub rules: SynthesisRules,
     /// `cache_size` in bytes.
     pub cache_size: u64,
     /// `workers`: threads; 0 is one per core.
@@ -212,35 +221,6 @@ pub struct Dns64 {
     pub forward: Vec<Forward>,
     /// `[[dns64.client]]`, first match wins. Empty: every client gets the prefix.
     pub client: Vec<DnsClient>,
-}
-
-/// One `[[dns64.client]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DnsClient {
-    /// `from`: source addresses; IPv4-mapped sources count as IPv4.
-    pub from: Vec<IpNet>,
-    /// `synthesize`: false is plain forwarding.
-    pub synthesize: bool,
-    /// `prefixes`, 1 to 8: each A record becomes one AAAA record per prefix.
-    pub prefixes: Vec<ClientPrefix>,
-}
-
-/// One translation prefix for one kind of client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientPrefix {
-    /// The prefix.
-    pub prefix: Prefix64,
-    /// The IPv4 addresses that may be embedded in it.
-    pub mapped: Vec<MappedRule>,
-}
-
-/// One element of a `mapped` list: the first that holds an address decides; an address in none is not embedded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MappedRule {
-    /// The addresses.
-    pub net: Ipv4Net,
-    /// False where the element began with `!`.
-    pub allow: bool,
 }
 
 /// `[proxy]`.

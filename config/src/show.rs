@@ -3,8 +3,10 @@
 //! What [`show`] writes, [`crate::parse`] reads back to the same model. Choice: `dns64.client.mapped` is written at
 //! each prefix it applies to, since that is where the model has it.
 
-use crate::literal::{Literal, Size};
-use crate::model::{Dns64, DnsClient, Forward, Gateway, Host, Listener, Member, Nat64, Pool, Proxy};
+use crate::literal::{ExcludeAaaa, Literal, Size};
+use crate::model::{
+    Dns64, DnsClient, Forward, Gateway, Host, Listener, Member, Nat64, Pool, Proxy, SynthesisRules,
+};
 
 /// `model` as a gateway.toml with every default filled in.
 pub fn show(model: &Gateway) -> String {
@@ -77,11 +79,12 @@ fn dns64(page: &mut Page, dns64: &Dns64) {
     page.key("https_path", &dns64.https_path);
     page.key("upstream", &dns64.upstream);
     page.optional("upstream_ca", dns64.upstream_ca.as_ref());
-    page.key("exclude_aaaa", &dns64.exclude_aaaa);
+    page.key("exclude_aaaa", &ExcludeAaaa(dns64.exclude_aaaa.clone()));
     page.key("cache_size", &Size(dns64.cache_size));
     page.key("workers", &dns64.workers);
     page.key("rebind_protection", &dns64.rebind_protection);
     page.key("private_domains", &dns64.private_domains);
+    synthesis(page, dns64);
     let names = &dns64.names;
     page.key("hosts_files", &names.hosts_files);
     page.key("lease_files", &names.lease_files);
@@ -99,15 +102,36 @@ fn dns64(page: &mut Page, dns64: &Dns64) {
         page.key("domains", domains);
         page.key("upstream", upstream);
     }
-    for DnsClient { from, synthesize, prefixes } in &dns64.client {
-        page.element("dns64.client");
-        page.key("from", from);
-        page.key("synthesize", synthesize);
-        page.key("prefixes", prefixes);
+    for one in &dns64.client {
+        client(page, one);
     }
     for one in &dns64.names.host {
         host(page, one);
     }
+}
+
+fn synthesis(page: &mut Page, dns64: &Dns64) {
+    page.key("force", &dns64.force);
+    page.key("forbid", &dns64.forbid);
+    let SynthesisRules { on_aaaa_error, on_nxdomain, signed, trust_ad, reverse, reverse_prefixes, .. } =
+        &dns64.rules;
+    page.key("on_aaaa_error", on_aaaa_error);
+    page.key("on_nxdomain", on_nxdomain);
+    page.key("signed", signed);
+    page.key("trust_ad", trust_ad);
+    page.key("reverse", reverse);
+    page.key("reverse_prefixes", reverse_prefixes);
+    page.key("strip_ipv4hint", &dns64.rules.strip_ipv4hint);
+}
+
+fn client(page: &mut Page, client: &DnsClient) {
+    page.element("dns64.client");
+    page.key("from", &client.from);
+    page.key("synthesize", &client.synthesize);
+    page.key("prefixes", &client.prefixes);
+    page.key("exclude_aaaa", &ExcludeAaaa(client.exclude_aaaa.clone()));
+    page.key("force", &client.force);
+    page.key("forbid", &client.forbid);
 }
 
 fn host(page: &mut Page, host: &Host) {

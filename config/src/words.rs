@@ -1,7 +1,8 @@
 //! The words that stand for the values of choices such as `nat64.offload`.
 
 use crate::model::{
-    Balance, CheckKind, ForwardedFor, Hairpin, Level, LogFormat, Mode, Offload, PrivateZones, UdpZeroChecksum,
+    Balance, CheckKind, ForwardedFor, Hairpin, Level, LogFormat, Mode, Offload, PrivateZones, ReverseNames,
+    Treatment, UdpZeroChecksum,
 };
 
 /// A type whose values are words in the file.
@@ -31,6 +32,8 @@ words! {
     UdpZeroChecksum { Drop = "drop", Calculate = "calculate", Forward = "forward" }
     Hairpin { Intrinsic = "intrinsic", Simple = "simple", Off = "off" }
     PrivateZones { Auto = "auto", Forward = "forward", Local = "local" }
+    Treatment { Synthesize = "synthesize", Pass = "pass" }
+    ReverseNames { Cname = "cname", Direct = "direct", Off = "off" }
     Mode { Tcp = "tcp", Http = "http", Udp = "udp" }
     ForwardedFor { Append = "append", Replace = "replace", Off = "off" }
     Balance {

@@ -13,7 +13,7 @@ mod limits;
 mod synthesis;
 
 pub use limits::{Limits, Refused, Source};
-pub use synthesis::{Cases, Excluded, ExcludedNet, MappedNet, NameRule, PrefixRule, Synthesis, Treatment};
+pub use synthesis::{Cases, Excluded, MappedNet, NameRule, PrefixRule, Synthesis, Treatment};
 
 use addr::{Prefix64, fold_mapped};
 use ipnet::IpNet;

@@ -57,7 +57,7 @@ fn place(upstream: &Upstream) -> Option<Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Source;
+    use crate::policy::{Cases, NameRule, Reverse, Source, Synthesis, Treatment};
     use prometheus_client::registry::Registry;
 
     fn snapshot(dns64: &str) -> Snapshot {
@@ -97,5 +97,39 @@ mod tests {
         assert_eq!((embedded("8.8.8.8"), embedded("9.9.9.9"), embedded("192.168.0.1")), (1, 0, 0));
         assert!(synthesis.judge_v6("2001:db8:bad::1".parse().unwrap(), Source::Public).is_err());
         assert_eq!(get("192.0.2.1"), None, "no entry holds it");
+    }
+
+    #[test]
+    fn the_keys_about_synthesis_reach_the_policy() {
+        let snapshot = snapshot(
+            "force = [\"v4.example\"]\nforbid = [\"example\"]\non_aaaa_error = \"pass\"\n\
+             on_nxdomain = \"synthesize\"\nsigned = \"pass\"\ntrust_ad = true\nreverse = \"direct\"\n\
+             reverse_prefixes = [\"2001:db8:66::/96\"]\nstrip_ipv4hint = true\nprivate_domains = [\"lan\"]\n\
+             exclude_aaaa = [\"!::ffff:0:0/96\"]\n\
+             [[dns64.client]]\nfrom = [\"2001:db8:6::/64\"]\n\
+             [[dns64.client]]\nfrom = [\"2001:db8:7::/64\"]\nforce = [\".\"]\nforbid = []\n\
+             exclude_aaaa = [\"::/0\"]\nprefixes = [{ prefix = \"2001:db8:67::/64\", suffix = \"::1\" }]",
+        );
+        let get = |address: &str| snapshot.policy.view(address.parse().unwrap()).synthesis().unwrap();
+        let rule = |synthesis: &Synthesis, name: &str| {
+            let labels = name.split('.').map(str::as_bytes);
+            synthesis.names.get(&crate::name::WireName::from_labels(labels).unwrap()).copied()
+        };
+        let usual = get("2001:db8:6::1");
+        assert_eq!(rule(usual, "www.v4.example"), Some(NameRule::Force));
+        assert_eq!(rule(usual, "www.example"), Some(NameRule::Forbid));
+        let cases =
+            Cases { error: Treatment::Pass, name_error: Treatment::Synthesize, signed: Treatment::Pass };
+        assert_eq!((usual.cases, usual.trust_ad, usual.private_domains.is_empty()), (cases, true, false));
+        assert!(usual.exclude.is_empty());
+        let own = get("2001:db8:7::1");
+        assert_eq!(rule(own, "www.example"), Some(NameRule::Force), "the root holds every name");
+        assert_eq!((own.cases, own.exclude.len(), own.exclude[0].prefix_len()), (cases, 1, 0));
+        let made: Vec<_> = own.embed("192.0.2.33".parse().unwrap(), Source::Public).collect();
+        assert_eq!(made, ["2001:db8:67:0:c0:2:2100:1".parse::<std::net::Ipv6Addr>().unwrap()]);
+        let site = snapshot.policy.site();
+        assert_eq!((site.reverse, site.strip_ipv4hint, site.trust_ad), (Reverse::Direct, true, true));
+        let prefixes = ["2001:db8:64::/96", "2001:db8:66::/96", "2001:db8:67::/64"];
+        assert_eq!(site.prefixes.iter().map(ToString::to_string).collect::<Vec<_>>(), prefixes);
     }
 }

@@ -3,10 +3,11 @@
 use super::record::Record;
 use super::{Changed, Keyed};
 use crate::domain::Domain;
-use crate::literal::{Literal, Size};
+use crate::literal::{ExcludeAaaa, Literal, Size};
 use crate::model::{
     Admin, Balance, Check, ClassOctet, Dns64, DnsClient, Forward, Hairpin, Listener, LocalNames, Log, Member,
-    MssClamp, Nat64, NextHopMtu, Offload, Pool, Prefix, Proxy, ProxyTimeouts, UdpZeroChecksum, Upstream,
+    MssClamp, Nat64, NextHopMtu, Offload, Pool, Prefix, Proxy, ProxyTimeouts, SynthesisRules,
+    UdpZeroChecksum, Upstream,
 };
 use addr::{ExplicitMap, RangedPrefix};
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -58,6 +59,10 @@ pub struct Dns64Diff {
     /// The whole list.
     pub forward: Option<Changed<Vec<Forward>>>,
     pub exclude_aaaa: Option<Changed<Vec<Ipv6Net>>>,
+    pub force: Option<Changed<Vec<Domain>>>,
+    pub forbid: Option<Changed<Vec<Domain>>>,
+    /// All keys about the cases on which resolvers differ, together.
+    pub rules: Option<Changed<SynthesisRules>>,
     pub cache_size: Option<Changed<u64>>,
     pub workers: Option<Changed<u16>>,
     pub rebind_protection: Option<Changed<bool>>,
@@ -183,7 +188,7 @@ pub(super) fn dns64(record: &mut Record, old: &Dns64, new: &Dns64) -> Dns64Diff 
         upstream: record.key("dns64.upstream", &old.upstream, &new.upstream),
         upstream_ca: record.optional("dns64.upstream_ca", old.upstream_ca.as_ref(), new.upstream_ca.as_ref()),
         forward: forward(record, &old.forward, &new.forward),
-        exclude_aaaa: record.key("dns64.exclude_aaaa", &old.exclude_aaaa, &new.exclude_aaaa),
+        exclude_aaaa: exclude_aaaa(record, "dns64", &old.exclude_aaaa, &new.exclude_aaaa),
         cache_size: record
             .key("dns64.cache_size", &Size(old.cache_size), &Size(new.cache_size))
             .map(|changed| Changed { old: changed.old.0, new: changed.new.0 }),
@@ -193,10 +198,35 @@ pub(super) fn dns64(record: &mut Record, old: &Dns64, new: &Dns64) -> Dns64Diff 
             &old.rebind_protection,
             &new.rebind_protection,
         ),
+        force: record.key("dns64.force", &old.force, &new.force),
+        forbid: record.key("dns64.forbid", &old.forbid, &new.forbid),
+        rules: rules(record, &old.rules, &new.rules),
         private_domains: record.key("dns64.private_domains", &old.private_domains, &new.private_domains),
         names: names(record, &old.names, &new.names),
         client: clients(record, &old.client, &new.client),
     }
+}
+
+fn exclude_aaaa(
+    record: &mut Record,
+    table: &str,
+    old: &[Ipv6Net],
+    new: &[Ipv6Net],
+) -> Option<Changed<Vec<Ipv6Net>>> {
+    let list = |nets: &[Ipv6Net]| ExcludeAaaa(nets.to_vec());
+    let changed = record.key(&format!("{table}.exclude_aaaa"), &list(old), &list(new))?;
+    Some(Changed { old: changed.old.0, new: changed.new.0 })
+}
+
+fn rules(record: &mut Record, old: &SynthesisRules, new: &SynthesisRules) -> Option<Changed<SynthesisRules>> {
+    record.key("dns64.on_aaaa_error", &old.on_aaaa_error, &new.on_aaaa_error);
+    record.key("dns64.on_nxdomain", &old.on_nxdomain, &new.on_nxdomain);
+    record.key("dns64.signed", &old.signed, &new.signed);
+    record.key("dns64.trust_ad", &old.trust_ad, &new.trust_ad);
+    record.key("dns64.reverse", &old.reverse, &new.reverse);
+    record.key("dns64.reverse_prefixes", &old.reverse_prefixes, &new.reverse_prefixes);
+    record.key("dns64.strip_ipv4hint", &old.strip_ipv4hint, &new.strip_ipv4hint);
+    (old != new).then(|| Changed { old: old.clone(), new: new.clone() })
 }
 
 fn names(record: &mut Record, old: &LocalNames, new: &LocalNames) -> Option<Changed<LocalNames>> {
@@ -251,6 +281,9 @@ fn clients(record: &mut Record, old: &[DnsClient], new: &[DnsClient]) -> Option<
                 record.key(&format!("{path}.from"), &old.from, &new.from);
                 record.key(&format!("{path}.synthesize"), &old.synthesize, &new.synthesize);
                 record.key(&format!("{path}.prefixes"), &old.prefixes, &new.prefixes);
+                exclude_aaaa(record, &path, &old.exclude_aaaa, &new.exclude_aaaa);
+                record.key(&format!("{path}.force"), &old.force, &new.force);
+                record.key(&format!("{path}.forbid"), &old.forbid, &new.forbid);
             }
             (old, new) => {
                 let brief = |client: &DnsClient| client.from.literal();

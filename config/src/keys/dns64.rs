@@ -2,9 +2,11 @@
 
 mod forward;
 mod names;
+mod synthesis;
 
 pub(super) use forward::FORWARD;
 pub(super) use names::NAMES;
+pub(super) use synthesis::SYNTHESIS;
 
 use super::Apply::{Live, Restart};
 use super::Default::{Absent, Derived, Required, Value};
@@ -82,12 +84,12 @@ pub(super) const DNS64: &[Key] = &[
     ),
     key(
         "dns64.exclude_aaaa",
-        "array of IPv6 networks",
+        "array of IPv6 networks, or `\"!::ffff:0:0/96\"`",
         Value("[\"::ffff:0:0/96\"]"),
         Live,
         "RFC 6147 §5.1.4, BIND `exclude`",
-        "[\"::ffff:0:0/96\", \"2001:db8:dead::/48\"]",
-        "AAAA records in these networks count as absent; a list given here takes the place of the default.",
+        "[\"2001:db8:dead::/48\"]",
+        "AAAA records in these networks count as absent, and always those in `::ffff:0:0/96` unless it is taken out with `!`.",
     ),
     key(
         "dns64.cache_size",
@@ -156,7 +158,7 @@ pub(super) const DNS64: &[Key] = &[
     ),
     key(
         "dns64.client.prefixes",
-        "array of 1 to 8 prefixes or tables `{ prefix, mapped }`",
+        "array of 1 to 8 prefixes or tables `{ prefix, suffix, mapped }`",
         Derived("`prefix.pref64`"),
         Live,
         "RFC 6147 §5.2",
@@ -170,7 +172,16 @@ pub(super) const DNS64: &[Key] = &[
         Live,
         "RFC 6052 §2.2",
         "\"2001:db8:64::/96\"",
-        "The prefix, where it stands in a table with its own `mapped`.",
+        "The prefix, where it stands in a table with its own `suffix` or `mapped`.",
+    ),
+    key(
+        "dns64.client.prefixes.suffix",
+        "IPv6 address whose bits stand behind the IPv4 address",
+        Derived("`\"::\"`, no bits"),
+        Live,
+        "RFC 6052 §2.2, BIND `suffix`",
+        "\"::1\"",
+        "The bits of a synthesized address behind prefix and IPv4 address; a prefix of length 96 leaves none.",
     ),
     key(
         "dns64.client.prefixes.mapped",
@@ -189,5 +200,32 @@ pub(super) const DNS64: &[Key] = &[
         "RFC 6147 §5.2, BIND `mapped`",
         "[\"!10.0.0.0/8\", \"0.0.0.0/0\"]",
         "The IPv4 addresses that may be embedded: the first network that holds an address decides, `!` refuses it, and an address in none is refused.",
+    ),
+    key(
+        "dns64.client.exclude_aaaa",
+        "array of IPv6 networks, or `\"!::ffff:0:0/96\"`",
+        Derived("`dns64.exclude_aaaa`"),
+        Live,
+        "RFC 6147 §5.1.4, BIND `exclude`",
+        "[\"2001:db8:dead::/48\"]",
+        "The networks of AAAA records that count as absent for this group.",
+    ),
+    key(
+        "dns64.client.force",
+        "array of domain names",
+        Derived("`dns64.force`"),
+        Live,
+        "Unbound `dns64-ignore-aaaa`",
+        "[\"v4.example\"]",
+        "The names whose AAAA records are passed over for this group.",
+    ),
+    key(
+        "dns64.client.forbid",
+        "array of domain names",
+        Derived("`dns64.forbid`"),
+        Live,
+        "",
+        "[\"dualstack.example\"]",
+        "The names that addresses are never synthesized for in this group.",
     ),
 ];

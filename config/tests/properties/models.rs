@@ -4,8 +4,8 @@ use addr::{ExplicitMap, ExplicitMaps, Prefix64, Prefixes, RangedPrefix};
 use config::model::{
     Admin, Balance, Check, CheckKind, ClassOctet, ClientPrefix, Dns64, DnsClient, Forward, ForwardedFor,
     Gateway, Hairpin, Host, Level, Listener, LocalNames, Log, LogFormat, MappedRule, Member, Mode, MssClamp,
-    Nat64, NextHopMtu, Offload, Pool, Prefix, PrivateZones, Proxy, ProxyTimeouts, Tls, UdpZeroChecksum,
-    Upstream, UpstreamTransport,
+    Nat64, NextHopMtu, Offload, Pool, Prefix, PrivateZones, Proxy, ProxyTimeouts, ReverseNames,
+    SynthesisRules, Tls, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
 };
 use config::{Domain, defaults};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -263,9 +263,11 @@ fn dns64() -> impl Strategy<Value = Dns64> {
     let upstream = (upstreams(), option::of(path()), forward());
     let numbers = (65_536u64..=1 << 40, 0u16..=256, any::<bool>());
     let names = (domains(), local_names());
-    (listening, upstream, vec(v6_net(), 0..3), numbers, vec(client(), 0..4), names).prop_map(
-        |(listening, upstream, exclude_aaaa, (cache_size, workers, rebind_protection), client, names)| {
+    let synthesis = (lists(), rules(), vec(client(), 0..4));
+    (listening, upstream, numbers, synthesis, names).prop_map(
+        |(listening, upstream, (cache_size, workers, rebind_protection), synthesis, names)| {
             let (private_domains, names) = names;
+            let ((exclude_aaaa, force, forbid), rules, client) = synthesis;
             let (upstream, upstream_ca, forward) = upstream;
             let ([listen, listen_tls, listen_https, listen_quic], certificates, https_path) = listening;
             Dns64 {
@@ -279,6 +281,9 @@ fn dns64() -> impl Strategy<Value = Dns64> {
                 upstream_ca,
                 forward,
                 exclude_aaaa,
+                force,
+                forbid,
+                rules,
                 cache_size,
                 workers,
                 rebind_protection,
@@ -333,15 +338,52 @@ fn local_names() -> impl Strategy<Value = LocalNames> {
     )
 }
 
+/// What is excluded, forced and forbidden.
+fn lists() -> impl Strategy<Value = (Vec<Ipv6Net>, Vec<Domain>, Vec<Domain>)> {
+    (vec(v6_net(), 0..3), domains(), domains(), any::<bool>()).prop_map(
+        |(mut nets, force, mut forbid, default)| {
+            if default && !nets.contains(&defaults::EXCLUDE_AAAA[0]) {
+                nets.push(defaults::EXCLUDE_AAAA[0]);
+            }
+            forbid.retain(|name| !force.contains(name));
+            (nets, force, forbid)
+        },
+    )
+}
+
+fn rules() -> impl Strategy<Value = SynthesisRules> {
+    let treatment = || select(vec![Treatment::Synthesize, Treatment::Pass]);
+    let reverse = select(vec![ReverseNames::Cname, ReverseNames::Direct, ReverseNames::Off]);
+    let prefixes = proptest::collection::btree_set(prefix64(), 0..3);
+    ((treatment(), treatment(), treatment()), reverse, prefixes, any::<(bool, bool)>()).prop_map(
+        |((on_aaaa_error, on_nxdomain, signed), reverse, prefixes, (trust_ad, strip_ipv4hint))| {
+            SynthesisRules {
+                on_aaaa_error,
+                on_nxdomain,
+                signed,
+                trust_ad,
+                reverse,
+                reverse_prefixes: prefixes.into_iter().collect(),
+                strip_ipv4hint,
+            }
+        },
+    )
+}
+
 fn client() -> impl Strategy<Value = DnsClient> {
     let rule = (v4_net(), any::<bool>()).prop_map(|(net, allow)| MappedRule { net, allow });
-    let prefixes = proptest::collection::btree_map(prefix64(), vec(rule, 1..4), 1..=8).prop_map(|map| {
-        map.into_iter().map(|(prefix, mapped)| ClientPrefix { prefix, mapped }).collect::<Vec<_>>()
+    let rest = (vec(rule, 1..4), any::<u64>());
+    let prefixes = proptest::collection::btree_map(prefix64(), rest, 1..=8).prop_map(|map| {
+        let prefix = |(prefix, (mapped, bits)): (Prefix64, (Vec<MappedRule>, u64))| {
+            let free = 128 - 8 * u32::from(prefix.octets_before_suffix());
+            let suffix = Ipv6Addr::from_bits(u128::from(bits) & ((1 << free) - 1));
+            ClientPrefix { prefix, suffix, mapped }
+        };
+        map.into_iter().map(prefix).collect::<Vec<_>>()
     });
-    (vec(net(), 1..4), any::<bool>(), prefixes).prop_map(|(from, synthesize, prefixes)| DnsClient {
-        from,
-        synthesize,
-        prefixes,
+    (vec(net(), 1..4), any::<bool>(), prefixes, lists()).prop_map(|(from, synthesize, prefixes, lists)| {
+        let (exclude_aaaa, force, forbid) = lists;
+        DnsClient { from, synthesize, prefixes, exclude_aaaa, force, forbid }
     })
 }
 

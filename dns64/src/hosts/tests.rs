@@ -1,8 +1,8 @@
 use super::line::{BadLine, Fault, Form, Terms, read};
 use super::table::{Builder, Lasting};
 use super::*;
+use crate::policy::Synthesis;
 use crate::policy::tests::synthesis;
-use crate::policy::{ExcludedNet, Synthesis};
 use crate::reply::tests::{built, question, shown};
 use hickory_proto::rr::RecordType;
 use proptest::prelude::*;
@@ -229,7 +229,7 @@ fn a_guest_with_ipv4_alone_gets_an_aaaa_record_by_the_clients_policy() {
         "",
     );
     let mut policy = synthesis(&["2001:db8:64::/96", "2001:db8:65::/96"]);
-    policy.exclude = vec![ExcludedNet { net: "2001:db8:bad::/48".parse().unwrap(), exclude: true }];
+    policy.exclude = vec!["2001:db8:bad::/48".parse().unwrap()];
     let aaaa = |text, synthesis| shown(&asked(&hosts, text, RecordType::AAAA, synthesis).unwrap().answers);
     assert_eq!(
         aaaa("v4.example", Some(&policy)),
@@ -247,7 +247,7 @@ fn a_guest_with_ipv4_alone_gets_an_aaaa_record_by_the_clients_policy() {
 fn a_private_guest_under_the_well_known_prefix_has_no_data_and_the_reply_says_why() {
     let hosts = hosts("10.0.0.10 vm1.example\n9.9.9.9 vm2.example\n2001:db8:bad::1 vm3.example\n", "");
     let mut policy = synthesis(&["64:ff9b::/96"]);
-    policy.exclude = vec![ExcludedNet { net: "2001:db8:bad::/48".parse().unwrap(), exclude: true }];
+    policy.exclude = vec!["2001:db8:bad::/48".parse().unwrap()];
     let reply = asked(&hosts, "vm1.example", RecordType::AAAA, Some(&policy)).unwrap();
     assert!(reply.answers.is_empty() && reply.authorities.len() == 1);
     assert!(String::from_utf8_lossy(&reply.errors[0].text).contains("64:ff9b::/96"), "{:?}", reply.errors);

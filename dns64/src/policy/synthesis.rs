@@ -14,8 +14,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 pub struct Synthesis {
     /// Each mapped A record becomes one AAAA record per prefix, in this order.
     pub prefixes: Vec<PrefixRule>,
-    /// The first that holds the address of an AAAA record decides whether it counts as absent; none keeps it.
-    pub exclude: Vec<ExcludedNet>,
+    /// AAAA records in these networks count as absent.
+    pub exclude: Vec<Ipv6Net>,
     /// Prefixes in which a refused IPv4 address makes an AAAA record of an upstream count as absent.
     pub guarded: Vec<Prefix64>,
     /// What no prefix may carry.
@@ -48,15 +48,6 @@ pub struct MappedNet {
     pub net: Ipv4Net,
     /// Whether they may be embedded.
     pub allow: bool,
-}
-
-/// One element of [`Synthesis::exclude`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ExcludedNet {
-    /// The addresses.
-    pub net: Ipv6Net,
-    /// Whether they count as absent.
-    pub exclude: bool,
 }
 
 /// What holds of a name and all below it.
@@ -136,10 +127,8 @@ impl Synthesis {
     /// # Errors
     /// Why it counts as absent.
     pub fn judge_v6(&self, v6: Ipv6Addr, source: Source) -> Result<(), Excluded> {
-        if let Some(rule) =
-            self.exclude.iter().find(|rule| rule.net.contains(&v6)).filter(|rule| rule.exclude)
-        {
-            return Err(Excluded::Listed(rule.net));
+        if let Some(net) = self.exclude.iter().find(|net| net.contains(&v6)) {
+            return Err(Excluded::Listed(*net));
         }
         let refusal = self.guarded.iter().find_map(|prefix| {
             let v4 = prefix.extract(v6)?;

@@ -3,11 +3,12 @@
 use crate::domain::DomainMap;
 use crate::name::WireName;
 use crate::policy::{
-    Cases, ClientRule, ExcludedNet, Limits, MappedNet, Policy, PrefixRule, Reverse, Settings, Site, Synthesis,
+    Cases, ClientRule, Limits, MappedNet, NameRule, Policy, PrefixRule, Reverse, Settings, Site, Synthesis,
+    Treatment,
 };
 use addr::Prefix64;
 use config::Domain;
-use config::model::{ClientPrefix, Dns64, DnsClient, Prefix};
+use config::model::{self, ClientPrefix, Dns64, DnsClient, Prefix, ReverseNames};
 use ipnet::Ipv4Net;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ const ALL_IPV4: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0);
 /// The policy of `prefix` and `dns64`.
 pub(super) fn policy(prefix: &Prefix, dns64: &Dns64) -> Policy {
     let site = site(prefix, dns64);
+    // Nothing private may stand in the well-known prefix, whoever uses it (RFC 6052 §3.1).
     let guarded = site.prefixes.iter().copied().chain([Prefix64::WELL_KNOWN]);
     let basis = Synthesis {
         prefixes: vec![PrefixRule {
@@ -25,12 +27,16 @@ pub(super) fn policy(prefix: &Prefix, dns64: &Dns64) -> Policy {
             suffix: Ipv6Addr::UNSPECIFIED,
             mapped: vec![MappedNet { net: ALL_IPV4, allow: true }],
         }],
-        exclude: dns64.exclude_aaaa.iter().map(|net| ExcludedNet { net: *net, exclude: true }).collect(),
+        exclude: dns64.exclude_aaaa.clone(),
         guarded: guarded.collect(),
         limits: site.limits,
-        names: DomainMap::default(),
+        names: names(&dns64.force, &dns64.forbid),
         private_domains: dns64.private_domains.iter().map(wire_name).collect(),
-        cases: Cases::default(),
+        cases: Cases {
+            error: treatment(dns64.rules.on_aaaa_error),
+            name_error: treatment(dns64.rules.on_nxdomain),
+            signed: treatment(dns64.rules.signed),
+        },
         trust_ad: site.trust_ad,
     };
     let clients = dns64.client.iter().map(|client| client_rule(client, &basis)).collect();
@@ -39,27 +45,49 @@ pub(super) fn policy(prefix: &Prefix, dns64: &Dns64) -> Policy {
 
 fn site(prefix: &Prefix, dns64: &Dns64) -> Site {
     let of_clients = dns64.client.iter().flat_map(|client| &client.prefixes).map(|rule| rule.prefix);
+    let others = dns64.rules.reverse_prefixes.iter().copied();
     Site {
-        prefixes: [prefix.pref64].into_iter().chain(of_clients).collect(),
-        reverse: Reverse::Cname,
+        prefixes: [prefix.pref64].into_iter().chain(of_clients).chain(others).collect(),
+        reverse: match dns64.rules.reverse {
+            ReverseNames::Cname => Reverse::Cname,
+            ReverseNames::Direct => Reverse::Direct,
+            ReverseNames::Off => Reverse::Off,
+        },
         limits: Limits {
             allow_private_ipv4: prefix.allow_private_ipv4,
             rebind_protection: dns64.rebind_protection,
         },
-        strip_ipv4hint: false,
-        trust_ad: false,
+        strip_ipv4hint: dns64.rules.strip_ipv4hint,
+        trust_ad: dns64.rules.trust_ad,
+    }
+}
+
+const fn treatment(treatment: model::Treatment) -> Treatment {
+    match treatment {
+        model::Treatment::Synthesize => Treatment::Synthesize,
+        model::Treatment::Pass => Treatment::Pass,
     }
 }
 
 fn client_rule(client: &DnsClient, basis: &Synthesis) -> ClientRule {
-    let prefixes = client.prefixes.iter().map(prefix_rule).collect();
-    let synthesis = client.synthesize.then(|| Arc::new(Synthesis { prefixes, ..basis.clone() }));
-    ClientRule { from: client.from.clone(), synthesis }
+    let synthesis = Synthesis {
+        prefixes: client.prefixes.iter().map(prefix_rule).collect(),
+        exclude: client.exclude_aaaa.clone(),
+        names: names(&client.force, &client.forbid),
+        ..basis.clone()
+    };
+    ClientRule { from: client.from.clone(), synthesis: client.synthesize.then(|| Arc::new(synthesis)) }
 }
 
 fn prefix_rule(prefix: &ClientPrefix) -> PrefixRule {
     let mapped = prefix.mapped.iter().map(|rule| MappedNet { net: rule.net, allow: rule.allow });
-    PrefixRule { prefix: prefix.prefix, suffix: Ipv6Addr::UNSPECIFIED, mapped: mapped.collect() }
+    PrefixRule { prefix: prefix.prefix, suffix: prefix.suffix, mapped: mapped.collect() }
+}
+
+fn names(force: &[Domain], forbid: &[Domain]) -> DomainMap<NameRule> {
+    let forced = force.iter().map(|domain| (wire_name(domain), NameRule::Force));
+    let forbidden = forbid.iter().map(|domain| (wire_name(domain), NameRule::Forbid));
+    forced.chain(forbidden).collect()
 }
 
 pub(crate) fn wire_name(domain: &Domain) -> WireName {

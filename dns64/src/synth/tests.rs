@@ -1,6 +1,6 @@
 use super::*;
 use crate::answer::tests::{answer, query, reply as upstream_reply};
-use crate::policy::tests::{excluded, names, rule, synthesis};
+use crate::policy::tests::{names, rule, synthesis};
 use crate::policy::{Limits, Synthesis};
 use crate::reply::tests::{built, question, shown};
 use hickory_proto::op::Edns;

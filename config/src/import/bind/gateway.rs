@@ -15,6 +15,7 @@ use crate::model::{ClientPrefix, DnsClient, Forward, MappedRule};
 use addr::Prefix64;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::cmp::Reverse;
+use std::net::Ipv6Addr;
 
 /// Networks that clients are told apart by. A list of entries is searched for every query.
 const MAX_CLIENT_NETWORKS: usize = 1024;
@@ -178,13 +179,21 @@ fn client(group: Group<'_>, own: Prefix64) -> DnsClient {
             IpNet::V6(_) => None,
         });
         let mapped: Vec<_> = mapped.collect();
-        mapped.iter().any(|rule| rule.allow).then_some(ClientPrefix { prefix: statement.prefix, mapped })
+        let Dns64 { prefix, suffix, .. } = **statement;
+        mapped.iter().any(|rule| rule.allow).then_some(ClientPrefix { prefix, suffix, mapped })
     };
     let prefixes: Vec<_> = group.offers.iter().filter_map(prefix).collect();
-    if prefixes.is_empty() {
-        let all = MappedRule { net: Ipv4Net::default(), allow: true };
-        let prefixes = vec![ClientPrefix { prefix: own, mapped: vec![all] }];
-        return DnsClient { from: group.from, synthesize: false, prefixes };
+    let synthesize = !prefixes.is_empty();
+    let all = || {
+        let mapped = vec![MappedRule { net: Ipv4Net::default(), allow: true }];
+        vec![ClientPrefix { prefix: own, suffix: Ipv6Addr::UNSPECIFIED, mapped }]
+    };
+    DnsClient {
+        from: group.from,
+        synthesize,
+        prefixes: if synthesize { prefixes } else { all() },
+        exclude_aaaa: if synthesize { excluded(&group.offers) } else { defaults::EXCLUDE_AAAA.into() },
+        force: Vec::new(),
+        forbid: Vec::new(),
     }
-    DnsClient { from: group.from, synthesize: true, prefixes }
 }

@@ -28,13 +28,19 @@ fn one_statement_for_everyone_needs_no_entries() {
 fn an_explicit_exclude_replaces_the_default() {
     let dns64 = |exclude: &str| format!("options {{ {FORWARDERS} dns64 64:ff9b::/96 {{ {exclude} }}; }};");
     let (lines, _) = shown(&dns64("exclude { 2001:db8:bad::/48; };"));
-    assert!(lines.contains(&"exclude_aaaa = [\"2001:db8:bad::/48\"]".to_owned()), "{lines:?}");
+    assert!(
+        lines.contains(&"exclude_aaaa = [\"2001:db8:bad::/48\", \"!::ffff:0.0.0.0/96\"]".to_owned()),
+        "{lines:?}"
+    );
     let (lines, _) = shown(&dns64("exclude { any; };"));
     assert!(lines.contains(&"exclude_aaaa = [\"::/0\"]".to_owned()), "{lines:?}");
     let (lines, _) = shown(&dns64("exclude { !2001:db8::/33; 2001:db8::/32; };"));
-    assert!(lines.contains(&"exclude_aaaa = [\"2001:db8:8000::/33\"]".to_owned()), "{lines:?}");
+    assert!(
+        lines.contains(&"exclude_aaaa = [\"2001:db8:8000::/33\", \"!::ffff:0.0.0.0/96\"]".to_owned()),
+        "{lines:?}"
+    );
     let (lines, _) = shown(&dns64("exclude { none; };"));
-    assert!(lines.contains(&"exclude_aaaa = []".to_owned()), "{lines:?}");
+    assert!(lines.contains(&"exclude_aaaa = [\"!::ffff:0.0.0.0/96\"]".to_owned()), "{lines:?}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn excluded_aaaa_beside_good_ones_is_left_out_with_the_signature() {
 #[test]
 fn another_dns64s_records_can_be_excluded_and_made_anew() {
     let mut policy = default();
-    policy.exclude.push(excluded("64:ff9b::/96"));
+    policy.exclude.push("64:ff9b::/96".parse().unwrap());
     let chained = aaaa("www.example 60 AAAA 64:ff9b::192.0.2.1");
     let reply = reply(chained, Some(a("www.example 60 A 192.0.2.1")), &policy);
     assert_eq!(shown(&built(reply).answers), ["www.example. 60 AAAA 2001:db8:64::c000:201"]);
