@@ -37,6 +37,9 @@ pub enum Failure {
     /// The aliases of the name asked for go on for longer than anyone follows.
     #[error("the name's aliases go on for too long")]
     Endless,
+    /// The exchange ended before its time, for a fault of this daemon.
+    #[error("the query to the upstream resolvers was broken off")]
+    Interrupted,
 }
 
 /// An extended error (RFC 8914).
@@ -57,7 +60,7 @@ impl Failure {
         // RFC 8914 §4.23 No Reachable Authority, §4.1 Other Error, §4.24 Network Error.
         let code = match self {
             Self::Silent | Self::Unreachable => 22,
-            Self::Overload | Self::ClientOverload | Self::Resources | Self::Endless => 0,
+            Self::Overload | Self::ClientOverload | Self::Resources | Self::Endless | Self::Interrupted => 0,
             Self::Malformed => 23,
         };
         ExtendedError::new(code, self.to_string())
@@ -162,6 +165,24 @@ impl Answer {
         Ok(answer)
     }
 
+    /// An answer that was taken apart: `message` is its question behind an empty header and its records behind that.
+    pub(crate) fn restored(
+        mut message: Vec<u8>,
+        sections: [Section; 3],
+        rcode: u16,
+        authentic: bool,
+        errors: Vec<ExtendedError>,
+        question_end: usize,
+    ) -> Self {
+        let authentic = if authentic { flag::AUTHENTIC_DATA } else { 0 };
+        let [answers, authorities, additionals] = sections.map(|section| section.count);
+        let flags = flag::RESPONSE | authentic | (rcode & flag::RCODE);
+        for (at, word) in [0, flags, 1, answers, authorities, additionals].into_iter().enumerate() {
+            message[2 * at..2 * at + 2].copy_from_slice(&word.to_be_bytes());
+        }
+        Self { message, question_end, sections, rcode, errors, authentic: false }
+    }
+
     /// Finds where the sections end. An OPT record is read and left out, with whatever stands behind it.
     fn measure(&mut self, counts: [u16; 3]) -> Option<()> {
         let mut at = self.question_end;
@@ -173,7 +194,7 @@ impl Answer {
                 if record.rtype == wire::OPT && index == 2 {
                     open = false;
                     self.rcode |= u16::from(record.ttl.to_be_bytes()[0]) << 4;
-                    self.read_errors(record.data.clone());
+                    self.errors = read_errors(&self.message[record.data.clone()]);
                 }
                 at = record.data.end;
                 if open {
@@ -183,15 +204,6 @@ impl Answer {
             }
         }
         Some(())
-    }
-
-    fn read_errors(&mut self, data: std::ops::Range<usize>) {
-        let options = wire::options(&self.message[data]).filter(|(code, _)| *code == wire::OPTION_EDE);
-        let errors = options.filter_map(|(_, body)| {
-            let code = wire::u16_at(body, 0)?;
-            Some(ExtendedError { code, text: Cow::Owned(body[2..].to_vec()) })
-        });
-        self.errors = errors.take(MAX_ERRORS).collect();
     }
 
     /// The response code with its extended bits (RFC 6891 §6.1.3).
@@ -212,8 +224,7 @@ impl Answer {
     /// The same with the upstream's AD bit (RFC 4035 §3.2.3) if `trusted`, and without it otherwise.
     #[must_use]
     pub fn believed(self, trusted: bool) -> Self {
-        let said = wire::u16_at(&self.message, 2).is_some_and(|flags| flags & flag::AUTHENTIC_DATA != 0);
-        Self { authentic: trusted && said, ..self }
+        Self { authentic: trusted && self.says_authentic(), ..self }
     }
 
     /// The same with one more extended error.
@@ -241,6 +252,26 @@ impl Answer {
         Message::from_vec(&self.message)
     }
 
+    /// Whether its sender says that its records are authentic (RFC 4035 §3.2.3). Nothing says that it is right.
+    pub(crate) fn says_authentic(&self) -> bool {
+        wire::u16_at(&self.message, 2).is_some_and(|flags| flags & flag::AUTHENTIC_DATA != 0)
+    }
+
+    /// The message.
+    pub(crate) fn octets(&self) -> &[u8] {
+        &self.message
+    }
+
+    /// Whether `other` is this answer, whoever is believed.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.message == other.message && self.errors == other.errors
+    }
+
+    /// The message, in which nothing may change its length.
+    pub(crate) fn octets_mut(&mut self) -> &mut [u8] {
+        &mut self.message
+    }
+
     /// The records' octets from the first of the answer section to the end of section `last` (0 to 2).
     pub(crate) fn records(&self, last: usize) -> &[u8] {
         &self.message[self.question_end..self.sections[last].end]
@@ -262,6 +293,16 @@ const NAME_ERROR: u16 = 3;
 
 /// How many extended errors of one answer are passed on.
 const MAX_ERRORS: usize = 3;
+
+/// The extended errors among EDNS options.
+pub(crate) fn read_errors(options: &[u8]) -> Vec<ExtendedError> {
+    let bodies = wire::options(options).filter(|(code, _)| *code == wire::OPTION_EDE);
+    let errors = bodies.filter_map(|(_, body)| {
+        let code = wire::u16_at(body, 0)?;
+        Some(ExtendedError { code, text: Cow::Owned(body[2..].to_vec()) })
+    });
+    errors.take(MAX_ERRORS).collect()
+}
 
 /// Compares the question with what was asked and gives its name the client's spelling.
 fn take_question(message: &mut [u8], query: &Query, sent_name: &[u8]) -> Result<usize, Mismatch> {

@@ -57,7 +57,6 @@ impl Daemon for App {
         tracing::info!(names = hosts.fixed.len(), leases = hosts.leases.len(), "hosts read");
         shared.serve_hosts(Arc::new(hosts));
         tracing::info!(pref64 = %prefix.pref64, upstreams = dns64.upstream.len(), "policy and upstreams ready");
-        tracing::info!(bytes = dns64.cache_size, "cache_size has no effect: every question goes upstream");
 
         let workers = listen(dns64, &shared, &boot.failures).await?;
         let prober = tokio::spawn({

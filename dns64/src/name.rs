@@ -62,6 +62,31 @@ impl WireName {
         Self::parse(&octets)
     }
 
+    /// The same name with one more label, before the root.
+    ///
+    /// # Errors
+    /// An empty label, one of more than 63 octets, or more than 255 octets in all.
+    pub(crate) fn extended(mut self, label: &[u8]) -> Result<Self, MalformedName> {
+        let root = usize::from(self.len) - 1;
+        let end = root + 1 + label.len();
+        if !(1..64).contains(&label.len()) || end >= MAX {
+            return Err(MalformedName);
+        }
+        self.octets[root] = u8::try_from(label.len()).map_err(|_| MalformedName)?;
+        self.octets[root + 1..end].copy_from_slice(label);
+        self.octets[end] = 0;
+        self.len = u8::try_from(end + 1).map_err(|_| MalformedName)?;
+        Ok(self)
+    }
+
+    /// The same name in lower case.
+    #[must_use]
+    pub(crate) fn lowered(mut self) -> Self {
+        // Length octets are below 64 and no letters.
+        self.octets[..usize::from(self.len)].make_ascii_lowercase();
+        self
+    }
+
     /// The octets, root label included.
     pub fn as_bytes(&self) -> &[u8] {
         &self.octets[..usize::from(self.len)]

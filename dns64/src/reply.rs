@@ -18,7 +18,8 @@ use crate::wire::{HEADER, QUESTION_TAIL, flag};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::Record;
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
-use opt::{Opt, write_errors};
+use opt::Opt;
+pub(crate) use opt::write_errors;
 
 /// The largest UDP reply in octets, and the payload that is announced (DNS flag day 2020).
 pub const MAX_UDP: u16 = 1232;

@@ -1,27 +1,29 @@
-//! From a message to its reply: drives plan, upstreams and synthesis, and decides nothing itself.
+//! From a message to its reply: what all listeners share, and the one door for every transport.
 //!
-//! [`Shared::receive`] answers at once whatever needs no upstream; all else becomes a [`Job`], which the listener
-//! runs as a task. A job holds the snapshot that its question was planned with to its end.
+//! [`Shared::receive`] answers at once whatever is served here or remembered; all else becomes a [`Job`], which the
+//! listener runs as a task. A job holds the snapshot that its question was planned with to its end.
 
-use crate::answer::Outcome;
-use crate::hints;
+use crate::cache::{Age, Hit, Key, Kind};
+use crate::flight::Flights;
 use crate::hosts::Hosts;
 use crate::hosts::source::unix_time;
+pub use crate::job::Job;
+use crate::job::Purpose;
 use crate::metrics::{Metrics, Transport};
 use crate::plan::{Known, Plan, plan};
-use crate::policy::Synthesis;
-use crate::query::Query;
-use crate::question::{DropReason, Question, Refusal};
-use crate::reply::{Body, Extras, Origin, Reply, Room};
-use crate::reverse;
+use crate::policy::View;
+use crate::question::{CLASS_IN, DropReason, Question, Refusal};
+use crate::reply::{self, Extras, Origin, Outline, Reply, Room};
 use crate::snapshot::Snapshot;
-use crate::synth::{self, Verdict};
 use arc_swap::ArcSwap;
-use hickory_proto::rr::RecordType;
+use hickory_proto::op::ResponseCode;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
-use tokio::time::timeout;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+/// Entries that may be under renewal before their time at one moment.
+const MAX_RENEWALS: usize = 64;
 
 /// What all listeners of all workers share.
 #[derive(Debug)]
@@ -29,6 +31,9 @@ pub struct Shared {
     snapshot: ArcSwap<Snapshot>,
     hosts: ArcSwap<Hosts>,
     metrics: Arc<Metrics>,
+    flights: Arc<Flights>,
+    renewals: Arc<Semaphore>,
+    started: Instant,
 }
 
 /// What becomes of a message.
@@ -42,21 +47,17 @@ pub enum Received {
     Job(Box<Job>),
 }
 
-/// A question that needs upstreams.
-#[derive(Debug)]
-pub struct Job {
-    shared: Arc<Shared>,
-    snapshot: Arc<Snapshot>,
-    question: Question,
-    plan: Plan,
-    client: SocketAddr,
-    via: Transport,
-}
-
 impl Shared {
     /// Begins with `snapshot`.
     pub fn new(snapshot: Snapshot, metrics: Arc<Metrics>) -> Self {
-        Self { snapshot: ArcSwap::from_pointee(snapshot), hosts: ArcSwap::default(), metrics }
+        Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            hosts: ArcSwap::default(),
+            metrics,
+            flights: Arc::default(),
+            renewals: Arc::new(Semaphore::new(MAX_RENEWALS)),
+            started: Instant::now(),
+        }
     }
 
     /// The snapshot in effect.
@@ -79,6 +80,21 @@ impl Shared {
     pub fn serve_hosts(&self, hosts: Arc<Hosts>) {
         self.metrics.names.serve(&hosts);
         self.hosts.store(hosts);
+    }
+
+    /// Whether `snapshot` is in effect.
+    pub(crate) fn serves(&self, snapshot: &Arc<Snapshot>) -> bool {
+        Arc::ptr_eq(&self.snapshot.load(), snapshot)
+    }
+
+    /// The time that the cache goes by, in whole seconds.
+    pub(crate) fn now(&self) -> u32 {
+        u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX)
+    }
+
+    /// The questions under way.
+    pub(crate) fn flights(&self) -> &Arc<Flights> {
+        &self.flights
     }
 
     /// The counters.
@@ -115,96 +131,128 @@ impl Shared {
         let view = snapshot.policy.view(client.ip());
         let hosts = self.hosts.load();
         let known = Known { hosts: &hosts, now: if hosts.is_dated() { unix_time() } else { 0 } };
-        match plan(&question, &snapshot.policy, view, &known) {
+        let plan = match plan(&question, &snapshot.policy, view, &known) {
             Plan::Local(reply) => {
                 self.answer(&question, &reply, via, out);
-                Received::Reply
+                return Received::Reply;
             }
-            plan @ (Plan::Forward | Plan::Strip | Plan::Synthesize(_) | Plan::Reverse(_)) => {
-                let (shared, snapshot) = (Arc::clone(self), Arc::clone(&snapshot));
-                Received::Job(Box::new(Job { shared, snapshot, question, plan, client, via }))
-            }
+            plan @ (Plan::Forward | Plan::Strip | Plan::Synthesize(_) | Plan::Reverse(_)) => plan,
+        };
+        let client = Client { address: client, via };
+        if self.recall(&snapshot, &question, &plan, view, client, out) {
+            return Received::Reply;
+        }
+        if !question.recursion_desired {
+            // Nothing is asked on behalf of who does not want it; what is remembered was not enough.
+            self.answer(&question, &Reply::refused(ResponseCode::Refused), via, out);
+            return Received::Reply;
+        }
+        Received::Job(Box::new(self.job(&snapshot, question, plan, view, client, Purpose::Client(via))))
+    }
+
+    /// Answers from the cache, if it can.
+    fn recall(
+        self: &Arc<Self>,
+        snapshot: &Arc<Snapshot>,
+        question: &Question,
+        plan: &Plan,
+        view: &View,
+        client: Client,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        if question.qclass != CLASS_IN {
+            return false;
+        }
+        let (cache, now) = (&snapshot.cache, self.now());
+        let name = cache.name(&question.name);
+        let key = |kind| Key {
+            name: &name,
+            qtype: question.qtype.into(),
+            dnssec_ok: question.dnssec_ok(),
+            checking_disabled: question.checking_disabled,
+            kind,
+        };
+        reply::write_preamble(question, out);
+        let fresh = |kind, out: &mut Vec<u8>| cache.fresh(&key(kind), now, out).map(|hit| (hit, kind));
+        let made = Kind::Reply { view: view.fingerprint() };
+        let found = match plan {
+            Plan::Forward => fresh(Kind::Answer, out),
+            Plan::Synthesize(_) => fresh(made, out).or_else(|| {
+                let hit = cache.passed(&key(Kind::Answer), view.fingerprint(), now, out)?;
+                Some((hit, Kind::Answer))
+            }),
+            Plan::Local(_) | Plan::Strip | Plan::Reverse(_) => fresh(made, out),
+        };
+        let Some((hit, kind)) = found else { return false };
+        if let Age::Fresh { remaining, due: true } = hit.age
+            && snapshot.prefetch
+            && question.recursion_desired
+            && let Ok(permit) = Arc::clone(&self.renewals).try_acquire_owned()
+            && cache.claim_renewal(&key(kind))
+        {
+            let purpose = Purpose::Renewal(remaining);
+            let job = self.job(snapshot, question.clone(), plan.clone(), view, client, purpose);
+            tokio::spawn(async move {
+                job.run(&mut Vec::new()).await;
+                drop(permit);
+            });
+        }
+        let (origin, believed) = match kind {
+            Kind::Reply { .. } => (Origin::ALL[usize::from(hit.class) % Origin::ALL.len()], true),
+            Kind::Answer | Kind::Failure => (Origin::Forwarded, snapshot.policy.site().trust_ad),
+        };
+        self.metrics.answered(client.via, question.qtype, origin);
+        reply::finish(question, room(client.via), Extras::default(), &outline(&hit, believed), out);
+        true
+    }
+
+    fn job(
+        self: &Arc<Self>,
+        snapshot: &Arc<Snapshot>,
+        question: Question,
+        plan: Plan,
+        view: &View,
+        client: Client,
+        purpose: Purpose,
+    ) -> Job {
+        Job {
+            shared: Arc::clone(self),
+            snapshot: Arc::clone(snapshot),
+            question,
+            plan,
+            view: view.fingerprint(),
+            client: client.address,
+            purpose,
         }
     }
 
     fn answer(&self, question: &Question, reply: &Reply, via: Transport, out: &mut Vec<u8>) {
         self.metrics.answered(via, question.qtype, reply.origin);
-        let room = match via {
-            Transport::Udp => Room::Datagram,
-            Transport::Tcp => Room::Stream,
-        };
-        reply.encode(question, room, Extras::default(), out);
+        reply.encode(question, room(via), Extras::default(), out);
     }
 }
 
-impl Job {
-    /// Asks the upstreams and writes the reply to `out`. Ends within [`crate::upstream::Timing::total`].
-    pub async fn run(self, out: &mut Vec<u8>) {
-        let trust_ad = self.snapshot.policy.site().trust_ad;
-        let reply = match &self.plan {
-            Plan::Local(reply) => (**reply).clone(),
-            Plan::Forward => Reply::relayed(self.ask(self.query(self.question.qtype)).await, trust_ad),
-            Plan::Strip => {
-                let outcome = self.ask(self.query(self.question.qtype)).await;
-                hints::strip(&self.question, outcome, trust_ad)
-            }
-            Plan::Synthesize(synthesis) => self.synthesize(synthesis).await,
-            Plan::Reverse(chase) => {
-                let outcome = self.ask(Query::new(&self.question, chase.target, chase.qtype)).await;
-                reverse::assemble(&self.question, chase, outcome)
-            }
-        };
-        self.note(&reply);
-        self.shared.answer(&self.question, &reply, self.via, out);
-    }
+/// Who asks, and how.
+#[derive(Clone, Copy)]
+struct Client {
+    address: SocketAddr,
+    via: Transport,
+}
 
-    async fn ask(&self, query: Query) -> Outcome {
-        let upstreams = &self.snapshot.upstreams;
-        upstreams.ask(&query, upstreams.inquiry(self.client.ip())).await
+/// How large a reply may be.
+pub(crate) fn room(via: Transport) -> Room {
+    match via {
+        Transport::Udp => Room::Datagram,
+        Transport::Tcp => Room::Stream,
     }
+}
 
-    /// Asks for AAAA, and for A as soon as it is known or likely to be needed (RFC 6147 §5.1.8).
-    async fn synthesize(&self, synthesis: &Synthesis) -> Reply {
-        let upstreams = &self.snapshot.upstreams;
-        let inquiry = upstreams.inquiry(self.client.ip());
-        let (aaaa_query, a_query) = (self.query(RecordType::AAAA), self.query(RecordType::A));
-        let mut aaaa = pin!(upstreams.ask(&aaaa_query, inquiry));
-        let mut a = pin!(upstreams.ask(&a_query, inquiry));
-        let mut a_outcome = None;
-        let aaaa_outcome = match timeout(upstreams.timing().head_start, &mut aaaa).await {
-            Ok(outcome) => outcome,
-            Err(_) => loop {
-                tokio::select! {
-                    biased;
-                    outcome = &mut aaaa => break outcome,
-                    outcome = &mut a, if a_outcome.is_none() => a_outcome = Some(outcome),
-                }
-            },
-        };
-        match synth::judge(&self.question, aaaa_outcome, synthesis) {
-            Verdict::Reply(reply) => reply,
-            Verdict::AskA(absent) => {
-                let outcome = match a_outcome {
-                    Some(outcome) => outcome,
-                    None => a.await,
-                };
-                synth::finish(&self.question, absent, outcome, synthesis)
-            }
-        }
-    }
-
-    fn query(&self, qtype: RecordType) -> Query {
-        Query::new(&self.question, self.question.name, qtype)
-    }
-
-    fn note(&self, reply: &Reply) {
-        if let (Origin::Synthesized, Body::Built(built)) = (reply.origin, &reply.body) {
-            let aaaa = built.answers.iter().filter(|record| record.record_type() == RecordType::AAAA);
-            self.shared.metrics.synthesized_records.inc_by(aaaa.count() as u64);
-        }
-        if reply.origin == Origin::Failed {
-            let (client, name, qtype) = (self.client, self.question.name, self.question.qtype);
-            tracing::debug!(%client, %name, %qtype, "no upstream gave an answer");
-        }
+fn outline(hit: &Hit, believed: bool) -> Outline {
+    Outline {
+        rcode: hit.rcode.into(),
+        authoritative: hit.authoritative,
+        authentic: hit.authentic && believed,
+        truncated: false,
+        sections: hit.sections,
     }
 }

@@ -6,10 +6,13 @@ mod rules;
 
 pub(crate) use rules::wire_name;
 
+use crate::cache::Cache;
+use crate::lifetime::Bounds;
 use crate::metrics::{Metrics, Transport};
 use crate::policy::Policy;
 use crate::upstream::{Place, Timing, Upstreams};
 use config::model::{Dns64, Prefix, Upstream, UpstreamTransport};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 /// One configuration, ready to serve.
@@ -19,6 +22,14 @@ pub struct Snapshot {
     pub policy: Policy,
     /// Who is asked.
     pub upstreams: Upstreams,
+    /// What was learnt. The same in every snapshot, as long as its size can follow the file.
+    pub cache: Arc<Cache>,
+    /// The longest that answers are kept.
+    pub bounds: Bounds,
+    /// For how many seconds an answer may be served after its time; 0 for not at all.
+    pub serve_stale: u32,
+    /// Whether what is in use is renewed before its time.
+    pub prefetch: bool,
 }
 
 impl Snapshot {
@@ -36,12 +47,24 @@ impl Snapshot {
         previous: Option<&Self>,
     ) -> Self {
         let places: Vec<_> = dns64.upstream.iter().filter_map(place).collect();
+        let cache =
+            previous.map(|previous| &previous.cache).filter(|cache| cache.takes_size(dns64.cache_size));
+        let cache = cache.map_or_else(|| Arc::new(Cache::new(dns64.cache_size, seed())), Arc::clone);
         let previous = previous.map(|previous| &previous.upstreams);
         Self {
             policy: rules::policy(prefix, dns64),
             upstreams: Upstreams::new(&places, timing, metrics, previous),
+            cache,
+            bounds: Bounds { max_ttl: 86_400, max_negative_ttl: 3600 },
+            serve_stale: 86_400,
+            prefetch: true,
         }
     }
+}
+
+/// What nobody can foretell, from the standard library's source of it, which cannot fail.
+fn seed() -> [u64; 3] {
+    std::array::from_fn(|part| RandomState::new().hash_one(part))
 }
 
 /// Where an upstream is; `None` for a transport that [`crate::App`]'s check refuses.

@@ -1,8 +1,9 @@
 //! Walking a DNS message byte by byte (RFC 1035 §4.1), without building anything.
 //!
 //! Owns offsets and flag masks, and the two steps that every walk consists of: past a name, past a record. Does not
-//! follow compression pointers and does not judge content; [`crate::question`] and [`crate::answer`] do.
+//! judge content; [`crate::question`] and [`crate::answer`] do.
 
+use crate::name::WireName;
 use std::ops::Range;
 
 /// Octets of the header.
@@ -61,6 +62,30 @@ pub(crate) fn name_end(message: &[u8], mut at: usize) -> Option<usize> {
             0x00 if length == 0 => return Some(at + 1),
             0x00 => at += 1 + usize::from(length),
             0xc0 => return message.get(at + 1).map(|_| at + 2),
+            _ => return None,
+        }
+    }
+}
+
+/// The name that starts at `at`, its compression pointers followed. They lead backwards only, so that this ends.
+pub(crate) fn name_at(message: &[u8], mut at: usize) -> Option<WireName> {
+    let mut name = WireName::ROOT;
+    let mut before = at;
+    loop {
+        let length = *message.get(at)?;
+        match length & 0xc0 {
+            0x00 if length == 0 => return Some(name),
+            0x00 => {
+                name = name.extended(message.get(at + 1..at + 1 + usize::from(length))?).ok()?;
+                at += 1 + usize::from(length);
+            }
+            0xc0 => {
+                at = usize::from(u16_at(message, at)? & 0x3fff);
+                if at >= before {
+                    return None;
+                }
+                before = at;
+            }
             _ => return None,
         }
     }

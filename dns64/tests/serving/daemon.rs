@@ -159,8 +159,12 @@ impl Daemon {
     /// Asks for a name until the only upstream, where nobody listens, counts as down.
     pub(crate) async fn ask_until_down(&self, address: SocketAddr) {
         let wait = async {
-            while !self.admin("GET", "/upstreams").await.contains(r#""up":false"#) {
-                let failed = ask_udp(address, "v4.example.", RecordType::A).await;
+            for number in 0.. {
+                if self.admin("GET", "/upstreams").await.contains(r#""up":false"#) {
+                    break;
+                }
+                // Another name each time: a failure is remembered.
+                let failed = ask_udp(address, &format!("v4-{number}.example."), RecordType::A).await;
                 assert_eq!(failed.metadata.response_code, ResponseCode::ServFail);
             }
         };

@@ -128,7 +128,10 @@ async fn silent_upstreams_end_in_a_server_failure_within_the_limit() {
     assert_eq!(message.metadata.response_code, ResponseCode::ServFail);
     let line = format!(r#"upstream_failures_total{{upstream="{}",reason="timeout"}}"#, silent.address);
     assert_ne!(world.metric(&line), "0");
-    assert_eq!(world.metric("upstream_in_flight"), "0");
+    // The query for A ends by itself, at the same moment or the next.
+    while world.metric("upstream_in_flight") != "0" {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
@@ -139,8 +142,11 @@ async fn an_upstream_that_is_down_goes_last() {
     let up = format!(r#"upstream_up{{upstream="{dead}"}}"#);
     let failures = format!(r#"upstream_failures_total{{upstream="{dead}",reason="unreachable"}}"#);
     assert_eq!(world.metric(&up), "1");
-    while world.metric(&up) == "1" {
-        world.ask("v4.example.", RecordType::A).await;
+    for number in 0.. {
+        if world.metric(&up) == "0" {
+            break;
+        }
+        world.ask(&format!("v4-{number}.example."), RecordType::A).await;
     }
     let before = world.metric(&failures);
     world.ask("v4.example.", RecordType::A).await;

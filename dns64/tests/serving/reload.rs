@@ -40,7 +40,7 @@ async fn a_changed_upstream_is_asked_from_then_on() {
     aaaa(address).await;
     let before = first.asked().len();
     daemon.reload(&file(PREF64, &[address], &[second.address], "")).await;
-    aaaa(address).await;
+    ask_udp(address, "another.example.", RecordType::AAAA).await;
     assert_eq!((first.asked().len(), second.asked().is_empty()), (before, false));
     let metrics = daemon.admin("GET", "/metrics").await;
     assert!(!metrics.contains(&format!(r#"upstream_up{{upstream="{}"}}"#, first.address)), "{metrics}");

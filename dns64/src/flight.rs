@@ -1,0 +1,92 @@
+//! Questions under way to upstreams: who asks the same meanwhile waits for the one answer (RFC 5452 §5).
+//!
+//! What is the same is the whole query, DO and CD included, to the upstreams of one snapshot; clients and their
+//! policies have no part in it, since what is shared is an upstream's answer and no reply. The task that asks
+//! belongs to no client, so nobody's going ends it for others. Ends it otherwise, by a panic or with its worker,
+//! then those who wait learn so and one of them asks anew.
+
+use crate::lookup::Found;
+use crate::query::Query;
+use crate::snapshot::Snapshot;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// Separately locked parts.
+const PARTS: usize = 16;
+
+/// All questions under way.
+#[derive(Debug, Default)]
+pub(crate) struct Flights {
+    parts: [Mutex<HashMap<u64, Flight>>; PARTS],
+}
+
+/// One question under way.
+#[derive(Debug)]
+struct Flight {
+    query: Query,
+    snapshot: Arc<Snapshot>,
+    landing: Landing,
+}
+
+/// Where the answer will be.
+pub(crate) type Landing = watch::Receiver<Option<Arc<Found>>>;
+
+/// What one who asks is to do.
+pub(crate) enum Seat {
+    /// Ask the upstreams, and wait for the answer as the others do.
+    Pilot(Pilot, Landing),
+    /// Wait.
+    Passenger(Landing),
+}
+
+/// The duty to ask. Dropping it undone tells those who wait.
+#[derive(Debug)]
+pub(crate) struct Pilot {
+    flights: Arc<Flights>,
+    /// `None` where the table has another query under this hash, which is left to itself.
+    hash: Option<u64>,
+    sender: watch::Sender<Option<Arc<Found>>>,
+}
+
+impl Flights {
+    /// A seat for `query`, whose `hash` nobody outside can foretell.
+    pub(crate) fn board(self: &Arc<Self>, hash: u64, query: &Query, snapshot: &Arc<Snapshot>) -> Seat {
+        let mut part = self.part(hash);
+        let known = part.get(&hash);
+        if let Some(flight) = known
+            && flight.query == *query
+            && Arc::ptr_eq(&flight.snapshot, snapshot)
+        {
+            return Seat::Passenger(flight.landing.clone());
+        }
+        let free = known.is_none();
+        let (sender, landing) = watch::channel(None);
+        if free {
+            let flight =
+                Flight { query: query.clone(), snapshot: Arc::clone(snapshot), landing: landing.clone() };
+            part.insert(hash, flight);
+        }
+        Seat::Pilot(Pilot { flights: Arc::clone(self), hash: free.then_some(hash), sender }, landing)
+    }
+
+    fn part(&self, hash: u64) -> MutexGuard<'_, HashMap<u64, Flight>> {
+        let part = usize::from(hash.to_be_bytes()[0]) % PARTS;
+        self.parts[part].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pilot {
+    /// Tells everyone who waits.
+    pub(crate) fn land(self, found: Found) {
+        self.sender.send_replace(Some(Arc::new(found)));
+    }
+}
+
+impl Drop for Pilot {
+    fn drop(&mut self) {
+        if let Some(hash) = self.hash {
+            self.flights.part(hash).remove(&hash);
+        }
+    }
+}

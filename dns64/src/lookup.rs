@@ -1,0 +1,316 @@
+//! From a query to its outcome: the cache first, then whoever asks the same already, then the upstreams.
+//!
+//! Owns what of an outcome is remembered and what is served although its time is over (RFC 8767 §5): when
+//! the upstreams failed, or have not answered when the client is about to give up. Failures are remembered for a
+//! moment (RFC 9520 §3.2), and for longer while there is something stale to serve instead.
+
+use crate::answer::{Answer, ExtendedError, Failure, Outcome, read_errors};
+use crate::cache::{Age, Content, Hit, Key, Kind, Name};
+use crate::flight::{Landing, Pilot, Seat};
+use crate::lifetime::{self, Keep};
+use crate::query::Query;
+use crate::question::CLASS_IN;
+use crate::reply::write_errors;
+use crate::resolver::Shared;
+use crate::snapshot::Snapshot;
+use crate::ttl;
+use crate::upstream::Inquiry;
+use crate::wire::{HEADER, QUESTION_TAIL};
+use hickory_proto::op::ResponseCode;
+use std::borrow::Cow;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep_until;
+
+/// Seconds for which an upstream's error is remembered.
+const ERROR_LIFETIME: u32 = 5;
+
+/// Seconds for which it is remembered that no upstream answered. Short, since a link that comes back should not seem
+/// down.
+const FAILURE_LIFETIME: u32 = 1;
+
+/// Seconds for which a failure is remembered while there is something stale to serve (RFC 8767 §5).
+const STALE_RECHECK: u32 = 30;
+
+/// How long a client waits before it gets what is stale (RFC 8767 §5).
+const STALE_WAIT: Duration = Duration::from_millis(1200);
+
+/// How often a query that ended without an outcome is put again.
+const TRIES: usize = 2;
+
+/// RFC 8914 §4.4 and §4.20.
+const STALE_ANSWER: u16 = 3;
+const STALE_NAME_ERROR: u16 = 19;
+
+/// What came of a query.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    /// The outcome, its TTLs those that are left.
+    pub(crate) outcome: Outcome,
+    /// Seconds for which what follows from it may be kept.
+    pub(crate) holds: u32,
+}
+
+/// How much of its time a remembered outcome must have left, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Demand {
+    /// Any will do, and what is stale in need.
+    Usable,
+    /// So much.
+    Remaining(u32),
+    /// The upstreams are to be asked.
+    New,
+}
+
+/// What all lookups for one question share.
+#[derive(Clone, Copy)]
+pub(crate) struct Lookup<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) snapshot: &'a Arc<Snapshot>,
+    pub(crate) inquiry: Inquiry,
+}
+
+impl Lookup<'_> {
+    /// The outcome of `query`.
+    pub(crate) async fn find(&self, query: &Query, demand: Demand) -> Found {
+        let name = self.snapshot.cache.name(&query.name);
+        let stale = match self.remembered(&name, query, demand) {
+            Remembered::Found(found) => return found,
+            Remembered::Stale(answer) => Some(answer),
+            Remembered::Nothing => None,
+        };
+        let asked = self.ask(&name, query);
+        let found = if stale.is_some() {
+            let mut asked = pin!(asked);
+            tokio::select! {
+                biased;
+                found = &mut asked => found,
+                () = sleep_until(self.inquiry.put + STALE_WAIT) => Found::failed(Failure::Silent),
+            }
+        } else {
+            asked.await
+        };
+        match stale {
+            Some(answer) if is_failure(&found.outcome) => Found { outcome: Ok(answer), holds: 0 },
+            _ => found,
+        }
+    }
+
+    fn remembered(&self, name: &Name, query: &Query, demand: Demand) -> Remembered {
+        if query.qclass != CLASS_IN {
+            return Remembered::Nothing;
+        }
+        let now = self.shared.now();
+        let mut stale = None;
+        if demand != Demand::New
+            && let Some((answer, age)) = self.recall(&key(name, query, Kind::Answer), query, now)
+        {
+            match (age, demand) {
+                (Age::Fresh { remaining, .. }, Demand::Remaining(least)) if remaining < least => {}
+                (Age::Fresh { remaining, .. }, _) => {
+                    return Remembered::Found(Found { outcome: Ok(answer), holds: remaining });
+                }
+                (Age::Stale { past }, Demand::Usable) if past < self.snapshot.serve_stale => {
+                    stale = Some(excuse(answer));
+                }
+                (Age::Stale { .. }, _) => {}
+            }
+        }
+        if demand == Demand::Usable
+            && let Some(failed) = self.recall_failure(&key(name, query, Kind::Failure), query, now)
+        {
+            return Remembered::Found(match stale {
+                Some(answer) if is_failure(&failed.outcome) => Found { outcome: Ok(answer), holds: 0 },
+                _ => failed,
+            });
+        }
+        stale.map_or(Remembered::Nothing, Remembered::Stale)
+    }
+
+    fn recall(&self, key: &Key<'_>, query: &Query, now: u32) -> Option<(Answer, Age)> {
+        let mut message = preamble(query);
+        let question_end = message.len();
+        let hit = self.snapshot.cache.any(key, now, &mut message)?;
+        Some((restore(message, &hit, question_end), hit.age))
+    }
+
+    fn recall_failure(&self, key: &Key<'_>, query: &Query, now: u32) -> Option<Found> {
+        let mut message = preamble(query);
+        let question_end = message.len();
+        let hit = self.snapshot.cache.fresh(key, now, &mut message)?;
+        let Age::Fresh { remaining, .. } = hit.age else { return None };
+        let failure = usize::from(hit.class).checked_sub(1).and_then(|at| REMEMBERED.get(at));
+        let outcome = match failure {
+            Some(failure) => Err(*failure),
+            None => Ok(restore(message, &hit, question_end)),
+        };
+        Some(Found { outcome, holds: remaining })
+    }
+
+    /// Asks the upstreams, or waits for who does.
+    async fn ask(&self, name: &Name, query: &Query) -> Found {
+        let mut failure = Failure::Interrupted;
+        for _ in 0..TRIES {
+            let (landing, mine) = self.board(name, query);
+            // Whoever asks has begun before now and no longer than anyone here has.
+            match landed(landing).await {
+                Some(found) => match found.outcome {
+                    // Whoever asked had too much under way; that is not this client's fault.
+                    Err(Failure::Overload | Failure::ClientOverload) if !mine => failure = Failure::Overload,
+                    _ => return Found::clone(&found),
+                },
+                None => failure = Failure::Interrupted,
+            }
+        }
+        Found::failed(failure)
+    }
+
+    /// A place among those who wait for `query`, and whether it is asked for this one's sake.
+    fn board(&self, name: &Name, query: &Query) -> (Landing, bool) {
+        let selector = u64::from(u16::from(query.qtype)) << 4
+            | u64::from(query.dnssec_ok) << 1
+            | u64::from(query.checking_disabled);
+        let hash = name.hash() ^ selector.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        match self.shared.flights().board(hash, query, self.snapshot) {
+            Seat::Passenger(landing) => (landing, false),
+            Seat::Pilot(pilot, landing) => {
+                let (shared, snapshot) = (Arc::clone(self.shared), Arc::clone(self.snapshot));
+                tokio::spawn(fly(shared, snapshot, query.clone(), self.inquiry, pilot));
+                (landing, true)
+            }
+        }
+    }
+}
+
+/// What is remembered of a query.
+enum Remembered {
+    Found(Found),
+    Stale(Answer),
+    Nothing,
+}
+
+impl Found {
+    fn failed(failure: Failure) -> Self {
+        Self { outcome: Err(failure), holds: 0 }
+    }
+}
+
+/// The failures that are remembered; a cached failure has its place here, counted from 1, as its class.
+const REMEMBERED: [Failure; 3] = [Failure::Silent, Failure::Unreachable, Failure::Malformed];
+
+async fn landed(mut landing: Landing) -> Option<Arc<Found>> {
+    landing.wait_for(Option::is_some).await.ok()?.clone()
+}
+
+/// Asks the upstreams on behalf of all who wait.
+async fn fly(shared: Arc<Shared>, snapshot: Arc<Snapshot>, query: Query, inquiry: Inquiry, pilot: Pilot) {
+    let outcome = snapshot.upstreams.ask(&query, inquiry).await;
+    // A snapshot that was replaced meanwhile may have asked whom the file no longer names.
+    let found = remember(&snapshot, &query, outcome, shared.now(), shared.serves(&snapshot));
+    pilot.land(found);
+}
+
+/// Puts an outcome into the cache, as far as it may stand there.
+fn remember(snapshot: &Snapshot, query: &Query, outcome: Outcome, now: u32, current: bool) -> Found {
+    let name = snapshot.cache.name(&query.name);
+    let put = |kind, content: &Content<'_>| {
+        if current {
+            snapshot.cache.put(&key(&name, query, kind), content, now);
+        }
+        content.lifetime
+    };
+    let failed = |lifetime: u32| {
+        let mut octets = Vec::new();
+        let stale = snapshot.cache.any(&key(&name, query, Kind::Answer), now, &mut octets);
+        if stale.is_some() && snapshot.serve_stale > 0 { STALE_RECHECK } else { lifetime }
+    };
+    let mut errors = Vec::new();
+    let (outcome, holds) = match outcome {
+        Ok(mut answer) => {
+            let keep = lifetime::settle(&mut answer, query, snapshot.bounds);
+            write_errors(answer.extended_errors(), &mut errors);
+            let content = content(&answer, &errors);
+            let holds = match keep {
+                Keep::For(lifetime) => put(Kind::Answer, &Content { lifetime, ..content }),
+                Keep::Absence { lifetime, soa_at } => {
+                    // What its client is told of the absence later must not hold for longer than it does here.
+                    let mut records = content.records.to_vec();
+                    ttl::set(&mut records, soa_at - answer.question_end(), lifetime);
+                    put(Kind::Answer, &Content { lifetime, records: &records, ..content })
+                }
+                Keep::Failure if query.qclass == CLASS_IN => {
+                    let lifetime = failed(ERROR_LIFETIME);
+                    put(Kind::Failure, &Content { lifetime, counts: [0; 3], records: &[], ..content })
+                }
+                Keep::Failure => 0,
+                Keep::Not(holds) => holds,
+            };
+            (Ok(answer), holds)
+        }
+        Err(failure) => {
+            let place = REMEMBERED.iter().position(|remembered| *remembered == failure);
+            let class = place.and_then(|place| u8::try_from(place + 1).ok());
+            let holds = class.filter(|_| query.qclass == CLASS_IN).map_or(0, |class| {
+                let lifetime = failed(FAILURE_LIFETIME);
+                put(Kind::Failure, &Content { class, lifetime, ..Content::default() })
+            });
+            (Err(failure), holds)
+        }
+    };
+    Found { outcome, holds }
+}
+
+/// The key of what is remembered of `query`.
+pub(crate) fn key<'a>(name: &'a Name, query: &Query, kind: Kind) -> Key<'a> {
+    Key {
+        name,
+        qtype: query.qtype.into(),
+        dnssec_ok: query.dnssec_ok,
+        checking_disabled: query.checking_disabled,
+        kind,
+    }
+}
+
+fn content<'a>(answer: &'a Answer, errors: &'a [u8]) -> Content<'a> {
+    Content {
+        rcode: answer.rcode().into(),
+        authentic: answer.says_authentic(),
+        counts: answer.sections().map(|section| section.count),
+        records: answer.records(2),
+        errors,
+        ..Content::default()
+    }
+}
+
+/// An empty header and the question.
+fn preamble(query: &Query) -> Vec<u8> {
+    let mut message = Vec::with_capacity(HEADER + query.name.as_bytes().len() + QUESTION_TAIL + 256);
+    message.extend_from_slice(&[0; HEADER]);
+    message.extend_from_slice(query.name.as_bytes());
+    message.extend_from_slice(&u16::from(query.qtype).to_be_bytes());
+    message.extend_from_slice(&query.qclass.to_be_bytes());
+    message
+}
+
+fn restore(mut message: Vec<u8>, hit: &Hit, question_end: usize) -> Answer {
+    let errors = message.split_off(hit.sections[2].end);
+    Answer::restored(message, hit.sections, hit.rcode, hit.authentic, read_errors(&errors), question_end)
+}
+
+/// Says of an answer that its time is over.
+fn excuse(answer: Answer) -> Answer {
+    let code = if answer.rcode() == ResponseCode::NXDomain { STALE_NAME_ERROR } else { STALE_ANSWER };
+    answer.explained(ExtendedError { code, text: Cow::Borrowed(b"") })
+}
+
+/// Whether what is stale is better. What failed validation must not be worked around.
+fn is_failure(outcome: &Outcome) -> bool {
+    match outcome {
+        Ok(answer) => {
+            !matches!(answer.rcode(), ResponseCode::NoError | ResponseCode::NXDomain)
+                && !answer.failed_validation()
+        }
+        Err(_) => true,
+    }
+}
