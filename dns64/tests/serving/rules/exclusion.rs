@@ -3,6 +3,7 @@
 use super::SYNTHESIZED;
 use crate::scripted::{aaaa, back, no_data, only_a, with};
 use crate::site::Site;
+use crate::world::{synthesized, v6};
 use hickory_proto::rr::rdata::CNAME;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
@@ -94,4 +95,25 @@ async fn exclusion_is_of_aaaa_alone() {
     let site = Site::scripted(only_a).await;
     site.check("v4.example. A", &["NOERROR", "v4.example. 300 A 192.0.2.1"]).await;
     site.check("v4.example. AAAA", &["NOERROR", SYNTHESIZED]).await;
+}
+
+#[tokio::test]
+async fn rule_16_mapped_addresses_stay_excluded_beside_others_unless_taken_out_by_name() {
+    let zone = "v4.example. AAAA ::ffff:192.0.2.7\nbad.example. AAAA 2001:db8:dead::1";
+    let site = Site::with(zone, "exclude_aaaa = [\"2001:db8:dead::/48\"]").await;
+    for name in ["v4.example.", "bad.example."] {
+        assert!(site.ask(&format!("{name} AAAA")).await.answers.is_empty(), "{name}");
+    }
+    let site = Site::with(zone, "exclude_aaaa = [\"!::ffff:0:0/96\"]").await;
+    site.check("v4.example. AAAA", &["NOERROR", "v4.example. 300 AAAA ::ffff:192.0.2.7"]).await;
+}
+
+#[tokio::test]
+async fn rule_20_a_group_of_clients_has_its_own_list() {
+    let clients = "[[dns64.client]]\nfrom = [\"127.255.0.1\"]\nexclude_aaaa = [\"::/0\"]\n\
+        [[dns64.client]]\nfrom = [\"0.0.0.0/0\"]";
+    let site = Site::with("both.example. AAAA 2001:db8:1::1\nboth.example. A 192.0.2.1", clients).await;
+    let reply = site.ask("both.example. AAAA from=127.255.0.1").await;
+    assert_eq!(v6(&reply), synthesized());
+    site.check("both.example. AAAA", &["NOERROR", "both.example. <=300 AAAA 2001:db8:1::1"]).await;
 }

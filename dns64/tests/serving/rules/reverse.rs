@@ -130,3 +130,23 @@ async fn rule_53_the_well_known_addresses_point_to_ipv4only_arpa() {
     }
     assert_eq!(site.asked(), [""; 0]);
 }
+
+#[tokio::test]
+async fn rule_43_the_pointer_stands_at_the_name_itself_where_the_file_says_so() {
+    let site = Site::with(POINTER, "reverse = \"direct\"").await;
+    let name = arpa("2001:db8:64::192.0.2.1");
+    let pointer = format!("{name} 120 PTR host.example.");
+    site.check(&format!("{name} PTR"), &["NOERROR", &pointer]).await;
+}
+
+#[tokio::test]
+async fn rule_48_other_translators_names_are_answered_and_all_are_forwarded_where_the_file_says_so() {
+    let name = arpa("2001:db8:66::192.0.2.1");
+    let site = Site::with(POINTER, "reverse_prefixes = [\"2001:db8:66::/96\"]").await;
+    let alias = format!("{name} 120 CNAME 1.2.0.192.in-addr.arpa.");
+    site.check(&format!("{name} PTR"), &["NOERROR", &alias, POINTER]).await;
+    let own = arpa("2001:db8:64::192.0.2.1");
+    let pointer = format!("{own} 300 PTR elsewhere.example.");
+    let site = Site::with(&pointer, "reverse = \"off\"").await;
+    site.check(&format!("{own} PTR"), &["NOERROR", &pointer]).await;
+}

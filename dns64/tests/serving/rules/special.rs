@@ -114,3 +114,15 @@ async fn rule_11_a_host_with_only_an_ipv4_address_is_synthesized() {
     let well_known = Site::all("64:ff9b::/96", "", host, crate::site::patient()).await;
     assert!(v6(&well_known.ask("vm1.lan. AAAA").await).is_empty(), "RFC 6052 forbids it");
 }
+
+#[tokio::test]
+async fn rule_55_private_addresses_are_refused_in_every_prefix_of_an_upstreams_aaaa_too() {
+    let zone = "lan.example. AAAA 2001:db8:64::192.168.0.1\nwell.example. AAAA 64:ff9b::10.0.0.1\n\
+        dyn.trusted.example. A 192.168.0.9";
+    let site = Site::with(zone, "rebind_protection = true\nprivate_domains = [\"trusted.example\"]").await;
+    for name in ["lan.example.", "well.example."] {
+        assert!(v6(&site.ask(&format!("{name} AAAA")).await).is_empty(), "{name}");
+    }
+    let reply = site.ask("dyn.trusted.example. AAAA").await;
+    assert_eq!(v6(&reply), ["2001:db8:64::192.168.0.9".parse::<Ipv6Addr>().unwrap()]);
+}

@@ -19,3 +19,23 @@ async fn rule_59_hints_pass_octet_by_octet() {
         assert!(site.asked().iter().all(|asked| !asked.ends_with(" A") && !asked.ends_with(" AAAA")));
     }
 }
+
+/// `1 . mandatory=alpn,ipv4hint alpn=h2 ipv4hint=192.0.2.1`, and the same without the hint.
+const MANDATORY: [&str; 2] =
+    ["00010000000004000100040001000302683200040004c0000201", "00010000000002000100010003026832"];
+
+#[tokio::test]
+async fn rule_60_ipv4_hints_are_stripped_where_the_file_says_so_but_not_from_signed_records_with_do() {
+    let [before, after] = MANDATORY;
+    let zone = format!("svc.example. TYPE65 \\# {before}");
+    let site = Site::with(&zone, "strip_ipv4hint = true").await;
+    let holds = |octets: &[u8], digits: &str| {
+        let data = hex(digits);
+        octets.windows(data.len()).any(|window| window == data)
+    };
+    let octets = site.ask_octets("svc.example. TYPE65").await;
+    assert!(holds(&octets, after) && !holds(&octets, before), "{octets:02x?}");
+    let signed = Site::with(&format!("signed\n{zone}"), "strip_ipv4hint = true").await;
+    assert!(holds(&signed.ask_octets("svc.example. TYPE65 +do").await, before));
+    assert!(holds(&signed.ask_octets("svc.example. TYPE65").await, after));
+}

@@ -282,3 +282,12 @@ async fn rule_39_a_is_untouched_by_a_synthesis_before_it() {
         site.check("v4.example. A", &["NOERROR", "v4.example. <=300 A 192.0.2.1"]).await;
     }
 }
+
+#[tokio::test]
+async fn rule_23_a_suffix_stands_behind_the_address_and_bits_64_to_71_stay_zero() {
+    let clients = "[[dns64.client]]\nfrom = [\"0.0.0.0/0\"]\n\
+        prefixes = [{ prefix = \"2001:db8:67::/64\", suffix = \"::1\" }]";
+    let site = Site::with("v4.example. A 192.0.2.1", clients).await;
+    let reply = site.ask("v4.example. AAAA").await;
+    assert_eq!(v6(&reply), ["2001:db8:67:0:c0:2:100:1".parse::<Ipv6Addr>().unwrap()]);
+}

@@ -3,7 +3,7 @@
 use super::SYNTHESIZED;
 use crate::scripted::{Gate, Scripted, Send, a, aaaa, back, no_data, only_a, reply, with};
 use crate::site::{Site, patient};
-use crate::world::LONG;
+use crate::world::{LONG, PREF64, synthesized, v6};
 use dns64::upstream::Timing;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::rdata::NS;
@@ -38,7 +38,7 @@ async fn rule_03_any_other_error_on_aaaa_counts_as_no_aaaa() {
 async fn rule_04_silence_on_aaaa_is_synthesized_around_while_the_client_waits() {
     let zone = "v4.example. AAAA !silent\nv4.example. A 192.0.2.1";
     let timing = Timing { patience: LONG, ..Timing::default() };
-    let site = Site::all(crate::world::PREF64, zone, "", timing).await;
+    let site = Site::all(PREF64, zone, "", timing).await;
     assert!(Timing::default().total <= Duration::from_millis(1800), "stub resolvers wait two seconds");
     site.check("v4.example. AAAA", &["NOERROR", "v4.example. 300 AAAA 2001:db8:64::c000:201"]).await;
     assert_eq!(site.upstream.count(RecordType::A), 1, "A was in flight and was not asked again");
@@ -183,4 +183,39 @@ async fn a_late_aaaa_after_a_is_still_the_reply() {
         gate.open();
     });
     assert_eq!(reply.answers[0].data, aaaa("2001:db8:1::1"));
+}
+
+#[tokio::test]
+async fn rule_01_forced_names_are_synthesized_although_they_have_aaaa_and_forbidden_ones_never() {
+    let site = Site::with(
+        "a.forced.example. AAAA 2001:db8:1::1\na.forced.example. A 192.0.2.1\n\
+         six.forced.example. AAAA 2001:db8:1::6\nv4.forbidden.example. A 192.0.2.1",
+        "force = [\"forced.example\"]\nforbid = [\"forbidden.example\"]",
+    )
+    .await;
+    let reply = site.ask("a.forced.example. AAAA").await;
+    assert_eq!(v6(&reply), synthesized());
+    site.check("six.forced.example. AAAA", &["NOERROR", "six.forced.example. 300 AAAA 2001:db8:1::6"]).await;
+    site.asked();
+    site.check("v4.forbidden.example. AAAA", &["NOERROR", "auth example. 900 SOA"]).await;
+    assert_eq!(site.asked(), ["v4.forbidden.example. AAAA"]);
+}
+
+#[tokio::test]
+async fn rule_02_a_name_error_is_synthesized_around_where_the_file_says_so() {
+    let zone = "odd.example. AAAA !NXDOMAIN\nodd.example. A 192.0.2.1\nother.example. A 192.0.2.1";
+    let site = Site::with(zone, "on_nxdomain = \"synthesize\"").await;
+    let reply = site.ask("odd.example. AAAA").await;
+    assert_eq!(v6(&reply), synthesized());
+    site.check("missing.example. AAAA", &["NXDOMAIN", "auth example. 900 SOA"]).await;
+}
+
+#[tokio::test]
+async fn rule_03_an_error_on_aaaa_is_passed_on_where_the_file_says_so() {
+    for fault in ["SERVFAIL", "REFUSED", "FORMERR", "NOTIMP"] {
+        let zone = format!("v4.example. AAAA !{fault}\nv4.example. A 192.0.2.1");
+        let site = Site::with(&zone, "on_aaaa_error = \"pass\"").await;
+        site.check("v4.example. AAAA", &[fault]).await;
+        assert_eq!(site.upstream.count(RecordType::A), 0, "{fault}");
+    }
 }
