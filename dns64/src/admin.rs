@@ -15,7 +15,7 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Router {
 
 async fn upstreams(State(shared): State<Arc<Shared>>) -> Json<Vec<crate::upstream::Report>> {
     let snapshot = shared.snapshot();
-    Json(snapshot.upstreams.members().iter().map(|upstream| upstream.report()).collect())
+    Json(snapshot.upstreams.report())
 }
 
 async fn hosts(State(shared): State<Arc<Shared>>) -> Response {

@@ -118,6 +118,7 @@ pub struct Answer {
     rcode: u16,
     errors: Vec<ExtendedError>,
     authentic: bool,
+    edns: bool,
 }
 
 /// One of the three record sections.
@@ -160,6 +161,7 @@ impl Answer {
             rcode: low_rcode,
             errors: Vec::new(),
             authentic: false,
+            edns: false,
         };
         answer.measure([word(6), word(8), word(10)]).ok_or(Mismatch::Malformed)?;
         Ok(answer)
@@ -180,7 +182,7 @@ impl Answer {
         for (at, word) in [0, flags, 1, answers, authorities, additionals].into_iter().enumerate() {
             message[2 * at..2 * at + 2].copy_from_slice(&word.to_be_bytes());
         }
-        Self { message, question_end, sections, rcode, errors, authentic: false }
+        Self { message, question_end, sections, rcode, errors, authentic: false, edns: true }
     }
 
     /// Finds where the sections end. An OPT record is read and left out, with whatever stands behind it.
@@ -192,7 +194,7 @@ impl Answer {
             for _ in 0..count {
                 let record = wire::record(&self.message, at)?;
                 if record.rtype == wire::OPT && index == 2 {
-                    open = false;
+                    (open, self.edns) = (false, true);
                     self.rcode |= u16::from(record.ttl.to_be_bytes()[0]) << 4;
                     self.errors = read_errors(&self.message[record.data.clone()]);
                 }
@@ -232,6 +234,11 @@ impl Answer {
     pub(crate) fn explained(mut self, error: ExtendedError) -> Self {
         self.errors.push(error);
         self
+    }
+
+    /// Whether the upstream speaks EDNS in it.
+    pub(crate) fn has_edns(&self) -> bool {
+        self.edns
     }
 
     /// The upstream's extended errors.

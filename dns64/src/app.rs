@@ -11,7 +11,7 @@ use crate::resolver::Shared;
 use crate::snapshot::Snapshot;
 use crate::upstream::probe;
 use crate::worker::Worker;
-use config::model::{Dns64, Upstream};
+use config::model::Dns64;
 use config::{Diff, Gateway, Refusal, Section};
 use service::{Boot, Capability, Daemon};
 use std::cell::RefCell;
@@ -50,7 +50,7 @@ impl Daemon for App {
         let dns64 = model.dns64.as_ref().ok_or(Error::Section("dns64"))?;
 
         let metrics = Arc::new(Metrics::new(boot.registry));
-        let snapshot = Snapshot::new(prefix, dns64, Arc::clone(&metrics), None);
+        let snapshot = Snapshot::new(prefix, dns64, Arc::clone(&metrics), None)?;
         let shared = Arc::new(Shared::new(snapshot, metrics));
         let mut sources = Sources::new(&dns64.names);
         let hosts = sources.load();
@@ -122,19 +122,7 @@ fn worker_count(dns64: &Dns64) -> usize {
 
 /// What a valid section asks for that this daemon cannot do.
 fn refusals(dns64: &Dns64) -> Vec<Refusal> {
-    let over_tls = |(_, upstream): &(usize, &Upstream)| upstream.transport.is_encrypted();
-    let refuse = |(index, _)| Refusal {
-        path: format!("dns64.upstream[{index}]"),
-        message: "this daemon speaks neither DNS over TLS nor over HTTPS to upstreams".to_owned(),
-        help: "name the upstream by its address alone or with tcp://".to_owned(),
-    };
-    let forward = dns64.forward.iter().enumerate().map(|(index, _)| Refusal {
-        path: format!("dns64.forward[{index}]"),
-        message: "this daemon asks the same upstreams for all domains".to_owned(),
-        help: "leave it out".to_owned(),
-    });
-    let upstreams = dns64.upstream.iter().enumerate().filter(over_tls).map(refuse);
-    upstreams.chain(forward).chain(encrypted(dns64)).collect()
+    encrypted(dns64).collect()
 }
 
 /// Listeners that this daemon does not have.
@@ -149,18 +137,4 @@ fn encrypted(dns64: &Dns64) -> impl Iterator<Item = Refusal> {
         message: "this daemon serves UDP and TCP only".to_owned(),
         help: format!("leave out {key}"),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dns_over_tls_is_refused_where_it_stands() {
-        let text = "[prefix]\npref64 = \"2001:db8:64::/96\"\n[dns64]\nlisten = [\"[::1]:53\"]\n\
-            upstream = [\"192.0.2.53\", \"tls://192.0.2.54#dns.example\", \"tcp://192.0.2.55\"]\n";
-        let model = config::parse(text, "gateway.toml").unwrap_or_else(|error| panic!("{error}")).model;
-        let refused: Vec<_> = App::check(&model).into_iter().map(|refusal| refusal.path).collect();
-        assert_eq!(refused, ["dns64.upstream[1]"]);
-    }
 }

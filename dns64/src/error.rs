@@ -1,5 +1,6 @@
 //! Why the daemon cannot start or take on a changed configuration.
 
+use crate::upstream::TrustError;
 use std::io;
 use std::net::SocketAddr;
 
@@ -12,6 +13,9 @@ pub enum Error {
     /// A listening address.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The certificates that upstreams are verified with.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// A worker's thread.
     #[error("cannot start worker thread {index}")]
     Worker {

@@ -39,6 +39,24 @@ impl Transport {
     }
 }
 
+/// How a query goes to an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Carriage {
+    /// A datagram.
+    Udp,
+    /// A connection in the clear.
+    Tcp,
+    /// A connection over TLS.
+    Tls,
+    /// A request over HTTPS.
+    Https,
+}
+
+impl Carriage {
+    const ALL: [(Self, &'static str); 4] =
+        [(Self::Udp, "udp"), (Self::Tcp, "tcp"), (Self::Tls, "tls"), (Self::Https, "https")];
+}
+
 /// Types that are counted by name; all others are one.
 const TYPES: [(RecordType, &str); 10] = [
     (RecordType::A, "A"),
@@ -96,11 +114,20 @@ pub(crate) enum UpstreamFailure {
     Unreachable,
     /// SERVFAIL, REFUSED or the like.
     Rebuff,
+    /// A certificate that does not prove who the upstream is.
+    Certificate,
+    /// An HTTP status other than success, or something else that is not what was agreed on.
+    Protocol,
 }
 
 impl UpstreamFailure {
-    const ALL: [(Self, &'static str); 3] =
-        [(Self::Timeout, "timeout"), (Self::Unreachable, "unreachable"), (Self::Rebuff, "rebuff")];
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::Timeout, "timeout"),
+        (Self::Unreachable, "unreachable"),
+        (Self::Rebuff, "rebuff"),
+        (Self::Certificate, "certificate"),
+        (Self::Protocol, "protocol"),
+    ];
 }
 
 /// All counters.
@@ -115,6 +142,8 @@ pub struct Metrics {
     pub(crate) upstream_in_flight: Gauge,
     pub(crate) overload: Counter,
     pub(crate) client_overload: Counter,
+    pub(crate) upstream_hedges: Counter,
+    pub(crate) upstream_sockets: Gauge,
     upstream_queries: Family<UpstreamTransportLabels, Counter>,
     upstream_failures: Family<UpstreamReasonLabels, Counter>,
     upstream_mismatches: Family<UpstreamReasonLabels, Counter>,
@@ -152,6 +181,8 @@ impl Metrics {
             upstream_in_flight: Gauge::default(),
             overload: Counter::default(),
             client_overload: Counter::default(),
+            upstream_hedges: Counter::default(),
+            upstream_sockets: Gauge::default(),
             upstream_queries: Family::default(),
             upstream_failures: Family::default(),
             upstream_mismatches: Family::default(),
@@ -179,6 +210,10 @@ impl Metrics {
             "Client TCP connections closed at once because the listener or the client had its fill",
             self.connections_refused.clone(),
         );
+        self.register_upstreams(registry);
+    }
+
+    fn register_upstreams(&self, registry: &mut Registry) {
         registry.register(
             "upstream_in_flight",
             "Queries waiting for upstream resolvers",
@@ -193,6 +228,16 @@ impl Metrics {
             "upstream_client_overload",
             "Queries not sent upstream because their client had too many waiting",
             self.client_overload.clone(),
+        );
+        registry.register(
+            "upstream_sockets",
+            "Sockets open towards upstream resolvers",
+            self.upstream_sockets.clone(),
+        );
+        registry.register(
+            "upstream_hedges",
+            "Queries sent to a second upstream resolver because the first took longer than it nearly ever does",
+            self.upstream_hedges.clone(),
         );
         registry.register(
             "upstream_queries",
@@ -244,13 +289,13 @@ impl Metrics {
         let by_reason = |family: &Family<UpstreamReasonLabels, Counter>, reason| {
             family.get_or_create_owned(&UpstreamReasonLabels { upstream: name.to_owned(), reason })
         };
-        let by_transport = |transport: Transport| {
-            let labels = UpstreamTransportLabels { upstream: name.to_owned(), transport: transport.label() };
+        let by_transport = |(_, transport)| {
+            let labels = UpstreamTransportLabels { upstream: name.to_owned(), transport };
             self.upstream_queries.get_or_create_owned(&labels)
         };
         let labels = UpstreamLabels { upstream: name.to_owned() };
         UpstreamMetrics {
-            queries: Transport::ALL.map(by_transport).to_vec(),
+            queries: Carriage::ALL.map(by_transport).to_vec(),
             failures: UpstreamFailure::ALL
                 .map(|(_, label)| by_reason(&self.upstream_failures, label))
                 .to_vec(),
@@ -267,8 +312,8 @@ impl Metrics {
 }
 
 impl UpstreamMetrics {
-    pub(crate) fn sent(&self, transport: Transport) {
-        self.queries[transport as usize].inc();
+    pub(crate) fn sent(&self, carriage: Carriage) {
+        self.queries[carriage as usize].inc();
     }
 
     pub(crate) fn failed(&self, failure: UpstreamFailure) {

@@ -1,18 +1,36 @@
 //! What is asked of an upstream, and its octets (RFC 1035 §4.1, RFC 6891 §6.1).
 //!
 //! Built from the question's meaning and never from its octets: no option of the client goes upstream, so nothing
-//! that it sends can mark it there. DO, CD and RD are the client's own. AD is
-//! always set, which asks an upstream that validates to say what it found (RFC 6840 §5.7). The caller brings number
-//! and spelling, which must be random (RFC 5452 §9.2, and names in mixed case).
+//! that it sends can mark it there. DO, CD and RD are the client's own. AD is always set, which asks an upstream that
+//! validates to say what it found (RFC 6840 §5.7). The caller brings number and spelling, which must be random
+//! (RFC 5452 §9.2, and names in mixed case). On encrypted transports queries are padded, so that their length tells
+//! little (RFC 7830, RFC 8467 §4.1).
 
 use crate::name::WireName;
 use crate::question::Question;
 use crate::reply::MAX_UDP;
-use crate::wire::{self, HEADER, QUESTION_TAIL, flag};
+use crate::wire::{self, flag};
 use hickory_proto::rr::RecordType;
 
-/// Octets of an OPT record without options.
-const OPT_LENGTH: usize = 11;
+/// Octets of an option before its body.
+const OPTION_HEAD: usize = 4;
+
+/// EDNS option Padding (RFC 7830 §3).
+const OPTION_PADDING: u16 = 12;
+
+/// Padded queries have a multiple of so many octets (RFC 8467 §4.1).
+const PADDED_TO: usize = 128;
+
+/// How a query speaks EDNS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edns {
+    /// Not at all, to upstreams that do not know it (RFC 6891 §6.2.2): DO gets lost.
+    Off,
+    /// Without options.
+    Plain,
+    /// Padded.
+    Padded,
+}
 
 /// What is asked of an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +62,9 @@ impl Query {
         }
     }
 
-    /// The message with number `id` and the name spelt `spelling`.
-    pub fn encode(&self, id: u16, spelling: &WireName) -> Vec<u8> {
-        let mut out = Vec::with_capacity(HEADER + spelling.as_bytes().len() + QUESTION_TAIL + OPT_LENGTH);
+    /// Appends the message with number `id` and the name spelt `spelling` to `out`.
+    pub fn encode(&self, id: u16, spelling: &WireName, edns: Edns, out: &mut Vec<u8>) {
+        let start = out.len();
         let mut flags = flag::AUTHENTIC_DATA;
         for (bit, set) in [
             (flag::RECURSION_DESIRED, self.recursion_desired),
@@ -54,33 +72,50 @@ impl Query {
         ] {
             flags |= if set { bit } else { 0 };
         }
-        for word in [id, flags, 1, 0, 0, 1] {
-            out.extend_from_slice(&word.to_be_bytes());
-        }
+        let additional = u16::from(edns != Edns::Off);
+        push(out, [id, flags, 1, 0, 0, additional]);
         out.extend_from_slice(spelling.as_bytes());
+        push(out, [u16::from(self.qtype), self.qclass]);
         let dnssec_ok = if self.dnssec_ok { flag::DNSSEC_OK } else { 0 };
-        out.extend_from_slice(&u16::from(self.qtype).to_be_bytes());
-        out.extend_from_slice(&self.qclass.to_be_bytes());
-        out.push(0);
-        for word in [wire::OPT, MAX_UDP, 0, dnssec_ok, 0] {
-            out.extend_from_slice(&word.to_be_bytes());
+        if edns == Edns::Off {
+            return;
         }
-        out
+        out.push(0);
+        push(out, [wire::OPT, MAX_UDP, 0, dnssec_ok]);
+        if edns == Edns::Plain {
+            return push(out, [0]);
+        }
+        // The length of the data stands before the option.
+        let unpadded = out.len() - start + 2 + OPTION_HEAD;
+        let padding = unpadded.next_multiple_of(PADDED_TO) - unpadded;
+        let body = u16::try_from(padding).unwrap_or_default();
+        push(out, [body + 4, OPTION_PADDING, body]);
+        out.resize(out.len() + padding, 0);
     }
+}
+
+fn push<const N: usize>(out: &mut Vec<u8>, words: [u16; N]) {
+    out.extend(words.into_iter().flat_map(u16::to_be_bytes));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::answer::tests::query;
+    use crate::wire::{HEADER, QUESTION_TAIL};
     use hickory_proto::op::{Message, MessageType};
+
+    fn decoded(query: &Query, id: u16, spelling: &WireName, edns: Edns) -> (Message, usize) {
+        let mut out = Vec::new();
+        query.encode(id, spelling, edns, &mut out);
+        (Message::from_vec(&out).unwrap(), out.len())
+    }
 
     #[test]
     fn a_query_carries_the_clients_bits_and_nothing_else_of_it() {
         let query =
             Query { checking_disabled: true, dnssec_ok: true, ..query("www.example", RecordType::AAAA) };
-        let spelling = query.name.respelt(&[0xff; 32]);
-        let message = Message::from_vec(&query.encode(0xbeef, &spelling)).unwrap();
+        let (message, _) = decoded(&query, 0xbeef, &query.name.respelt(&[0xff; 32]), Edns::Plain);
         assert_eq!((message.metadata.id, message.metadata.message_type), (0xbeef, MessageType::Query));
         assert!(message.metadata.recursion_desired && message.metadata.checking_disabled);
         assert!(message.metadata.authentic_data);
@@ -94,8 +129,30 @@ mod tests {
     #[test]
     fn cleared_bits_stay_clear() {
         let query = Query { recursion_desired: false, ..query("www.example", RecordType::A) };
-        let message = Message::from_vec(&query.encode(1, &query.name)).unwrap();
+        let (message, _) = decoded(&query, 1, &query.name, Edns::Plain);
         assert!(!message.metadata.recursion_desired && !message.metadata.checking_disabled);
         assert!(!message.edns.unwrap().flags().dnssec_ok);
+    }
+
+    #[test]
+    fn a_query_without_edns_has_a_question_and_nothing_else() {
+        let query = Query { dnssec_ok: true, ..query("www.example", RecordType::A) };
+        let (message, length) = decoded(&query, 1, &query.name, Edns::Off);
+        assert!(message.edns.is_none());
+        assert_eq!(length, HEADER + query.name.as_bytes().len() + QUESTION_TAIL);
+    }
+
+    #[test]
+    fn padded_queries_have_one_of_few_lengths() {
+        let label = "a".repeat(60);
+        for name in ["a".to_owned(), "www.example".to_owned(), format!("{label}.{label}.{label}.{label}")] {
+            for cut in 0..name.len().min(130) {
+                let Some(text) = name.get(cut..).filter(|text| !text.starts_with('.')) else { continue };
+                let query = query(text, RecordType::A);
+                let (message, length) = decoded(&query, 1, &query.name, Edns::Padded);
+                assert_eq!(length % PADDED_TO, 0, "{text}");
+                assert!(message.edns.is_some() && length <= 3 * PADDED_TO);
+            }
+        }
     }
 }

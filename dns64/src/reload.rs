@@ -33,7 +33,7 @@ impl App {
         let dns64 = model.dns64.as_ref().ok_or(Error::Section("dns64"))?;
         let current = self.shared.snapshot();
         let metrics = Arc::clone(self.shared.metrics());
-        let snapshot = Arc::new(Snapshot::new(prefix, dns64, metrics, Some(&current)));
+        let snapshot = Arc::new(Snapshot::new(prefix, dns64, metrics, Some(&current))?);
 
         let held = self.listening.borrow();
         let new: Vec<_> = dns64.listen.iter().filter(|address| !held.contains(address)).copied().collect();

@@ -2,16 +2,17 @@
 //!
 //! The only place where the model of the file meets the types of the pure modules.
 
+mod assignment;
 mod rules;
 
 pub(crate) use rules::wire_name;
 
 use crate::cache::Cache;
 use crate::lifetime::Bounds;
-use crate::metrics::{Metrics, Transport};
+use crate::metrics::Metrics;
 use crate::policy::Policy;
-use crate::upstream::{Place, Timing, Upstreams};
-use config::model::{Dns64, Prefix, Upstream, UpstreamTransport};
+use crate::upstream::{Timing, TrustError, Upstreams};
+use config::model::{Dns64, Prefix};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -34,47 +35,47 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The snapshot of a checked model; upstreams that `previous` has as well keep their health.
-    pub fn new(prefix: &Prefix, dns64: &Dns64, metrics: Arc<Metrics>, previous: Option<&Self>) -> Self {
+    ///
+    /// # Errors
+    /// The certificates that upstreams are verified with cannot be had.
+    pub fn new(
+        prefix: &Prefix,
+        dns64: &Dns64,
+        metrics: Arc<Metrics>,
+        previous: Option<&Self>,
+    ) -> Result<Self, TrustError> {
         Self::timed(prefix, dns64, Timing::default(), metrics, previous)
     }
 
     /// The same with time limits other than the default.
+    ///
+    /// # Errors
+    /// As [`Snapshot::new`].
     pub fn timed(
         prefix: &Prefix,
         dns64: &Dns64,
         timing: Timing,
         metrics: Arc<Metrics>,
         previous: Option<&Self>,
-    ) -> Self {
-        let places: Vec<_> = dns64.upstream.iter().filter_map(place).collect();
+    ) -> Result<Self, TrustError> {
         let cache =
             previous.map(|previous| &previous.cache).filter(|cache| cache.takes_size(dns64.cache_size));
         let cache = cache.map_or_else(|| Arc::new(Cache::new(dns64.cache_size, seed())), Arc::clone);
         let previous = previous.map(|previous| &previous.upstreams);
-        Self {
+        Ok(Self {
             policy: rules::policy(prefix, dns64),
-            upstreams: Upstreams::new(&places, timing, metrics, previous),
+            upstreams: Upstreams::new(assignment::read(dns64)?, timing, metrics, previous),
             cache,
             bounds: Bounds { max_ttl: 86_400, max_negative_ttl: 3600 },
             serve_stale: 86_400,
             prefetch: true,
-        }
+        })
     }
 }
 
 /// What nobody can foretell, from the standard library's source of it, which cannot fail.
 fn seed() -> [u64; 3] {
     std::array::from_fn(|part| RandomState::new().hash_one(part))
-}
-
-/// Where an upstream is; `None` for a transport that [`crate::App`]'s check refuses.
-fn place(upstream: &Upstream) -> Option<Place> {
-    let transport = match upstream.transport {
-        UpstreamTransport::Plain => Transport::Udp,
-        UpstreamTransport::Tcp => Transport::Tcp,
-        UpstreamTransport::Tls { .. } | UpstreamTransport::Https { .. } => return None,
-    };
-    Some(Place { address: upstream.address, transport })
 }
 
 #[cfg(test)]
@@ -90,7 +91,7 @@ mod tests {
         );
         let model = config::parse(&text, "gateway.toml").unwrap_or_else(|error| panic!("{error}")).model;
         let metrics = Arc::new(Metrics::new(&mut Registry::default()));
-        Snapshot::new(&model.prefix.unwrap(), &model.dns64.unwrap(), metrics, None)
+        Snapshot::new(&model.prefix.unwrap(), &model.dns64.unwrap(), metrics, None).unwrap()
     }
 
     #[test]

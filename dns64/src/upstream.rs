@@ -1,46 +1,60 @@
 //! The upstream resolvers: who they are, how they are, and asking them.
 //!
-//! [`Upstreams::ask`] drives one query along the course that the module `select` lays out: a first upstream, a next one when
-//! it stays silent, refuses or breaks off, and all of them heard until the deadline, so that a slow answer is still
-//! an answer. The number of queries waiting is bounded for the whole daemon. Health belongs to an upstream and
-//! survives a change of configuration that keeps it. Does not judge answers beyond their response code.
+//! [`Upstreams::ask`] finds who is asked for a name, and drives one query along the course that the module `select`
+//! lays out: a first upstream, a next one when it stays silent, refuses or breaks off, and all of them heard until the
+//! deadline, so that a slow answer is still an answer. The number of queries waiting is bounded for the whole daemon,
+//! and so is the number of sockets. What is known of an upstream survives a change of configuration that keeps it.
+//! Does not judge answers beyond their response code.
+//!
+//! Sockets and connections belong to workers: `lanes` keeps those of each runtime apart.
 
+mod breakdown;
+mod descriptors;
+mod flights;
+mod health;
+mod https;
+mod lanes;
+mod latency;
+mod member;
+mod place;
 pub(crate) mod probe;
 mod random;
 mod select;
-mod tcp;
+mod stream;
+mod tls;
 mod udp;
 
+pub(crate) use member::Report;
+pub use member::Upstream;
+pub use place::{Place, Scheme};
+pub use tls::{Trust, TrustError};
+
 use crate::answer::{Answer, Failure, Outcome};
-use crate::metrics::{Metrics, Transport, UpstreamFailure, UpstreamMetrics};
+use crate::domain::DomainMap;
+use crate::metrics::{Metrics, UpstreamFailure};
+use crate::name::WireName;
 use crate::query::Query;
 use crate::quota::{Exhausted, Quota};
+use breakdown::Breakdown;
+use descriptors::Descriptors;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use nix::sys::resource::{Resource, getrlimit};
 use prometheus_client::metrics::gauge::Gauge;
-use select::{Course, Health, News, Step};
-use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use select::{Course, Step};
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
-/// Queries that may wait for upstreams at one time, in the whole daemon. Each holds up to four sockets. One client may
-/// have a [`crate::quota::SHARE`]th of them.
-pub const MAX_IN_FLIGHT: usize = 1024;
-
-/// Where an upstream is and how it is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Its address and port.
-    pub address: SocketAddr,
-    /// What a query is sent over first. Over UDP, TCP follows where the reply is truncated or doubtful.
-    pub transport: Transport,
-}
+/// Queries that may wait for upstreams at one time, in the whole daemon. One client may have a
+/// [`crate::quota::SHARE`]th of them.
+pub const MAX_IN_FLIGHT: usize = 4096;
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// What an upstream has before the next is asked as well.
+    /// What an upstream has before the next is asked as well, while nothing is known of it; half of it at least
+    /// where it is known to be quick.
     pub patience: Duration,
     /// What a client has: less than the two seconds after which stub resolvers begin to give up.
     pub total: Duration,
@@ -58,15 +72,6 @@ impl Default for Timing {
     }
 }
 
-/// One upstream.
-#[derive(Debug)]
-pub struct Upstream {
-    address: SocketAddr,
-    transport: Transport,
-    health: Mutex<Health>,
-    metrics: UpstreamMetrics,
-}
-
 /// A question that is put to upstreams, in one query or more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inquiry {
@@ -78,123 +83,69 @@ pub struct Inquiry {
     pub deadline: Instant,
 }
 
-/// What is said of an upstream on the admin socket.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub(crate) struct Report {
-    upstream: String,
-    transport: &'static str,
-    up: bool,
-    misses: u32,
+/// Who is to be asked.
+#[derive(Clone, Debug, Default)]
+pub struct Assignment {
+    /// For all names that no other is asked for, in order of preference.
+    pub default: Vec<Place>,
+    /// For these domains and the names below.
+    pub forward: Vec<(Vec<WireName>, Vec<Place>)>,
+    /// Who may vouch for upstreams over TLS and HTTPS; needed where there are such.
+    pub trust: Option<Trust>,
 }
+
+/// Upstreams in their order of preference.
+type Group = Vec<Arc<Upstream>>;
 
 /// All upstreams of one configuration.
 #[derive(Debug)]
 pub struct Upstreams {
-    members: Vec<Arc<Upstream>>,
+    default: Group,
+    forward: Vec<(Vec<WireName>, Group)>,
+    /// The index in `forward` by domain.
+    domains: DomainMap<usize>,
+    /// Every upstream once.
+    members: Group,
     quota: Arc<Quota>,
+    descriptors: Arc<Descriptors>,
     timing: Timing,
     metrics: Arc<Metrics>,
 }
 
-/// Why an exchange with one upstream came to nothing.
-#[derive(Debug, thiserror::Error)]
-enum Breakdown {
-    #[error("the network or the upstream refuses")]
-    Unreachable(#[source] io::Error),
-    #[error("no sockets or random numbers left")]
-    Resources,
-    #[error("the reply on the connection belongs to no query")]
-    Garbled,
-}
-
-impl From<io::Error> for Breakdown {
-    fn from(error: io::Error) -> Self {
-        match error.raw_os_error() {
-            Some(nix::libc::EMFILE | nix::libc::ENFILE | nix::libc::ENOBUFS | nix::libc::ENOMEM) => {
-                Self::Resources
-            }
-            _ => Self::Unreachable(error),
-        }
-    }
-}
-
-impl Upstream {
-    fn new(place: Place, metrics: &Metrics) -> Self {
-        let metrics = metrics.upstream(&name(place));
-        metrics.up.set(1);
-        Self { address: place.address, transport: place.transport, health: Mutex::default(), metrics }
-    }
-
-    fn place(&self) -> Place {
-        Place { address: self.address, transport: self.transport }
-    }
-
-    /// Whether it answered lately, as far as is known.
-    pub(crate) fn is_up(&self) -> bool {
-        self.health().is_up()
-    }
-
-    /// What is said of it on the admin socket.
-    pub(crate) fn report(&self) -> Report {
-        let health = *self.health();
-        Report {
-            upstream: self.address.to_string(),
-            transport: self.transport.label(),
-            up: health.is_up(),
-            misses: health.misses(),
-        }
-    }
-
-    fn replied(&self) {
-        let now = Instant::now().into_std();
-        self.health().replied(now);
-        self.metrics.up.set(1);
-        self.announce();
-    }
-
-    fn missed(&self, put: Instant, start: Instant, failure: UpstreamFailure) {
-        self.metrics.failed(failure);
-        let up = {
-            let mut health = self.health();
-            health.missed(put.into_std(), start.into_std(), Instant::now().into_std());
-            health.is_up()
-        };
-        self.metrics.up.set(i64::from(up));
-        self.announce();
-    }
-
-    /// Tells the log what it has not heard yet.
-    fn announce(&self) {
-        let news = self.health().news(Instant::now().into_std());
-        match news {
-            Some(News { up: true, flips }) => {
-                tracing::info!(upstream = %self.address, flips, "upstream answers again");
-            }
-            Some(News { up: false, flips }) => {
-                tracing::warn!(upstream = %self.address, flips, "upstream does not answer, others go first");
-            }
-            None => {}
-        }
-    }
-
-    fn health(&self) -> std::sync::MutexGuard<'_, Health> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Upstreams {
-    /// The upstreams at `places`. Those that `previous` already has keep their health, and its bound on waiting
-    /// queries goes on holding.
-    pub fn new(places: &[Place], timing: Timing, metrics: Arc<Metrics>, previous: Option<&Self>) -> Self {
-        let known =
-            |place: Place| previous?.members.iter().find(|upstream| upstream.place() == place).cloned();
-        let members = places
-            .iter()
-            .map(|place| known(*place).unwrap_or_else(|| Arc::new(Upstream::new(*place, &metrics))))
-            .collect();
-        let quota =
-            previous.map_or_else(|| Quota::new(MAX_IN_FLIGHT), |previous| Arc::clone(&previous.quota));
-        Self { members, quota, timing, metrics }
+    /// The upstreams of `assignment`. What `previous` knows of those that it has as well is kept, and its bounds on
+    /// waiting queries and open sockets go on holding.
+    pub fn new(
+        assignment: Assignment,
+        timing: Timing,
+        metrics: Arc<Metrics>,
+        previous: Option<&Self>,
+    ) -> Self {
+        let Assignment { default, forward, trust } = assignment;
+        let quota = previous.map_or_else(|| Quota::new(MAX_IN_FLIGHT), |known| Arc::clone(&known.quota));
+        let descriptors =
+            previous.map_or_else(|| descriptors(&metrics), |known| Arc::clone(&known.descriptors));
+        let mut members: Group = Vec::new();
+        let mut group = |places: Vec<Place>| -> Group {
+            let mut upstream = |place: Place| {
+                let of = |group: &Group| group.iter().find(|one| *one.place() == place).cloned();
+                if let Some(member) = of(&members) {
+                    return member;
+                }
+                let known = previous.and_then(|previous| of(&previous.members));
+                let member = Upstream::new(place, trust.as_ref(), &descriptors, &metrics, known.as_ref());
+                members.push(Arc::clone(&member));
+                member
+            };
+            places.into_iter().map(&mut upstream).collect()
+        };
+        let default = group(default);
+        let forward: Vec<_> = forward.into_iter().map(|(domains, places)| (domains, group(places))).collect();
+        let domains = forward.iter().enumerate();
+        let domains =
+            domains.flat_map(|(index, (domains, _))| domains.iter().map(move |domain| (*domain, index)));
+        let domains = domains.collect();
+        Self { default, forward, domains, members, quota, descriptors, timing, metrics }
     }
 
     /// The time limits in effect.
@@ -202,16 +153,32 @@ impl Upstreams {
         self.timing
     }
 
-    /// Every upstream, in the order of the file.
+    /// Every upstream once.
     pub(crate) fn members(&self) -> &[Arc<Upstream>] {
         &self.members
+    }
+
+    /// What is said on the admin socket, in the order of the file.
+    pub(crate) fn report(&self) -> Vec<Report> {
+        let default = self.default.iter().map(|upstream| upstream.report(Vec::new()));
+        let forward = self.forward.iter().flat_map(|(domains, group)| {
+            let domains: Vec<_> = domains.iter().map(WireName::to_string).collect();
+            group.iter().map(move |upstream| upstream.report(domains.clone()))
+        });
+        default.chain(forward).collect()
+    }
+
+    /// How long the upstream that is asked for `name` first takes; `None` while that is unknown.
+    pub fn usual_time(&self, name: &WireName) -> Option<Duration> {
+        let group = self.group(name);
+        group.iter().find(|upstream| upstream.is_up()).or(group.first())?.mean()
     }
 
     /// Forgets what only `previous` has.
     pub(crate) fn supersede(&self, previous: &Self) {
         for gone in &previous.members {
-            if self.members.iter().all(|upstream| upstream.address != gone.address) {
-                self.metrics.forget_upstream(&name(gone.place()));
+            if self.members.iter().all(|upstream| upstream.place() != gone.place()) {
+                self.metrics.forget_upstream(&gone.place().to_string());
             }
         }
     }
@@ -235,73 +202,102 @@ impl Upstreams {
             }
         })?;
         let _counted = InFlight::new(&self.metrics.upstream_in_flight);
-        self.follow_course(query, inquiry).await
+        self.follow_course(self.group(&query.name), query, inquiry).await
     }
 
-    async fn follow_course(&self, query: &Query, inquiry: Inquiry) -> Outcome {
-        let Inquiry { put, deadline, .. } = inquiry;
-        let mut course = Course::new(self.members.iter().map(|upstream| upstream.is_up()));
+    /// Who is asked for `name`.
+    fn group(&self, name: &WireName) -> &Group {
+        self.domains.get(name).map_or(&self.default, |index| &self.forward[*index].1)
+    }
+
+    async fn follow_course(&self, group: &Group, query: &Query, inquiry: Inquiry) -> Outcome {
+        let put = inquiry.put.into_std();
+        let standings = group.iter().map(|upstream| upstream.standing(&self.timing));
+        let mut course = Course::new(standings, inquiry.deadline.into_std());
         let mut attempts = FuturesUnordered::new();
-        let mut rebuff = None;
-        let mut failure = Failure::Unreachable;
+        let attempt = |index: usize| async move { (index, group[index].ask(query, put).await) };
+        let mut alarm = std::pin::pin!(sleep_until(inquiry.deadline));
+        let mut heard = Heard::default();
         loop {
-            match course.step() {
-                Step::Ask(index) => attempts.push(self.attempt(index, query, put)),
-                Step::Wait => {}
-                Step::End => return rebuff.ok_or(failure),
-            }
-            let wake = deadline.min(Instant::now() + self.timing.patience);
-            tokio::select! {
-                Some((index, result)) = attempts.next() => match result {
-                    Ok(answer) if !select::is_rebuff(answer.rcode()) => return Ok(answer),
-                    Ok(answer) => {
-                        self.members[index].metrics.failed(UpstreamFailure::Rebuff);
-                        rebuff.get_or_insert(answer);
-                        course.rebuffed(index);
+            let now = std::time::Instant::now();
+            match course.step(now) {
+                Step::Ask(index) => attempts.push(attempt(index)),
+                Step::Hedge(index) => {
+                    if group[index].spend_hedge() {
+                        self.metrics.upstream_hedges.inc();
+                        course.hedged(index, now);
+                        attempts.push(attempt(index));
                     }
-                    Err(breakdown) => {
-                        if matches!(breakdown, Breakdown::Resources) {
-                            failure = Failure::Resources;
+                }
+                Step::Late(index, start) => {
+                    heard.failure = Failure::Silent;
+                    group[index].late(put, start, now);
+                }
+                Step::End => {
+                    if now >= inquiry.deadline.into_std() {
+                        heard.failure = Failure::Silent;
+                    }
+                    return heard.outcome();
+                }
+                Step::Wait(until) => {
+                    if alarm.deadline().into_std() != until {
+                        alarm.as_mut().reset(until.into());
+                    }
+                    tokio::select! {
+                        biased;
+                        Some((index, result)) = attempts.next() => {
+                            if let Some(answer) = heard.hear(&mut course, &group[index], index, result) {
+                                return Ok(answer);
+                            }
                         }
-                        course.ended(index);
+                        () = alarm.as_mut() => {}
                     }
-                },
-                () = sleep_until(wake) => {
-                    failure = Failure::Silent;
-                    if wake == deadline {
-                        return rebuff.ok_or(failure);
-                    }
-                    course.time_passed();
                 }
             }
         }
     }
+}
 
-    /// One exchange with one upstream. Its health learns of a reply, of a breakdown, and of silence as soon as its
-    /// time is over; the reply may come even so.
-    async fn attempt(&self, index: usize, query: &Query, put: Instant) -> (usize, Result<Answer, Breakdown>) {
-        let upstream = &self.members[index];
-        let start = Instant::now();
-        let mut exchange = std::pin::pin!(exchange(upstream, query));
-        let result = if let Ok(result) = timeout(self.timing.patience, &mut exchange).await {
-            result
-        } else {
-            upstream.missed(put, start, UpstreamFailure::Timeout);
-            exchange.await
-        };
-        match &result {
-            Ok(_) => {
-                upstream.metrics.latency.observe(start.elapsed().as_secs_f64());
-                upstream.replied();
+/// What came of the attempts of one query, but for an answer.
+struct Heard {
+    rebuff: Option<Answer>,
+    failure: Failure,
+}
+
+impl Default for Heard {
+    fn default() -> Self {
+        Self { rebuff: None, failure: Failure::Unreachable }
+    }
+}
+
+impl Heard {
+    /// Takes note of what came of an attempt; what is an answer comes back.
+    fn hear(
+        &mut self,
+        course: &mut Course,
+        upstream: &Upstream,
+        index: usize,
+        result: Result<Answer, Breakdown>,
+    ) -> Option<Answer> {
+        match result {
+            Ok(answer) if !select::is_rebuff(answer.rcode()) => return Some(answer),
+            Ok(answer) => {
+                upstream.metrics.failed(UpstreamFailure::Rebuff);
+                self.rebuff.get_or_insert(answer);
+                course.rebuffed(index, std::time::Instant::now());
             }
-            // Our own want says nothing about the upstream.
-            Err(Breakdown::Resources) => {}
-            Err(breakdown @ (Breakdown::Unreachable(_) | Breakdown::Garbled)) => {
-                tracing::debug!(upstream = %upstream.address, %breakdown, "exchange failed");
-                upstream.missed(put, start, UpstreamFailure::Unreachable);
+            Err(breakdown) => {
+                if matches!(breakdown, Breakdown::Resources) {
+                    self.failure = Failure::Resources;
+                }
+                course.ended(index);
             }
         }
-        (index, result)
+        None
+    }
+
+    fn outcome(self) -> Outcome {
+        self.rebuff.ok_or(self.failure)
     }
 }
 
@@ -321,17 +317,8 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// One exchange, over TCP where UDP is not enough or not wanted.
-async fn exchange(upstream: &Upstream, query: &Query) -> Result<Answer, Breakdown> {
-    if upstream.transport == Transport::Udp
-        && let udp::Heard::Answer(answer) = udp::exchange(upstream, query).await?
-    {
-        return Ok(answer);
-    }
-    tcp::exchange(upstream, query).await
-}
-
-/// The label of an upstream in metrics.
-fn name(place: Place) -> String {
-    place.address.to_string()
+/// For the files that this process may open; for the usual number where the system does not say.
+fn descriptors(metrics: &Metrics) -> Arc<Descriptors> {
+    let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+    Descriptors::new(usize::try_from(files).unwrap_or(usize::MAX), metrics.upstream_sockets.clone())
 }

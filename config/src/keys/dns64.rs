@@ -71,7 +71,7 @@ pub(super) const DNS64: &[Key] = &[
         Live,
         "RFC 7766, RFC 7858, RFC 8484",
         "[\"192.0.2.53\"]",
-        "The resolvers that are asked, in order of preference; none may be an address that dns64 listens at. Not served yet: causeway-dns64 refuses `tls://` and `https://`.",
+        "The resolvers that are asked, in order of preference; none may be an address that dns64 listens at.",
     ),
     key(
         "dns64.upstream_ca",

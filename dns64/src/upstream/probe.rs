@@ -1,13 +1,13 @@
 //! Brings upstreams back: those that are down are asked a small question every second until one answer comes.
-//! The same beat brings the log what was held back from it.
+//! The same beat closes sockets that have served their time, and brings the log what was held back from it.
 
-use super::{Breakdown, Upstream};
+use super::Upstream;
 use crate::name::WireName;
 use crate::query::Query;
 use crate::question::CLASS_IN;
 use hickory_proto::rr::RecordType;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// From one probe to the next, and how long one may take.
@@ -20,26 +20,23 @@ pub(crate) async fn run(current: impl Fn() -> Vec<Arc<Upstream>>) {
         ticks.tick().await;
         let members = current();
         for upstream in &members {
-            upstream.announce();
+            upstream.tidy(Instant::now());
         }
         for upstream in members.into_iter().filter(|upstream| !upstream.is_up()) {
-            tokio::spawn(async move {
-                // A reply marks the upstream as up by itself.
-                let _ = timeout(INTERVAL, probe(&upstream)).await;
-            });
+            // One that does not come in time is followed by the next.
+            tokio::spawn(async move { timeout(INTERVAL, upstream.probe(&question())).await });
         }
     }
 }
 
 /// The root's name servers: a question every resolver can answer from memory.
-async fn probe(upstream: &Upstream) -> Result<(), Breakdown> {
-    let query = Query {
+fn question() -> Query {
+    Query {
         name: WireName::ROOT,
         qtype: RecordType::NS,
         qclass: CLASS_IN,
         recursion_desired: true,
         checking_disabled: false,
         dnssec_ok: false,
-    };
-    super::exchange(upstream, &query).await.map(|_| upstream.replied())
+    }
 }

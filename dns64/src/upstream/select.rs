@@ -1,8 +1,9 @@
 //! Whom to ask next, and when to stop: the course of one query over the upstreams. Pure.
 //!
 //! Upstreams are asked in the order of the file, those that are down last. Silence moves on to the next and comes
-//! round again, since datagrams get lost; an error moves on at once and never asks the same again. A rebuff
-//! (SERVFAIL, REFUSED) is worth a second opinion of every upstream that is up, but not a wait for one that is down.
+//! round again with twice the patience, since datagrams get lost; an error moves on at once and never asks the same
+//! again. A rebuff (SERVFAIL, REFUSED) is worth a second opinion of every upstream that is up, but not a wait for one
+//! that is down. Where the first takes longer than it nearly ever does, the second is asked beside it (a hedge).
 
 use hickory_proto::op::ResponseCode;
 use std::time::{Duration, Instant};
@@ -10,26 +11,53 @@ use std::time::{Duration, Instant};
 /// Queries sent at most for one question.
 pub(crate) const MAX_ATTEMPTS: usize = 4;
 
-/// Misses in a row that take an upstream out.
-const DOWN_AFTER: u32 = 5;
+/// What the course knows of an upstream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    /// Whether it answers.
+    pub(crate) up: bool,
+    /// What it has before the next is asked as well.
+    pub(crate) patience: Duration,
+    /// What it nearly always keeps: after that a hedge helps.
+    pub(crate) tail: Option<Duration>,
+}
 
-/// The course of one query.
+/// The course of one query. The upstreams are known by their places in the order of preference.
 #[derive(Debug)]
 pub(crate) struct Course {
     seats: Vec<Seat>,
     cursor: usize,
-    attempts: usize,
-    pending: usize,
-    rebuffed: bool,
-    patience_over: bool,
+    attempts: Vec<Attempt>,
+    hedge: Option<Instant>,
+    /// Where there was a rebuff: until when those that are slow may still do better.
+    rebuffed: Option<Instant>,
+    deadline: Instant,
 }
 
 #[derive(Debug)]
 struct Seat {
     upstream: usize,
-    up: bool,
-    asked: bool,
+    standing: Standing,
+    asked: u32,
     spent: bool,
+}
+
+#[derive(Debug)]
+struct Attempt {
+    upstream: usize,
+    start: Instant,
+    until: Instant,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It has time still.
+    Awaited,
+    /// Its time is over; it may answer all the same.
+    Overdue,
+    /// Nothing more comes of it.
+    Over,
 }
 
 /// What to do next.
@@ -37,60 +65,135 @@ struct Seat {
 pub(crate) enum Step {
     /// Ask this upstream.
     Ask(usize),
-    /// Wait for those that were asked.
-    Wait,
-    /// Nothing more can come.
+    /// Ask this upstream beside another that is slow, if that is allowed; if not, nothing is lost.
+    Hedge(usize),
+    /// This upstream has stayed silent since this moment.
+    Late(usize, Instant),
+    /// Wait for those that were asked, until this moment.
+    Wait(Instant),
+    /// Nothing more can come in time.
     End,
 }
 
 impl Course {
-    /// A course over upstreams of which `up` says whether each answers, in the order of preference.
-    pub(crate) fn new(up: impl IntoIterator<Item = bool>) -> Self {
-        let seat = |(upstream, up)| Seat { upstream, up, asked: false, spent: false };
-        let mut seats: Vec<_> = up.into_iter().enumerate().map(seat).collect();
-        seats.sort_by_key(|seat| !seat.up);
-        Self { seats, cursor: 0, attempts: 0, pending: 0, rebuffed: false, patience_over: false }
-    }
-
-    /// What to do next. `Ask` counts as done.
-    pub(crate) fn step(&mut self) -> Step {
-        if let Some(index) = self.candidate() {
-            self.cursor = index + 1;
-            self.attempts += 1;
-            self.pending += 1;
-            let seat = &mut self.seats[index];
-            seat.asked = true;
-            return Step::Ask(seat.upstream);
+    /// A course that ends at `deadline` over upstreams of these standings, in the order of preference.
+    pub(crate) fn new(standings: impl IntoIterator<Item = Standing>, deadline: Instant) -> Self {
+        let seat = |(upstream, standing)| Seat { upstream, standing, asked: 0, spent: false };
+        let mut seats: Vec<_> = standings.into_iter().enumerate().map(seat).collect();
+        if seats.iter().any(|seat| !seat.standing.up) {
+            seats.sort_by_key(|seat| !seat.standing.up);
         }
-        if self.pending == 0 || self.patience_over { Step::End } else { Step::Wait }
+        let attempts = Vec::with_capacity(MAX_ATTEMPTS);
+        Self { seats, cursor: 0, attempts, hedge: None, rebuffed: None, deadline }
     }
 
-    /// The time that an upstream has to answer passed.
-    pub(crate) fn time_passed(&mut self) {
-        self.patience_over = self.rebuffed;
+    /// What to do at `now`. Whatever it says counts as done.
+    pub(crate) fn step(&mut self, now: Instant) -> Step {
+        if now >= self.deadline && !self.attempts.is_empty() {
+            return Step::End;
+        }
+        if let Some(late) =
+            self.attempts.iter_mut().find(|one| one.state == State::Awaited && now >= one.until)
+        {
+            late.state = State::Overdue;
+            return Step::Late(late.upstream, late.start);
+        }
+        let awaited =
+            self.attempts.iter().filter(|one| one.state == State::Awaited).map(|one| one.until).min();
+        let Some(until) = awaited else { return self.move_on(now) };
+        if self.rebuffed.is_some()
+            && let Some(seat) = self.candidate()
+        {
+            return Step::Ask(self.ask(seat, now));
+        }
+        match self.hedge {
+            Some(at) if at <= now => {
+                self.hedge = None;
+                match self
+                    .candidate()
+                    .filter(|seat| self.seats[*seat].standing.up && self.seats[*seat].asked == 0)
+                {
+                    Some(seat) => Step::Hedge(self.seats[seat].upstream),
+                    None => Step::Wait(until.min(self.deadline)),
+                }
+            }
+            Some(at) => Step::Wait(at.min(until).min(self.deadline)),
+            None => Step::Wait(until.min(self.deadline)),
+        }
     }
 
-    /// An attempt ended with a rebuff.
-    pub(crate) fn rebuffed(&mut self, upstream: usize) {
-        self.rebuffed = true;
+    /// Nobody who was asked has time left: asks the next.
+    fn move_on(&mut self, now: Instant) -> Step {
+        if let Some(seat) = self.candidate() {
+            return Step::Ask(self.ask(seat, now));
+        }
+        if self.attempts.iter().all(|one| one.state == State::Over) {
+            return Step::End;
+        }
+        // Who is only slow may answer until the end; a rebuff at hand is worth a shorter wait.
+        match self.rebuffed {
+            Some(until) if until <= now => Step::End,
+            Some(until) => Step::Wait(until.min(self.deadline)),
+            None => Step::Wait(self.deadline),
+        }
+    }
+
+    /// Books a query to the upstream on `seat`.
+    fn ask(&mut self, seat: usize, now: Instant) -> usize {
+        self.cursor = seat + 1;
+        let alone = self.attempts.is_empty() && self.seats.len() > 1;
+        let Seat { upstream, standing, asked, .. } = &mut self.seats[seat];
+        let patience = standing.patience.saturating_mul(1 << *asked);
+        self.hedge = standing.tail.filter(|tail| alone && *tail < patience).map(|tail| now + tail);
+        *asked += 1;
+        self.attempts.push(Attempt {
+            upstream: *upstream,
+            start: now,
+            until: now + patience,
+            state: State::Awaited,
+        });
+        *upstream
+    }
+
+    /// A hedge that was allowed is on its way to `upstream`.
+    pub(crate) fn hedged(&mut self, upstream: usize, now: Instant) {
+        if let Some(seat) = self.seats.iter().position(|seat| seat.upstream == upstream) {
+            self.ask(seat, now);
+            self.hedge = None;
+        }
+    }
+
+    /// An attempt ended with a rebuff at `now`.
+    pub(crate) fn rebuffed(&mut self, upstream: usize, now: Instant) {
         self.ended(upstream);
+        let slow = self.seats.iter().filter(|seat| self.is_overdue(seat.upstream));
+        let grace = slow.map(|seat| seat.standing.patience).max().unwrap_or_default();
+        self.rebuffed.get_or_insert(now + grace);
+    }
+
+    fn is_overdue(&self, upstream: usize) -> bool {
+        self.attempts.iter().any(|one| one.upstream == upstream && one.state == State::Overdue)
     }
 
     /// An attempt ended without an answer, for a reason that would be the same again.
     pub(crate) fn ended(&mut self, upstream: usize) {
-        self.pending = self.pending.saturating_sub(1);
+        let pending = |one: &&mut Attempt| one.upstream == upstream && one.state != State::Over;
+        if let Some(attempt) = self.attempts.iter_mut().find(pending) {
+            attempt.state = State::Over;
+        }
         for seat in self.seats.iter_mut().filter(|seat| seat.upstream == upstream) {
             seat.spent = true;
         }
     }
 
     fn candidate(&self) -> Option<usize> {
-        if self.attempts >= MAX_ATTEMPTS {
+        if self.attempts.len() >= MAX_ATTEMPTS {
             return None;
         }
         let count = self.seats.len();
-        let fits = |seat: &Seat| !seat.spent && (!self.rebuffed || (seat.up && !seat.asked));
-        (0..count).map(|step| (self.cursor + step) % count).find(|index| fits(&self.seats[*index]))
+        let fits =
+            |seat: &Seat| !seat.spent && (self.rebuffed.is_none() || (seat.standing.up && seat.asked == 0));
+        (0..count).map(|step| (self.cursor + step) % count).find(|seat| fits(&self.seats[*seat]))
     }
 }
 
@@ -99,213 +202,5 @@ pub(crate) fn is_rebuff(rcode: ResponseCode) -> bool {
     !matches!(rcode, ResponseCode::NoError | ResponseCode::NXDomain)
 }
 
-/// How long the log is silent about an upstream that keeps going and coming.
-const QUIET: Duration = Duration::from_secs(60);
-
-/// Whether an upstream answers, judged by its misses in a row.
-///
-/// One name that nobody can look up says little about the upstream. So a miss counts only where nothing at all came
-/// back since the attempt began, and one question counts once however often it is sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Health {
-    misses: u32,
-    last_reply: Option<Instant>,
-    last_miss: Option<Instant>,
-    flips: u32,
-    said_down: bool,
-    said_at: Option<Instant>,
-}
-
-/// What the log is told of an upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct News {
-    /// Whether it answers.
-    pub(crate) up: bool,
-    /// How often it went or came since the log last heard of it; one where it just did.
-    pub(crate) flips: u32,
-}
-
-impl Health {
-    /// An answer came at `now`, of whatever kind.
-    pub(crate) fn replied(&mut self, now: Instant) {
-        self.flips += u32::from(!self.is_up());
-        self.misses = 0;
-        self.last_reply = Some(now);
-    }
-
-    /// By `now` no answer came in time, or none can, to an attempt begun at `start` for a question that was put at
-    /// `put`.
-    pub(crate) fn missed(&mut self, put: Instant, start: Instant, now: Instant) {
-        let heard = self.last_reply.is_some_and(|reply| reply >= start);
-        let counted = self.last_miss.is_some_and(|miss| miss >= put);
-        if heard || counted {
-            return;
-        }
-        self.last_miss = Some(now);
-        self.misses = self.misses.saturating_add(1);
-        self.flips += u32::from(self.misses == DOWN_AFTER);
-    }
-
-    /// What the log has to hear at `now`, if anything. What is held back is said after [`QUIET`], unless it has
-    /// passed by then.
-    pub(crate) fn news(&mut self, now: Instant) -> Option<News> {
-        let up = self.is_up();
-        let rests = self.said_at.is_some_and(|said| now.saturating_duration_since(said) < QUIET);
-        if up != self.said_down || rests {
-            return None;
-        }
-        self.said_down = !up;
-        self.said_at = Some(now);
-        Some(News { up, flips: std::mem::take(&mut self.flips) })
-    }
-
-    /// Whether it is asked before those that are down.
-    pub(crate) const fn is_up(self) -> bool {
-        self.misses < DOWN_AFTER
-    }
-
-    /// Misses in a row.
-    pub(crate) const fn misses(self) -> u32 {
-        self.misses
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Asks until nothing more is asked, as if all stayed silent.
-    fn silent(up: &[bool]) -> Vec<usize> {
-        let mut course = Course::new(up.iter().copied());
-        let mut asked = Vec::new();
-        while let Step::Ask(upstream) = course.step() {
-            asked.push(upstream);
-            course.time_passed();
-        }
-        assert_eq!(course.step(), Step::Wait, "answers may still come");
-        asked
-    }
-
-    #[test]
-    fn silence_moves_on_and_comes_round_again() {
-        assert_eq!(silent(&[true]), [0, 0, 0, 0]);
-        assert_eq!(silent(&[true, true]), [0, 1, 0, 1]);
-        assert_eq!(silent(&[true; 6]), [0, 1, 2, 3]);
-    }
-
-    #[test]
-    fn those_that_are_down_come_last_but_come() {
-        assert_eq!(silent(&[false, true]), [1, 0, 1, 0]);
-        assert_eq!(silent(&[false, true, true]), [1, 2, 0, 1]);
-        assert_eq!(silent(&[false, false]), [0, 1, 0, 1]);
-    }
-
-    #[test]
-    fn an_unreachable_upstream_is_not_asked_again() {
-        let mut course = Course::new([true, true]);
-        assert_eq!(course.step(), Step::Ask(0));
-        course.ended(0);
-        assert_eq!(course.step(), Step::Ask(1));
-        course.ended(1);
-        assert_eq!(course.step(), Step::End);
-    }
-
-    #[test]
-    fn a_rebuff_asks_every_other_that_is_up_and_no_one_twice() {
-        let mut course = Course::new([true, true, false]);
-        assert_eq!(course.step(), Step::Ask(0));
-        course.rebuffed(0);
-        assert_eq!(course.step(), Step::Ask(1));
-        course.rebuffed(1);
-        assert_eq!(course.step(), Step::End, "the one that is down is not waited for");
-    }
-
-    #[test]
-    fn after_a_rebuff_a_silent_upstream_gets_its_time_and_no_more() {
-        let mut course = Course::new([true, true]);
-        assert_eq!(course.step(), Step::Ask(0));
-        course.time_passed();
-        assert_eq!(course.step(), Step::Ask(1));
-        course.rebuffed(1);
-        assert_eq!(course.step(), Step::Wait);
-        course.time_passed();
-        assert_eq!(course.step(), Step::End);
-    }
-
-    #[test]
-    fn only_an_answer_about_the_name_is_no_rebuff() {
-        assert!(!is_rebuff(ResponseCode::NoError) && !is_rebuff(ResponseCode::NXDomain));
-        for rcode in
-            [ResponseCode::ServFail, ResponseCode::Refused, ResponseCode::FormErr, ResponseCode::NotImp]
-        {
-            assert!(is_rebuff(rcode), "{rcode}");
-        }
-    }
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    /// A question that is sent once and stays without an answer. Returns when it is given up.
-    fn miss(health: &mut Health, start: Instant) -> Instant {
-        health.missed(start, start, start + SECOND);
-        start + 2 * SECOND
-    }
-
-    #[test]
-    fn health_falls_after_misses_in_a_row_and_rises_with_one_reply() {
-        let (mut health, mut now) = (Health::default(), Instant::now());
-        for _ in 1..DOWN_AFTER {
-            now = miss(&mut health, now);
-            assert!(health.is_up());
-        }
-        health.replied(now);
-        for _ in 1..DOWN_AFTER {
-            now = miss(&mut health, now + SECOND);
-            assert!(health.is_up());
-        }
-        now = miss(&mut health, now);
-        assert!(!health.is_up());
-        health.replied(now);
-        assert!(health.is_up());
-    }
-
-    #[test]
-    fn one_question_counts_once_however_often_it_is_sent() {
-        let (mut health, put) = (Health::default(), Instant::now());
-        for attempt in 0..8 {
-            let start = put + attempt * SECOND;
-            health.missed(put, start, start + SECOND);
-        }
-        assert_eq!(health.misses(), 1);
-    }
-
-    #[test]
-    fn silence_about_one_name_is_no_miss_while_others_are_answered() {
-        let (mut health, mut now) = (Health::default(), Instant::now());
-        for _ in 0..3 * DOWN_AFTER {
-            health.replied(now + SECOND / 2);
-            now = miss(&mut health, now);
-        }
-        assert_eq!(health.misses(), 0);
-    }
-
-    #[test]
-    fn the_log_hears_of_an_upstream_once_a_minute_and_how_often_it_flipped() {
-        let (mut health, mut now) = (Health::default(), Instant::now());
-        assert_eq!(health.news(now), None, "up is what it was");
-        let down = |health: &mut Health, now: &mut Instant| {
-            for _ in 0..DOWN_AFTER {
-                *now = miss(health, *now);
-            }
-        };
-        down(&mut health, &mut now);
-        let said = now;
-        assert_eq!(health.news(now), Some(News { up: false, flips: 1 }));
-        assert_eq!(health.news(now + QUIET), None, "said once");
-        health.replied(now);
-        assert_eq!(health.news(now), None, "too soon");
-        now += SECOND;
-        down(&mut health, &mut now);
-        health.replied(now);
-        assert_eq!(health.news(said + QUIET), Some(News { up: true, flips: 3 }));
-    }
-}
+mod tests;

@@ -1,64 +1,269 @@
-//! One query over UDP (RFC 1035 §4.2.1, RFC 5452).
+//! Queries over UDP (RFC 1035 §4.2.1, RFC 5452): a set of connected sockets, from which each query draws one.
 //!
-//! Each query has a socket of its own, connected to the upstream: the kernel draws the port at random, lets nothing
-//! through but datagrams from the upstream's address and port, and reports a closed port at once. Number and
-//! spelling of the name are random too. A datagram that is no reply is counted and passed over; a wrong spelling, or
-//! many wrong datagrams, are the sign of a guesser or of a server that respells, and TCP tells them apart.
+//! A socket's port is drawn at random by the kernel out of all that may be given away, whatever the worker. The
+//! socket serves few queries for a short time and is replaced, so that a port that was found out is worth little. It
+//! is connected: the kernel lets nothing through but datagrams from the upstream's address and port, and reports a
+//! closed port at once. Number and spelling of the name are random as well. A datagram that is no reply is counted
+//! and passed over; a wrong spelling, or many wrong datagrams, are the sign of a guesser or of a server that
+//! respells, and TCP tells them apart.
 
-use super::random::Nonce;
-use super::{Breakdown, Upstream};
-use crate::answer::{Answer, Mismatch};
-use crate::metrics::Transport;
-use crate::query::Query;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use super::breakdown::Breakdown;
+use super::descriptors::{Descriptor, Descriptors};
+use super::flights::{Flights, Landing, Message};
+use super::random;
+use crate::metrics::UpstreamMetrics;
+use crate::query::{Edns, Query};
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv};
+use socket2::{Domain, Protocol, Socket as RawSocket, Type};
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::task::AbortHandle;
 
-/// Datagrams that are no reply, after which UDP is given up.
-const MAX_MISMATCHES: usize = 8;
+/// Sockets of one worker to one upstream. Each is opened when it is first drawn.
+const SOCKETS: usize = 128;
+
+/// Queries that a socket serves.
+const MAX_USES: u32 = 64;
+
+/// For how long a socket serves.
+const MAX_AGE: Duration = Duration::from_secs(10);
+
+/// Datagrams that are no reply, after which UDP is given up for a query.
+const MAX_STRIKES: u8 = 8;
+
+/// Datagrams that are read before others have their turn.
+const BATCH: usize = 64;
+
+/// What a socket has to say: datagrams, and that its upstream's port is closed.
+const NEWS: Interest = Interest::READABLE.add(Interest::ERROR);
 
 /// More than is ever announced, for upstreams that do not care.
 const BUFFER: usize = 4096;
 
-/// What an exchange over UDP comes to.
-#[derive(Debug)]
-pub(super) enum Heard {
-    /// A reply.
-    Answer(Answer),
-    /// A reply that leaves records out, or doubt about who answers: ask over TCP.
-    Unsure,
+thread_local! {
+    /// What is received and sent: both end before anything else of the thread runs.
+    static DATAGRAM: RefCell<(Box<[u8]>, Vec<u8>)> = RefCell::new((vec![0; BUFFER].into(), Vec::new()));
 }
 
-/// Asks `upstream` and waits for as long as it takes; the caller limits the time.
-pub(super) async fn exchange(upstream: &Upstream, query: &Query) -> Result<Heard, Breakdown> {
-    let nonce = Nonce::draw()?;
-    let spelling = query.name.respelt(&nonce.mask);
-    let socket = connect(upstream.address).await?;
-    upstream.metrics.sent(Transport::Udp);
-    socket.send(&query.encode(nonce.id, &spelling)).await?;
-    for _ in 0..MAX_MISMATCHES {
-        let mut message = Vec::with_capacity(BUFFER);
-        socket.recv_buf(&mut message).await?;
-        match Answer::parse(message, query, nonce.id, spelling.as_bytes()) {
-            Ok(answer) if answer.is_truncated() => return Ok(Heard::Unsure),
-            Ok(answer) => return Ok(Heard::Answer(answer)),
-            Err(mismatch) => {
-                upstream.metrics.mismatched(mismatch);
-                if mismatch == Mismatch::Case {
-                    break;
-                }
+/// The sockets of one worker to one upstream.
+#[derive(Debug)]
+pub(super) struct Pool {
+    address: SocketAddr,
+    metrics: UpstreamMetrics,
+    descriptors: Arc<Descriptors>,
+    slots: Mutex<Vec<Option<Arc<Socket>>>>,
+}
+
+/// One socket.
+#[derive(Debug)]
+struct Socket {
+    udp: UdpSocket,
+    flights: Mutex<Flights>,
+    opened: Instant,
+    uses: AtomicU32,
+    retired: AtomicBool,
+    reader: OnceLock<AbortHandle>,
+    metrics: UpstreamMetrics,
+    /// Stands behind the socket, and so is dropped after it.
+    _descriptor: Descriptor,
+}
+
+/// A query in the air, and its place on the socket.
+struct Flight {
+    socket: Arc<Socket>,
+    id: u16,
+}
+
+impl Pool {
+    pub(super) fn new(address: SocketAddr, metrics: UpstreamMetrics, descriptors: Arc<Descriptors>) -> Self {
+        Self { address, metrics, descriptors, slots: Mutex::new(vec![None; SOCKETS]) }
+    }
+
+    /// Asks, and waits for as long as it takes; the caller limits the time.
+    pub(super) async fn exchange(&self, query: &Query, edns: Edns) -> Result<Landing, Breakdown> {
+        let [high, low, mask @ ..] = random::draw::<34>()?;
+        let spelling = query.name.respelt(&mask);
+        let socket = self.socket(usize::from(u16::from_be_bytes([high, low])))?;
+        let id = socket.flights().enter(query, &spelling, random::number)?;
+        let flight = Flight { socket, id };
+        self.metrics.sent(crate::metrics::Carriage::Udp);
+        while !flight.send(|out| query.encode(id, &spelling, edns, out))? {
+            flight.socket.udp.writable().await?;
+        }
+        poll_fn(|context| flight.socket.flights().poll(id, context)).await
+    }
+
+    /// The socket at a random place, a new one where that is worn.
+    fn socket(&self, draw: usize) -> Result<Arc<Socket>, Breakdown> {
+        let mut slots = self.slots();
+        let at = draw % slots.len();
+        let now = Instant::now();
+        match &slots[at] {
+            Some(socket) if !socket.is_worn(now) => return Ok(socket.used()),
+            _ => {}
+        }
+        let Some(descriptor) = self.descriptors.take() else {
+            // As many are open as may be: a worn one is better than none.
+            let mut order = (0..slots.len()).map(|step| (at + step) % slots.len());
+            let open = order.find_map(|at| slots[at].as_ref().map(Socket::used));
+            return open.ok_or(Breakdown::Resources);
+        };
+        let socket = Socket::open(self.address, now, self.metrics.clone(), descriptor)?;
+        if let Some(worn) = slots[at].replace(Arc::clone(&socket)) {
+            worn.retire();
+        }
+        Ok(socket.used())
+    }
+
+    /// Closes what has served its time.
+    pub(super) fn tidy(&self, now: Instant) {
+        for slot in self.slots().iter_mut() {
+            if let Some(worn) = slot.take_if(|socket| socket.is_worn(now)) {
+                worn.retire();
             }
         }
     }
-    Ok(Heard::Unsure)
+
+    fn slots(&self) -> MutexGuard<'_, Vec<Option<Arc<Socket>>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-async fn connect(address: SocketAddr) -> Result<UdpSocket, Breakdown> {
-    let unspecified: SocketAddr = match address {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    // Port 0: the kernel draws one of the local range at random and leaves out reserved ones.
-    let socket = UdpSocket::bind(unspecified).await?;
-    socket.connect(address).await?;
-    Ok(socket)
+impl Drop for Pool {
+    fn drop(&mut self) {
+        for socket in self.slots().drain(..).flatten() {
+            socket.retire();
+        }
+    }
+}
+
+impl Socket {
+    /// A new socket with its reader.
+    fn open(
+        address: SocketAddr,
+        now: Instant,
+        metrics: UpstreamMetrics,
+        descriptor: Descriptor,
+    ) -> Result<Arc<Self>, Breakdown> {
+        let raw =
+            RawSocket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+        // Without a bind before, the kernel draws the port from all of the local range but what is reserved.
+        raw.connect(&address.into())?;
+        let socket = Arc::new(Self {
+            udp: UdpSocket::from_std(raw.into())?,
+            flights: Mutex::new(Flights::new(MAX_STRIKES)),
+            opened: now,
+            uses: AtomicU32::new(0),
+            retired: AtomicBool::new(false),
+            reader: OnceLock::new(),
+            metrics,
+            _descriptor: descriptor,
+        });
+        let reader = tokio::spawn(Arc::clone(&socket).read()).abort_handle();
+        socket.reader.set(reader).expect("a new socket has no reader");
+        Ok(socket)
+    }
+
+    fn used(self: &Arc<Self>) -> Arc<Self> {
+        self.uses.fetch_add(1, Ordering::Relaxed);
+        Arc::clone(self)
+    }
+
+    fn is_worn(&self, now: Instant) -> bool {
+        self.uses.load(Ordering::Relaxed) >= MAX_USES || now.saturating_duration_since(self.opened) >= MAX_AGE
+    }
+
+    /// Serves no new queries, and closes when the last in the air is done.
+    fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+        if self.flights().len() == 0 {
+            self.close();
+        }
+    }
+
+    /// Ends the reader, which holds the socket.
+    fn close(&self) {
+        if let Some(reader) = self.reader.get() {
+            reader.abort();
+        }
+    }
+
+    async fn read(self: Arc<Self>) {
+        // Readiness never fails on a socket that is registered with the runtime that runs this.
+        while let Ok(ready) = self.udp.ready(NEWS).await {
+            // The runtime tries nothing where both are asked for at once.
+            let interest = if ready.is_readable() { Interest::READABLE } else { Interest::ERROR };
+            match self.udp.try_io(interest, || self.drain()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => self.flights().fail(&error.into()),
+                Ok(()) => tokio::task::yield_now().await,
+            }
+        }
+    }
+
+    /// Reads what is there; `WouldBlock` is the word for having read all that is of use.
+    ///
+    /// Where nothing is waited for any more, the system call that would find nothing is spared. What lies there even
+    /// so is read before the next reply.
+    fn drain(&self) -> io::Result<()> {
+        DATAGRAM.with_borrow_mut(|(buffer, _)| {
+            for _ in 0..BATCH {
+                let length = recv(self.udp.as_raw_fd(), buffer, MsgFlags::empty())?;
+                let mut flights = self.flights();
+                if let Message::Stray(mismatch) = flights.receive(&buffer[..length]) {
+                    self.metrics.mismatched(mismatch);
+                }
+                if !flights.expect_more() {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn flights(&self) -> MutexGuard<'_, Flights> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Flight {
+    /// Sends what `write` writes; `false` where the socket is full.
+    fn send(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<bool, Breakdown> {
+        DATAGRAM.with_borrow_mut(|(_, out)| {
+            out.clear();
+            write(out);
+            let mut sent = self.socket.udp.try_send(out);
+            if let Err(error) = &sent
+                && error.raw_os_error() == Some(Errno::ECONNREFUSED as i32)
+            {
+                // The news is about queries that were sent before this one.
+                self.socket.flights().fail_others(self.id, &io::Error::from(error.kind()).into());
+                sent = self.socket.udp.try_send(out);
+            }
+            match sent {
+                Ok(_) => Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+                Err(error) => Err(error.into()),
+            }
+        })
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let mut flights = self.socket.flights();
+        flights.leave(self.id);
+        if flights.len() == 0 && self.socket.retired.load(Ordering::Relaxed) {
+            self.socket.close();
+        }
+    }
 }

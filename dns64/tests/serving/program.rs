@@ -20,7 +20,9 @@ async fn it_answers_over_udp_and_tcp_and_says_how_its_upstreams_are() {
     assert_eq!(v6(&ask_tcp(address, "v4.example.", RecordType::AAAA).await), synthesized());
     let report = daemon.admin("GET", "/upstreams").await;
     for upstream in [upstream.address, dead] {
-        let line = format!(r#"{{"upstream":"{upstream}","transport":"udp","up":true,"misses":0}}"#);
+        let line = format!(
+            r#"{{"upstream":"{upstream}","domains":[],"transport":"udp","up":true,"misses":0,"edns":true,"#
+        );
         assert!(report.contains(&line), "{line} in {report}");
     }
     let line = r#"causeway_dns64_queries_total{transport="tcp",type="AAAA",outcome="synthesized"}"#;
@@ -120,12 +122,13 @@ async fn an_address_in_use_is_named_with_its_remedy() {
 }
 
 #[test]
-fn dns_over_tls_upstreams_are_refused_where_they_stand() {
-    let text = file(PREF64, &[listener()], &[], "").replace("[]", r#"["tls://192.0.2.54#dns.example"]"#);
-    let output = doomed(&text, &["check"]);
+fn certificates_that_cannot_be_read_keep_the_daemon_from_starting() {
+    let text = file(PREF64, &[listener()], &[], r#"upstream_ca = "/nowhere/ca.pem""#)
+        .replace("[]", r#"["tls://192.0.2.54#dns.example"]"#);
+    let output = doomed(&text, &[]);
     let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    for part in ["dns64.upstream[0]", "gateway.toml:5:", "TLS"] {
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for part in ["dns64.upstream_ca", "/nowhere/ca.pem"] {
         assert!(said.contains(part), "{part} in {said}");
     }
 }

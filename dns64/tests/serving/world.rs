@@ -118,7 +118,7 @@ fn snapshot(
     let model = config::parse(&text, "gateway.toml").unwrap_or_else(|error| panic!("{error}")).model;
     let (prefix, dns64) = (model.prefix.unwrap(), model.dns64.unwrap());
     let hosts = Sources::new(&dns64.names).load();
-    (Snapshot::timed(&prefix, &dns64, timing, Arc::clone(metrics), previous), hosts)
+    (Snapshot::timed(&prefix, &dns64, timing, Arc::clone(metrics), previous).unwrap(), hosts)
 }
 
 /// A question's octets, RD set, with EDNS.

@@ -8,7 +8,7 @@ pub(in super::super) const FORWARD: &[Key] = &[
     tables(
         "dns64.forward",
         Live,
-        "Upstreams of their own for some domains; they stand in for `dns64.upstream` there, and never beside it. Not served yet: causeway-dns64 refuses it.",
+        "Upstreams of their own for some domains; they stand in for `dns64.upstream` there, and never beside it.",
     ),
     key(
         "dns64.forward.domains",
