@@ -123,16 +123,6 @@ pub fn synthesis<'a>(question: &Question, view: &'a View) -> Result<&'a Arc<Synt
     }
 }
 
-impl Plan {
-    /// What tells replies of this plan apart that are made of the same upstream answers, for the keys of a cache.
-    pub fn fingerprint(&self, policy: &Policy, view: &View) -> u64 {
-        match self {
-            Self::Local(_) | Self::Forward => u64::from(policy.site().trust_ad),
-            Self::Strip | Self::Synthesize(_) | Self::Reverse(_) => view.fingerprint(),
-        }
-    }
-}
-
 /// Types that name a transaction or a transfer, not records (RFC 6895 §3.1), but for ANY; and OPT.
 fn is_meta(qtype: RecordType) -> bool {
     matches!(u16::from(qtype), 41 | 128..=254)

@@ -101,6 +101,28 @@ fn upstream_header_bits_do_not_leak() {
 }
 
 #[test]
+fn ad_of_a_trusted_upstream_reaches_clients_that_understand_it() {
+    let query = query("www.example", RecordType::A);
+    let answered = |ad: bool| {
+        let mut message = upstream_reply(&query);
+        message.metadata.authentic_data = ad;
+        answer(&query, &message)
+    };
+    let plain = question("www.example", RecordType::A);
+    let mut with_do = with_edns(&plain, 1232);
+    let with_ad = Question { authentic_data: true, ..question("www.example", RecordType::A) };
+    with_do.edns = with_do.edns.map(|edns| ClientEdns { dnssec_ok: true, ..edns });
+    let ad = |reply: &Reply, question: &Question| {
+        encode(reply, question, Room::Datagram).1.metadata.authentic_data
+    };
+    let trusted = Reply::relayed(Ok(answered(true)), true);
+    assert!(!ad(&trusted, &plain) && ad(&trusted, &with_ad) && ad(&trusted, &with_do));
+    for reply in [Reply::relayed(Ok(answered(true)), false), Reply::relayed(Ok(answered(false)), true)] {
+        assert!(!ad(&reply, &with_ad) && !ad(&reply, &with_do));
+    }
+}
+
+#[test]
 fn opt_is_sent_only_to_who_sent_one() {
     let plain = question("www.example", RecordType::AAAA);
     let (_, message) = encode(&of(addresses(1)), &plain, Room::Datagram);

@@ -150,3 +150,12 @@ async fn rule_48_other_translators_names_are_answered_and_all_are_forwarded_wher
     let site = Site::with(&pointer, "reverse = \"off\"").await;
     site.check(&format!("{own} PTR"), &["NOERROR", &pointer]).await;
 }
+
+#[tokio::test]
+async fn rule_43_directly_a_missing_name_is_said_in_the_prefixs_own_zone() {
+    let site = Site::with("192.in-addr.arpa. 900 SOA 60", "reverse = \"direct\"").await;
+    let reply = site.ask(&format!("{} PTR", arpa("2001:db8:64::192.0.2.9"))).await;
+    assert_eq!((reply.metadata.response_code, reply.answers.len()), (ResponseCode::NXDomain, 0));
+    let apex = "0.0.0.0.0.0.0.0.0.0.0.0.4.6.0.0.8.b.d.0.1.0.0.2.ip6.arpa.";
+    assert_eq!(reply.authorities[0].name.to_string(), apex);
+}

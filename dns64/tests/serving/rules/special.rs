@@ -126,3 +126,13 @@ async fn rule_55_private_addresses_are_refused_in_every_prefix_of_an_upstreams_a
     let reply = site.ask("dyn.trusted.example. AAAA").await;
     assert_eq!(v6(&reply), ["2001:db8:64::192.168.0.9".parse::<Ipv6Addr>().unwrap()]);
 }
+
+#[tokio::test]
+async fn rule_55_private_domains_lift_the_filter_but_not_from_what_is_never_embedded() {
+    let zone = "meta.trusted.example. A 169.254.169.254\nlo.trusted.example. A 127.0.0.1\n\
+        sly.example. CNAME db.trusted.example.\ndb.trusted.example. A 192.168.0.9";
+    let site = Site::with(zone, "rebind_protection = true\nprivate_domains = [\"trusted.example\"]").await;
+    for name in ["meta.trusted.example.", "lo.trusted.example.", "sly.example."] {
+        assert!(v6(&site.ask(&format!("{name} AAAA")).await).is_empty(), "{name}");
+    }
+}

@@ -39,3 +39,13 @@ async fn rule_60_ipv4_hints_are_stripped_where_the_file_says_so_but_not_from_sig
     assert!(holds(&signed.ask_octets("svc.example. TYPE65 +do").await, before));
     assert!(holds(&signed.ask_octets("svc.example. TYPE65").await, after));
 }
+
+#[tokio::test]
+async fn rule_60_who_is_not_synthesized_for_keeps_the_hints() {
+    let [before, _] = MANDATORY;
+    let keys = "strip_ipv4hint = true\n[[dns64.client]]\nfrom = [\"127.0.0.9\"]";
+    let site = Site::with(&format!("svc.example. TYPE65 \\# {before}"), keys).await;
+    let octets = site.ask_octets("svc.example. TYPE65 from=127.0.0.1").await;
+    let data = hex(before);
+    assert!(octets.windows(data.len()).any(|window| window == data), "{octets:02x?}");
+}

@@ -219,3 +219,16 @@ async fn rule_03_an_error_on_aaaa_is_passed_on_where_the_file_says_so() {
         assert_eq!(site.upstream.count(RecordType::A), 0, "{fault}");
     }
 }
+
+#[tokio::test]
+async fn rule_01_of_forced_and_forbidden_names_the_longer_one_decides() {
+    let site = Site::with(
+        "www.example. A 192.0.2.1\nwww.some.example. AAAA 2001:db8:1::1\nwww.some.example. A 192.0.2.1",
+        "forbid = [\"Example\"]\nforce = [\"some.example\"]",
+    )
+    .await;
+    assert!(site.ask("www.example. AAAA").await.answers.is_empty());
+    assert_eq!(v6(&site.ask("www.some.example. AAAA").await), synthesized());
+    let real = "www.some.example. <=300 AAAA 2001:db8:1::1";
+    site.check("www.some.example. AAAA +cd", &["NOERROR cd", real]).await;
+}
