@@ -15,6 +15,7 @@
 mod admin;
 pub mod answer;
 mod app;
+mod arpa;
 pub mod cache;
 mod chain;
 pub mod domain;
@@ -39,7 +40,7 @@ pub mod reply;
 pub mod resolver;
 pub mod reverse;
 pub mod snapshot;
-mod special;
+pub mod special;
 mod stream;
 pub mod synth;
 mod ttl;

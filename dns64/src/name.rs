@@ -104,6 +104,14 @@ impl WireName {
         })
     }
 
+    /// The name without its first label; `None` of the root.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        let first = usize::from(self.octets[0]);
+        let rest = self.as_bytes().get(first + 1..).filter(|_| first > 0)?;
+        Self::parse(rest).ok()
+    }
+
     /// How many labels stand in front of `zone`, a name in wire form: 0 for the zone itself, `None` outside it.
     ///
     /// Case does not matter; label boundaries do.
@@ -218,6 +226,18 @@ mod tests {
         assert_eq!(name.respelt(&mask).to_string(), "WWw.example.");
         assert_eq!(name.respelt(&mask), name);
         assert_eq!(name.respelt(&[0xff; 32]).to_string(), "WWW.EXAMPLE.");
+    }
+
+    #[test]
+    fn a_parent_lacks_the_first_label() {
+        assert_eq!(name("a.b").parent(), Some(name("b")));
+        assert_eq!(name("b").parent(), Some(WireName::ROOT));
+        assert_eq!(WireName::ROOT.parent(), None);
+    }
+
+    #[test]
+    fn folding_leaves_no_capital_letter() {
+        assert_eq!(name("WwW.ExAmple").folded().to_string(), "www.example.");
     }
 
     #[test]

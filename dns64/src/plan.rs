@@ -53,6 +53,8 @@ pub enum Plain {
 pub struct Known<'a> {
     /// The names that are served here.
     pub hosts: &'a Hosts,
+    /// Names that are not looked up.
+    pub special: &'a special::Rules,
     /// The Unix time in seconds; of use only where [`Hosts::is_dated`].
     pub now: u64,
 }
@@ -85,7 +87,7 @@ pub fn plan(question: &Question, policy: &Policy, view: &View, known: &Known<'_>
         }
         None => {}
     }
-    if let Some(reply) = special::answer(question) {
+    if let Some(reply) = special::answer(question, known.special, known.hosts) {
         return local(reply);
     }
     match question.qtype {

@@ -130,7 +130,11 @@ impl Shared {
         let snapshot = self.snapshot.load();
         let view = snapshot.policy.view(client.ip());
         let hosts = self.hosts.load();
-        let known = Known { hosts: &hosts, now: if hosts.is_dated() { unix_time() } else { 0 } };
+        let known = Known {
+            hosts: &hosts,
+            special: &snapshot.special,
+            now: if hosts.is_dated() { unix_time() } else { 0 },
+        };
         let plan = match plan(&question, &snapshot.policy, view, &known) {
             Plan::Local(reply) => {
                 self.answer(&question, &reply, via, out);

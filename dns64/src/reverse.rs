@@ -9,6 +9,7 @@
 //! An IPv4 address that may not be embedded has no reverse name either.
 
 use crate::answer::{Failure, Outcome};
+use crate::arpa::Partial;
 use crate::chain::Chain;
 use crate::hosts;
 use crate::ipv4only;
@@ -20,17 +21,15 @@ use crate::synth::{negative_ttl, sane_ttl};
 use crate::zone::{self, Zone};
 use addr::Prefix64;
 use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::rdata::{CNAME, NS};
+use hickory_proto::rr::rdata::CNAME;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// TTL in seconds of the CNAME record at most; it never outlives what it leads to.
 const MAX_TTL: u32 = 600;
 
 /// Nibbles of an address.
 const NIBBLES: usize = 32;
-
-const ZONE: &[u8] = b"\x03ip6\x04arpa\x00";
 
 /// What becomes of a question about a name under a prefix.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,25 +56,10 @@ pub(crate) fn find(question: &Question, site: &Site) -> Option<Found> {
     if site.reverse == Reverse::Off {
         return None;
     }
-    let below = question.name.labels_below(ZONE)?;
-    let labels: Vec<_> = question.name.labels().take(below).collect();
-    let (bits, valid) = read_nibbles(&labels);
-    let address = Ipv6Addr::from_bits(bits);
-    let prefix = site.prefix_of(address, 4 * valid)?;
-    Some(judge(question, site, prefix, address, (below, valid)))
-}
-
-/// The address of the leading nibbles and how many there are; the most significant label stands last.
-fn read_nibbles(labels: &[&[u8]]) -> (u128, usize) {
-    let mut bits = 0;
-    let mut valid = 0;
-    for label in labels.iter().rev().take(NIBBLES) {
-        let [digit] = label else { break };
-        let Some(nibble) = char::from(*digit).to_digit(16) else { break };
-        bits |= u128::from(nibble) << (4 * (NIBBLES - 1 - valid));
-        valid += 1;
-    }
-    (bits, valid)
+    let partial = Partial::of(&question.name)?;
+    let IpAddr::V6(address) = partial.address else { return None };
+    let prefix = site.prefix_of(address, 4 * partial.read)?;
+    Some(judge(question, site, prefix, address, (partial.labels, partial.read)))
 }
 
 fn nibbles(prefix: Prefix64) -> usize {
@@ -96,12 +80,8 @@ fn judge(
     }
     if below < NIBBLES {
         return Found::Answer(match (below == nibbles(prefix), question.qtype) {
-            (true, RecordType::SOA) => Zone::answer(vec![zone().soa()]),
-            (true, RecordType::NS) => {
-                let soa = zone().soa();
-                Zone::answer(vec![Record::from_rdata(soa.name.clone(), soa.ttl, RData::NS(NS(soa.name)))])
-            }
-            _ => zone().no_data(),
+            (true, qtype) => zone().at_apex(qtype),
+            (false, _) => zone().no_data(),
         });
     }
     let v4 = prefix.extract(address).expect("the address was found in this prefix");

@@ -11,6 +11,7 @@ use crate::cache::Cache;
 use crate::lifetime::Bounds;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
+use crate::special;
 use crate::upstream::{Timing, TrustError, Upstreams};
 use config::model::{Dns64, Prefix};
 use std::hash::{BuildHasher, RandomState};
@@ -21,6 +22,8 @@ use std::sync::Arc;
 pub struct Snapshot {
     /// Who is synthesized what.
     pub policy: Policy,
+    /// Names that are not looked up.
+    pub special: special::Rules,
     /// Who is asked.
     pub upstreams: Upstreams,
     /// What was learnt. The same in every snapshot, as long as its size can follow the file.
@@ -64,6 +67,7 @@ impl Snapshot {
         let previous = previous.map(|previous| &previous.upstreams);
         Ok(Self {
             policy: rules::policy(prefix, dns64),
+            special: rules::special(dns64),
             upstreams: Upstreams::new(assignment::read(dns64)?, timing, metrics, previous),
             cache,
             bounds: Bounds { max_ttl: 86_400, max_negative_ttl: 3600 },
@@ -155,5 +159,19 @@ mod tests {
         assert_eq!((site.reverse, site.strip_ipv4hint, site.trust_ad), (Reverse::Direct, true, true));
         let prefixes = ["2001:db8:64::/96", "2001:db8:66::/96", "2001:db8:67::/64"];
         assert_eq!(site.prefixes.iter().map(ToString::to_string).collect::<Vec<_>>(), prefixes);
+    }
+
+    #[test]
+    fn private_zones_go_upstream_if_every_upstream_is_private_unless_the_file_says() {
+        let forwards = |upstream: &str, more: &str| {
+            let text =
+                format!("[prefix]\npref64 = \"64:ff9b::/96\"\n[dns64]\nupstream = [{upstream}]\n{more}");
+            let model = config::parse(&text, "gateway.toml").unwrap_or_else(|error| panic!("{error}")).model;
+            rules::special(&model.dns64.unwrap()).forward_private
+        };
+        assert!(forwards("\"10.0.0.53\", \"[fd00::53]:53\", \"127.0.0.2\"", ""));
+        assert!(!forwards("\"10.0.0.53\", \"9.9.9.9\"", "") && !forwards("\"2620:fe::fe\"", ""));
+        assert!(!forwards("\"10.0.0.53\"", "private_zones = \"local\"\n"));
+        assert!(forwards("\"9.9.9.9\"", "private_zones = \"forward\"\n"));
     }
 }

@@ -5,8 +5,8 @@
 
 use crate::reply::{Body, Built, Origin, Reply};
 use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::rdata::SOA;
-use hickory_proto::rr::{Name, RData, Record};
+use hickory_proto::rr::rdata::{NS, SOA};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 use std::str::FromStr;
 
 /// TTL in seconds of negative answers (RFC 6303 §3).
@@ -16,11 +16,19 @@ const NEGATIVE_TTL: u32 = 10_800;
 #[derive(Clone, Debug)]
 pub(crate) struct Zone {
     apex: Name,
+    /// How long negative answers may be kept, in seconds.
+    ttl: u32,
 }
 
 impl Zone {
+    /// A zone that never changes.
     pub(crate) const fn new(apex: Name) -> Self {
-        Self { apex }
+        Self { apex, ttl: NEGATIVE_TTL }
+    }
+
+    /// A zone whose names come and go: that there is none may be kept for `ttl` seconds.
+    pub(crate) const fn brief(apex: Name, ttl: u32) -> Self {
+        Self { apex, ttl }
     }
 
     /// A reply with `answers`.
@@ -28,6 +36,18 @@ impl Zone {
         Reply {
             origin: Origin::Local,
             body: Body::Built(Built { authoritative: true, answers, ..Built::default() }),
+        }
+    }
+
+    /// A reply about the zone's own name: its SOA and NS records (RFC 6303 §3), and no others.
+    pub(crate) fn at_apex(&self, qtype: RecordType) -> Reply {
+        match qtype {
+            RecordType::SOA => Self::answer(vec![self.soa()]),
+            RecordType::NS => {
+                let data = RData::NS(NS(self.apex.clone()));
+                Self::answer(vec![Record::from_rdata(self.apex.clone(), self.ttl, data)])
+            }
+            _ => self.no_data(),
         }
     }
 
@@ -43,7 +63,7 @@ impl Zone {
 
     /// The zone's SOA record.
     pub(crate) fn soa(&self) -> Record {
-        soa(self.apex.clone(), NEGATIVE_TTL)
+        soa(self.apex.clone(), self.ttl)
     }
 
     fn negative(&self, rcode: ResponseCode) -> Reply {

@@ -7,6 +7,7 @@
 
 use super::{Found, Hosts};
 use crate::answer::ExtendedError;
+use crate::arpa::Partial;
 use crate::name::WireName;
 use crate::policy::{NameRule, Refused, Source, Synthesis};
 use crate::question::Question;
@@ -15,7 +16,7 @@ use crate::zone;
 use hickory_proto::rr::rdata::{A, AAAA, PTR};
 use hickory_proto::rr::{RData, Record, RecordType};
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 /// RFC 8914 §4.1: what other codes do not say.
 const OTHER_ERROR: u16 = 0;
@@ -43,7 +44,7 @@ pub(crate) fn pointer(name: &WireName, hosts: &Hosts, now: u64) -> Option<(WireN
     if hosts.is_empty() {
         return None;
     }
-    match address_of(name)? {
+    match Partial::of(name)?.whole()? {
         IpAddr::V4(v4) => hosts.name_of_v4(v4, now),
         IpAddr::V6(v6) => hosts.name_of_v6(v6, now),
     }
@@ -117,37 +118,4 @@ fn no_data(question: &Question, hosts: &Hosts, refused: Option<Refused>) -> Repl
             ..Built::default()
         }),
     }
-}
-
-/// The address of a whole reverse name (RFC 1035 §3.5, RFC 3596 §2.5).
-fn address_of(name: &WireName) -> Option<IpAddr> {
-    match name.labels_below(V4_ZONE) {
-        Some(4) => {
-            let mut octets = [0; 4];
-            for (octet, label) in octets.iter_mut().rev().zip(name.labels()) {
-                *octet = decimal(label)?;
-            }
-            return Some(Ipv4Addr::from(octets).into());
-        }
-        Some(_) => return None,
-        None => {}
-    }
-    name.labels_below(V6_ZONE).filter(|below| *below == 32)?;
-    let mut bits = 0_u128;
-    for (index, label) in name.labels().take(32).enumerate() {
-        let [digit] = label else { return None };
-        bits |= u128::from(char::from(*digit).to_digit(16)?) << (4 * index);
-    }
-    Some(Ipv6Addr::from_bits(bits).into())
-}
-
-const V4_ZONE: &[u8] = b"\x07in-addr\x04arpa\x00";
-const V6_ZONE: &[u8] = b"\x03ip6\x04arpa\x00";
-
-/// A number as reverse names write it: without zeros in front.
-fn decimal(label: &[u8]) -> Option<u8> {
-    if label.len() > 1 && label[0] == b'0' || !label.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(label).ok()?.parse().ok()
 }

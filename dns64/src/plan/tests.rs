@@ -16,7 +16,16 @@ fn planned(question: &Question) -> Plan {
 
 fn planned_for(client: &str, question: &Question) -> Plan {
     let policy = policy();
-    plan(question, &policy, policy.view(client.parse().unwrap()), &Known { hosts: &Hosts::default(), now: 0 })
+    plan(
+        question,
+        &policy,
+        policy.view(client.parse().unwrap()),
+        &Known {
+            hosts: &Hosts::default(),
+            special: &special::Rules { forward_private: true, ..special::Rules::default() },
+            now: 0,
+        },
+    )
 }
 
 fn local_rcode(question: &Question) -> (Origin, ResponseCode) {
@@ -117,7 +126,11 @@ fn served_names_go_before_synthesis_and_ipv4only_arpa_before_them() {
     let policy = policy();
     let planned = |name: &str, checking_disabled| {
         let question = Question { checking_disabled, ..question(name, RecordType::AAAA) };
-        let known = Known { hosts: &hosts, now: 0 };
+        let known = Known {
+            hosts: &hosts,
+            special: &special::Rules { forward_private: true, ..special::Rules::default() },
+            now: 0,
+        };
         match plan(&question, &policy, policy.view("2001:db8:6::1".parse().unwrap()), &known) {
             Plan::Local(reply) => (reply.origin, crate::reply::tests::built(*reply).answers.len()),
             other => panic!("{other:?}"),

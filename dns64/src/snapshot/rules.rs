@@ -6,11 +6,12 @@ use crate::policy::{
     Cases, ClientRule, Limits, MappedNet, NameRule, Policy, PrefixRule, Reverse, Settings, Site, Synthesis,
     Treatment,
 };
-use addr::Prefix64;
+use crate::special::{self, Keeper};
+use addr::{Prefix64, fold_mapped};
 use config::Domain;
-use config::model::{self, ClientPrefix, Dns64, DnsClient, Prefix, ReverseNames};
+use config::model::{self, ClientPrefix, Dns64, DnsClient, Prefix, PrivateZones, ReverseNames};
 use ipnet::Ipv4Net;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 /// The addresses that belong to a prefix where the file says nothing: all.
@@ -41,6 +42,33 @@ pub(super) fn policy(prefix: &Prefix, dns64: &Dns64) -> Policy {
     };
     let clients = dns64.client.iter().map(|client| client_rule(client, &basis)).collect();
     Policy::new(Settings { clients, default: Arc::new(basis), site })
+}
+
+/// Which names are not looked up. Choice: a domain of upstreams that is the root is another default, and brings no
+/// special name back.
+pub(super) fn special(dns64: &Dns64) -> special::Rules {
+    let names = &dns64.names;
+    let here = names.local_domains.iter().map(|domain| (domain, Keeper::Here));
+    let elsewhere = dns64.forward.iter().flat_map(|forward| &forward.domains);
+    let elsewhere = elsewhere.map(|domain| (domain, Keeper::Upstream));
+    let proper = here.chain(elsewhere).filter(|(domain, _)| domain.labels().next().is_some());
+    special::Rules {
+        domains: proper.map(|(domain, keeper)| (wire_name(domain), keeper)).collect(),
+        domain_needed: names.domain_needed,
+        forward_private: match names.private_zones {
+            PrivateZones::Forward => true,
+            PrivateZones::Local => false,
+            PrivateZones::Auto => dns64.upstream.iter().all(|upstream| is_private(upstream.address.ip())),
+        },
+    }
+}
+
+/// Whether a resolver at `address` belongs to the site, and so may know its private names.
+fn is_private(address: IpAddr) -> bool {
+    match fold_mapped(address) {
+        IpAddr::V4(v4) => !addr::special::is_global_v4(v4),
+        IpAddr::V6(v6) => addr::special::lookup_v6(v6).is_some_and(|row| !row.global),
+    }
 }
 
 fn site(prefix: &Prefix, dns64: &Dns64) -> Site {

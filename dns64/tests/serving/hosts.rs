@@ -80,6 +80,45 @@ async fn under_the_well_known_prefix_a_private_guest_has_no_aaaa_record_and_the_
     assert_eq!(upstream.asked(), []);
 }
 
+#[tokio::test]
+async fn names_that_are_not_looked_up_are_answered_with_every_upstream_dead() {
+    let keys = "private_zones = \"local\"\nlocal_domains = [\"lan\"]";
+    let world = World::with(&[Scripted::nobody().to_string()], unhurried(), PREF64, keys);
+    for name in [
+        "printer.",
+        "printer.local.",
+        "vm9.lan.",
+        "x.home.arpa.",
+        "x.test.",
+        "x.service.arpa.",
+        "1.1.168.192.in-addr.arpa.",
+        "x.onion.",
+        "x.invalid.",
+    ] {
+        let reply = world.ask(name, RecordType::AAAA).await;
+        assert_eq!(reply.metadata.response_code, ResponseCode::NXDomain, "{name}");
+        assert_eq!(reply.authorities.len(), 1, "{name}");
+    }
+    for name in ["localhost.", "lan.", "home.arpa.", "168.192.in-addr.arpa.", "_dns.resolver.arpa."] {
+        assert_eq!(
+            world.ask(name, RecordType::AAAA).await.metadata.response_code,
+            ResponseCode::NoError,
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_private_upstream_is_asked_about_private_zones_and_plain_names_if_the_file_says_so() {
+    let upstream = Scripted::start(only_a).await;
+    let world = World::with(&[upstream.address.to_string()], unhurried(), PREF64, "domain_needed = false");
+    for name in ["x.home.arpa.", "x.test.", "printer."] {
+        assert_eq!(answers(&world.ask(name, RecordType::A).await), STRANGER, "{name}");
+    }
+    assert_eq!(world.ask("home.arpa.", RecordType::DS).await.answers.len(), 0);
+    assert_eq!(upstream.count(RecordType::DS), 1);
+}
+
 /// A daemon that serves the files of a folder.
 struct Served {
     folder: TempDir,
