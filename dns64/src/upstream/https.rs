@@ -99,7 +99,16 @@ impl Pool {
 
     async fn attempt(&self, query: &Query, edns: Edns) -> Result<Answer, Breakdown> {
         let session = self.session()?;
-        let request = Request::begin(&session);
+        let result = self.post(&session, query, edns).await;
+        if matches!(result, Err(Breakdown::Closed)) {
+            // The connection's own task may not have heard of it yet.
+            self.current().take_if(|current| Arc::ptr_eq(current, &session));
+        }
+        result
+    }
+
+    async fn post(&self, session: &Session, query: &Query, edns: Edns) -> Result<Answer, Breakdown> {
+        let request = Request::begin(session);
         let mut sender = session.sender().await?;
         let mut message = Vec::new();
         // Without a number of its own, a query can be answered from an HTTP cache (RFC 8484 §4.1).

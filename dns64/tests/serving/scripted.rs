@@ -7,8 +7,8 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -186,14 +186,27 @@ impl Scripted {
 
 /// What the sockets of an upstream share.
 #[derive(Clone)]
-struct Memory {
+pub(crate) struct Memory {
     script: Arc<Script>,
     asked: Arc<Mutex<Vec<Asked>>>,
     arrived: Arc<Notify>,
 }
 
 impl Memory {
-    fn take(&self, message: &[u8], port: u16, tcp: bool) -> Sends {
+    /// That of an upstream with sockets of its own.
+    pub(crate) fn new(
+        script: impl Fn(&Message, &Asked) -> Sends + std::marker::Send + Sync + 'static,
+    ) -> Self {
+        Self { script: Arc::new(script), asked: Arc::default(), arrived: Arc::default() }
+    }
+
+    /// All that was asked so far.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// Takes a query in, and says what is sent.
+    pub(crate) fn take(&self, message: &[u8], port: u16, tcp: bool) -> Sends {
         let message = Message::from_vec(message).expect("the resolver sends well-formed queries");
         let query = &message.queries[0];
         let name = query.name.to_string().to_lowercase();
@@ -248,8 +261,12 @@ async fn serve_tcp(listener: TcpListener, memory: Memory) {
     }
 }
 
-async fn converse(stream: TcpStream, port: u16, memory: Memory) -> io::Result<()> {
-    let (mut input, output) = stream.into_split();
+/// Serves one connection, whatever carries it.
+pub(crate) async fn converse<S>(stream: S, port: u16, memory: Memory) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + std::marker::Send + 'static,
+{
+    let (mut input, output) = tokio::io::split(stream);
     let output = Arc::new(tokio::sync::Mutex::new(output));
     let write = async |octets: Vec<u8>| output.lock().await.write_all(&octets).await;
     let mut held: Vec<Vec<u8>> = Vec::new();
