@@ -53,8 +53,16 @@ pub const DNS_TLS_PORT: u16 = 853;
 pub const DNS_HTTPS_PORT: u16 = 443;
 /// `dns64.https_path`: the path that RFC 8484 §4.1.1 takes as its example and nearly every server has.
 pub const HTTPS_PATH: &str = "/dns-query";
-/// `dns64.cache_size` in bytes: a hundred thousand names at about 300 bytes each.
+/// `dns64.cache_size` in bytes: about a hundred thousand names, each with its A, its lack of AAAA and what is made of both.
 pub const CACHE_SIZE: u64 = 32 << 20;
+/// `dns64.cache_max_ttl`: what changes at its source is seen within a day, whatever its owner promised.
+pub const CACHE_MAX_TTL: Duration = Duration::from_secs(86_400);
+/// `dns64.cache_max_negative_ttl`: a name that comes into being is seen within an hour (RFC 2308 §5 suggests one to three).
+pub const CACHE_MAX_NEGATIVE_TTL: Duration = Duration::from_secs(3600);
+/// `dns64.serve_stale`: a day without upstreams is survived; RFC 8767 §5 suggests one to three.
+pub const SERVE_STALE: Duration = Duration::from_secs(86_400);
+/// `dns64.prefetch`: names in use are never waited for, at the cost of one question in ten at most.
+pub const PREFETCH: bool = true;
 /// `dns64.rebind_protection`: off, because guests legitimately live in private IPv4 networks.
 pub const REBIND_PROTECTION: bool = false;
 /// `dns64.hosts_ttl`: a guest that moves is found again within a minute.

@@ -3,10 +3,12 @@
 //! One struct per section, one field per key, in the order of docs/configuration.md. A value of these types has
 //! passed every check of [`crate::parse`]; daemons read it and never validate again.
 
+mod cache;
 mod names;
 mod synthesis;
 mod upstream;
 
+pub use cache::DnsCache;
 pub use names::{Host, LocalNames, PrivateZones};
 pub use synthesis::{ClientPrefix, DnsClient, MappedRule, ReverseNames, SynthesisRules, Treatment};
 pub use upstream::{Forward, Upstream, UpstreamTransport};
@@ -207,8 +209,8 @@ pub struct Dns64 {
     pub forbid: Vec<Domain>,
     /// What becomes of the cases on which resolvers differ.
     pub rules: SynthesisRules,
-    /// `cache_size` in bytes.
-    pub cache_size: u64,
+    /// What is remembered.
+    pub cache: DnsCache,
     /// `workers`: threads; 0 is one per core.
     pub workers: u16,
     /// `rebind_protection`: private addresses are taken out of upstreams' answers.

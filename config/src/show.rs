@@ -80,7 +80,11 @@ fn dns64(page: &mut Page, dns64: &Dns64) {
     page.key("upstream", &dns64.upstream);
     page.optional("upstream_ca", dns64.upstream_ca.as_ref());
     page.key("exclude_aaaa", &ExcludeAaaa(dns64.exclude_aaaa.clone()));
-    page.key("cache_size", &Size(dns64.cache_size));
+    page.key("cache_size", &Size(dns64.cache.size));
+    page.key("cache_max_ttl", &dns64.cache.max_ttl);
+    page.key("cache_max_negative_ttl", &dns64.cache.max_negative_ttl);
+    page.key("serve_stale", &dns64.cache.serve_stale);
+    page.key("prefetch", &dns64.cache.prefetch);
     page.key("workers", &dns64.workers);
     page.key("rebind_protection", &dns64.rebind_protection);
     page.key("private_domains", &dns64.private_domains);

@@ -103,6 +103,12 @@ impl Policy {
         self.clients.iter().find(|(from, _)| holds(from)).map_or(&self.others, |(_, view)| view)
     }
 
+    /// Whether any client has a view with this fingerprint.
+    pub(crate) fn has_view(&self, fingerprint: u64) -> bool {
+        let views = self.clients.iter().map(|(_, view)| view).chain([&self.others]);
+        views.into_iter().any(|view| view.fingerprint == fingerprint)
+    }
+
     /// What all clients have in common; prefixes longest first.
     pub fn site(&self) -> &Site {
         &self.site

@@ -69,6 +69,11 @@ impl Shared {
     pub fn replace(&self, snapshot: &Arc<Snapshot>) {
         let previous = self.snapshot.swap(Arc::clone(snapshot));
         snapshot.upstreams.supersede(&previous.upstreams);
+        // Answers are the same for whoever asks; what was made of them for a view that is gone is not.
+        snapshot.cache.retain_views(|view| snapshot.policy.has_view(view));
+        if snapshot.cache_size != previous.cache_size {
+            snapshot.cache.resize(snapshot.cache_size, self.now());
+        }
     }
 
     /// The names that are served here.

@@ -16,6 +16,7 @@ use crate::upstream::{Timing, TrustError, Upstreams};
 use config::model::{Dns64, Prefix};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One configuration, ready to serve.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct Snapshot {
     pub upstreams: Upstreams,
     /// What was learnt. The same in every snapshot, as long as its size can follow the file.
     pub cache: Arc<Cache>,
+    /// The octets that it may take.
+    pub cache_size: u64,
     /// The longest that answers are kept.
     pub bounds: Bounds,
     /// For how many seconds an answer may be served after its time; 0 for not at all.
@@ -62,19 +65,28 @@ impl Snapshot {
         previous: Option<&Self>,
     ) -> Result<Self, TrustError> {
         let cache =
-            previous.map(|previous| &previous.cache).filter(|cache| cache.takes_size(dns64.cache_size));
-        let cache = cache.map_or_else(|| Arc::new(Cache::new(dns64.cache_size, seed())), Arc::clone);
+            previous.map(|previous| &previous.cache).filter(|cache| cache.takes_size(dns64.cache.size));
+        let cache = cache.map_or_else(|| Arc::new(Cache::new(dns64.cache.size, seed())), Arc::clone);
         let previous = previous.map(|previous| &previous.upstreams);
         Ok(Self {
             policy: rules::policy(prefix, dns64),
             special: rules::special(dns64),
             upstreams: Upstreams::new(assignment::read(dns64)?, timing, metrics, previous),
             cache,
-            bounds: Bounds { max_ttl: 86_400, max_negative_ttl: 3600 },
-            serve_stale: 86_400,
-            prefetch: true,
+            cache_size: dns64.cache.size,
+            bounds: Bounds {
+                max_ttl: seconds(dns64.cache.max_ttl),
+                max_negative_ttl: seconds(dns64.cache.max_negative_ttl),
+            },
+            serve_stale: seconds(dns64.cache.serve_stale),
+            prefetch: dns64.cache.prefetch,
         })
     }
+}
+
+/// Whole seconds; the model holds no more than a week.
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
 
 /// What nobody can foretell, from the standard library's source of it, which cannot fail.

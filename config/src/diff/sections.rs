@@ -5,8 +5,8 @@ use super::{Changed, Keyed};
 use crate::domain::Domain;
 use crate::literal::{ExcludeAaaa, Literal, Size};
 use crate::model::{
-    Admin, Balance, Check, ClassOctet, Dns64, DnsClient, Forward, Hairpin, Listener, LocalNames, Log, Member,
-    MssClamp, Nat64, NextHopMtu, Offload, Pool, Prefix, Proxy, ProxyTimeouts, SynthesisRules,
+    Admin, Balance, Check, ClassOctet, Dns64, DnsCache, DnsClient, Forward, Hairpin, Listener, LocalNames,
+    Log, Member, MssClamp, Nat64, NextHopMtu, Offload, Pool, Prefix, Proxy, ProxyTimeouts, SynthesisRules,
     UdpZeroChecksum, Upstream,
 };
 use addr::{ExplicitMap, RangedPrefix};
@@ -63,7 +63,8 @@ pub struct Dns64Diff {
     pub forbid: Option<Changed<Vec<Domain>>>,
     /// All keys about the cases on which resolvers differ, together.
     pub rules: Option<Changed<SynthesisRules>>,
-    pub cache_size: Option<Changed<u64>>,
+    /// All keys about the cache, together.
+    pub cache: Option<Changed<DnsCache>>,
     pub workers: Option<Changed<u16>>,
     pub rebind_protection: Option<Changed<bool>>,
     pub private_domains: Option<Changed<Vec<Domain>>>,
@@ -189,9 +190,7 @@ pub(super) fn dns64(record: &mut Record, old: &Dns64, new: &Dns64) -> Dns64Diff 
         upstream_ca: record.optional("dns64.upstream_ca", old.upstream_ca.as_ref(), new.upstream_ca.as_ref()),
         forward: forward(record, &old.forward, &new.forward),
         exclude_aaaa: exclude_aaaa(record, "dns64", &old.exclude_aaaa, &new.exclude_aaaa),
-        cache_size: record
-            .key("dns64.cache_size", &Size(old.cache_size), &Size(new.cache_size))
-            .map(|changed| Changed { old: changed.old.0, new: changed.new.0 }),
+        cache: cache(record, &old.cache, &new.cache),
         workers: record.key("dns64.workers", &old.workers, &new.workers),
         rebind_protection: record.key(
             "dns64.rebind_protection",
@@ -226,6 +225,15 @@ fn rules(record: &mut Record, old: &SynthesisRules, new: &SynthesisRules) -> Opt
     record.key("dns64.reverse", &old.reverse, &new.reverse);
     record.key("dns64.reverse_prefixes", &old.reverse_prefixes, &new.reverse_prefixes);
     record.key("dns64.strip_ipv4hint", &old.strip_ipv4hint, &new.strip_ipv4hint);
+    (old != new).then(|| Changed { old: old.clone(), new: new.clone() })
+}
+
+fn cache(record: &mut Record, old: &DnsCache, new: &DnsCache) -> Option<Changed<DnsCache>> {
+    record.key("dns64.cache_size", &Size(old.size), &Size(new.size));
+    record.key("dns64.cache_max_ttl", &old.max_ttl, &new.max_ttl);
+    record.key("dns64.cache_max_negative_ttl", &old.max_negative_ttl, &new.max_negative_ttl);
+    record.key("dns64.serve_stale", &old.serve_stale, &new.serve_stale);
+    record.key("dns64.prefetch", &old.prefetch, &new.prefetch);
     (old != new).then(|| Changed { old: old.clone(), new: new.clone() })
 }
 

@@ -51,7 +51,8 @@ fn a_changed_key_has_its_path_and_both_values() {
     let diff = after(&[("[dns64]", "[dns64]\ncache_size = \"64MiB\"")]);
     assert_eq!(lines(&diff), ["dns64.cache_size: \"32MiB\" -> \"64MiB\""]);
     let section = diff.dns64.changed().expect("dns64 changed");
-    assert_eq!(section.cache_size, Some(Changed { old: 32 << 20, new: 64 << 20 }));
+    let sizes = section.cache.as_ref().map(|cache| (cache.old.size, cache.new.size));
+    assert_eq!(sizes, Some((32 << 20, 64 << 20)));
     assert!(diff.nat64.is_same() && diff.proxy.is_same());
 }
 

@@ -1,5 +1,6 @@
 //! `[dns64]`: where it listens, whom it asks, and who is synthesized what.
 
+mod cache;
 mod client;
 mod listen;
 mod names;
@@ -10,18 +11,14 @@ use super::{Read, Table, Value, all, values};
 use crate::defaults;
 use crate::model::Dns64;
 use addr::Prefix64;
-use std::ops::RangeInclusive;
 use synthesis::Lists;
-
-/// Below, there is no room for a handful of answers; above, no machine has the memory.
-const CACHE_RANGE: RangeInclusive<u64> = 64 << 10..=1 << 40;
 
 pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Dns64> {
     let listening = listen::read(table);
     let upstreams = upstream::read(table, listening.as_ref().ok());
     let lists = synthesis::lists(table, &Lists::default());
     let rules = synthesis::rules(table);
-    let cache_size = table.or("cache_size", defaults::CACHE_SIZE, |value| value.size(CACHE_RANGE));
+    let cache = cache::read(table);
     let workers = table.or("workers", defaults::WORKERS, |value| value.integer(super::nat64::WORKER_RANGE));
     let rebind_protection = table.or("rebind_protection", defaults::REBIND_PROTECTION, Value::boolean);
     let private_domains = names::domains(table, "private_domains");
@@ -45,7 +42,7 @@ pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Dns64> {
         force: lists.force,
         forbid: lists.forbid,
         rules: rules?,
-        cache_size: cache_size?,
+        cache: cache?,
         workers: workers?,
         rebind_protection: rebind_protection?,
         private_domains: private_domains?,

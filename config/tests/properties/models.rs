@@ -2,10 +2,10 @@
 
 use addr::{ExplicitMap, ExplicitMaps, Prefix64, Prefixes, RangedPrefix};
 use config::model::{
-    Admin, Balance, Check, CheckKind, ClassOctet, ClientPrefix, Dns64, DnsClient, Forward, ForwardedFor,
-    Gateway, Hairpin, Host, Level, Listener, LocalNames, Log, LogFormat, MappedRule, Member, Mode, MssClamp,
-    Nat64, NextHopMtu, Offload, Pool, Prefix, PrivateZones, Proxy, ProxyTimeouts, ReverseNames,
-    SynthesisRules, Tls, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
+    Admin, Balance, Check, CheckKind, ClassOctet, ClientPrefix, Dns64, DnsCache, DnsClient, Forward,
+    ForwardedFor, Gateway, Hairpin, Host, Level, Listener, LocalNames, Log, LogFormat, MappedRule, Member,
+    Mode, MssClamp, Nat64, NextHopMtu, Offload, Pool, Prefix, PrivateZones, Proxy, ProxyTimeouts,
+    ReverseNames, SynthesisRules, Tls, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
 };
 use config::{Domain, defaults};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -261,11 +261,11 @@ fn forward() -> impl Strategy<Value = Vec<Forward>> {
 fn dns64() -> impl Strategy<Value = Dns64> {
     let listening = (listening(), paths(), "/[a-z0-9._~-]{0,20}");
     let upstream = (upstreams(), option::of(path()), forward());
-    let numbers = (65_536u64..=1 << 40, 0u16..=256, any::<bool>());
+    let numbers = (dns_cache(), 0u16..=256, any::<bool>());
     let names = (domains(), local_names());
     let synthesis = (lists(), rules(), vec(client(), 0..4));
     (listening, upstream, numbers, synthesis, names).prop_map(
-        |(listening, upstream, (cache_size, workers, rebind_protection), synthesis, names)| {
+        |(listening, upstream, (cache, workers, rebind_protection), synthesis, names)| {
             let (private_domains, names) = names;
             let ((exclude_aaaa, force, forbid), rules, client) = synthesis;
             let (upstream, upstream_ca, forward) = upstream;
@@ -284,13 +284,26 @@ fn dns64() -> impl Strategy<Value = Dns64> {
                 force,
                 forbid,
                 rules,
-                cache_size,
+                cache,
                 workers,
                 rebind_protection,
                 private_domains,
                 names,
                 client,
             }
+        },
+    )
+}
+
+fn dns_cache() -> impl Strategy<Value = DnsCache> {
+    let ttl = || (0u64..=604_800).prop_map(Duration::from_secs);
+    (65_536u64..=1 << 40, ttl(), ttl(), ttl(), any::<bool>()).prop_map(
+        |(size, max_ttl, max_negative_ttl, serve_stale, prefetch)| DnsCache {
+            size,
+            max_ttl,
+            max_negative_ttl,
+            serve_stale,
+            prefetch,
         },
     )
 }

@@ -155,7 +155,7 @@ fn settings(draft: &mut Draft, conf: &Conf) {
         draft.set("dns64.listen", spot, |dns64| dns64.listen.clone_from(&options.listen));
     }
     if let Some((spot, bytes)) = &options.cache_size {
-        draft.set("dns64.cache_size", spot, |dns64| dns64.cache_size = *bytes);
+        draft.set("dns64.cache_size", spot, |dns64| dns64.cache.size = *bytes);
     }
 }
 

@@ -241,7 +241,7 @@ fn cache(draft: &mut Draft, conf: &Conf) {
     let sizes = [&conf.msg_cache, &conf.rrset_cache];
     if let Some((spot, _)) = sizes.into_iter().flatten().next() {
         let bytes = sizes.into_iter().flatten().map(|(_, bytes)| bytes).sum();
-        draft.set("dns64.cache_size", spot, |dns64| dns64.cache_size = bytes);
+        draft.set("dns64.cache_size", spot, |dns64| dns64.cache.size = bytes);
     }
     if let Some((spot, threads)) = &conf.threads {
         let workers = u16::try_from(*threads).unwrap_or(u16::MAX).max(1);

@@ -95,7 +95,8 @@ fn address(value: &Value<'_>) -> Read<IpAddr> {
     }
 }
 
-fn ttl(value: &Value<'_>) -> Read<Duration> {
+/// A duration of whole seconds.
+pub(super) fn ttl(value: &Value<'_>) -> Read<Duration> {
     let ttl = value.duration(TTL_RANGE)?;
     if ttl.subsec_millis() > 0 {
         return Err(value

@@ -50,6 +50,6 @@ mod tests {
         let place = Place { setting: &ONE, address: ONE.address(1), folder: Path::new("/tmp/ours") };
         let loaded = config::parse(&text(&place, Path::new("/tmp/admin")), "gateway.toml").unwrap();
         let model = loaded.model.dns64.unwrap();
-        assert_eq!((model.workers, model.cache_size), (1, ONE.cache));
+        assert_eq!((model.workers, model.cache.size), (1, ONE.cache));
     }
 }
