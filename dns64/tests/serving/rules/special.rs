@@ -81,10 +81,15 @@ async fn rule_56_special_use_names_do_not_leave() {
 }
 
 #[tokio::test]
-async fn rule_57_names_of_the_local_link_do_not_leave() {
+async fn rule_57_names_of_the_local_link_and_single_labels_do_not_leave() {
     let site = Site::new("").await;
-    let reply = site.ask("printer.local. AAAA").await;
-    assert_eq!((reply.metadata.response_code, site.asked().len()), (ResponseCode::NXDomain, 0));
+    for question in ["printer.local. AAAA", "printer.local. A", "printer. AAAA", "printer. A"] {
+        let reply = site.ask(question).await;
+        assert_eq!(reply.metadata.response_code, ResponseCode::NXDomain, "{question}");
+    }
+    assert_eq!(site.asked(), [""; 0]);
+    let open = Site::with("printer. A 192.0.2.1", "domain_needed = false").await;
+    open.check("printer. A", &["NOERROR", "printer. 300 A 192.0.2.1"]).await;
 }
 
 #[tokio::test]
