@@ -1,6 +1,7 @@
 //! The daemon's own admin routes: `GET /upstreams` tells how the upstream resolvers are, `GET /hosts` what is served
 //! from hosts files and leases.
 
+use crate::explain;
 use crate::resolver::Shared;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -10,7 +11,11 @@ use std::sync::Arc;
 
 /// The routes.
 pub(crate) fn routes(shared: Arc<Shared>) -> Router {
-    Router::new().route("/upstreams", get(upstreams)).route("/hosts", get(hosts)).with_state(shared)
+    Router::new()
+        .route("/upstreams", get(upstreams))
+        .route("/hosts", get(hosts))
+        .with_state(Arc::clone(&shared))
+        .merge(explain::routes(shared))
 }
 
 async fn upstreams(State(shared): State<Arc<Shared>>) -> Json<Vec<crate::upstream::Report>> {

@@ -2,6 +2,7 @@
 
 use crate::admin;
 use crate::error::Error;
+use crate::explain;
 use crate::hosts::source::Sources;
 use crate::hosts::watch;
 use crate::listen;
@@ -13,7 +14,7 @@ use crate::upstream::probe;
 use crate::worker::Worker;
 use config::model::Dns64;
 use config::{Diff, Gateway, Refusal, Section};
-use service::{Boot, Capability, Daemon};
+use service::{Boot, Capability, Daemon, Explain};
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ impl Daemon for App {
     const ABOUT: &'static str = "Answers AAAA questions for names that only have A records (DNS64, RFC 6147)";
     const SECTION: Section = Section::Dns64;
     const CAPABILITIES: &'static [Capability] = &[Capability::CAP_NET_BIND_SERVICE];
+    const EXPLAIN: Option<Explain> = Some(explain::COMMAND);
     type Error = Error;
     type Prepared = Prepared;
 

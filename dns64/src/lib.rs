@@ -20,6 +20,7 @@ pub mod cache;
 mod chain;
 pub mod domain;
 pub mod error;
+mod explain;
 mod flight;
 pub mod hints;
 pub mod hosts;

@@ -18,6 +18,7 @@ use crate::upstream::Inquiry;
 use crate::wire::{HEADER, QUESTION_TAIL};
 use hickory_proto::op::ResponseCode;
 use std::borrow::Cow;
+use std::net::{IpAddr, Ipv6Addr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -259,6 +260,17 @@ fn remember(snapshot: &Snapshot, query: &Query, outcome: Outcome, now: u32, curr
         }
     };
     Found { outcome, holds }
+}
+
+/// What is remembered of `query`, fresh or not.
+pub(crate) fn recall(shared: &Arc<Shared>, snapshot: &Arc<Snapshot>, query: &Query) -> Option<Outcome> {
+    let inquiry = snapshot.upstreams.inquiry(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    let (lookup, name, now) =
+        (Lookup { shared, snapshot, inquiry }, snapshot.cache.name(&query.name), shared.now());
+    let answer = lookup.recall(&key(&name, query, Kind::Answer), query, now).map(|(answer, _)| Ok(answer));
+    answer.or_else(|| {
+        lookup.recall_failure(&key(&name, query, Kind::Failure), query, now).map(|found| found.outcome)
+    })
 }
 
 /// The key of what is remembered of `query`.

@@ -98,9 +98,18 @@ impl Policy {
 
     /// What the client at `address` gets. IPv4-mapped addresses count as IPv4.
     pub fn view(&self, address: IpAddr) -> &View {
+        self.entry(address).map_or(&self.others, |entry| &self.clients[entry].1)
+    }
+
+    /// The place in the file of the entry that holds the client at `address`, counted from 0.
+    pub fn entry(&self, address: IpAddr) -> Option<usize> {
         let address = fold_mapped(address);
-        let holds = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&address));
-        self.clients.iter().find(|(from, _)| holds(from)).map_or(&self.others, |(_, view)| view)
+        self.clients.iter().position(|(from, _)| from.iter().any(|net| net.contains(&address)))
+    }
+
+    /// Whether there are entries at all.
+    pub fn has_entries(&self) -> bool {
+        !self.clients.is_empty()
     }
 
     /// Whether any client has a view with this fingerprint.

@@ -9,13 +9,13 @@ use crate::next_hop::Routed;
 use crate::worker::unix_time;
 use arc_swap::ArcSwap;
 use axum::extract::State;
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde::Serialize;
-use service::Explain;
+use service::{Explain, accepts_json};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
@@ -101,15 +101,6 @@ async fn explain(State(asked): State<Asked>, headers: HeaderMap, body: String) -
     }
 }
 
-/// Whether `Accept` names JSON, whatever else is named: text is for whoever does not ask (RFC 9110 §12.5.1).
-fn accepts_json(headers: &HeaderMap) -> bool {
-    let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let ranges = ranges.flat_map(|value| value.split(','));
-    ranges
-        .filter_map(|range| range.split(';').next())
-        .any(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
-}
-
 impl Answer {
     fn new(packet: &[u8], explanation: Explanation, suppressed_icmp_errors: u64) -> Self {
         let reason = explanation.reason();
@@ -137,25 +128,5 @@ impl From<Step> for StepAnswer {
 impl From<Leaving> for LeavingAnswer {
     fn from(Leaving { text, bytes }: Leaving) -> Self {
         Self { text, hex: hex(&bytes) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_is_given_to_whoever_names_it() {
-        let check = |lines: &[&str], expect: bool| {
-            let headers = lines.iter().map(|line| (ACCEPT, line.parse().unwrap())).collect();
-            assert_eq!(accepts_json(&headers), expect, "{lines:?}");
-        };
-        check(&["application/json"], true);
-        check(&["application/json, */*"], true);
-        check(&["text/html;q=0.5,Application/JSON;q=0.9"], true);
-        check(&["text/plain", "application/json"], true);
-        check(&["*/*"], false);
-        check(&["application/json-seq"], false);
-        check(&[], false);
     }
 }

@@ -7,7 +7,8 @@
 use crate::client::{self, Call, ClientError};
 use crate::error::chain;
 use clap::{Arg, ArgMatches, Args, Command};
-use hyper::StatusCode;
+use hyper::header::ACCEPT;
+use hyper::{HeaderMap, StatusCode};
 use std::io::{self, Read as _};
 use std::path::Path;
 use thiserror::Error;
@@ -107,9 +108,38 @@ pub(crate) fn ask(socket: &Path, subject: &Subject, json: bool) -> Result<String
     })
 }
 
+/// Whether `Accept` names JSON, whatever else is named: text is for whoever does not ask (RFC 9110 §12.5.1).
+pub fn accepts_json(headers: &HeaderMap) -> bool {
+    let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let ranges = ranges.flat_map(|value| value.split(','));
+    ranges
+        .filter_map(|range| range.split(';').next())
+        .any(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
 impl ExplainError {
     /// The error and its causes in one line.
     pub(crate) fn chain(&self) -> String {
         chain(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_given_to_whoever_names_it() {
+        let check = |lines: &[&str], expect: bool| {
+            let headers = lines.iter().map(|line| (ACCEPT, line.parse().unwrap())).collect();
+            assert_eq!(accepts_json(&headers), expect, "{lines:?}");
+        };
+        check(&["application/json"], true);
+        check(&["application/json, */*"], true);
+        check(&["text/html;q=0.5,Application/JSON;q=0.9"], true);
+        check(&["text/plain", "application/json"], true);
+        check(&["*/*"], false);
+        check(&["application/json-seq"], false);
+        check(&[], false);
     }
 }

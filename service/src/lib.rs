@@ -31,7 +31,7 @@ mod terms;
 
 pub use caps::Capability;
 pub use daemon::{Boot, Daemon};
-pub use explain::{Explain, ExplainOption};
+pub use explain::{Explain, ExplainOption, accepts_json};
 pub use logs::Sink;
 pub use privileges::give_up;
 pub use readiness::{Latch, Readiness};

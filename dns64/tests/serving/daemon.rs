@@ -133,6 +133,16 @@ impl Daemon {
         self.admin("POST", "/reload").await
     }
 
+    /// What `explain` prints.
+    pub(crate) async fn explain(&self, words: &[&str]) -> String {
+        let mut command = command(&self.folder);
+        command.arg("explain").args(words);
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        text
+    }
+
     /// One request to the admin socket.
     pub(crate) async fn admin(&self, method: &str, path: &str) -> String {
         let socket = self.folder.path().join("causeway-dns64.sock");

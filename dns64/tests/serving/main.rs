@@ -4,6 +4,7 @@
 
 mod daemon;
 mod datagrams;
+mod explain;
 mod failover;
 mod faults;
 mod hosts;
