@@ -1,6 +1,6 @@
 //! Replies that tasks have ready, gathered so that all that get ready in one round of the worker leave at one go.
 
-use super::batch;
+use super::batch::{self, Datagram};
 use super::path::Path;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,16 +53,13 @@ impl Outbox {
             return;
         }
         let mut full = Vec::new();
-        batch::send(
-            socket,
-            replies.iter().map(|(path, reply)| (path, reply.as_slice())),
-            &mut |at, error| match error.kind() {
-                io::ErrorKind::WouldBlock => full.push(at),
-                _ => failed(&error),
-            },
-        );
-        for (path, reply) in full.into_iter().filter_map(|at| replies.get(at)) {
-            if let Err(error) = socket.async_io(Interest::WRITABLE, || send_one(socket, path, reply)).await {
+        let datagrams = replies.iter().map(|(path, reply)| (path, reply.as_slice()));
+        batch::send(socket, datagrams, &mut |datagram, error| match error.kind() {
+            io::ErrorKind::WouldBlock => full.push(datagram),
+            _ => failed(&error),
+        });
+        for datagram in full {
+            if let Err(error) = socket.async_io(Interest::WRITABLE, || send_one(socket, datagram)).await {
                 failed(&error);
             }
         }
@@ -72,9 +69,9 @@ impl Outbox {
     }
 }
 
-fn send_one(socket: &UdpSocket, path: &Path, reply: &[u8]) -> io::Result<()> {
+fn send_one(socket: &UdpSocket, datagram: Datagram<'_>) -> io::Result<()> {
     let mut result = Ok(());
-    batch::send(socket, std::iter::once((path, reply)), &mut |_, error| result = Err(error));
+    batch::send(socket, std::iter::once(datagram), &mut |_, error| result = Err(error));
     result
 }
 

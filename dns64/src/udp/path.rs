@@ -4,6 +4,7 @@
 //! from there, since the client waits for it from there.
 
 use nix::libc::{self, cmsghdr, in_pktinfo, in6_pktinfo, sockaddr_in, sockaddr_in6};
+use std::cmp::Ordering;
 use std::mem::{offset_of, size_of};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
@@ -15,6 +16,40 @@ const CONTROL_HEAD: usize = size_of::<cmsghdr>();
 
 /// Octets of the longest control message, rounded up to what the kernel keeps between two of them.
 const CONTROL: usize = (CONTROL_HEAD + size_of::<in6_pktinfo>()).next_multiple_of(align_of::<cmsghdr>());
+
+/// Octets of a control message with the length of segments.
+const SEGMENT: usize = (CONTROL_HEAD + size_of::<u16>()).next_multiple_of(align_of::<cmsghdr>());
+
+/// The control messages of several datagrams that go as one.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(8))]
+pub(super) struct Control(pub(super) [u8; CONTROL + SEGMENT]);
+
+impl Control {
+    pub(super) const EMPTY: Self = Self([0; CONTROL + SEGMENT]);
+
+    /// Becomes the control message of `path` and one that asks for segments of `length` octets (`UDP_SEGMENT`);
+    /// returns the octets of both.
+    pub(super) fn segmented(&mut self, path: &Path, length: usize) -> usize {
+        let at = usize::from(path.control_len).next_multiple_of(align_of::<cmsghdr>());
+        let end = at + SEGMENT;
+        self.0[..CONTROL].copy_from_slice(&path.control);
+        let segment = &mut self.0[at..end];
+        let head_len = CONTROL_HEAD + size_of::<u16>();
+        segment[..size_of::<usize>()].copy_from_slice(&head_len.to_ne_bytes());
+        let fields = [
+            (offset_of!(cmsghdr, cmsg_level), libc::SOL_UDP),
+            (offset_of!(cmsghdr, cmsg_type), libc::UDP_SEGMENT),
+        ];
+        for (at, value) in fields {
+            segment[at..at + 4].copy_from_slice(&value.to_ne_bytes());
+        }
+        // No reply is longer than an UDP datagram.
+        let length = u16::try_from(length).unwrap_or(u16::MAX);
+        segment[CONTROL_HEAD..head_len].copy_from_slice(&length.to_ne_bytes());
+        end
+    }
+}
 
 /// From whom a datagram came and where it went to.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +82,13 @@ impl Path {
             }
             _ => None,
         }
+    }
+
+    /// Some order in which equal ways are together.
+    pub(super) fn order(&self, other: &Self) -> Ordering {
+        // What differs most comes first: port and address of the client.
+        let octets = |path: &Self| (path.name, path.control, path.control_len);
+        octets(self).cmp(&octets(other))
     }
 
     fn name_part<const LEN: usize>(&self, at: usize) -> Option<[u8; LEN]> {
