@@ -1,7 +1,7 @@
 //! The value of every key that may be left out, each with its reason.
 
 use crate::model::{
-    Balance, CheckKind, ClassOctet, ForwardedFor, Hairpin, Level, LogFormat, Mode, MssClamp, Offload,
+    Balance, CheckKind, ClassOctet, Denied, ForwardedFor, Hairpin, Level, LogFormat, Mode, MssClamp, Offload,
     PrivateZones, ReverseNames, Treatment, UdpZeroChecksum,
 };
 use ipnet::Ipv6Net;
@@ -69,6 +69,13 @@ pub const REBIND_PROTECTION: bool = false;
 pub const HOSTS_TTL: Duration = Duration::from_secs(60);
 /// `dns64.domain_needed`: a plain name means a host of this network, about which nobody outside can know anything.
 pub const DOMAIN_NEEDED: bool = true;
+/// `dns64.denied`: who asks at the wrong place should hear of it.
+pub const DENIED: Denied = Denied::Refuse;
+/// `dns64.response_rate`: off, since a resolver of one network has no strangers among its clients.
+pub const RESPONSE_RATE: u16 = 0;
+/// `dns64.cookies`: they cost nothing and help clients against forged answers.
+pub const COOKIES: bool = true;
+
 /// `dns64.private_zones`: a resolver with a private address often serves them; one on the Internet never does.
 pub const PRIVATE_ZONES: PrivateZones = PrivateZones::Auto;
 /// `dns64.client.synthesize`: what the daemon is for.

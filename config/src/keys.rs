@@ -78,6 +78,7 @@ pub fn all() -> impl Iterator<Item = &'static Key> {
         nat64::NAT64,
         dns64::DNS64,
         dns64::SYNTHESIS,
+        dns64::ADMISSION,
         dns64::NAMES,
         dns64::FORWARD,
         proxy::PROXY,

@@ -3,9 +3,9 @@
 use crate::defaults::EXCLUDE_AAAA;
 use crate::domain::Domain;
 use crate::model::{
-    Balance, CheckKind, ClassOctet, ClientPrefix, ForwardedFor, Hairpin, Level, LogFormat, MappedRule, Mode,
-    MssClamp, NextHopMtu, Offload, PrivateZones, ReverseNames, Treatment, UdpZeroChecksum, Upstream,
-    UpstreamTransport,
+    Balance, CheckKind, ClassOctet, ClientPrefix, Denied, ForwardedFor, Hairpin, Level, LogFormat,
+    MappedRule, Mode, MssClamp, NextHopMtu, Offload, PrivateZones, ReverseNames, Treatment, UdpZeroChecksum,
+    Upstream, UpstreamTransport,
 };
 use crate::reader::{duration_text, size_text};
 use crate::words::Word;
@@ -54,6 +54,7 @@ bare!(bool, u8, u16, u32);
 in_quotes!(String, Domain, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, Ipv4Net, Ipv6Net, IpNet, Prefix64);
 as_word!(
     PrivateZones,
+    Denied,
     Hairpin,
     Offload,
     UdpZeroChecksum,

@@ -3,11 +3,13 @@
 //! One struct per section, one field per key, in the order of docs/configuration.md. A value of these types has
 //! passed every check of [`crate::parse`]; daemons read it and never validate again.
 
+mod admission;
 mod cache;
 mod names;
 mod synthesis;
 mod upstream;
 
+pub use admission::{Admission, Denied};
 pub use cache::DnsCache;
 pub use names::{Host, LocalNames, PrivateZones};
 pub use synthesis::{ClientPrefix, DnsClient, MappedRule, ReverseNames, SynthesisRules, Treatment};
@@ -217,6 +219,8 @@ pub struct Dns64 {
     pub rebind_protection: bool,
     /// `private_domains`: of them and the names below, private addresses are believed.
     pub private_domains: Vec<Domain>,
+    /// Who is answered, and how much.
+    pub admission: Admission,
     /// The names that are served here.
     pub names: LocalNames,
     /// `[[dns64.forward]]`; no domain stands twice.

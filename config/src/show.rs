@@ -89,6 +89,12 @@ fn dns64(page: &mut Page, dns64: &Dns64) {
     page.key("rebind_protection", &dns64.rebind_protection);
     page.key("private_domains", &dns64.private_domains);
     synthesis(page, dns64);
+    let admission = &dns64.admission;
+    page.optional("allow_from", admission.allow_from.as_ref());
+    page.key("denied", &admission.denied);
+    page.key("response_rate", &admission.response_rate);
+    page.key("cookies", &admission.cookies);
+    page.optional("nsid", admission.nsid.as_ref());
     let names = &dns64.names;
     page.key("hosts_files", &names.hosts_files);
     page.key("lease_files", &names.lease_files);

@@ -1,8 +1,8 @@
 //! The words that stand for the values of choices such as `nat64.offload`.
 
 use crate::model::{
-    Balance, CheckKind, ForwardedFor, Hairpin, Level, LogFormat, Mode, Offload, PrivateZones, ReverseNames,
-    Treatment, UdpZeroChecksum,
+    Balance, CheckKind, Denied, ForwardedFor, Hairpin, Level, LogFormat, Mode, Offload, PrivateZones,
+    ReverseNames, Treatment, UdpZeroChecksum,
 };
 
 /// A type whose values are words in the file.
@@ -31,6 +31,7 @@ words! {
     Offload { Auto = "auto", Off = "off" }
     UdpZeroChecksum { Drop = "drop", Calculate = "calculate", Forward = "forward" }
     Hairpin { Intrinsic = "intrinsic", Simple = "simple", Off = "off" }
+    Denied { Refuse = "refuse", Drop = "drop" }
     PrivateZones { Auto = "auto", Forward = "forward", Local = "local" }
     Treatment { Synthesize = "synthesize", Pass = "pass" }
     ReverseNames { Cname = "cname", Direct = "direct", Off = "off" }

@@ -3,6 +3,7 @@
 use crate::admin;
 use crate::error::Error;
 use crate::explain;
+use crate::gate::Gate;
 use crate::hosts::source::Sources;
 use crate::hosts::watch;
 use crate::listen;
@@ -16,8 +17,9 @@ use config::model::Dns64;
 use config::{Diff, Gateway, Refusal, Section};
 use service::{Boot, Capability, Daemon, Explain};
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -31,6 +33,7 @@ pub struct App {
     prober: JoinHandle<()>,
     /// Reads hosts files and leases again.
     pub(crate) watcher: RefCell<JoinHandle<()>>,
+    rotation: JoinHandle<()>,
 }
 
 impl Daemon for App {
@@ -53,12 +56,14 @@ impl Daemon for App {
 
         let metrics = Arc::new(Metrics::new(boot.registry));
         let snapshot = Snapshot::new(prefix, dns64, Arc::clone(&metrics), None)?;
-        let shared = Arc::new(Shared::new(snapshot, metrics));
+        let gate = Gate::new(random()?, random()?);
+        let shared = Arc::new(Shared::new(snapshot, gate, metrics));
         let mut sources = Sources::new(&dns64.names);
         let hosts = sources.load();
         tracing::info!(names = hosts.fixed.len(), leases = hosts.leases.len(), "hosts read");
         shared.serve_hosts(Arc::new(hosts));
         tracing::info!(pref64 = %prefix.pref64, upstreams = dns64.upstream.len(), "policy and upstreams ready");
+        warn_of_strangers(dns64);
 
         let workers = listen(dns64, &shared, &boot.failures).await?;
         let prober = tokio::spawn({
@@ -66,8 +71,10 @@ impl Daemon for App {
             probe::run(move || shared.snapshot().upstreams.members().to_vec())
         });
         let watcher = RefCell::new(tokio::spawn(watch::run(Arc::clone(&shared), sources)));
+        let rotation = tokio::spawn(change_secrets(Arc::clone(&shared)));
         serving.open();
-        Ok(Self { shared, workers, listening: RefCell::new(dns64.listen.clone()), prober, watcher })
+        let listening = RefCell::new(dns64.listen.clone());
+        Ok(Self { shared, workers, listening, prober, watcher, rotation })
     }
 
     async fn prepare(&self, model: Arc<Gateway>, _diff: &Diff) -> Result<Prepared, Error> {
@@ -85,11 +92,51 @@ impl Daemon for App {
     async fn drain(self) {
         self.prober.abort();
         self.watcher.borrow().abort();
+        self.rotation.abort();
         let draining: Vec<_> = self.workers.into_iter().map(Worker::drain).collect();
         for drained in draining {
             // A worker that is gone has nothing left to finish.
             let _ = drained.await;
         }
+    }
+}
+
+/// How long the secret of cookies stays; cookies of the one before count as long again (RFC 7873 §7.1).
+const SECRET_LIFETIME: Duration = Duration::from_secs(86_400);
+
+/// Changes the secret of cookies from time to time.
+async fn change_secrets(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(SECRET_LIFETIME).await;
+        match random() {
+            Ok(fresh) => shared.gate().rotate(fresh),
+            Err(error) => tracing::warn!(%error, "the secret of DNS cookies stays"),
+        }
+    }
+}
+
+fn random<const LEN: usize>() -> Result<[u8; LEN], Error> {
+    let mut octets = [0; LEN];
+    getrandom::fill(&mut octets).map_err(|error| Error::Random(error.into()))?;
+    Ok(octets)
+}
+
+/// Says where anybody may ask: answers to forged questions are a weapon (RFC 5358).
+fn warn_of_strangers(dns64: &Dns64) {
+    if dns64.admission.allow_from.is_none() {
+        for address in dns64.listen.iter().filter(|address| is_reachable(address.ip())) {
+            tracing::warn!(%address, "anybody who reaches this address may ask: name the clients in dns64.allow_from");
+        }
+    }
+}
+
+/// Whether strangers may reach a socket at `ip`.
+fn is_reachable(ip: IpAddr) -> bool {
+    match ip {
+        _ if ip.is_unspecified() => true,
+        IpAddr::V4(v4) => addr::special::is_global_v4(v4),
+        // 2000::/3, all that is given out as global unicast (RFC 4291 §2.4).
+        IpAddr::V6(v6) => v6.octets()[0] >> 5 == 1,
     }
 }
 

@@ -25,6 +25,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The system's random numbers.
+    #[error("the system gives no random numbers")]
+    Random(#[source] io::Error),
     /// A worker that ended before it served.
     #[error("a worker thread ended before it served")]
     WorkerGone,

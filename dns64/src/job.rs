@@ -6,13 +6,12 @@
 use crate::answer::Answer;
 use crate::cache::{Content, Kind};
 use crate::lookup::{Demand, Found, Lookup, key};
-use crate::metrics::Transport;
 use crate::plan::Plan;
 use crate::policy::Synthesis;
 use crate::query::Query;
 use crate::question::Question;
-use crate::reply::{self, Body, Extras, Origin, Outline, Reply};
-use crate::resolver::{Shared, room};
+use crate::reply::{Body, Origin, Outline, Reply};
+use crate::resolver::{Caller, Shared};
 use crate::snapshot::Snapshot;
 use crate::synth::{self, Verdict};
 use crate::{hints, reverse, ttl, wire};
@@ -39,7 +38,7 @@ pub struct Job {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// A client that waits for it.
-    Client(Transport),
+    Client(Caller),
     /// The cache alone, whose reply has so many seconds left.
     Renewal(u32),
 }
@@ -61,15 +60,14 @@ enum Keep {
 }
 
 impl Job {
-    /// Makes the reply and writes it to `out`. Ends within [`crate::upstream::Timing::total`].
+    /// Makes the reply and writes it to `out`, which is left empty where nothing is sent. Ends within [`crate::upstream::Timing::total`].
     pub async fn run(self, out: &mut Vec<u8>) {
         let made = self.make().await;
         self.note(&made.reply);
         let outline = made.reply.outline(&self.question, out);
         self.keep(&made, &outline, out);
-        if let Purpose::Client(via) = self.purpose {
-            self.shared.metrics().answered(via, self.question.qtype, made.reply.origin);
-            reply::finish(&self.question, room(via), Extras::default(), &outline, out);
+        if let Purpose::Client(caller) = &self.purpose {
+            self.shared.finish(&self.snapshot, &self.question, caller, made.reply.origin, &outline, out);
         }
     }
 

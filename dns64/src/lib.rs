@@ -22,6 +22,7 @@ pub mod domain;
 pub mod error;
 mod explain;
 mod flight;
+pub mod gate;
 pub mod hints;
 pub mod hosts;
 mod ipv4only;

@@ -137,6 +137,7 @@ pub struct Metrics {
     dropped: Vec<Counter>,
     rejected: Vec<Counter>,
     pub(crate) synthesized_records: Counter,
+    pub(crate) slipped: Counter,
     pub(crate) connections: Gauge,
     pub(crate) connections_refused: Counter,
     pub(crate) upstream_in_flight: Gauge,
@@ -176,6 +177,7 @@ impl Metrics {
             dropped: DropReason::ALL.map(|why| reason(&dropped, why.label())).to_vec(),
             rejected: RejectReason::ALL.map(|why| reason(&rejected, why.label())).to_vec(),
             synthesized_records: Counter::default(),
+            slipped: Counter::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             upstream_in_flight: Gauge::default(),
@@ -203,6 +205,11 @@ impl Metrics {
             "synthesized_records",
             "AAAA records made of A records",
             self.synthesized_records.clone(),
+        );
+        registry.register(
+            "rate_limited_replies",
+            "Answers over the limit in whose place the client was told to come back",
+            self.slipped.clone(),
         );
         registry.register("connections", "Client TCP connections open", self.connections.clone());
         registry.register(

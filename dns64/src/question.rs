@@ -55,6 +55,12 @@ pub enum DropReason {
     Response,
     /// It came from port 0, where no answer can go.
     SourcePort,
+    /// It seems to come from where this daemon listens.
+    OwnAddress,
+    /// Its sender may not ask.
+    Denied,
+    /// Its sender's network had as many answers of this kind as it may have.
+    RateLimited,
     /// The answer did not fit into the socket's send buffer.
     SendBuffer,
     /// The operating system refused to send the answer.
@@ -67,10 +73,13 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Short,
         Self::Response,
         Self::SourcePort,
+        Self::OwnAddress,
+        Self::Denied,
+        Self::RateLimited,
         Self::SendBuffer,
         Self::Unsendable,
         Self::ConnectionGone,
@@ -83,6 +92,9 @@ impl DropReason {
             Self::Short => "short",
             Self::Response => "response",
             Self::SourcePort => "source_port",
+            Self::OwnAddress => "own_address",
+            Self::Denied => "denied",
+            Self::RateLimited => "rate_limited",
             Self::SendBuffer => "send_buffer",
             Self::Unsendable => "unsendable",
             Self::ConnectionGone => "connection_gone",

@@ -300,6 +300,22 @@ impl Rejection {
     }
 }
 
+/// Writes the reply to `question` without records: with TC where it is no error, so that the client comes back over a
+/// stream.
+pub(crate) fn cut_off(
+    question: &Question,
+    room: Room,
+    extras: Extras<'_>,
+    rcode: ResponseCode,
+    out: &mut Vec<u8>,
+) {
+    write_preamble(question, out);
+    let sections = [Section { count: 0, end: out.len() }; 3];
+    let truncated = rcode == ResponseCode::NoError;
+    let outline = Outline { rcode, authoritative: false, authentic: false, truncated, sections };
+    finish(question, room, extras, &outline, out);
+}
+
 /// Octets of header and question.
 fn preamble(question: &Question) -> usize {
     HEADER + question.name.as_bytes().len() + QUESTION_TAIL

@@ -5,6 +5,7 @@
 
 use crate::cache::{Age, Hit, Key, Kind};
 use crate::flight::Flights;
+use crate::gate::{self, Gate, Pass, Reception, Release};
 use crate::hosts::Hosts;
 use crate::hosts::source::unix_time;
 pub use crate::job::Job;
@@ -13,7 +14,7 @@ use crate::metrics::{Metrics, Transport};
 use crate::plan::{Known, Plan, plan};
 use crate::policy::View;
 use crate::question::{CLASS_IN, DropReason, Question, Refusal};
-use crate::reply::{self, Extras, Origin, Outline, Reply, Room};
+use crate::reply::{self, Origin, Outline, Reply, Room};
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
 use hickory_proto::op::ResponseCode;
@@ -30,6 +31,7 @@ const MAX_RENEWALS: usize = 64;
 pub struct Shared {
     snapshot: ArcSwap<Snapshot>,
     hosts: ArcSwap<Hosts>,
+    gate: Gate,
     metrics: Arc<Metrics>,
     flights: Arc<Flights>,
     renewals: Arc<Semaphore>,
@@ -49,10 +51,11 @@ pub enum Received {
 
 impl Shared {
     /// Begins with `snapshot`.
-    pub fn new(snapshot: Snapshot, metrics: Arc<Metrics>) -> Self {
+    pub fn new(snapshot: Snapshot, gate: Gate, metrics: Arc<Metrics>) -> Self {
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             hosts: ArcSwap::default(),
+            gate,
             metrics,
             flights: Arc::default(),
             renewals: Arc::new(Semaphore::new(MAX_RENEWALS)),
@@ -102,12 +105,19 @@ impl Shared {
         &self.flights
     }
 
+    /// What is remembered of clients.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     /// The counters.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 
     /// Reads `message` from `client`; a reply that is at hand is written to `out`.
+    ///
+    /// A [`Job`] that leaves its buffer empty has nothing to send.
     pub fn receive(
         self: &Arc<Self>,
         message: &[u8],
@@ -115,16 +125,14 @@ impl Shared {
         via: Transport,
         out: &mut Vec<u8>,
     ) -> Received {
-        if client.port() == 0 {
-            self.metrics.dropped(DropReason::SourcePort);
-            return Received::Nothing;
-        }
+        let snapshot = self.snapshot.load();
+        let reception = match snapshot.terms.receive(client) {
+            Ok(reception) => reception,
+            Err(reason) => return self.discard(reason, out),
+        };
         let question = match Question::parse(message) {
             Ok(question) => question,
-            Err(Refusal::Drop(reason)) => {
-                self.metrics.dropped(reason);
-                return Received::Nothing;
-            }
+            Err(Refusal::Drop(reason)) => return self.discard(reason, out),
             Err(Refusal::Reject(rejection)) => {
                 self.metrics.rejected(rejection.reason);
                 out.clear();
@@ -132,8 +140,27 @@ impl Shared {
                 return Received::Reply;
             }
         };
-        let snapshot = self.snapshot.load();
-        let view = snapshot.policy.view(client.ip());
+        let pass = self.gate.pass(&snapshot.terms, &question, client.ip(), via, short_unix_time);
+        let caller = Caller { address: client, via, pass };
+        let at_the_door = match reception {
+            Reception::Prohibited => Some(gate::prohibited()),
+            Reception::Welcome => gate::minimal_any(&question, via),
+        };
+        match at_the_door {
+            Some(reply) => self.answer(&snapshot, &question, &reply, &caller, out),
+            None => self.admit(&snapshot, question, caller, out),
+        }
+    }
+
+    /// Answers a question that passed the gate.
+    fn admit(
+        self: &Arc<Self>,
+        snapshot: &Arc<Snapshot>,
+        question: Question,
+        caller: Caller,
+        out: &mut Vec<u8>,
+    ) -> Received {
+        let view = snapshot.policy.view(caller.address.ip());
         let hosts = self.hosts.load();
         let known = Known {
             hosts: &hosts,
@@ -141,22 +168,19 @@ impl Shared {
             now: if hosts.is_dated() { unix_time() } else { 0 },
         };
         let plan = match plan(&question, &snapshot.policy, view, &known) {
-            Plan::Local(reply) => {
-                self.answer(&question, &reply, via, out);
-                return Received::Reply;
-            }
+            Plan::Local(reply) => return self.answer(snapshot, &question, &reply, &caller, out),
             plan @ (Plan::Forward | Plan::Strip | Plan::Synthesize(_) | Plan::Reverse(_)) => plan,
         };
-        let client = Client { address: client, via };
-        if self.recall(&snapshot, &question, &plan, view, client, out) {
-            return Received::Reply;
+        if let Some(received) = self.recall(snapshot, &question, &plan, view, &caller, out) {
+            return received;
         }
         if !question.recursion_desired {
             // Nothing is asked on behalf of who does not want it; what is remembered was not enough.
-            self.answer(&question, &Reply::refused(ResponseCode::Refused), via, out);
-            return Received::Reply;
+            let reply = Reply::refused(ResponseCode::Refused);
+            return self.answer(snapshot, &question, &reply, &caller, out);
         }
-        Received::Job(Box::new(self.job(&snapshot, question, plan, view, client, Purpose::Client(via))))
+        let purpose = Purpose::Client(caller);
+        Received::Job(Box::new(self.job(snapshot, question, plan, view, caller.address, purpose)))
     }
 
     /// Answers from the cache, if it can.
@@ -166,11 +190,11 @@ impl Shared {
         question: &Question,
         plan: &Plan,
         view: &View,
-        client: Client,
+        caller: &Caller,
         out: &mut Vec<u8>,
-    ) -> bool {
+    ) -> Option<Received> {
         if question.qclass != CLASS_IN {
-            return false;
+            return None;
         }
         let (cache, now) = (&snapshot.cache, self.now());
         let name = cache.name(&question.name);
@@ -192,7 +216,7 @@ impl Shared {
             }),
             Plan::Local(_) | Plan::Strip | Plan::Reverse(_) => fresh(made, out),
         };
-        let Some((hit, kind)) = found else { return false };
+        let (hit, kind) = found?;
         if let Age::Fresh { remaining, due: true } = hit.age
             && snapshot.prefetch
             && question.recursion_desired
@@ -200,7 +224,7 @@ impl Shared {
             && cache.claim_renewal(&key(kind))
         {
             let purpose = Purpose::Renewal(remaining);
-            let job = self.job(snapshot, question.clone(), plan.clone(), view, client, purpose);
+            let job = self.job(snapshot, question.clone(), plan.clone(), view, caller.address, purpose);
             tokio::spawn(async move {
                 job.run(&mut Vec::new()).await;
                 drop(permit);
@@ -210,9 +234,7 @@ impl Shared {
             Kind::Reply { .. } => (Origin::ALL[usize::from(hit.class) % Origin::ALL.len()], true),
             Kind::Answer | Kind::Failure => (Origin::Forwarded, snapshot.policy.site().trust_ad),
         };
-        self.metrics.answered(client.via, question.qtype, origin);
-        reply::finish(question, room(client.via), Extras::default(), &outline(&hit, believed), out);
-        true
+        Some(self.finish(snapshot, question, caller, origin, &outline(&hit, believed), out))
     }
 
     fn job(
@@ -221,7 +243,7 @@ impl Shared {
         question: Question,
         plan: Plan,
         view: &View,
-        client: Client,
+        client: SocketAddr,
         purpose: Purpose,
     ) -> Job {
         Job {
@@ -230,22 +252,67 @@ impl Shared {
             question,
             plan,
             view: view.fingerprint(),
-            client: client.address,
+            client,
             purpose,
         }
     }
 
-    fn answer(&self, question: &Question, reply: &Reply, via: Transport, out: &mut Vec<u8>) {
-        self.metrics.answered(via, question.qtype, reply.origin);
-        reply.encode(question, room(via), Extras::default(), out);
+    fn answer(
+        &self,
+        snapshot: &Snapshot,
+        question: &Question,
+        reply: &Reply,
+        caller: &Caller,
+        out: &mut Vec<u8>,
+    ) -> Received {
+        let outline = reply.outline(question, out);
+        self.finish(snapshot, question, caller, reply.origin, &outline, out)
+    }
+
+    /// Completes the reply whose records stand in `out`, or puts in its place what the limit on responses asks for.
+    pub(crate) fn finish(
+        &self,
+        snapshot: &Snapshot,
+        question: &Question,
+        caller: &Caller,
+        origin: Origin,
+        outline: &Outline,
+        out: &mut Vec<u8>,
+    ) -> Received {
+        self.metrics.answered(caller.via, question.qtype, origin);
+        let (terms, room) = (&snapshot.terms, room(caller.via));
+        let extras = terms.extras(question, &caller.pass);
+        reply::finish(question, room, extras, outline, out);
+        let now = || self.started.elapsed();
+        let rcode = match self.gate.release(terms, question, &caller.pass, caller.address, out, now) {
+            Release::Send => return Received::Reply,
+            Release::Drop => return self.discard(DropReason::RateLimited, out),
+            Release::Truncate => ResponseCode::NoError,
+            Release::BadCookie => ResponseCode::BADCOOKIE,
+        };
+        self.metrics.slipped.inc();
+        reply::cut_off(question, room, extras, rcode, out);
+        Received::Reply
+    }
+
+    fn discard(&self, reason: DropReason, out: &mut Vec<u8>) -> Received {
+        self.metrics.dropped(reason);
+        out.clear();
+        Received::Nothing
     }
 }
 
 /// Who asks, and how.
-#[derive(Clone, Copy)]
-struct Client {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Caller {
     address: SocketAddr,
     via: Transport,
+    pass: Pass,
+}
+
+/// Seconds since 1970 modulo 2^32, as cookies have it.
+fn short_unix_time() -> u32 {
+    u32::try_from(unix_time() & u64::from(u32::MAX)).unwrap_or(0)
 }
 
 /// How large a reply may be.

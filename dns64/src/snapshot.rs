@@ -8,12 +8,13 @@ mod rules;
 pub(crate) use rules::wire_name;
 
 use crate::cache::Cache;
+use crate::gate::Terms;
 use crate::lifetime::Bounds;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::special;
 use crate::upstream::{Timing, TrustError, Upstreams};
-use config::model::{Dns64, Prefix};
+use config::model::{Denied, Dns64, Prefix};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub struct Snapshot {
     pub policy: Policy,
     /// Names that are not looked up.
     pub special: special::Rules,
+    /// Who is answered.
+    pub terms: Terms,
     /// Who is asked.
     pub upstreams: Upstreams,
     /// What was learnt. The same in every snapshot, as long as its size can follow the file.
@@ -71,6 +74,7 @@ impl Snapshot {
         Ok(Self {
             policy: rules::policy(prefix, dns64),
             special: rules::special(dns64),
+            terms: terms(dns64),
             upstreams: Upstreams::new(assignment::read(dns64)?, timing, metrics, previous),
             cache,
             cache_size: dns64.cache.size,
@@ -87,6 +91,18 @@ impl Snapshot {
 /// Whole seconds; the model holds no more than a week.
 fn seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+}
+
+fn terms(dns64: &Dns64) -> Terms {
+    let admission = &dns64.admission;
+    Terms {
+        allow_from: admission.allow_from.clone(),
+        refuse: admission.denied == Denied::Refuse,
+        cookies: admission.cookies,
+        response_rate: admission.response_rate.into(),
+        nsid: admission.nsid.clone().map(String::into_bytes),
+        listen: dns64.listen.clone(),
+    }
 }
 
 /// What nobody can foretell, from the standard library's source of it, which cannot fail.

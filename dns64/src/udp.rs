@@ -128,7 +128,9 @@ impl Listener {
                     tokio::spawn(async move {
                         let mut reply = owed.buffer();
                         job.run(&mut reply).await;
-                        owed.pay(reply);
+                        if !reply.is_empty() {
+                            owed.pay(reply);
+                        }
                     });
                 }
             }

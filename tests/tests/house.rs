@@ -28,6 +28,8 @@ const PURE: &[&str] = &[
     "dns64/src/hosts/line.rs",
     "dns64/src/hosts/table.rs",
     "dns64/src/lifetime.rs",
+    "dns64/src/gate.rs",
+    "dns64/src/gate",
     "dns64/src/name.rs",
     "dns64/src/query.rs",
     "dns64/src/question.rs",

@@ -5,9 +5,9 @@ use super::{Changed, Keyed};
 use crate::domain::Domain;
 use crate::literal::{ExcludeAaaa, Literal, Size};
 use crate::model::{
-    Admin, Balance, Check, ClassOctet, Dns64, DnsCache, DnsClient, Forward, Hairpin, Listener, LocalNames,
-    Log, Member, MssClamp, Nat64, NextHopMtu, Offload, Pool, Prefix, Proxy, ProxyTimeouts, SynthesisRules,
-    UdpZeroChecksum, Upstream,
+    Admin, Admission, Balance, Check, ClassOctet, Dns64, DnsCache, DnsClient, Forward, Hairpin, Listener,
+    LocalNames, Log, Member, MssClamp, Nat64, NextHopMtu, Offload, Pool, Prefix, Proxy, ProxyTimeouts,
+    SynthesisRules, UdpZeroChecksum, Upstream,
 };
 use addr::{ExplicitMap, RangedPrefix};
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -68,6 +68,8 @@ pub struct Dns64Diff {
     pub workers: Option<Changed<u16>>,
     pub rebind_protection: Option<Changed<bool>>,
     pub private_domains: Option<Changed<Vec<Domain>>>,
+    /// All keys about who is answered, together.
+    pub admission: Option<Changed<Admission>>,
     /// All keys about names that are served here, together.
     pub names: Option<Changed<LocalNames>>,
     /// The whole list, since its order decides.
@@ -201,6 +203,7 @@ pub(super) fn dns64(record: &mut Record, old: &Dns64, new: &Dns64) -> Dns64Diff 
         forbid: record.key("dns64.forbid", &old.forbid, &new.forbid),
         rules: rules(record, &old.rules, &new.rules),
         private_domains: record.key("dns64.private_domains", &old.private_domains, &new.private_domains),
+        admission: admission(record, &old.admission, &new.admission),
         names: names(record, &old.names, &new.names),
         client: clients(record, &old.client, &new.client),
     }
@@ -234,6 +237,15 @@ fn cache(record: &mut Record, old: &DnsCache, new: &DnsCache) -> Option<Changed<
     record.key("dns64.cache_max_negative_ttl", &old.max_negative_ttl, &new.max_negative_ttl);
     record.key("dns64.serve_stale", &old.serve_stale, &new.serve_stale);
     record.key("dns64.prefetch", &old.prefetch, &new.prefetch);
+    (old != new).then(|| Changed { old: old.clone(), new: new.clone() })
+}
+
+fn admission(record: &mut Record, old: &Admission, new: &Admission) -> Option<Changed<Admission>> {
+    record.optional("dns64.allow_from", old.allow_from.as_ref(), new.allow_from.as_ref());
+    record.key("dns64.denied", &old.denied, &new.denied);
+    record.key("dns64.response_rate", &old.response_rate, &new.response_rate);
+    record.key("dns64.cookies", &old.cookies, &new.cookies);
+    record.optional("dns64.nsid", old.nsid.as_ref(), new.nsid.as_ref());
     (old != new).then(|| Changed { old: old.clone(), new: new.clone() })
 }
 

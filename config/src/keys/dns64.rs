@@ -1,9 +1,11 @@
 //! `[dns64]`.
 
+mod admission;
 mod forward;
 mod names;
 mod synthesis;
 
+pub(super) use admission::ADMISSION;
 pub(super) use forward::FORWARD;
 pub(super) use names::NAMES;
 pub(super) use synthesis::SYNTHESIS;

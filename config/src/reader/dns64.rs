@@ -1,5 +1,6 @@
 //! `[dns64]`: where it listens, whom it asks, and who is synthesized what.
 
+mod admission;
 mod cache;
 mod client;
 mod listen;
@@ -22,6 +23,7 @@ pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Dns64> {
     let workers = table.or("workers", defaults::WORKERS, |value| value.integer(super::nat64::WORKER_RANGE));
     let rebind_protection = table.or("rebind_protection", defaults::REBIND_PROTECTION, Value::boolean);
     let private_domains = names::domains(table, "private_domains");
+    let admission = admission::read(table);
     let names = names::read(table);
     let usual = lists.as_ref().cloned().unwrap_or_default();
     let client = table
@@ -46,6 +48,7 @@ pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Dns64> {
         workers: workers?,
         rebind_protection: rebind_protection?,
         private_domains: private_domains?,
+        admission: admission?,
         names: names?,
         // An entry is absent only if it takes its prefixes from an unreadable [prefix], which has been reported.
         client: client?.into_iter().flatten().collect(),

@@ -2,10 +2,11 @@
 
 use addr::{ExplicitMap, ExplicitMaps, Prefix64, Prefixes, RangedPrefix};
 use config::model::{
-    Admin, Balance, Check, CheckKind, ClassOctet, ClientPrefix, Dns64, DnsCache, DnsClient, Forward,
-    ForwardedFor, Gateway, Hairpin, Host, Level, Listener, LocalNames, Log, LogFormat, MappedRule, Member,
-    Mode, MssClamp, Nat64, NextHopMtu, Offload, Pool, Prefix, PrivateZones, Proxy, ProxyTimeouts,
-    ReverseNames, SynthesisRules, Tls, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
+    Admin, Admission, Balance, Check, CheckKind, ClassOctet, ClientPrefix, Denied, Dns64, DnsCache,
+    DnsClient, Forward, ForwardedFor, Gateway, Hairpin, Host, Level, Listener, LocalNames, Log, LogFormat,
+    MappedRule, Member, Mode, MssClamp, Nat64, NextHopMtu, Offload, Pool, Prefix, PrivateZones, Proxy,
+    ProxyTimeouts, ReverseNames, SynthesisRules, Tls, Treatment, UdpZeroChecksum, Upstream,
+    UpstreamTransport,
 };
 use config::{Domain, defaults};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -262,11 +263,11 @@ fn dns64() -> impl Strategy<Value = Dns64> {
     let listening = (listening(), paths(), "/[a-z0-9._~-]{0,20}");
     let upstream = (upstreams(), option::of(path()), forward());
     let numbers = (dns_cache(), 0u16..=256, any::<bool>());
-    let names = (domains(), local_names());
+    let names = (domains(), local_names(), admission());
     let synthesis = (lists(), rules(), vec(client(), 0..4));
     (listening, upstream, numbers, synthesis, names).prop_map(
         |(listening, upstream, (cache, workers, rebind_protection), synthesis, names)| {
-            let (private_domains, names) = names;
+            let (private_domains, names, admission) = names;
             let ((exclude_aaaa, force, forbid), rules, client) = synthesis;
             let (upstream, upstream_ca, forward) = upstream;
             let ([listen, listen_tls, listen_https, listen_quic], certificates, https_path) = listening;
@@ -288,6 +289,7 @@ fn dns64() -> impl Strategy<Value = Dns64> {
                 workers,
                 rebind_protection,
                 private_domains,
+                admission,
                 names,
                 client,
             }
@@ -311,6 +313,21 @@ fn dns_cache() -> impl Strategy<Value = DnsCache> {
 fn domains() -> impl Strategy<Value = Vec<Domain>> {
     proptest::collection::btree_set("[a-z_]{1,8}(\\.[a-z0-9-]{1,8}){0,2}", 0..3)
         .prop_map(|names| names.iter().map(|name| name.parse().expect("a name")).collect())
+}
+
+fn admission() -> impl Strategy<Value = Admission> {
+    let nets = option::of(vec(v4_net().prop_map(IpNet::V4), 1..3));
+    let denied = select(vec![Denied::Refuse, Denied::Drop]);
+    let nsid = option::of("[a-z0-9.-]{1,12}");
+    (nets, denied, 0_u16..=10_000, any::<bool>(), nsid).prop_map(
+        |(allow_from, denied, response_rate, cookies, nsid)| Admission {
+            allow_from,
+            denied,
+            response_rate,
+            cookies,
+            nsid,
+        },
+    )
 }
 
 fn local_names() -> impl Strategy<Value = LocalNames> {

@@ -7,6 +7,7 @@ mod datagrams;
 mod explain;
 mod failover;
 mod faults;
+mod gate;
 mod hosts;
 mod load;
 mod names;

@@ -2,6 +2,7 @@
 //! sockets; and listening sockets where a test wants them.
 
 use crate::daemon::listener;
+use dns64::gate::Gate;
 use dns64::hosts::Hosts;
 use dns64::hosts::source::Sources;
 use dns64::listen;
@@ -52,7 +53,7 @@ impl World {
         let mut registry = Registry::default();
         let metrics = Arc::new(Metrics::new(&mut registry));
         let (snapshot, hosts) = snapshot(upstreams, timing, pref64, more, &metrics, None);
-        let shared = Arc::new(Shared::new(snapshot, metrics));
+        let shared = Arc::new(Shared::new(snapshot, Gate::new([1; 16], [2; 16]), metrics));
         shared.serve_hosts(Arc::new(hosts));
         Self { shared, registry, workers: Mutex::default() }
     }
