@@ -14,11 +14,15 @@
 mod authority;
 mod bind;
 mod causeway;
+mod certificate;
+mod delayed;
+mod memory;
 pub mod product;
 pub mod questions;
 pub mod rows;
 pub mod setting;
 mod unbound;
+mod volley;
 pub mod way;
 
 use super::figure::{Figure, Other, Side};
@@ -28,17 +32,22 @@ use crate::binaries::Binaries;
 use crate::folder;
 use crate::gateway::Role;
 use crate::namespace::Namespace;
-use crate::probe::dns::{Transport, addresses, ask};
+use crate::probe::dns::{Transport, ask};
 use crate::program::Program;
 use crate::wait::{PATIENCE, until};
-use anyhow::{Error, Result, bail, ensure};
+use anyhow::{Context, Error, Result, bail};
+use certificate::Certificate;
+use delayed::DelayedServer;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use product::Product;
-use rows::{ROWS, Row};
+use rows::{ROWS, Row, Who};
+use setting::FAR;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::path::PathBuf;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use way::{Bench, Resolver, Way};
 
 /// The name of the suite.
@@ -47,12 +56,12 @@ const SUITE: &str = "dns64";
 /// The package of ours that is measured.
 const PACKAGE: &str = "dns64";
 
-/// Who is measured, in the order of the table.
-const PRODUCTS: [(Side, Product); 3] =
-    [(Side::Ours, Product::Ours), (Side::Theirs, Product::Unbound), (Side::Second, Product::Bind)];
+/// Who is asked where no resolver is: the server far away.
+const LIMIT: &str = "direct";
 
 /// Who is beside ours.
-const OTHERS: &[Other] = &[(Side::Theirs, unbound::UNBOUND.name), (Side::Second, bind::BIND.name)];
+const OTHERS: &[Other] =
+    &[(Side::Theirs, unbound::UNBOUND.name), (Side::Second, bind::BIND.name), (Side::Limit, LIMIT)];
 
 /// Lines of a log that say why a resolver ended.
 const LAST_WORDS: usize = 12;
@@ -62,9 +71,6 @@ pub struct Suite {
     rows: Vec<&'static Row>,
     dnsperf: PathBuf,
 }
-
-/// Resolvers by product and by the name of their setting.
-type Resolvers = HashMap<(&'static str, &'static str), Resolver>;
 
 /// The Debian packages that are not installed.
 pub fn missing() -> Vec<&'static str> {
@@ -90,20 +96,44 @@ impl Suite {
         }
     }
 
+    /// All resolvers that the rows need, by product and by the name of their setting.
+    fn start(
+        &self,
+        ours: &Binaries,
+        host: &Namespace,
+        folder: &Path,
+    ) -> Result<HashMap<(Product, &'static str), Resolver>> {
+        let mut resolvers = HashMap::new();
+        for Row { who, setting, .. } in &self.rows {
+            for product in who.iter().filter_map(|(_, who)| who.product()) {
+                if let Entry::Vacant(place) = resolvers.entry((product, setting.name)) {
+                    let running = product.start(setting, ours, host, folder)?;
+                    place.insert(Resolver::new(setting, running));
+                }
+            }
+        }
+        Ok(resolvers)
+    }
+
     fn measure(
         &self,
         bench: &Bench,
-        resolvers: &Resolvers,
         rounds: usize,
         before: &mut dyn FnMut(Step) -> Result<()>,
     ) -> Result<Vec<Figure>> {
+        for ((product, setting), resolver) in &bench.resolvers {
+            wait_until_right(&bench.host, resolver)
+                .with_context(|| format!("{} for the setting {setting}", product.name()))?;
+        }
         let mut trials = Vec::new();
-        for Row { figures, setting, turns, run } in &self.rows {
-            let contestants = PRODUCTS.iter().filter_map(|(side, product)| {
-                let resolver = resolvers.get(&(product.name(), setting.name))?;
-                Some(Contestant { side: *side, name: product.name(), way: Way { bench, resolver } })
-            });
-            trials.push(Trial { figures, contestants: contestants.collect(), turns: *turns, run: *run });
+        for Row { figures, who, setting, turns, run } in &self.rows {
+            let contestant = |(side, who): &(Side, Who)| {
+                let resolver =
+                    who.product().and_then(|product| bench.resolvers.get(&(product, setting.name)));
+                Contestant { side: *side, name: who.name(), way: Way { bench, resolver } }
+            };
+            let contestants = who.iter().map(contestant).collect();
+            trials.push(Trial { figures, contestants, turns: *turns, run: *run });
         }
         play(&trials, rounds, before)
     }
@@ -122,38 +152,31 @@ impl super::Suite for Suite {
     ) -> Result<Report> {
         let folder = folder::make()?;
         let host = Namespace::new("host")?;
+        Certificate::make(folder.path())?;
         let authority = authority::start(&host, folder.path())?;
-        let mut resolvers = Resolvers::new();
-        for setting in self.rows.iter().map(|row| row.setting) {
-            for (_, product) in PRODUCTS {
-                let key = (product.name(), setting.name);
-                if let Entry::Vacant(place) = resolvers.entry(key) {
-                    let running = product.start(setting, ours, &host, folder.path())?;
-                    place.insert(Resolver::new(setting, running));
-                }
-            }
-        }
-        let dnsperf = self.dnsperf.clone();
-        let bench = Bench { host, folder: folder.path().to_path_buf(), dnsperf, authority };
-        let figures = resolvers
-            .iter()
-            .try_for_each(|((name, setting), resolver)| {
-                wait_until_right(&bench.host, resolver)
-                    .map_err(|cause| cause.context(format!("{name} for the setting {setting}")))
-            })
-            .and_then(|()| self.measure(&bench, &resolvers, rounds, before))
-            .map_err(|cause| {
-                let programs = resolvers.values().map(|resolver| resolver.running.program());
-                let dead = programs.chain([&bench.authority]).filter_map(obituary);
-                dead.fold(cause, Error::context)
-            })?;
+        host.add_address("lo", IpAddr::from(FAR).into())?;
+        let far = DelayedServer::start(&host, FAR)?;
+        let bench = Bench {
+            resolvers: self.start(ours, &host, folder.path())?,
+            host,
+            folder: folder.path().to_path_buf(),
+            dnsperf: self.dnsperf.clone(),
+            authority,
+            half: Cell::new(None),
+        };
+        let figures = self.measure(&bench, rounds, before).map_err(|cause| {
+            let programs = bench.resolvers.values().map(|resolver| resolver.running.program());
+            let dead = programs.chain([&bench.authority]).filter_map(obituary);
+            dead.fold(cause, Error::context)
+        })?;
+        drop(far);
         Ok(Report { suite: SUITE, ours: Role::Dns64.program(), others: OTHERS, rounds, figures })
     }
 }
 
 /// Waits until the resolver answers, and sees that it synthesizes what it should.
 fn wait_until_right(host: &Namespace, resolver: &Resolver) -> Result<()> {
-    let (server, name) = (resolver.running.server, questions::name(0));
+    let (server, name) = (resolver.server(), questions::name(0));
     let reply = until(PATIENCE, "the first answer", || {
         if let Some(obituary) = obituary(resolver.running.program()) {
             bail!(obituary);
@@ -161,9 +184,7 @@ fn wait_until_right(host: &Namespace, resolver: &Resolver) -> Result<()> {
         let reply = host.run(|| ask(server, &name, RecordType::AAAA, Transport::Udp)).ok();
         Ok(reply.filter(|reply| reply.metadata.response_code == ResponseCode::NoError))
     })?;
-    let (found, expected) = (addresses(&reply), [questions::synthesized()]);
-    ensure!(found == expected, "{name} has {found:?}, not {expected:?}");
-    Ok(())
+    way::check(&reply)
 }
 
 /// How a program ended, if it did, and what it said last.

@@ -19,7 +19,11 @@ pub(super) fn start(place: &Place<'_>, binaries: &Binaries, host: &Namespace) ->
 }
 
 fn text(place: &Place<'_>, admin: &Path) -> String {
-    let Place { setting, address, .. } = place;
+    let Place { setting, address, certificate, .. } = place;
+    let tls = certificate.as_ref().map_or_else(String::new, |certificate| {
+        let file = certificate.both.display();
+        format!("listen_tls = [\"[{address}]:853\"]\ntls = {{ certificates = [\"{file}\"] }}\n")
+    });
     format!(
         r#"[prefix]
 pref64 = "{PREFIX}"
@@ -29,7 +33,7 @@ listen = ["[{address}]:53"]
 upstream = ["{upstream}"]
 workers = {cores}
 cache_size = "{cache}B"
-
+{tls}
 [admin]
 socket = "{admin}"
 "#,
@@ -42,14 +46,20 @@ socket = "{admin}"
 
 #[cfg(test)]
 mod tests {
-    use super::super::setting::ONE;
+    use super::super::certificate::Certificate;
+    use super::super::setting::{ONE, TLS_ONE};
     use super::*;
 
     #[test]
-    fn file_is_valid() {
-        let place = Place { setting: &ONE, address: ONE.address(1), folder: Path::new("/tmp/ours") };
-        let loaded = config::parse(&text(&place, Path::new("/tmp/admin")), "gateway.toml").unwrap();
-        let model = loaded.model.dns64.unwrap();
-        assert_eq!((model.workers, model.cache.size), (1, ONE.cache));
+    fn file_is_valid_with_tls_and_without() {
+        for setting in [&ONE, &TLS_ONE] {
+            let folder = Path::new("/tmp/ours");
+            let certificate = setting.tls.then(|| Certificate::at(folder));
+            let place = Place { setting, address: setting.address(1), folder, certificate };
+            let loaded = config::parse(&text(&place, Path::new("/tmp/admin")), "gateway.toml").unwrap();
+            let model = loaded.model.dns64.unwrap();
+            assert_eq!((model.workers, model.cache.size), (1, setting.cache));
+            assert_eq!(model.listen_tls.is_empty(), !setting.tls);
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! All forward everything to one server, validate nothing, synthesize for every client with the same prefix, and have
 //! one thread for each processor they are held to. What their guides advise for speed is set.
 
+use super::certificate::Certificate;
 use super::setting::Setting;
 use super::{bind, causeway, unbound};
 use crate::binaries::Binaries;
@@ -12,11 +13,11 @@ use crate::peers::installed;
 use crate::program::{Launch, Program};
 use anyhow::{Context, Result};
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// A resolver that people run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Product {
     /// causeway-dns64.
     Ours,
@@ -45,12 +46,14 @@ pub struct Place<'a> {
     pub address: IpAddr,
     /// Where it writes.
     pub folder: &'a Path,
+    /// Where its certificate is, if it is to serve TLS.
+    pub(super) certificate: Option<Certificate>,
 }
 
 /// One that was started. Dropping it ends it.
 pub struct Running {
     /// Where it listens.
-    pub server: SocketAddr,
+    pub address: IpAddr,
     process: Process,
 }
 
@@ -58,8 +61,6 @@ enum Process {
     Ours(Daemon),
     Theirs(Program),
 }
-
-const PORT: u16 = 53;
 
 impl Product {
     /// The name for people.
@@ -89,15 +90,16 @@ impl Product {
         folder: &Path,
     ) -> Result<Running> {
         let address = setting.address(self.number());
+        let certificate = setting.tls.then(|| Certificate::at(folder));
         let folder = folder.join(format!("{}-{}", self.name(), setting.name));
-        let place = Place { setting, address, folder: &folder };
+        let place = Place { setting, address, folder: &folder, certificate };
         host.add_address("lo", address.into())?;
         let process = match self {
             Self::Ours => Process::Ours(causeway::start(&place, ours, host)?),
             Self::Unbound => Process::Theirs(unbound::start(&place, host)?),
             Self::Bind => Process::Theirs(bind::start(&place, host)?),
         };
-        Ok(Running { server: SocketAddr::new(address, PORT), process })
+        Ok(Running { address, process })
     }
 }
 

@@ -1,6 +1,8 @@
 //! What is asked: files of questions for dnsperf, and the zone that has the answers.
 
 use anyhow::{Context, Result};
+use hickory_proto::op::{Message, Query};
+use hickory_proto::rr::{Name, RecordType};
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -31,6 +33,25 @@ pub fn synthesized() -> Ipv6Addr {
 /// The name of this number.
 pub fn name(number: u32) -> String {
     format!("n{number}.{ZONE}")
+}
+
+/// Questions for the AAAA records of the names of these numbers, as octets, in that order too.
+pub fn messages(numbers: Range<u32>) -> Result<Vec<Vec<u8>>> {
+    let message = |number| {
+        let mut query = Message::query();
+        query.metadata.recursion_desired = true;
+        let mut owner = Name::from_ascii(name(number))?;
+        owner.set_fqdn(true);
+        query.add_query(Query::query(owner, RecordType::AAAA));
+        Ok(query.to_vec()?)
+    };
+    shuffled(numbers).map(message).collect()
+}
+
+/// Whether these octets are an answer without an error and with a record (RFC 1035 §4.1.1).
+pub fn is_answer(reply: &[u8]) -> bool {
+    matches!(reply, [_, _, first, second, _, _, high, low, ..]
+        if first & 0x80 != 0 && second.trailing_zeros() >= 4 && (*high, *low) != (0, 0))
 }
 
 /// Writes a file in `folder` that asks for the AAAA records of the names of these numbers, in an order that no cache
@@ -81,6 +102,22 @@ mod tests {
             assert_eq!(found.len(), numbers.len());
             assert!(numbers.len() < 3 || !found.is_sorted(), "{numbers:?}");
         }
+    }
+
+    #[test]
+    fn answers_are_told_from_questions_and_errors() {
+        let query = messages(0..1).unwrap().remove(0);
+        assert!(!is_answer(&query));
+        let with = |flags: [u8; 2], answers| {
+            let mut reply = query.clone();
+            reply[2..4].copy_from_slice(&flags);
+            reply[7] = answers;
+            reply
+        };
+        assert!(is_answer(&with([0x81, 0x80], 1)));
+        assert!(!is_answer(&with([0x81, 0x80], 0)), "no record");
+        assert!(!is_answer(&with([0x81, 0x82], 1)), "an error");
+        assert!(!is_answer(&query[..6]), "cut");
     }
 
     #[test]

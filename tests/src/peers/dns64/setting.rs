@@ -15,19 +15,40 @@ pub struct Setting {
     pub cache: u64,
     /// Whom it asks.
     pub upstream: Ipv4Addr,
+    /// Whether it serves TLS as well.
+    pub tls: bool,
 }
 
 /// The authoritative server.
 pub const AUTHORITY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 53);
 
+/// The server whose answers are late.
+pub const FAR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 54);
+
 /// Ample for all names of a run but those of the rows about memory.
 const AMPLE: u64 = 512 << 20;
 
 /// One processor.
-pub const ONE: Setting = Setting { name: "one", number: 1, cores: 1, cache: AMPLE, upstream: AUTHORITY };
+pub const ONE: Setting =
+    Setting { name: "one", number: 1, cores: 1, cache: AMPLE, upstream: AUTHORITY, tls: false };
 
 /// Two.
-pub const TWO: Setting = Setting { name: "two", number: 2, cores: 2, cache: AMPLE, upstream: AUTHORITY };
+pub const TWO: Setting = Setting { name: "two", number: 2, cores: 2, ..ONE };
+
+/// One, with TLS.
+pub const TLS_ONE: Setting = Setting { name: "tls-one", number: 3, tls: true, ..ONE };
+
+/// Two, with TLS.
+pub const TLS_TWO: Setting = Setting { name: "tls-two", number: 4, tls: true, ..TWO };
+
+/// Far from everybody who knows something.
+pub const REMOTE: Setting = Setting { name: "remote", number: 5, upstream: FAR, ..ONE };
+
+/// With room for a million names.
+pub const LARGE: Setting = Setting { name: "large", number: 6, cache: 1 << 30, ..TWO };
+
+/// With room for less than it is asked.
+pub const SMALL: Setting = Setting { name: "small", number: 7, cache: 32 << 20, ..TWO };
 
 impl Setting {
     /// The address of the resolver with this number.
@@ -40,7 +61,7 @@ impl Setting {
 mod tests {
     use super::*;
 
-    const ALL: &[&Setting] = &[&ONE, &TWO];
+    const ALL: &[&Setting] = &[&ONE, &TWO, &TLS_ONE, &TLS_TWO, &REMOTE, &LARGE, &SMALL];
 
     #[test]
     fn no_two_share_an_address_or_a_folder() {

@@ -2,6 +2,7 @@
 //! slabs as threads (rounded up to a power of two), a message cache of half the record cache, and ports for thousands of
 //! questions at a time.
 
+use super::certificate::Certificate;
 use super::product::{Foreign, Place};
 use super::questions::PREFIX;
 use crate::namespace::Namespace;
@@ -18,8 +19,12 @@ pub(super) fn start(place: &Place<'_>, host: &Namespace) -> Result<Program> {
 
 /// Its file. `chroot`, `username` and `pidfile` are empty since it lives in a private folder and network anyway.
 fn text(place: &Place<'_>) -> String {
-    let Place { setting, address, folder } = place;
+    let Place { setting, address, folder, certificate } = place;
     let slabs = setting.cores.next_power_of_two();
+    let tls = certificate.as_ref().map_or_else(String::new, |Certificate { chain, key, .. }| {
+        let (chain, key) = (chain.display(), key.display());
+        format!("    interface: {address}@853\n    tls-service-pem: {chain}\n    tls-service-key: {key}\n")
+    });
     format!(
         r#"server:
     username: ""
@@ -50,7 +55,7 @@ fn text(place: &Place<'_>) -> String {
     prefetch: no
     serve-expired: no
     qname-minimisation: no
-forward-zone:
+{tls}forward-zone:
     name: "."
     forward-addr: {upstream}
 remote-control:
