@@ -37,6 +37,7 @@ pub mod policy;
 pub mod query;
 pub mod question;
 pub mod quota;
+pub mod rebind;
 mod reload;
 pub mod reply;
 pub mod resolver;

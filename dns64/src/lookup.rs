@@ -206,7 +206,11 @@ async fn landed(mut landing: Landing) -> Option<Arc<Found>> {
 
 /// Asks the upstreams on behalf of all who wait.
 async fn fly(shared: Arc<Shared>, snapshot: Arc<Snapshot>, query: Query, inquiry: Inquiry, pilot: Pilot) {
-    let outcome = snapshot.upstreams.ask(&query, inquiry).await;
+    let outcome = snapshot.upstreams.ask(&query, inquiry).await.map(|answer| {
+        let (answer, removed) = snapshot.guard.screen(&query, answer);
+        shared.metrics().names.screened(&query.name, removed);
+        answer
+    });
     // A snapshot that was replaced meanwhile may have asked whom the file no longer names.
     let found = remember(&snapshot, &query, outcome, shared.now(), shared.serves(&snapshot));
     pilot.land(found);

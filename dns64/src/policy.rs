@@ -12,6 +12,7 @@
 mod limits;
 mod synthesis;
 
+pub(crate) use limits::is_private_v4;
 pub use limits::{Limits, Refused, Source};
 pub use synthesis::{Cases, Excluded, MappedNet, NameRule, PrefixRule, Synthesis, Treatment};
 

@@ -12,6 +12,7 @@ use crate::gate::Terms;
 use crate::lifetime::Bounds;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
+use crate::rebind::Guard;
 use crate::special;
 use crate::upstream::{Timing, TrustError, Upstreams};
 use config::model::{Denied, Dns64, Prefix};
@@ -24,6 +25,8 @@ use std::time::Duration;
 pub struct Snapshot {
     /// Who is synthesized what.
     pub policy: Policy,
+    /// What is taken out of upstreams' answers.
+    pub guard: Guard,
     /// Names that are not looked up.
     pub special: special::Rules,
     /// Who is answered.
@@ -67,12 +70,16 @@ impl Snapshot {
         metrics: Arc<Metrics>,
         previous: Option<&Self>,
     ) -> Result<Self, TrustError> {
-        let cache =
-            previous.map(|previous| &previous.cache).filter(|cache| cache.takes_size(dns64.cache.size));
+        let guard = rules::guard(prefix, dns64);
+        // What was learnt under another guard may be what this one keeps away.
+        let previous_cache =
+            previous.filter(|previous| previous.guard == guard).map(|previous| &previous.cache);
+        let cache = previous_cache.filter(|cache| cache.takes_size(dns64.cache.size));
         let cache = cache.map_or_else(|| Arc::new(Cache::new(dns64.cache.size, seed())), Arc::clone);
         let previous = previous.map(|previous| &previous.upstreams);
         Ok(Self {
             policy: rules::policy(prefix, dns64),
+            guard,
             special: rules::special(dns64),
             terms: terms(dns64),
             upstreams: Upstreams::new(assignment::read(dns64)?, timing, metrics, previous),

@@ -189,8 +189,10 @@ fn unmade(
     message: &Message,
     answer: Answer,
 ) -> Reply {
+    // Why the A answer is empty is why nothing is made of it.
+    let blocked = answer.extended_errors().iter().find(|error| error.code == ExtendedError::BLOCKED).cloned();
     let reply = match absent.basis {
-        Some(basis) => *basis,
+        Some(basis) => blocked.into_iter().fold(*basis, Reply::explained),
         // RFC 6147 §5.1.6: an empty A answer is the basis of the reply. Where there are AAAA records after all, what
         // it says of them does not fit.
         None if absent.reason == Reason::Error && says_no_data(chain, message) => Reply::forwarded(answer),

@@ -39,6 +39,7 @@ const PURE: &[&str] = &[
     "dns64/src/policy.rs",
     "dns64/src/plan.rs",
     "dns64/src/synth.rs",
+    "dns64/src/rebind.rs",
     "dns64/src/reverse.rs",
     "dns64/src/ipv4only.rs",
     "dns64/src/special.rs",

@@ -15,11 +15,7 @@ use crate::reply::{Body, Built, Origin, Reply};
 use crate::zone;
 use hickory_proto::rr::rdata::{A, AAAA, PTR};
 use hickory_proto::rr::{RData, Record, RecordType};
-use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
-
-/// RFC 8914 §4.1: what other codes do not say.
-const OTHER_ERROR: u16 = 0;
 
 /// The reply to `question` at `now`, a Unix time in seconds, if its name is served here. `synthesis` is the client's,
 /// if AAAA records may be made for this question.
@@ -105,10 +101,7 @@ fn reply(answers: Vec<Record>) -> Reply {
 
 /// The name is served here and has no records of the type; `refused` says why none could be made.
 fn no_data(question: &Question, hosts: &Hosts, refused: Option<Refused>) -> Reply {
-    let error = |why: Refused| {
-        let text = format!("no AAAA record is made of the IPv4 address: {why}");
-        ExtendedError { code: OTHER_ERROR, text: Cow::Owned(text.into_bytes()) }
-    };
+    let error = |why: Refused| ExtendedError::new(ExtendedError::BLOCKED, format!("A record: {why}"));
     Reply {
         origin: Origin::Hosts,
         body: Body::Built(Built {

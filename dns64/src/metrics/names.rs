@@ -2,6 +2,7 @@
 
 use super::TableLabels;
 use crate::hosts::Hosts;
+use crate::name::WireName;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -13,6 +14,7 @@ pub(crate) struct NameMetrics {
     hosts: Family<TableLabels, Gauge>,
     bad_lines: Family<TableLabels, Gauge>,
     rereads: Counter,
+    private_records: Counter,
 }
 
 impl NameMetrics {
@@ -32,6 +34,19 @@ impl NameMetrics {
             "Changes of hosts files and lease files that were taken in",
             self.rereads.clone(),
         );
+        registry.register(
+            "private_records",
+            "Records with private addresses taken out of upstreams' answers",
+            self.private_records.clone(),
+        );
+    }
+
+    /// Counts records of an answer about `name` that were taken out of it.
+    pub(crate) fn screened(&self, name: &WireName, records: usize) {
+        if records > 0 {
+            self.private_records.inc_by(records as u64);
+            tracing::debug!(%name, records, "private addresses were taken out of an answer");
+        }
     }
 
     /// Says what is served from here on.

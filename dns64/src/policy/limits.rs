@@ -55,6 +55,11 @@ pub enum Refused {
     Unmapped,
 }
 
+/// Whether `v4` may be of someone's own network, as rebinding protection sees it.
+pub(crate) fn is_private_v4(v4: Ipv4Addr) -> bool {
+    !special::is_global_v4(v4) && !PROTOCOL_ASSIGNMENTS.contains(&v4)
+}
+
 impl Limits {
     /// Whether `v4` of a name of `source` may stand in `prefix`.
     ///
@@ -67,8 +72,7 @@ impl Limits {
         if !prefix.may_embed(v4, self.allow_private_ipv4) {
             return Err(Refused::WellKnown);
         }
-        let guarded = self.rebind_protection && source == Source::Public;
-        if guarded && !special::is_global_v4(v4) && !PROTOCOL_ASSIGNMENTS.contains(&v4) {
+        if self.rebind_protection && source == Source::Public && is_private_v4(v4) {
             return Err(Refused::Rebinding);
         }
         Ok(())

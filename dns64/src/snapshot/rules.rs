@@ -1,11 +1,12 @@
 //! The policy that a configuration's `[prefix]` and `[dns64]` come to.
 
-use crate::domain::DomainMap;
+use crate::domain::{DomainMap, DomainSet};
 use crate::name::WireName;
 use crate::policy::{
     Cases, ClientRule, Limits, MappedNet, NameRule, Policy, PrefixRule, Reverse, Settings, Site, Synthesis,
     Treatment,
 };
+use crate::rebind::Guard;
 use crate::special::{self, Keeper};
 use addr::{Prefix64, fold_mapped};
 use config::Domain;
@@ -32,7 +33,7 @@ pub(super) fn policy(prefix: &Prefix, dns64: &Dns64) -> Policy {
         guarded: guarded.collect(),
         limits: site.limits,
         names: names(&dns64.force, &dns64.forbid),
-        private_domains: dns64.private_domains.iter().map(wire_name).collect(),
+        private_domains: trusted(dns64),
         cases: Cases {
             error: treatment(dns64.rules.on_aaaa_error),
             name_error: treatment(dns64.rules.on_nxdomain),
@@ -42,6 +43,20 @@ pub(super) fn policy(prefix: &Prefix, dns64: &Dns64) -> Policy {
     };
     let clients = dns64.client.iter().map(|client| client_rule(client, &basis)).collect();
     Policy::new(Settings { clients, default: Arc::new(basis), site })
+}
+
+/// What is taken out of upstreams' answers.
+pub(super) fn guard(prefix: &Prefix, dns64: &Dns64) -> Guard {
+    let prefixes = site(prefix, dns64).prefixes.into_iter().chain([Prefix64::WELL_KNOWN]).collect();
+    Guard { on: dns64.rebind_protection, trusted: trusted(dns64), prefixes }
+}
+
+/// Names that may have private addresses: those that the file lists, and those with upstreams of their own, which the
+/// operator chose. The root is no such name, since everything is below it.
+fn trusted(dns64: &Dns64) -> DomainSet {
+    let own = dns64.forward.iter().flat_map(|forward| &forward.domains);
+    let own = own.filter(|domain| domain.labels().next().is_some());
+    dns64.private_domains.iter().chain(own).map(wire_name).collect()
 }
 
 /// Which names are not looked up. Choice: a domain of upstreams that is the root is another default, and brings no

@@ -13,6 +13,7 @@ mod load;
 mod names;
 mod program;
 mod properties;
+mod rebinding;
 mod reload;
 mod rules;
 mod scripted;

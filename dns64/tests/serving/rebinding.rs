@@ -1,0 +1,69 @@
+//! Private addresses that upstreams give to public names, and who may have them.
+
+use crate::scripted::{Scripted, a, aaaa, back, no_data, with};
+use crate::world::{PREF64, World, unhurried, v6};
+use hickory_proto::op::Message;
+use hickory_proto::rr::RecordType;
+use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
+
+/// A router's address for every name, and one beside it that is public.
+async fn hostile() -> Scripted {
+    Scripted::start(|query, asked| match (asked.qtype, asked.name.starts_with("mixed")) {
+        (RecordType::A, false) => back(&with(query, [a("192.168.1.1")])),
+        (RecordType::A, true) => back(&with(query, [a("192.168.1.1"), a("9.9.9.9")])),
+        (RecordType::AAAA, _) if asked.name.starts_with("six") => {
+            back(&with(query, [aaaa("fd00::1"), aaaa("2001:db8:64::10.0.0.1")]))
+        }
+        _ => back(&no_data(query)),
+    })
+    .await
+}
+
+fn blocked(message: &Message) -> bool {
+    let edns = message.edns.as_ref().expect("an OPT record");
+    matches!(edns.option(EdnsCode::Unknown(15)), Some(EdnsOption::Unknown(15, error)) if error.starts_with(&[0, 15]))
+}
+
+fn world(upstream: &Scripted, keys: &str) -> World {
+    World::with(&[upstream.address.to_string()], unhurried(), PREF64, keys)
+}
+
+#[tokio::test]
+async fn a_public_name_does_not_lead_into_the_own_network() {
+    let upstream = hostile().await;
+    let world = world(&upstream, "rebind_protection = true");
+    for _ in ["fresh", "from the cache"] {
+        for (name, qtype) in [
+            ("evil.example.", RecordType::A),
+            ("evil.example.", RecordType::AAAA),
+            ("six.example.", RecordType::AAAA),
+        ] {
+            let reply = world.ask(name, qtype).await;
+            assert!(reply.answers.is_empty() && !reply.authorities.is_empty(), "{name} {qtype}: {reply:?}");
+            assert!(blocked(&reply), "{name} {qtype}: {reply:?}");
+        }
+        let mixed = world.ask("mixed.example.", RecordType::AAAA).await;
+        assert_eq!(v6(&mixed), ["2001:db8:64::9.9.9.9".parse::<std::net::Ipv6Addr>().unwrap()]);
+    }
+    assert_ne!(world.metric("private_records_total"), "0");
+}
+
+#[tokio::test]
+async fn names_that_may_have_private_addresses_keep_them() {
+    let upstream = hostile().await;
+    let keys = "rebind_protection = true\nprivate_domains = [\"corp.example\"]";
+    let world = world(&upstream, keys);
+    assert_eq!(world.ask("nas.corp.example.", RecordType::A).await.answers.len(), 1);
+    let expect: std::net::Ipv6Addr = "2001:db8:64::192.168.1.1".parse().unwrap();
+    assert_eq!(v6(&world.ask("nas.corp.example.", RecordType::AAAA).await), [expect]);
+    assert!(world.ask("nas.example.", RecordType::A).await.answers.is_empty());
+}
+
+#[tokio::test]
+async fn protection_that_is_turned_on_forgets_what_was_learnt_without_it() {
+    let upstream = hostile().await;
+    let world = world(&upstream, "");
+    assert_eq!(world.ask("evil.example.", RecordType::A).await.answers.len(), 1);
+    world.reload(&[upstream.address.to_string()], unhurried(), PREF64, "rebind_protection = true");
+    assert!(world.ask("evil.example.", RecordType::A).await.answers.is_empty());
+}
