@@ -34,6 +34,11 @@ pub enum DomainError {
 }
 
 impl Domain {
+    /// The root: it and the names below are all names.
+    pub fn root() -> Self {
+        Self(String::new())
+    }
+
     /// The labels, leftmost first; none for the root.
     pub fn labels(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.0.split('.').filter(|label| !label.is_empty())

@@ -161,6 +161,10 @@ fn in_unit(amount: u64, units: &[(&str, u64)]) -> String {
 
 /// A duration as the file writes it, in whole milliseconds.
 pub(crate) fn duration_text(length: Duration) -> String {
+    // Nothing is nothing in every unit, and people write seconds.
+    if length.is_zero() {
+        return "0s".to_owned();
+    }
     in_unit(u64::try_from(length.as_millis()).unwrap_or(u64::MAX), &DURATION_UNITS)
 }
 

@@ -11,11 +11,12 @@ use super::acl::Acl;
 use super::conf::Conf;
 use super::dns64::Dns64;
 use crate::defaults;
-use crate::model::{ClientPrefix, DnsClient, Forward, MappedRule};
+use crate::model::{ClientPrefix, DnsClient, Forward, MappedRule, Treatment};
 use addr::Prefix64;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::cmp::Reverse;
 use std::net::Ipv6Addr;
+use std::time::Duration;
 
 /// Networks that clients are told apart by. A list of entries is searched for every query.
 const MAX_CLIENT_NETWORKS: usize = 1024;
@@ -29,6 +30,9 @@ pub(super) fn gateway(conf: &Conf, file: &str) -> Result<Imported, Vec<String>> 
     settings(&mut draft, conf);
     draft.finish()
 }
+
+/// `max-stale-ttl` where it is not given, in seconds.
+const STALE_TTL: u64 = 86_400;
 
 /// Some clients, and the `dns64` statements that apply to them.
 #[derive(Debug)]
@@ -83,6 +87,7 @@ fn synthesis(draft: &mut Draft, conf: &Conf) {
     if let Some(prefix) = &mut draft.model.prefix {
         prefix.pref64 = first.prefix;
     }
+    dnssec(draft, &statements);
     for spot in statements.iter().filter_map(|statement| statement.recursive_only.as_ref()) {
         let why = "holds for every client: a question without RD is never synthesized from a new query";
         draft.lose(spot, "recursive-only", why);
@@ -98,6 +103,22 @@ fn synthesis(draft: &mut Draft, conf: &Conf) {
         [only] if is_default(only) => dns64.exclude_aaaa = excluded(&only.offers),
         _ => dns64.client = groups.into_iter().map(|group| client(group, first.prefix)).collect(),
     });
+}
+
+/// `break-dnssec`, which each statement has of its own there, and all have in common here.
+fn dnssec(draft: &mut Draft, statements: &[&Dns64]) {
+    let Some(breaking) = statements.iter().find(|statement| statement.break_dnssec) else {
+        draft.set("dns64.signed", &statements[0].spot, |dns64| dns64.rules.signed = Treatment::Pass);
+        return;
+    };
+    if let Some(other) = statements.iter().find(|statement| !statement.break_dnssec) {
+        let why = format!(
+            "no is not honoured for {}: signed names are synthesized for every client, since another statement says yes",
+            other.prefix
+        );
+        draft.lose(&other.spot, "break-dnssec", why);
+    }
+    draft.set("dns64.signed", &breaking.spot, |dns64| dns64.rules.signed = Treatment::Synthesize);
 }
 
 /// Every network that a list of clients names, and all addresses, the longest first.
@@ -156,6 +177,23 @@ fn settings(draft: &mut Draft, conf: &Conf) {
     }
     if let Some((spot, bytes)) = &options.cache_size {
         draft.set("dns64.cache_size", spot, |dns64| dns64.cache.size = *bytes);
+    }
+    if let Some((spot, seconds)) = &options.max_cache_ttl {
+        draft.set("dns64.cache_max_ttl", spot, |dns64| dns64.cache.max_ttl = Duration::from_secs(*seconds));
+    }
+    if let Some((spot, seconds)) = &options.max_ncache_ttl {
+        let limit = Duration::from_secs(*seconds);
+        draft.set("dns64.cache_max_negative_ttl", spot, |dns64| dns64.cache.max_negative_ttl = limit);
+    }
+    // named serves nothing stale unless it is told to, and then for a day.
+    let stale = match (options.stale, &options.max_stale_ttl) {
+        (Some(true), Some((_, seconds))) => *seconds,
+        (Some(true), None) => STALE_TTL,
+        (Some(false) | None, _) => 0,
+    };
+    if let Some(dns64) = &mut draft.model.dns64 {
+        dns64.cache.serve_stale = Duration::from_secs(stale);
+        dns64.cache.prefetch = options.prefetch.unwrap_or(dns64.cache.prefetch);
     }
 }
 

@@ -20,7 +20,12 @@ const FORWARDERS: &str = "forwarders { 192.0.2.1; };";
 #[test]
 fn one_statement_for_everyone_needs_no_entries() {
     let text = format!("options {{ {FORWARDERS} dns64 2001:db8:64::/96 {{ }}; }};");
-    let expect = ["pref64 = \"2001:db8:64::/96\"", "upstream = [\"192.0.2.1:53\"]"];
+    let expect = [
+        "pref64 = \"2001:db8:64::/96\"",
+        "upstream = [\"192.0.2.1:53\"]",
+        "serve_stale = \"0s\"",
+        "signed = \"pass\"",
+    ];
     assert_eq!(shown(&text), (expect.map(str::to_owned).to_vec(), vec![]));
 }
 
@@ -167,4 +172,29 @@ fn a_file_that_does_not_forward_or_has_no_dns64_says_what_is_missing() {
     let errors = read("options { };").unwrap_err();
     assert!(errors[0].starts_with("named.conf: there are no forwarders"), "{errors:?}");
     assert!(errors[1].starts_with("named.conf: there is no dns64 statement"), "{errors:?}");
+}
+
+#[test]
+fn signed_names_are_left_alone_unless_dnssec_may_be_broken() {
+    let with = |clauses: &str| shown(&format!("options {{ {FORWARDERS}\n{clauses} }};"));
+    let (lines, _) = with("dns64 64:ff9b::/96 { };");
+    assert!(lines.contains(&"signed = \"pass\"".to_owned()), "{lines:#?}");
+    let (lines, notes) = with("dns64 64:ff9b::/96 { break-dnssec yes; };");
+    assert!(
+        !lines.iter().any(|line| line.starts_with("signed")) && notes.is_empty(),
+        "{lines:#?} {notes:#?}"
+    );
+    let (_, notes) = with("dns64 64:ff9b::/96 { break-dnssec yes; };\ndns64 2001:db8:64::/96 { };");
+    assert_eq!(notes.len(), 1);
+    assert!(notes[0].starts_with("named.conf:3: break-dnssec: no is not honoured for 2001:db8:64::/96"));
+}
+
+#[test]
+fn lifetimes_of_the_cache_are_carried_over() {
+    let (lines, _) = shown(&format!(
+        "options {{ {FORWARDERS} dns64 64:ff9b::/96 {{ }}; max-cache-ttl 4h; max-ncache-ttl 900; stale-answer-enable yes; max-stale-ttl 2h; }};"
+    ));
+    for expect in ["cache_max_ttl = \"4h\"", "cache_max_negative_ttl = \"15m\"", "serve_stale = \"2h\""] {
+        assert!(lines.iter().any(|line| line == expect), "{expect} in {lines:#?}");
+    }
 }

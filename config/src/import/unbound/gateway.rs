@@ -7,6 +7,8 @@ use super::value::socket;
 use crate::defaults::{DNS_PORT, DNS_TLS_PORT};
 use crate::domain::Domain;
 use crate::model::{Forward, Host, Upstream, UpstreamTransport};
+use addr::special;
+use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ pub(super) fn gateway(conf: &Conf, file: &str) -> Result<Imported, Vec<String>> 
     listeners(&mut draft, conf);
     hosts(&mut draft, conf);
     cache(&mut draft, conf);
+    names(&mut draft, conf);
     draft.finish()
 }
 
@@ -243,8 +246,57 @@ fn cache(draft: &mut Draft, conf: &Conf) {
         let bytes = sizes.into_iter().flatten().map(|(_, bytes)| bytes).sum();
         draft.set("dns64.cache_size", spot, |dns64| dns64.cache.size = bytes);
     }
+    if let Some((spot, seconds)) = &conf.max_ttl {
+        draft.set("dns64.cache_max_ttl", spot, |dns64| dns64.cache.max_ttl = Duration::from_secs(*seconds));
+    }
+    if let Some((spot, seconds)) = &conf.max_negative_ttl {
+        let limit = Duration::from_secs(*seconds);
+        draft.set("dns64.cache_max_negative_ttl", spot, |dns64| dns64.cache.max_negative_ttl = limit);
+    }
     if let Some((spot, threads)) = &conf.threads {
         let workers = u16::try_from(*threads).unwrap_or(u16::MAX).max(1);
         draft.set("dns64.workers", spot, |dns64| dns64.workers = workers);
+    }
+    let Some(dns64) = &mut draft.model.dns64 else { return };
+    // Unbound serves nothing stale unless it is told to, and then without end: 0 is no limit there.
+    dns64.cache.serve_stale = match (conf.serve_expired, &conf.expired_ttl) {
+        (Some(true), Some((_, seconds))) if *seconds > 0 => Duration::from_secs(*seconds),
+        (Some(true), _) => dns64.cache.serve_stale,
+        (Some(false) | None, _) => Duration::ZERO,
+    };
+    dns64.cache.prefetch = conf.prefetch.unwrap_or(false);
+}
+
+/// Which names are synthesized though they have AAAA records, and whose private addresses are believed.
+fn names(draft: &mut Draft, conf: &Conf) {
+    let private = conf.private_addresses.first();
+    let Some(dns64) = &mut draft.model.dns64 else { return };
+    dns64.force.clone_from(&conf.ignore_aaaa);
+    if conf.synthall == Some(true) {
+        dns64.force = vec![Domain::root()];
+    }
+    dns64.private_domains.clone_from(&conf.private_domains);
+    if let Some((_, path)) = &conf.cert_bundle {
+        dns64.upstream_ca = Some(path.clone());
+    }
+    if let Some((spot, _)) = private {
+        draft.set("dns64.rebind_protection", spot, |dns64| dns64.rebind_protection = true);
+        for (spot, net) in &conf.private_addresses {
+            if !is_private(*net) {
+                let why =
+                    format!("{net} is not honoured: rebind_protection refuses the special-purpose networks");
+                draft.lose(spot, "private-address", why);
+            }
+        }
+    }
+}
+
+/// Whether `rebind_protection` knows all of `net`: its ends are enough, since special-purpose ranges are networks too.
+fn is_private(net: IpNet) -> bool {
+    match net {
+        IpNet::V4(net) => [net.network(), net.broadcast()].iter().all(|end| !special::is_global_v4(*end)),
+        IpNet::V6(net) => [net.network(), net.broadcast()]
+            .iter()
+            .all(|end| special::lookup_v6(*end).is_some_and(|range| !range.global)),
     }
 }

@@ -137,3 +137,43 @@ fn zones_need_names_and_addresses() {
     ];
     assert_eq!(errors, expect);
 }
+
+#[test]
+fn names_whose_aaaa_records_are_ignored_are_forced() {
+    let (lines, _) =
+        shown(&format!("{MODULES} dns64-ignore-aaaa: a.example\n dns64-ignore-aaaa: B.example.\n{FORWARD}"));
+    assert!(lines.contains(&"force = [\"a.example\", \"b.example\"]".to_owned()), "{lines:#?}");
+    let (lines, _) = shown(&format!("{MODULES} dns64-synthall: yes\n{FORWARD}"));
+    assert!(lines.contains(&"force = [\".\"]".to_owned()), "{lines:#?}");
+}
+
+#[test]
+fn private_addresses_are_protected_but_of_private_domains() {
+    let (lines, notes) = shown(&format!(
+        "{MODULES} private-address: 10.0.0.0/8\n private-address: 8.8.8.0/24\n private-domain: corp.example\n{FORWARD}"
+    ));
+    assert!(lines.contains(&"rebind_protection = true".to_owned()), "{lines:#?}");
+    assert!(lines.contains(&"private_domains = [\"corp.example\"]".to_owned()), "{lines:#?}");
+    assert_eq!(notes.len(), 1, "{notes:#?}");
+    assert!(notes[0].starts_with("unbound.conf:4: private-address: 8.8.8.0/24 is not honoured"));
+}
+
+#[test]
+fn lifetimes_of_the_cache_are_carried_over() {
+    let (lines, _) = shown(&format!(
+        "{MODULES} cache-max-ttl: 14400\n cache-max-negative-ttl: 900\n serve-expired: yes\n serve-expired-ttl: 7200\n prefetch: yes\n\
+         msg-cache-size: 4m\n rrset-cache-size: 8m\n{FORWARD}"
+    ));
+    for expect in [
+        "cache_size = \"12MiB\"",
+        "cache_max_ttl = \"4h\"",
+        "cache_max_negative_ttl = \"15m\"",
+        "serve_stale = \"2h\"",
+    ] {
+        assert!(lines.iter().any(|line| line == expect), "{expect} in {lines:#?}");
+    }
+    let (lines, _) = shown(&format!("{MODULES}{FORWARD}"));
+    for expect in ["serve_stale = \"0s\"", "prefetch = false"] {
+        assert!(lines.iter().any(|line| line == expect), "{expect} in {lines:#?}");
+    }
+}
