@@ -10,6 +10,7 @@ use super::super::networks::{ALL_V4, ALL_V6, Networks};
 use super::acl::Acl;
 use super::conf::Conf;
 use super::dns64::Dns64;
+use super::scope::Scope;
 use crate::defaults;
 use crate::model::{ClientPrefix, DnsClient, Forward, MappedRule, Treatment};
 use addr::Prefix64;
@@ -185,6 +186,11 @@ fn settings(draft: &mut Draft, conf: &Conf) {
         let limit = Duration::from_secs(*seconds);
         draft.set("dns64.cache_max_negative_ttl", spot, |dns64| dns64.cache.max_negative_ttl = limit);
     }
+    access(draft, options);
+    if let Some((spot, rate)) = &options.response_rate {
+        let rate = u16::try_from(*rate).unwrap_or(u16::MAX);
+        draft.set("dns64.response_rate", spot, |dns64| dns64.admission.response_rate = rate);
+    }
     // named serves nothing stale unless it is told to, and then for a day.
     let stale = match (options.stale, &options.max_stale_ttl) {
         (Some(true), Some((_, seconds))) => *seconds,
@@ -195,6 +201,21 @@ fn settings(draft: &mut Draft, conf: &Conf) {
         dns64.cache.serve_stale = Duration::from_secs(stale);
         dns64.cache.prefetch = options.prefetch.unwrap_or(dns64.cache.prefetch);
     }
+}
+
+/// Who is answered: a client must be in each of the lists.
+fn access(draft: &mut Draft, options: &Scope) {
+    let Some((spot, directive, _)) = options.allow.first() else { return };
+    let allowed = options.allow.iter().fold(Networks::all(), |all, (_, _, acl)| all.and(&acl.networks()));
+    if allowed.is_all() {
+        return;
+    }
+    if allowed.list().is_empty() {
+        draft.errors.push(spot.says(format_args!("{directive}: nobody is left who would be answered")));
+        return;
+    }
+    let list = allowed.list().to_vec();
+    draft.set("dns64.allow_from", spot, |dns64| dns64.admission.allow_from = Some(list));
 }
 
 /// Whether everyone gets the first prefix with all of IPv4, as without entries.

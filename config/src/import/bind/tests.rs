@@ -198,3 +198,14 @@ fn lifetimes_of_the_cache_are_carried_over() {
         assert!(lines.iter().any(|line| line == expect), "{expect} in {lines:#?}");
     }
 }
+
+#[test]
+fn clients_must_be_in_each_list_to_be_answered() {
+    let with = |clauses: &str| format!("options {{ {FORWARDERS} dns64 64:ff9b::/96 {{ }}; {clauses} }};");
+    let (lines, _) = shown(&with("allow-query { 10/8; ::1; }; allow-recursion { 10.1/16; ::/0; };"));
+    assert!(lines.contains(&"allow_from = [\"10.1.0.0/16\", \"::1/128\"]".to_owned()), "{lines:#?}");
+    let (lines, _) = shown(&with("allow-query { any; };"));
+    assert!(!lines.iter().any(|line| line.starts_with("allow_from")), "{lines:#?}");
+    let errors = read(&with("allow-query { none; };")).unwrap_err();
+    assert_eq!(errors, ["named.conf:1: allow-query: nobody is left who would be answered"]);
+}

@@ -2,14 +2,16 @@
 
 use super::super::Imported;
 use super::super::draft::Draft;
-use super::conf::{Conf, Zone};
+use super::super::networks::Networks;
+use super::conf::{Access, Conf, Zone};
 use super::value::socket;
 use crate::defaults::{DNS_PORT, DNS_TLS_PORT};
 use crate::domain::Domain;
-use crate::model::{Forward, Host, Upstream, UpstreamTransport};
+use crate::model::{Denied, Forward, Host, Upstream, UpstreamTransport};
 use addr::special;
-use ipnet::IpNet;
-use std::net::{IpAddr, SocketAddr};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::cmp::Reverse;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 /// DNS over HTTPS.
@@ -25,6 +27,7 @@ pub(super) fn gateway(conf: &Conf, file: &str) -> Result<Imported, Vec<String>> 
     hosts(&mut draft, conf);
     cache(&mut draft, conf);
     names(&mut draft, conf);
+    access(&mut draft, conf);
     draft.finish()
 }
 
@@ -258,6 +261,7 @@ fn cache(draft: &mut Draft, conf: &Conf) {
         draft.set("dns64.workers", spot, |dns64| dns64.workers = workers);
     }
     let Some(dns64) = &mut draft.model.dns64 else { return };
+    dns64.admission.cookies = conf.answer_cookie.unwrap_or(dns64.admission.cookies);
     // Unbound serves nothing stale unless it is told to, and then without end: 0 is no limit there.
     dns64.cache.serve_stale = match (conf.serve_expired, &conf.expired_ttl) {
         (Some(true), Some((_, seconds))) if *seconds > 0 => Duration::from_secs(*seconds),
@@ -290,6 +294,35 @@ fn names(draft: &mut Draft, conf: &Conf) {
         }
     }
 }
+
+/// Who is answered: the longest network that holds a client decides, and clients elsewhere than on this machine are in
+/// none.
+fn access(draft: &mut Draft, conf: &Conf) {
+    let mut rules: Vec<(IpNet, Access)> =
+        conf.access.iter().map(|(_, net, access)| (*net, *access)).collect();
+    // Of two of one network the later one counts.
+    rules.reverse();
+    rules.extend(LOOPBACK.map(|net| (net, Access::Allow)));
+    rules.sort_by_key(|(net, _)| Reverse(net.prefix_len()));
+    let allowed = Networks::first_match(rules.iter().map(|(net, access)| (*net, *access == Access::Allow)));
+    if allowed.is_all() {
+        return;
+    }
+    let Some(dns64) = &mut draft.model.dns64 else { return };
+    dns64.admission.allow_from = Some(allowed.list().to_vec());
+    let Some((spot, ..)) = conf.access.iter().find(|(_, _, access)| *access == Access::Drop) else { return };
+    if conf.access.iter().any(|(_, _, access)| *access == Access::Refuse) {
+        draft.lose(spot, "access-control", "deny is refuse here, since other clients are refused");
+    } else {
+        draft.set("dns64.denied", spot, |dns64| dns64.admission.denied = Denied::Drop);
+    }
+}
+
+/// Whom Unbound answers by itself.
+const LOOPBACK: [IpNet; 2] = [
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
+];
 
 /// Whether `rebind_protection` knows all of `net`: its ends are enough, since special-purpose ranges are networks too.
 fn is_private(net: IpNet) -> bool {

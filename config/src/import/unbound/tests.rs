@@ -177,3 +177,17 @@ fn lifetimes_of_the_cache_are_carried_over() {
         assert!(lines.iter().any(|line| line == expect), "{expect} in {lines:#?}");
     }
 }
+
+#[test]
+fn clients_that_unbound_answers_are_those_that_are_answered() {
+    let (lines, _) = shown(&format!(
+        "{MODULES} access-control: 10.0.0.0/8 allow\n access-control: 10.1.0.0/16 deny\n access-control: 2001:db8::/32 allow_snoop\n{FORWARD}"
+    ));
+    let allowed = lines.iter().find(|line| line.starts_with("allow_from")).unwrap();
+    assert!(allowed.contains("\"127.0.0.0/8\"") && allowed.contains("\"2001:db8::/32\""), "{allowed}");
+    assert!(allowed.contains("\"10.128.0.0/9\"") && !allowed.contains("\"10.0.0.0/8\""), "{allowed}");
+    assert!(lines.contains(&"denied = \"drop\"".to_owned()), "{lines:#?}");
+    let (lines, _) =
+        shown(&format!("{MODULES} access-control: 0.0.0.0/0 allow\n access-control: ::/0 allow\n{FORWARD}"));
+    assert!(!lines.iter().any(|line| line.starts_with("allow_from")), "{lines:#?}");
+}
