@@ -9,6 +9,7 @@ mod failover;
 mod faults;
 mod gate;
 mod hosts;
+mod kept;
 mod load;
 mod names;
 mod program;
