@@ -3,7 +3,7 @@
 use crate::daemon::framed;
 use crate::scripted::{Gate, Scripted, Send, a, back, only_a, with};
 use crate::site::{Site, patient, shown};
-use crate::world::{LONG, question};
+use crate::world::{LONG, question, synthesized, v6};
 use hickory_proto::op::{Edns, Message, ResponseCode};
 use hickory_proto::rr::RecordType;
 use hickory_proto::rr::rdata::opt::EdnsOption;
@@ -160,4 +160,25 @@ async fn rule_65_unknown_types_long_answers_and_bits_survive() {
         let reply = site.ask(&format!("odd.example. TYPE65280 {flags}")).await;
         assert_eq!(shown(&reply)[1], line, "{flags}");
     }
+}
+
+#[tokio::test]
+async fn rule_66_who_is_not_on_the_list_is_refused_or_not_answered_and_asks_nobody() {
+    let zone = "v4.example. A 192.0.2.1";
+    let site = Site::with(zone, "allow_from = [\"127.255.0.0/24\"]").await;
+    for transport in ["", "tcp"] {
+        site.check(&format!("v4.example. AAAA {transport}"), &["REFUSED", "ede 18"]).await;
+        site.check(&format!("ipv4only.arpa. AAAA {transport}"), &["REFUSED", "ede 18"]).await;
+    }
+    assert_eq!(site.asked(), [""; 0]);
+    let reply = site.ask("v4.example. AAAA from=127.255.0.9").await;
+    assert_eq!(v6(&reply), synthesized());
+    let silent = Site::with(zone, "allow_from = [\"127.255.0.0/24\"]\ndenied = \"drop\"").await;
+    let socket = UdpSocket::bind((silent.address.ip(), 0)).await.unwrap();
+    socket.send_to(&question("v4.example.", RecordType::AAAA), silent.address).await.unwrap();
+    // The kernel keeps the order of both: what was asked first would be answered first.
+    let reply = silent.ask("v4.example. AAAA from=127.255.0.9").await;
+    assert_eq!(v6(&reply), synthesized());
+    assert!(socket.try_recv(&mut [0; 512]).is_err(), "nothing came");
+    assert_eq!(silent.asked(), ["v4.example. AAAA", "v4.example. A"]);
 }
