@@ -13,7 +13,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::timeout;
 
@@ -200,6 +200,19 @@ async fn clients_that_neither_send_nor_read_do_not_keep_others_from_their_replie
         assert_eq!(v6(&ask_udp(address, "v4.example.", RecordType::AAAA).await), synthesized());
     }
     assert!(daemon.memory() < 128 << 20, "{} octets", daemon.memory());
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_or_half_of_something_are_closed() {
+    let site = Site::new("v4.example. A 192.0.2.1").await;
+    let mut silent = connect(site.address).await;
+    let mut halting = connect(site.address).await;
+    halting.write_all(&framed(&question("v4.example.", RecordType::A))[..7]).await.unwrap();
+    for stream in [&mut silent, &mut halting] {
+        let end = timeout(LONG, stream.read(&mut [0])).await.expect("an end");
+        // Octets of the client that nobody read make it a reset.
+        assert_eq!(end.unwrap_or(0), 0);
+    }
 }
 
 #[tokio::test]
