@@ -131,7 +131,12 @@ fn run<D: Daemon>(config: &Path) -> ExitCode {
 
 fn check<D: Daemon>(config: &Path) -> ExitCode {
     match file::load::<D>(config) {
-        Ok(_) => print(&format_args!("{}: ok\n", config.display()), ExitCode::SUCCESS),
+        Ok(model) => {
+            for advice in D::advise(&model) {
+                complain(&format_args!("{}: warning: {advice}\n", config.display()));
+            }
+            print(&format_args!("{}: ok\n", config.display()), ExitCode::SUCCESS)
+        }
         Err(error) => refuse(&error),
     }
 }

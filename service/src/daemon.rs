@@ -30,11 +30,23 @@ pub trait Daemon: Sized + 'static {
     /// What `prepare` made ready and `commit` puts in place. Dropping it undoes the preparation.
     type Prepared;
 
-    /// What this daemon cannot serve of a valid model. Pure.
+    /// What this daemon cannot serve of a valid model. Pure, but that it may read files that the model names.
     fn check(model: &Gateway) -> Vec<Refusal>;
+
+    /// What an operator should know of a model that can be served, one sentence each: said by the command `check`, at
+    /// the start and with every reload. May read what `check` may.
+    fn advise(_model: &Gateway) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Builds everything and begins to serve.
     fn start(model: Arc<Gateway>, boot: &mut Boot<'_>) -> impl Future<Output = Result<Self, Self::Error>>;
+
+    /// What the files that `model` names say otherwise than when they were last read, one line each: a reload is then
+    /// prepared and committed even where the model is what it was.
+    fn stale(&self, _model: &Gateway) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Makes a changed model ready without touching what runs: binds, allocates, loads.
     fn prepare(

@@ -28,6 +28,7 @@ mod signals;
 mod status;
 mod systemd;
 mod terms;
+pub mod tls;
 
 pub use caps::Capability;
 pub use daemon::{Boot, Daemon};

@@ -1,7 +1,7 @@
 //! The one way from a changed file to a changed daemon, for SIGHUP and `POST /reload` alike.
 //!
 //! ```text
-//! read -> check -> diff -> nothing that needs a restart -> prepare -> commit -> next generation
+//! read -> check -> diff, and files that changed -> nothing that needs a restart -> prepare -> commit -> next generation
 //! ```
 //!
 //! Until `commit` nothing that runs is touched; a reload that fails on the way leaves no trace but its error. Reloads
@@ -148,6 +148,7 @@ impl<D: Daemon> Reloader<'_, D> {
     async fn attempt(&self) -> Result<Report, ReloadError> {
         // A panic before anything is touched is a mistake of ours and no reason to stop serving.
         let plan = AssertUnwindSafe(self.plan()).catch_unwind().await.unwrap_or(Err(ReloadError::Panic))?;
+        advise::<D>(&plan.model);
         let generation = match plan.prepared {
             Some(prepared) => {
                 self.daemon.commit(prepared);
@@ -172,7 +173,8 @@ impl<D: Daemon> Reloader<'_, D> {
         if !restart.is_empty() {
             return Err(ReloadError::Restart(lines(restart)));
         }
-        let changes = lines(diff.for_section(D::SECTION));
+        let mut changes = lines(diff.for_section(D::SECTION));
+        changes.extend(self.daemon.stale(&model));
         let prepared = if changes.is_empty() {
             None
         } else {
@@ -180,6 +182,13 @@ impl<D: Daemon> Reloader<'_, D> {
             Some(prepared.map_err(|error| ReloadError::Prepare(Box::new(error)))?)
         };
         Ok(Plan { model, token, changes, prepared })
+    }
+}
+
+/// Logs what an operator should know of `model`.
+pub(crate) fn advise<D: Daemon>(model: &Gateway) {
+    for advice in D::advise(model) {
+        tracing::warn!("{advice}");
     }
 }
 

@@ -130,6 +130,7 @@ async fn start<D: Daemon>(
     instance: &Instance,
     failures: mpsc::UnboundedSender<String>,
 ) -> Result<D, RunError> {
+    reload::advise::<D>(&model);
     let mut registry = Metrics::registry(D::NAME);
     let mut boot = Boot { registry: &mut registry, readiness: instance.readiness.clone(), failures };
     let daemon = D::start(model, &mut boot).await.map_err(|error| RunError::Start(Box::new(error)))?;
