@@ -1,12 +1,14 @@
 //! The composition root: builds the daemon in the order of its boot log.
 
 use crate::admin;
+use crate::certificate;
+use crate::encryption::Encryption;
 use crate::error::Error;
 use crate::explain;
 use crate::gate::Gate;
 use crate::hosts::source::Sources;
 use crate::hosts::watch;
-use crate::listen;
+use crate::listen::{self, Endpoint};
 use crate::metrics::Metrics;
 use crate::reload::Prepared;
 use crate::resolver::Shared;
@@ -15,9 +17,10 @@ use crate::upstream::probe;
 use crate::worker::Worker;
 use config::model::Dns64;
 use config::{Diff, Gateway, Refusal, Section};
+use service::tls;
 use service::{Boot, Capability, Daemon, Explain};
 use std::cell::RefCell;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -28,8 +31,9 @@ use tokio::task::JoinHandle;
 pub struct App {
     pub(crate) shared: Arc<Shared>,
     pub(crate) workers: Vec<Worker>,
+    pub(crate) encryption: Arc<Encryption>,
     /// What every worker listens on.
-    pub(crate) listening: RefCell<Vec<SocketAddr>>,
+    pub(crate) listening: RefCell<Vec<Endpoint>>,
     prober: JoinHandle<()>,
     /// Reads hosts files and leases again.
     pub(crate) watcher: RefCell<JoinHandle<()>>,
@@ -46,7 +50,14 @@ impl Daemon for App {
     type Prepared = Prepared;
 
     fn check(model: &Gateway) -> Vec<Refusal> {
-        model.dns64.as_ref().map(refusals).unwrap_or_default()
+        model.dns64.as_ref().map(certificate::refusals).unwrap_or_default()
+    }
+
+    fn advise(model: &Gateway) -> Vec<String> {
+        let Some(dns64) = &model.dns64 else { return Vec::new() };
+        let mut advice = open_to_strangers(dns64);
+        advice.extend(tls::warnings(&dns64.certificates));
+        advice
     }
 
     async fn start(model: Arc<Gateway>, boot: &mut Boot<'_>) -> Result<Self, Error> {
@@ -63,9 +74,12 @@ impl Daemon for App {
         tracing::info!(names = hosts.fixed.len(), leases = hosts.leases.len(), "hosts read");
         shared.serve_hosts(Arc::new(hosts));
         tracing::info!(pref64 = %prefix.pref64, upstreams = dns64.upstream.len(), "policy and upstreams ready");
-        warn_of_strangers(dns64);
 
-        let workers = listen(dns64, &shared, &boot.failures).await?;
+        let bundles = certificate::load(dns64)?;
+        certificate::announce(&bundles, shared.metrics());
+        let encryption = Arc::new(Encryption::new(bundles)?);
+
+        let workers = listen(dns64, &shared, &encryption, &boot.failures).await?;
         let prober = tokio::spawn({
             let shared = Arc::clone(&shared);
             probe::run(move || shared.snapshot().upstreams.members().to_vec())
@@ -73,8 +87,13 @@ impl Daemon for App {
         let watcher = RefCell::new(tokio::spawn(watch::run(Arc::clone(&shared), sources)));
         let rotation = tokio::spawn(change_secrets(Arc::clone(&shared)));
         serving.open();
-        let listening = RefCell::new(dns64.listen.clone());
-        Ok(Self { shared, workers, listening, prober, watcher, rotation })
+        let listening = RefCell::new(listen::endpoints(dns64));
+        Ok(Self { shared, workers, encryption, listening, prober, watcher, rotation })
+    }
+
+    fn stale(&self, model: &Gateway) -> Vec<String> {
+        let dns64 = model.dns64.as_ref();
+        dns64.map(|dns64| certificate::changed(dns64, &self.encryption.certificates)).unwrap_or_default()
     }
 
     async fn prepare(&self, model: Arc<Gateway>, _diff: &Diff) -> Result<Prepared, Error> {
@@ -121,13 +140,16 @@ fn random<const LEN: usize>() -> Result<[u8; LEN], Error> {
     Ok(octets)
 }
 
-/// Says where anybody may ask: answers to forged questions are a weapon (RFC 5358).
-fn warn_of_strangers(dns64: &Dns64) {
-    if dns64.admission.allow_from.is_none() {
-        for address in dns64.listen.iter().filter(|address| is_reachable(address.ip())) {
-            tracing::warn!(%address, "anybody who reaches this address may ask: name the clients in dns64.allow_from");
-        }
+/// Where anybody may ask: answers to forged questions are a weapon (RFC 5358).
+fn open_to_strangers(dns64: &Dns64) -> Vec<String> {
+    if dns64.admission.allow_from.is_some() {
+        return Vec::new();
     }
+    let open = listen::endpoints(dns64).into_iter().filter(|endpoint| is_reachable(endpoint.address.ip()));
+    open.map(|Endpoint { kind, address }| {
+        format!("{}: anybody who reaches {address} may ask; name the clients in dns64.allow_from", kind.key())
+    })
+    .collect()
 }
 
 /// Whether strangers may reach a socket at `ip`.
@@ -144,11 +166,13 @@ fn is_reachable(ip: IpAddr) -> bool {
 async fn listen(
     dns64: &Dns64,
     shared: &Arc<Shared>,
+    encryption: &Arc<Encryption>,
     failures: &mpsc::UnboundedSender<String>,
 ) -> Result<Vec<Worker>, Error> {
     let count = worker_count(dns64);
-    let sockets = listen::bind_all(&dns64.listen, &[], count)?;
-    let start = |index| Worker::start(index, Arc::clone(shared), failures.clone());
+    let endpoints = listen::endpoints(dns64);
+    let sockets = listen::bind_all(&endpoints, &[], count)?;
+    let start = |index| Worker::start(index, Arc::clone(shared), Arc::clone(encryption), failures.clone());
     let workers = (0..count).map(start).collect::<Result<Vec<_>, _>>()?;
     let mut serving = Vec::new();
     for bound in sockets {
@@ -157,7 +181,7 @@ async fn listen(
     for served in serving {
         served.await.map_err(|_| Error::WorkerGone)?;
     }
-    tracing::info!(addresses = dns64.listen.len(), workers = count, "listening");
+    tracing::info!(addresses = endpoints.len(), workers = count, "listening");
     Ok(workers)
 }
 
@@ -167,23 +191,4 @@ fn worker_count(dns64: &Dns64) -> usize {
         0 => service::cores(),
         count => usize::from(count),
     }
-}
-
-/// What a valid section asks for that this daemon cannot do.
-fn refusals(dns64: &Dns64) -> Vec<Refusal> {
-    encrypted(dns64).collect()
-}
-
-/// Listeners that this daemon does not have.
-fn encrypted(dns64: &Dns64) -> impl Iterator<Item = Refusal> {
-    let lists = [
-        ("listen_tls", &dns64.listen_tls),
-        ("listen_https", &dns64.listen_https),
-        ("listen_quic", &dns64.listen_quic),
-    ];
-    lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(key, _)| Refusal {
-        path: format!("dns64.{key}"),
-        message: "this daemon serves UDP and TCP only".to_owned(),
-        help: format!("leave out {key}"),
-    })
 }

@@ -1,6 +1,8 @@
 //! Why the daemon cannot start or take on a changed configuration.
 
+use crate::listen::Endpoint;
 use crate::upstream::TrustError;
+use service::tls::CertificateErrors;
 use std::io;
 use std::net::SocketAddr;
 
@@ -16,6 +18,12 @@ pub enum Error {
     /// The certificates that upstreams are verified with.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// Certificates that were fine when the file was checked.
+    #[error("cannot use a certificate")]
+    Certificates(#[source] CertificateErrors),
+    /// The TLS library.
+    #[error("cannot set up TLS")]
+    Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A worker's thread.
     #[error("cannot start worker thread {index}")]
     Worker {
@@ -33,16 +41,18 @@ pub enum Error {
     WorkerGone,
 }
 
-/// Why an address of `dns64.listen` cannot be bound.
+/// Why a listening address cannot be bound.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// Someone else has it.
     #[error(
         "{address} ({transport}) is in use, most likely by another resolver; `ss -lnp{flag} 'sport = :{}'` shows by \
          whom. Stop it (systemd-resolved: DNSStubListener=no; dnsmasq: port=0 or bind-interfaces) or change \
-         dns64.listen", address.port()
+         {key}", address.port()
     )]
     InUse {
+        /// The key that has it.
+        key: &'static str,
         /// The address.
         address: SocketAddr,
         /// `UDP` or `TCP`.
@@ -52,15 +62,19 @@ pub enum ListenError {
     },
     /// The port is privileged.
     #[error(
-        "{address} needs the capability CAP_NET_BIND_SERVICE: start as root, through systemd, or change dns64.listen to a port from 1024 up"
+        "{address} needs the capability CAP_NET_BIND_SERVICE: start as root, through systemd, or change {key} to a port from 1024 up"
     )]
     Forbidden {
+        /// The key that has it.
+        key: &'static str,
         /// The address.
         address: SocketAddr,
     },
     /// No interface has the address.
-    #[error("{address} is not an address of this machine: add it to an interface or change dns64.listen")]
+    #[error("{address} is not an address of this machine: add it to an interface or change {key}")]
     NotLocal {
+        /// The key that has it.
+        key: &'static str,
         /// The address.
         address: SocketAddr,
     },
@@ -76,14 +90,16 @@ pub enum ListenError {
 }
 
 impl ListenError {
-    pub(crate) fn new(address: SocketAddr, udp: bool, source: io::Error) -> Self {
+    /// Why `endpoint` could not be bound for UDP, or else for TCP.
+    pub(crate) fn new(endpoint: Endpoint, udp: bool, source: io::Error) -> Self {
+        let (key, address) = (endpoint.kind.key(), endpoint.address);
         match source.kind() {
             io::ErrorKind::AddrInUse => {
                 let (transport, flag) = if udp { ("UDP", 'u') } else { ("TCP", 't') };
-                Self::InUse { address, transport, flag }
+                Self::InUse { key, address, transport, flag }
             }
-            io::ErrorKind::PermissionDenied => Self::Forbidden { address },
-            io::ErrorKind::AddrNotAvailable => Self::NotLocal { address },
+            io::ErrorKind::PermissionDenied => Self::Forbidden { key, address },
+            io::ErrorKind::AddrNotAvailable => Self::NotLocal { key, address },
             _ => Self::Other { address, source },
         }
     }

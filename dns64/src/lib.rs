@@ -12,19 +12,24 @@
 //! [`answer`], [`synth`], [`reply`] and what they are made of. They name message types of hickory-proto and nothing
 //! else of hickory, and know no runtime, socket, clock or log. The shell around them asks, waits and counts.
 
+mod accept;
 mod admin;
 pub mod answer;
 mod app;
 mod arpa;
 pub mod cache;
+mod certificate;
 mod chain;
 pub mod domain;
+pub mod encryption;
 pub mod error;
 mod explain;
 mod flight;
 pub mod gate;
+mod handshake;
 pub mod hints;
 pub mod hosts;
+mod https;
 mod ipv4only;
 mod job;
 pub mod lifetime;
@@ -36,6 +41,7 @@ pub mod plan;
 pub mod policy;
 pub mod query;
 pub mod question;
+mod quic;
 pub mod quota;
 pub mod rebind;
 mod reload;

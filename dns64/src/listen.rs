@@ -1,4 +1,4 @@
-//! Binding a listening address: one UDP and one TCP socket per worker, among which the kernel spreads the clients.
+//! Binding a listening address: one socket of each kind per worker, among which the kernel spreads the clients.
 //!
 //! `SO_REUSEPORT` lets any process of the same user share an address unnoticed, so a new address is first bound
 //! without it: that finds a second daemon as well as another resolver. IPv6 sockets take IPv6 only (`IPV6_V6ONLY`),
@@ -6,46 +6,125 @@
 
 use crate::error::ListenError;
 use crate::quota::Quota;
+use config::model::Dns64;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 
-/// TCP connections that clients may have open on one address, over all workers; one client a
+/// Connections that clients may have open on one address, over all workers; one client a
 /// [`crate::quota::SHARE`]th of them.
-pub const MAX_CONNECTIONS: usize = 512;
+pub const MAX_CONNECTIONS: usize = 4096;
 
 /// Connections that wait to be accepted, per worker.
-const BACKLOG: i32 = 256;
+const BACKLOG: i32 = 1024;
 
 /// Octets of queries that may wait in one UDP socket, as far as the system allows.
 const RECEIVE_BUFFER: usize = 1 << 20;
 
-/// The sockets of one address for one worker.
+/// What is spoken at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// DNS over UDP and TCP.
+    Plain,
+    /// DNS over TLS.
+    Tls,
+    /// DNS over HTTPS.
+    Https,
+    /// DNS over QUIC.
+    Quic,
+}
+
+/// What the kernel is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocols {
+    Udp,
+    Tcp,
+}
+
+/// One listening address and what is spoken there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// What is spoken.
+    pub kind: Kind,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// The sockets of one endpoint for one worker.
 #[derive(Debug)]
 pub struct Sockets {
-    pub(crate) address: SocketAddr,
-    pub(crate) udp: UdpSocket,
-    pub(crate) tcp: TcpListener,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) open: Open,
     pub(crate) connections: Arc<Quota>,
 }
 
-/// Binds every address of `addresses` for `workers` workers, beside those that this daemon holds already.
+/// The sockets that a kind of endpoint has.
+#[derive(Debug)]
+pub(crate) enum Open {
+    Plain { udp: UdpSocket, tcp: TcpListener },
+    Tls(TcpListener),
+    Https(TcpListener),
+    Quic(UdpSocket),
+}
+
+impl Kind {
+    /// The key that lists the addresses.
+    pub(crate) const fn key(self) -> &'static str {
+        match self {
+            Self::Plain => "dns64.listen",
+            Self::Tls => "dns64.listen_tls",
+            Self::Https => "dns64.listen_https",
+            Self::Quic => "dns64.listen_quic",
+        }
+    }
+
+    const fn protocols(self) -> &'static [Protocols] {
+        match self {
+            Self::Plain => &[Protocols::Udp, Protocols::Tcp],
+            Self::Tls | Self::Https => &[Protocols::Tcp],
+            Self::Quic => &[Protocols::Udp],
+        }
+    }
+}
+
+/// Everything that a section listens at.
+pub(crate) fn endpoints(dns64: &Dns64) -> Vec<Endpoint> {
+    let lists = [
+        (Kind::Plain, &dns64.listen),
+        (Kind::Tls, &dns64.listen_tls),
+        (Kind::Https, &dns64.listen_https),
+        (Kind::Quic, &dns64.listen_quic),
+    ];
+    let of = |(kind, list): (Kind, &Vec<SocketAddr>)| {
+        list.iter().map(|&address| Endpoint { kind, address }).collect::<Vec<_>>()
+    };
+    lists.into_iter().flat_map(of).collect()
+}
+
+/// Binds every endpoint for `workers` workers, beside those that this daemon holds already.
 ///
 /// All are probed before the first is bound, so that a socket of ours never looks like a stranger's. Returns the
-/// sockets of each address.
+/// sockets of each endpoint.
 ///
 /// # Errors
-/// The first address that cannot be had, and why.
+/// The first endpoint that cannot be had, and why.
 pub fn bind_all(
-    addresses: &[SocketAddr],
-    held: &[SocketAddr],
+    endpoints: &[Endpoint],
+    held: &[Endpoint],
     workers: usize,
 ) -> Result<Vec<Vec<Sockets>>, ListenError> {
-    for address in addresses.iter().filter(|address| !held.iter().any(|held| overlap(*held, **address))) {
-        probe(*address)?;
+    for endpoint in endpoints {
+        for protocol in endpoint.kind.protocols() {
+            let overlaps = |held: &Endpoint| {
+                held.kind.protocols().contains(protocol) && overlap(held.address, endpoint.address)
+            };
+            if !held.iter().any(overlaps) {
+                bind(*endpoint, *protocol, false)?;
+            }
+        }
     }
-    addresses.iter().map(|address| bind(*address, workers)).collect()
+    endpoints.iter().map(|endpoint| open(*endpoint, workers)).collect()
 }
 
 /// Whether a socket at one address stands in the way of one at the other that does not share. Port 0 is another port
@@ -55,25 +134,33 @@ fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
     a.port() == b.port() && a.port() != 0 && a.is_ipv6() == b.is_ipv6() && (wild || a.ip() == b.ip())
 }
 
-/// Finds whether someone else has `address`.
-fn probe(address: SocketAddr) -> Result<(), ListenError> {
-    udp(address, false).map_err(|error| ListenError::new(address, true, error))?;
-    tcp(address, false).map_err(|error| ListenError::new(address, false, error))?;
-    Ok(())
+fn open(endpoint: Endpoint, workers: usize) -> Result<Vec<Sockets>, ListenError> {
+    let connections = Quota::new(MAX_CONNECTIONS);
+    let udp = || bind(endpoint, Protocols::Udp, true).map(UdpSocket::from);
+    let tcp = || bind(endpoint, Protocols::Tcp, true).map(TcpListener::from);
+    let one = || {
+        Ok(match endpoint.kind {
+            Kind::Plain => Open::Plain { udp: udp()?, tcp: tcp()? },
+            Kind::Tls => Open::Tls(tcp()?),
+            Kind::Https => Open::Https(tcp()?),
+            Kind::Quic => Open::Quic(udp()?),
+        })
+    };
+    (0..workers)
+        .map(|_| Ok(Sockets { endpoint, open: one()?, connections: Arc::clone(&connections) }))
+        .collect()
 }
 
-fn bind(address: SocketAddr, workers: usize) -> Result<Vec<Sockets>, ListenError> {
-    let connections = Quota::new(MAX_CONNECTIONS);
-    (0..workers)
-        .map(|_| {
-            Ok(Sockets {
-                address,
-                udp: udp(address, true).map_err(|error| ListenError::new(address, true, error))?.into(),
-                tcp: tcp(address, true).map_err(|error| ListenError::new(address, false, error))?.into(),
-                connections: Arc::clone(&connections),
-            })
-        })
-        .collect()
+/// A socket of `endpoint`; one that is not `shared` finds whether someone else has it.
+fn bind(endpoint: Endpoint, protocol: Protocols, shared: bool) -> Result<Socket, ListenError> {
+    match protocol {
+        Protocols::Udp => {
+            udp(endpoint.address, shared).map_err(|error| ListenError::new(endpoint, true, error))
+        }
+        Protocols::Tcp => {
+            tcp(endpoint.address, shared).map_err(|error| ListenError::new(endpoint, false, error))
+        }
+    }
 }
 
 fn udp(address: SocketAddr, shared: bool) -> io::Result<Socket> {
@@ -110,17 +197,18 @@ fn tcp(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 mod tests {
     use super::*;
 
-    /// An address that no other test has, with a port that the kernel gives to nobody.
-    fn own(last: u8) -> SocketAddr {
+    /// An endpoint whose address no other test has, with a port that the kernel gives to nobody.
+    fn own(kind: Kind, last: u8) -> Endpoint {
         let [_, _, high, low] = std::process::id().to_be_bytes();
-        (std::net::Ipv4Addr::new(127, high ^ 0x40, low, last), 5300).into()
+        Endpoint { kind, address: (std::net::Ipv4Addr::new(127, high ^ 0x40, low, last), 5300).into() }
     }
 
     #[test]
     fn an_address_that_another_holds_is_named_with_its_remedy() {
-        let address = own(1);
+        let endpoint = own(Kind::Plain, 1);
+        let address = endpoint.address;
         let _holder = UdpSocket::bind(address).unwrap();
-        let error = bind_all(&[address], &[], 1).unwrap_err().to_string();
+        let error = bind_all(&[endpoint], &[], 1).unwrap_err().to_string();
         for part in
             [address.to_string(), "in use".into(), format!("sport = :{}", address.port()), "-lnpu".into()]
         {
@@ -130,16 +218,27 @@ mod tests {
 
     #[test]
     fn a_second_daemon_that_shares_ports_is_found() {
-        let address = own(2);
-        let _holder = udp(address, true).unwrap();
-        assert!(matches!(bind_all(&[address], &[], 1), Err(ListenError::InUse { .. })));
-        let own = bind_all(&[address], &[address], 2).unwrap();
+        let endpoint = own(Kind::Plain, 2);
+        let _holder = udp(endpoint.address, true).unwrap();
+        assert!(matches!(bind_all(&[endpoint], &[], 1), Err(ListenError::InUse { .. })));
+        let own = bind_all(&[endpoint], &[endpoint], 2).unwrap();
         assert_eq!(own[0].len(), 2, "our own daemon may share");
     }
 
     #[test]
+    fn tls_and_quic_share_a_port_and_tls_and_https_change_places() {
+        let (tls, quic, https) = (own(Kind::Tls, 3), own(Kind::Quic, 3), own(Kind::Https, 3));
+        let held = bind_all(&[tls, quic], &[], 1).unwrap();
+        assert_eq!(held.len(), 2);
+        assert!(bind_all(&[https], &[], 1).is_err(), "a stranger has it");
+        assert!(bind_all(&[https], &[tls, quic], 1).is_ok(), "it is ours");
+        assert!(bind_all(&[https], &[quic], 1).is_err(), "we have its UDP port only");
+    }
+
+    #[test]
     fn an_address_of_no_interface_is_named() {
-        let error = bind_all(&["192.0.2.1:5353".parse().unwrap()], &[], 1).unwrap_err();
+        let stranger = Endpoint { kind: Kind::Tls, address: "192.0.2.1:5353".parse().unwrap() };
+        let error = bind_all(&[stranger], &[], 1).unwrap_err();
         assert!(error.to_string().contains("192.0.2.1:5353 is not an address of this machine"), "{error}");
     }
 

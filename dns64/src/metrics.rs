@@ -3,8 +3,10 @@
 //! Names get the prefix `causeway_dns64_`. Counters of the serving path are made once and found by index, so that
 //! counting is one addition; all of them exist from the start, at 0.
 
+mod connections;
 mod names;
 
+pub(crate) use connections::ConnectionMetrics;
 pub(crate) use names::NameMetrics;
 
 use crate::answer::Mismatch;
@@ -25,16 +27,44 @@ pub enum Transport {
     Udp,
     /// TCP.
     Tcp,
+    /// TLS (RFC 7858).
+    Tls,
+    /// HTTPS (RFC 8484).
+    Https,
+    /// QUIC (RFC 9250).
+    Quic,
 }
 
 impl Transport {
-    const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
+    const ALL: [Self; 5] = [Self::Udp, Self::Tcp, Self::Tls, Self::Https, Self::Quic];
+
+    /// Those that have connections.
+    const CONNECTED: [Self; 4] = [Self::Tcp, Self::Tls, Self::Https, Self::Quic];
 
     /// The metric's label.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Https => "https",
+            Self::Quic => "quic",
+        }
+    }
+
+    /// Whether edns-tcp-keepalive means something on it (RFC 7828 §3.3.1): HTTP and QUIC have their own.
+    pub const fn has_keepalive(self) -> bool {
+        match self {
+            Self::Tcp | Self::Tls => true,
+            Self::Udp | Self::Https | Self::Quic => false,
+        }
+    }
+
+    /// Whether nobody on the way can read what it carries.
+    pub const fn is_encrypted(self) -> bool {
+        match self {
+            Self::Udp | Self::Tcp => false,
+            Self::Tls | Self::Https | Self::Quic => true,
         }
     }
 }
@@ -138,8 +168,7 @@ pub struct Metrics {
     rejected: Vec<Counter>,
     pub(crate) synthesized_records: Counter,
     pub(crate) slipped: Counter,
-    pub(crate) connections: Gauge,
-    pub(crate) connections_refused: Counter,
+    pub(crate) connections: ConnectionMetrics,
     pub(crate) upstream_in_flight: Gauge,
     pub(crate) overload: Counter,
     pub(crate) client_overload: Counter,
@@ -178,8 +207,7 @@ impl Metrics {
             rejected: RejectReason::ALL.map(|why| reason(&rejected, why.label())).to_vec(),
             synthesized_records: Counter::default(),
             slipped: Counter::default(),
-            connections: Gauge::default(),
-            connections_refused: Counter::default(),
+            connections: ConnectionMetrics::default(),
             upstream_in_flight: Gauge::default(),
             overload: Counter::default(),
             client_overload: Counter::default(),
@@ -211,12 +239,7 @@ impl Metrics {
             "Answers over the limit in whose place the client was told to come back",
             self.slipped.clone(),
         );
-        registry.register("connections", "Client TCP connections open", self.connections.clone());
-        registry.register(
-            "connections_refused",
-            "Client TCP connections closed at once because the listener or the client had its fill",
-            self.connections_refused.clone(),
-        );
+        self.connections.register(registry);
         self.register_upstreams(registry);
     }
 

@@ -70,8 +70,20 @@ impl Quota {
         Ok(Permit { quota: Arc::clone(self), source })
     }
 
+    /// How many sixteenths of everything are in use.
+    pub(crate) fn crowding(&self) -> usize {
+        self.accounts().total * 16 / self.limit.max(1)
+    }
+
     fn accounts(&self) -> MutexGuard<'_, Accounts> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit {
+    /// How many sixteenths of everything are in use.
+    pub(crate) fn crowding(&self) -> usize {
+        self.quota.crowding()
     }
 }
 
@@ -130,6 +142,7 @@ mod tests {
         let quota = Quota::new(16);
         let each = |last: u8| IpAddr::from([192, 0, 2, last]);
         let held: Vec<_> = (0..16).map(|last| quota.take(each(last)).unwrap()).collect();
+        assert_eq!((held[0].crowding(), Quota::new(16).crowding()), (16, 0));
         assert_eq!(quota.take(client("198.51.100.1")).unwrap_err(), Exhausted::All);
         drop(held);
         let accounts = quota.accounts();

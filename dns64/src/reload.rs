@@ -1,17 +1,19 @@
 //! Changing the configuration while serving: everything that can fail happens in [`App::prepare_change`].
 //!
-//! Policy and upstreams are swapped as one pointer, what hosts files and leases say as another. Listening addresses come and go by themselves: an address that
+//! Policy and upstreams are swapped as one pointer, what hosts files and leases say as another, certificates as a third:
+//! connections that stand keep theirs. Listening addresses come and go by themselves: an address that
 //! stays keeps its sockets and its clients. The number of workers does not change while the daemon runs; the shared
 //! reload refuses that before it comes here.
 
 use crate::app::App;
+use crate::certificate;
 use crate::error::Error;
 use crate::hosts::source::Sources;
 use crate::hosts::{Hosts, watch};
-use crate::listen::{self, Sockets};
+use crate::listen::{self, Endpoint, Sockets};
 use crate::snapshot::Snapshot;
 use config::Gateway;
-use std::net::SocketAddr;
+use service::tls::Bundle;
 use std::sync::Arc;
 
 /// A change that was made ready. Dropping it closes its sockets.
@@ -20,10 +22,11 @@ pub struct Prepared {
     snapshot: Arc<Snapshot>,
     hosts: Arc<Hosts>,
     sources: Sources,
-    /// The sockets of each new address, one per worker.
+    certificates: Vec<Bundle>,
+    /// The sockets of each new endpoint, for each worker.
     come: Vec<Vec<Sockets>>,
-    go: Vec<SocketAddr>,
-    listen: Vec<SocketAddr>,
+    go: Vec<Endpoint>,
+    listening: Vec<Endpoint>,
 }
 
 impl App {
@@ -35,30 +38,37 @@ impl App {
         let metrics = Arc::clone(self.shared.metrics());
         let snapshot = Arc::new(Snapshot::new(prefix, dns64, metrics, Some(&current))?);
 
-        let held = self.listening.borrow();
-        let new: Vec<_> = dns64.listen.iter().filter(|address| !held.contains(address)).copied().collect();
+        let certificates = certificate::load(dns64)?;
+
+        let (held, listening) = (self.listening.borrow(), listen::endpoints(dns64));
+        let new: Vec<_> = listening.iter().filter(|endpoint| !held.contains(endpoint)).copied().collect();
         let come = listen::bind_all(&new, &held, self.workers.len())?;
-        let go = held.iter().filter(|held| !dns64.listen.contains(held)).copied().collect();
+        let go = held.iter().filter(|held| !listening.contains(held)).copied().collect();
         let mut sources = Sources::new(&dns64.names);
         let hosts = Arc::new(sources.load());
-        Ok(Prepared { snapshot, hosts, sources, come, go, listen: dns64.listen.clone() })
+        Ok(Prepared { snapshot, hosts, sources, certificates, come, go, listening })
     }
 
     /// Puts a prepared change in place.
     pub(crate) fn commit_change(&self, prepared: Prepared) {
-        let Prepared { snapshot, hosts, sources, come, go, listen } = prepared;
+        let Prepared { snapshot, hosts, sources, certificates, come, go, listening } = prepared;
         self.watcher.borrow().abort();
         self.shared.serve_hosts(hosts);
         self.watcher.replace(tokio::spawn(watch::run(Arc::clone(&self.shared), sources)));
         self.shared.replace(&snapshot);
-        for (worker, address) in self.workers.iter().flat_map(|worker| go.iter().map(move |go| (worker, *go)))
+        if !self.encryption.certificates.are(&certificates) {
+            certificate::announce(&certificates, self.shared.metrics());
+            self.encryption.certificates.replace(certificates);
+        }
+        for (worker, endpoint) in
+            self.workers.iter().flat_map(|worker| go.iter().map(move |go| (worker, *go)))
         {
-            worker.leave(address);
+            worker.leave(endpoint);
         }
         for (worker, sockets) in come.into_iter().flat_map(|bound| self.workers.iter().zip(bound)) {
             // Bound sockets take queries in from the start; nobody waits for the worker to read them.
             drop(worker.serve(sockets));
         }
-        self.listening.replace(listen);
+        self.listening.replace(listening);
     }
 }

@@ -14,7 +14,7 @@ use crate::metrics::{Metrics, Transport};
 use crate::plan::{Known, Plan, plan};
 use crate::policy::View;
 use crate::question::{CLASS_IN, DropReason, Question, Refusal};
-use crate::reply::{self, Origin, Outline, Reply, Room};
+use crate::reply::{self, Extras, Origin, Outline, Reply, Room};
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
 use hickory_proto::op::ResponseCode;
@@ -37,6 +37,9 @@ pub struct Shared {
     renewals: Arc<Semaphore>,
     started: Instant,
 }
+
+/// Replies to padded queries are padded to a multiple of so many octets (RFC 8467 §4.1).
+const PADDING: u16 = 468;
 
 /// What becomes of a message.
 #[derive(Debug)]
@@ -281,7 +284,12 @@ impl Shared {
     ) -> Received {
         self.metrics.answered(caller.via, question.qtype, origin);
         let (terms, room) = (&snapshot.terms, room(caller.via));
-        let extras = terms.extras(question, &caller.pass);
+        let asks = question.edns.map(|edns| edns.asks).unwrap_or_default();
+        let extras = Extras {
+            keepalive: (asks.keepalive && caller.via.has_keepalive()).then_some(crate::stream::KEEPALIVE),
+            padding: (asks.padding && caller.via.is_encrypted()).then_some(PADDING),
+            ..terms.extras(question, &caller.pass)
+        };
         reply::finish(question, room, extras, outline, out);
         let now = || self.started.elapsed();
         let rcode = match self.gate.release(terms, question, &caller.pass, caller.address, out, now) {
@@ -319,7 +327,7 @@ fn short_unix_time() -> u32 {
 pub(crate) fn room(via: Transport) -> Room {
     match via {
         Transport::Udp => Room::Datagram,
-        Transport::Tcp => Room::Stream,
+        Transport::Tcp | Transport::Tls | Transport::Https | Transport::Quic => Room::Stream,
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub serve_stale: u32,
     /// Whether what is in use is renewed before its time.
     pub prefetch: bool,
+    /// The path of DNS over HTTPS.
+    pub https_path: String,
 }
 
 impl Snapshot {
@@ -91,6 +93,7 @@ impl Snapshot {
             },
             serve_stale: seconds(dns64.cache.serve_stale),
             prefetch: dns64.cache.prefetch,
+            https_path: dns64.https_path.clone(),
         })
     }
 }

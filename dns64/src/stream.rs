@@ -1,154 +1,193 @@
-//! Serving TCP: pipelined queries, answered in whatever order they are ready (RFC 7766 §6.2.1.1, §7).
+//! Serving a stream, TCP or TLS: pipelined queries, answered in whatever order they are ready (RFC 7766 §6.2.1.1, §7).
 //!
-//! A connection is one reading loop and one writing task. A client that sends more than its share of queries at
-//! once is read no further until some are answered; one that is silent, or that stops reading or sending midway, is
-//! let go of. Messages that are dropped over UDP are dropped here too, and the connection goes on.
+//! One task reads, answers and writes. Whatever is at hand leaves in one write, length and message together
+//! (RFC 7766 §8); queries that need upstreams are tasks of their own, whose replies come back to this one. While a
+//! client does not read its replies, or has its share of queries under way, nothing more is read from it. One that is
+//! silent, that trickles, or that stops reading is let go of. Messages that are dropped over UDP are dropped here
+//! too, and the connection goes on.
 
-use crate::listen::MAX_CONNECTIONS;
-use crate::metrics::Transport;
+mod inbox;
+
+use crate::accept::Seat;
 use crate::question::DropReason;
-use crate::quota::Quota;
-use crate::resolver::{Received, Shared};
-use crate::worker::Busy;
+use crate::resolver::Received;
+use inbox::Inbox;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::timeout;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
-/// How long a connection may be silent, between messages or within one (RFC 7766 §6.2.3), and how long a reply may
-/// wait for the client to read.
-const IDLE: Duration = Duration::from_secs(10);
+/// How long a connection may go without a whole query (RFC 7766 §6.2.3). What clients are told by edns-tcp-keepalive
+/// (RFC 7828), and so the same for all of them.
+pub(crate) const IDLE: Duration = Duration::from_secs(30);
 
-/// Queries of one connection that may wait for their replies.
-const MAX_PIPELINED: usize = 64;
+/// [`IDLE`] in units of 100 ms.
+pub(crate) const KEEPALIVE: u16 = 300;
 
-/// How long accepting rests after it failed, most likely for want of file descriptors.
-const PAUSE: Duration = Duration::from_millis(100);
+const _: () = assert!(KEEPALIVE as u128 * 100 == IDLE.as_millis(), "the same time");
 
-const _: () = assert!(MAX_PIPELINED < MAX_CONNECTIONS, "one client must not take what many need");
+/// The same where most places are taken, and a silent connection keeps others out (RFC 7828 §3.4).
+const IDLE_IN_A_CROWD: Duration = Duration::from_secs(10);
 
-/// Accepts until the task is aborted.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    connections: Arc<Quota>,
-    shared: Arc<Shared>,
-    draining: watch::Receiver<bool>,
-    busy: Busy,
-) {
-    loop {
-        let (stream, client) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::debug!(%error, "accepting a connection failed");
-                tokio::time::sleep(PAUSE).await;
-                continue;
+/// The sixteenths of all places that make a crowd.
+const CROWD: usize = 12;
+
+/// How long replies may wait for the client to read.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Queries of one connection that may wait for upstreams; RFC 9113 §6.5.2 asks for no fewer streams.
+pub(crate) const MAX_PIPELINED: u32 = 100;
+
+/// Octets of replies that are written before more queries are read.
+const FULL: usize = 1 << 16;
+
+/// Octets that an empty buffer keeps for the next replies.
+const KEPT: usize = 4096;
+
+/// Speaks with one client until it closes, is let go of, or the daemon drains.
+pub(crate) async fn converse<S>(stream: S, seat: Seat) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut draining = seat.draining.clone();
+    let mut draining = pin!(draining.wait_for(|draining| *draining));
+    let mut alarm = pin!(sleep(IDLE_IN_A_CROWD));
+    let mut talk = Talk::new(stream, seat);
+    while talk.answer().await? {
+        tokio::select! {
+            biased;
+            read = talk.inbox.read(&mut talk.stream), if talk.listens() => {
+                talk.closed |= read? == 0;
             }
-        };
-        let Ok(permit) = connections.take(client.ip()) else {
-            shared.metrics().connections_refused.inc();
-            continue;
-        };
-        let (shared, draining, busy) = (Arc::clone(&shared), draining.clone(), busy.clone());
-        tokio::spawn(async move {
-            shared.metrics().connections.inc();
-            if let Err(error) = converse(stream, client, &shared, draining, &busy).await {
-                tracing::debug!(%client, %error, "connection ended");
-            }
-            shared.metrics().connections.dec();
-            drop((permit, busy));
-        });
-    }
-}
-
-async fn converse(
-    stream: TcpStream,
-    client: SocketAddr,
-    shared: &Arc<Shared>,
-    draining: watch::Receiver<bool>,
-    busy: &Busy,
-) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let (reader, writer) = stream.into_split();
-    // Room for every reply that can be under way, so that none waits for the channel.
-    let (replies, ready) = mpsc::channel(MAX_PIPELINED);
-    let writing = tokio::spawn(write_replies(writer, ready));
-    let read = read_queries(reader, client, shared, draining, busy, replies).await;
-    // Whoever still works on a reply holds the channel; the writer ends with the last of them.
-    let written = writing.await.map_err(io::Error::other)?;
-    read.and(written)
-}
-
-/// Reads until the client closes, is silent for too long, or the daemon drains.
-async fn read_queries(
-    mut reader: impl AsyncRead + Unpin,
-    client: SocketAddr,
-    shared: &Arc<Shared>,
-    mut draining: watch::Receiver<bool>,
-    busy: &Busy,
-    replies: mpsc::Sender<Vec<u8>>,
-) -> io::Result<()> {
-    let pipelined = Arc::new(Semaphore::new(MAX_PIPELINED));
-    let mut message = Vec::new();
-    loop {
-        let permit = Arc::clone(&pipelined).acquire_owned().await.map_err(io::Error::other)?;
-        let more = tokio::select! {
-            more = timeout(IDLE, read_message(&mut reader, &mut message)) => more??,
-            _ = draining.wait_for(|draining| *draining) => false,
-            () = replies.closed() => false,
-        };
-        if !more {
-            return Ok(());
-        }
-        let mut out = Vec::new();
-        match shared.receive(&message, client, Transport::Tcp, &mut out) {
-            Received::Nothing => {}
-            Received::Reply => deliver(shared, &replies, out).await,
-            Received::Job(job) => {
-                let (shared, replies, busy) = (Arc::clone(shared), replies.clone(), busy.clone());
-                tokio::spawn(async move {
-                    job.run(&mut out).await;
-                    deliver(&shared, &replies, out).await;
-                    drop((permit, busy));
-                });
+            Some(done) = talk.jobs.join_next(), if !talk.jobs.is_empty() => talk.deliver(done),
+            _ = &mut draining, if !talk.closed => talk.closed = true,
+            () = &mut alarm => if !talk.is_alive(alarm.as_mut()) {
+                break;
             }
         }
     }
+    talk.end().await
 }
 
-/// Reads one message; false where the client closed between messages.
-async fn read_message(reader: &mut (impl AsyncRead + Unpin), message: &mut Vec<u8>) -> io::Result<bool> {
-    let mut length = [0; 2];
-    if reader.read(&mut length[..1]).await? == 0 {
-        return Ok(false);
-    }
-    reader.read_exact(&mut length[1..]).await?;
-    message.resize(usize::from(u16::from_be_bytes(length)), 0);
-    reader.read_exact(message).await?;
-    Ok(true)
+/// A connection under way.
+struct Talk<S> {
+    stream: S,
+    seat: Seat,
+    inbox: Inbox,
+    /// Replies behind their lengths.
+    outbox: Vec<u8>,
+    /// One reply, while it is made.
+    reply: Vec<u8>,
+    jobs: JoinSet<Vec<u8>>,
+    /// When the last whole query came.
+    heard: Instant,
+    /// No more queries are wanted.
+    closed: bool,
 }
 
-async fn deliver(shared: &Shared, replies: &mpsc::Sender<Vec<u8>>, reply: Vec<u8>) {
-    if replies.send(reply).await.is_err() {
-        shared.metrics().dropped(DropReason::ConnectionGone);
+impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
+    fn new(stream: S, seat: Seat) -> Self {
+        Self {
+            stream,
+            seat,
+            inbox: Inbox::default(),
+            outbox: Vec::new(),
+            reply: Vec::new(),
+            jobs: JoinSet::new(),
+            heard: Instant::now(),
+            closed: false,
+        }
+    }
+
+    /// Whether there is room for another query.
+    fn listens(&self) -> bool {
+        !self.closed && self.jobs.len() < MAX_PIPELINED as usize
+    }
+
+    /// Answers every query at hand and writes every reply that is ready; false once nothing is left to wait for.
+    async fn answer(&mut self) -> io::Result<bool> {
+        loop {
+            self.take_queries();
+            while let Some(done) = self.jobs.try_join_next() {
+                self.deliver(done);
+            }
+            if self.outbox.is_empty() {
+                return Ok(!self.closed || !self.jobs.is_empty());
+            }
+            timeout(PATIENCE, self.write()).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        }
+    }
+
+    /// Takes queries from the inbox while there is room for their replies.
+    fn take_queries(&mut self) {
+        let Seat { shared, client, via, .. } = &self.seat;
+        let mut heard = false;
+        while self.jobs.len() < MAX_PIPELINED as usize && self.outbox.len() < FULL {
+            let Some(message) = self.inbox.message() else { break };
+            heard = true;
+            match shared.receive(message, *client, *via, &mut self.reply) {
+                Received::Nothing => {}
+                Received::Reply => frame(&self.reply, &mut self.outbox),
+                Received::Job(job) => {
+                    self.jobs.spawn(async move {
+                        let mut reply = Vec::new();
+                        job.run(&mut reply).await;
+                        reply
+                    });
+                }
+            }
+        }
+        if heard {
+            self.heard = Instant::now();
+        }
+    }
+
+    fn deliver(&mut self, done: Result<Vec<u8>, JoinError>) {
+        match done {
+            Ok(reply) => frame(&reply, &mut self.outbox),
+            Err(_) => self.seat.shared.metrics().dropped(DropReason::Panic),
+        }
+    }
+
+    async fn write(&mut self) -> io::Result<()> {
+        self.stream.write_all(&self.outbox).await?;
+        self.stream.flush().await?;
+        self.outbox.clear();
+        self.outbox.shrink_to(KEPT);
+        Ok(())
+    }
+
+    /// What becomes of a connection whose alarm went off: it is set anew while the client has time left.
+    fn is_alive(&self, alarm: Pin<&mut Sleep>) -> bool {
+        let patience = if self.seat.crowding() < CROWD { IDLE } else { IDLE_IN_A_CROWD };
+        let last = if self.jobs.is_empty() { self.heard } else { Instant::now() };
+        let alive = last.elapsed() < patience;
+        // It may become crowded meanwhile.
+        alarm.reset(Instant::now() + IDLE_IN_A_CROWD);
+        alive
+    }
+
+    /// Says goodbye.
+    async fn end(mut self) -> io::Result<()> {
+        timeout(PATIENCE, self.stream.shutdown()).await.map_err(|_| io::ErrorKind::TimedOut)?
     }
 }
 
-async fn write_replies(
-    mut writer: impl AsyncWrite + Unpin,
-    mut ready: mpsc::Receiver<Vec<u8>>,
-) -> io::Result<()> {
-    let mut framed = Vec::new();
-    while let Some(reply) = ready.recv().await {
-        let length = u16::try_from(reply.len()).map_err(io::Error::other)?;
-        framed.clear();
-        // Length and message in one segment (RFC 7766 §8).
-        framed.extend_from_slice(&length.to_be_bytes());
-        framed.extend_from_slice(&reply);
-        timeout(IDLE, writer.write_all(&framed)).await??;
+/// Queries that wait for upstreams go on without their client, since others may ask the same.
+impl<S> Drop for Talk<S> {
+    fn drop(&mut self) {
+        for _ in 0..self.jobs.len() {
+            self.seat.shared.metrics().dropped(DropReason::ConnectionGone);
+        }
+        self.jobs.detach_all();
     }
-    writer.shutdown().await
+}
+
+/// Puts `reply` behind its length into `outbox`. No reply is longer than its length can say.
+fn frame(reply: &[u8], outbox: &mut Vec<u8>) {
+    let Ok(length) = u16::try_from(reply.len()) else { return };
+    outbox.extend_from_slice(&length.to_be_bytes());
+    outbox.extend_from_slice(reply);
 }

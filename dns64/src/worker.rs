@@ -1,25 +1,32 @@
 //! A worker: one thread with a single-threaded runtime and its own socket of every listening address.
 //!
 //! It is told what to serve over a channel and lives until it is drained. Work under way holds a `Busy` token; a
-//! draining worker ends when the last is gone. A listener for UDP that is told to leave ends when it has answered
-//! what it took in; one that fails is reported.
+//! draining worker ends when the last is gone. Every listener runs until its [`Stay`] is closed, and then ends in its
+//! own way: for UDP when it has answered what it took in. One that fails is reported.
 
+use crate::accept::{self, Door, Speech};
+use crate::encryption::Encryption;
 use crate::error::Error;
-use crate::listen::Sockets;
+use crate::listen::{Endpoint, Open, Sockets};
 use crate::resolver::Shared;
-use crate::{stream, udp};
+use crate::{quic, udp};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 
 /// Held by work under way. Nothing is ever sent; the channel closes with the last token.
 pub(crate) type Busy = mpsc::Sender<Infallible>;
+
+/// Held for as long as a listener is to take new work. Nothing is ever sent.
+type Stay = oneshot::Sender<Infallible>;
+
+/// The listener's end of its [`Stay`].
+pub(crate) type Leave = oneshot::Receiver<Infallible>;
 
 /// The handle of a worker. Dropping it ends the worker at once.
 #[derive(Debug)]
@@ -30,7 +37,7 @@ pub struct Worker {
 #[derive(Debug)]
 enum Order {
     Serve(Sockets, oneshot::Sender<()>),
-    Leave(SocketAddr),
+    Leave(Endpoint),
     Drain(oneshot::Sender<()>),
 }
 
@@ -42,6 +49,7 @@ impl Worker {
     pub fn start(
         index: usize,
         shared: Arc<Shared>,
+        encryption: Arc<Encryption>,
         failures: mpsc::UnboundedSender<String>,
     ) -> Result<Self, Error> {
         let failed = |source| Error::Worker { index, source };
@@ -50,7 +58,7 @@ impl Worker {
         thread::Builder::new()
             .name(format!("dns64-{index}"))
             .spawn(move || {
-                let service = Service::new(index, shared, failures);
+                let service = Service::new(index, shared, encryption, failures);
                 runtime.block_on(service.run(received));
             })
             .map_err(failed)?;
@@ -65,9 +73,9 @@ impl Worker {
         served
     }
 
-    /// Stops listening on `address`. Replies under way and open connections go on.
-    pub(crate) fn leave(&self, address: SocketAddr) {
-        let _ = self.orders.send(Order::Leave(address));
+    /// Stops listening at `endpoint`. Replies under way and open connections go on.
+    pub(crate) fn leave(&self, endpoint: Endpoint) {
+        let _ = self.orders.send(Order::Leave(endpoint));
     }
 
     /// Takes no new work. The receiver hears when all work is done.
@@ -78,34 +86,34 @@ impl Worker {
     }
 }
 
-/// What serves one address.
-struct Listener {
-    /// Closing it has the UDP socket answer what it took in, and end.
-    _udp: oneshot::Sender<Infallible>,
-    tcp: AbortHandle,
-}
-
 /// What runs on the worker's thread.
 struct Service {
     index: usize,
     shared: Arc<Shared>,
+    encryption: Arc<Encryption>,
     failures: mpsc::UnboundedSender<String>,
     listeners: JoinSet<()>,
-    by_address: HashMap<SocketAddr, Listener>,
+    staying: HashMap<Endpoint, Vec<Stay>>,
     draining: watch::Sender<bool>,
     busy: Busy,
     idle: mpsc::Receiver<Infallible>,
 }
 
 impl Service {
-    fn new(index: usize, shared: Arc<Shared>, failures: mpsc::UnboundedSender<String>) -> Self {
+    fn new(
+        index: usize,
+        shared: Arc<Shared>,
+        encryption: Arc<Encryption>,
+        failures: mpsc::UnboundedSender<String>,
+    ) -> Self {
         let (busy, idle) = mpsc::channel(1);
         Self {
             index,
             shared,
+            encryption,
             failures,
             listeners: JoinSet::new(),
-            by_address: HashMap::new(),
+            staying: HashMap::new(),
             draining: watch::Sender::new(false),
             busy,
             idle,
@@ -117,14 +125,14 @@ impl Service {
             tokio::select! {
                 order = orders.recv() => match order {
                     Some(Order::Serve(sockets, serving)) => {
-                        let address = sockets.address;
+                        let address = sockets.endpoint.address;
                         match self.serve(sockets) {
                             // Nobody waits for it during a reload.
                             Ok(()) => drop(serving.send(())),
                             Err(error) => self.fail(&format!("cannot serve {address}: {error}")),
                         }
                     }
-                    Some(Order::Leave(address)) => self.leave(address),
+                    Some(Order::Leave(endpoint)) => drop(self.staying.remove(&endpoint)),
                     Some(Order::Drain(done)) => return self.drain(done).await,
                     None => return,
                 },
@@ -136,33 +144,50 @@ impl Service {
         }
     }
 
-    fn serve(&mut self, sockets: Sockets) -> io::Result<()> {
-        let udp = UdpSocket::from_std(sockets.udp)?;
-        let tcp = TcpListener::from_std(sockets.tcp)?;
-        let (stay, leave) = oneshot::channel();
-        self.listeners.spawn(udp::serve(udp, Arc::clone(&self.shared), self.busy.clone(), leave));
-        let tcp = stream::serve(
-            tcp,
-            sockets.connections,
-            Arc::clone(&self.shared),
-            self.draining.subscribe(),
-            self.busy.clone(),
-        );
-        let tcp = self.listeners.spawn(tcp);
-        self.by_address.insert(sockets.address, Listener { _udp: stay, tcp });
+    fn serve(&mut self, Sockets { endpoint, open, connections }: Sockets) -> io::Result<()> {
+        let door = Door {
+            shared: Arc::clone(&self.shared),
+            connections,
+            draining: self.draining.subscribe(),
+            busy: self.busy.clone(),
+        };
+        let stays = match open {
+            Open::Plain { udp, tcp } => {
+                let (udp, tcp) = (UdpSocket::from_std(udp)?, TcpListener::from_std(tcp)?);
+                let (shared, busy) = (Arc::clone(&self.shared), self.busy.clone());
+                let udp = self.listen(|leave| udp::serve(udp, shared, busy, leave));
+                vec![udp, self.listen(|leave| accept::serve(tcp, Speech::Tcp, door, leave))]
+            }
+            Open::Tls(tcp) => {
+                let (tcp, speech) = (TcpListener::from_std(tcp)?, Speech::Tls(self.encryption.tls.clone()));
+                vec![self.listen(|leave| accept::serve(tcp, speech, door, leave))]
+            }
+            Open::Https(tcp) => {
+                let (tcp, speech) =
+                    (TcpListener::from_std(tcp)?, Speech::Https(self.encryption.https.clone()));
+                vec![self.listen(|leave| accept::serve(tcp, speech, door, leave))]
+            }
+            Open::Quic(udp) => {
+                let endpoint = quic::open(udp, &self.encryption)?;
+                vec![self.listen(|leave| quic::serve(endpoint, door, leave))]
+            }
+        };
+        self.staying.insert(endpoint, stays);
         Ok(())
     }
 
-    fn leave(&mut self, address: SocketAddr) {
-        if let Some(listener) = self.by_address.remove(&address) {
-            listener.tcp.abort();
-        }
+    /// Runs a listener until what is returned is dropped.
+    fn listen<F>(&mut self, serve: impl FnOnce(Leave) -> F) -> Stay
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (stay, leave) = oneshot::channel();
+        self.listeners.spawn(serve(leave));
+        stay
     }
 
     async fn drain(mut self, done: oneshot::Sender<()>) {
-        for (_, listener) in self.by_address.drain() {
-            listener.tcp.abort();
-        }
+        self.staying.clear();
         self.draining.send_replace(true);
         drop(self.busy);
         // None comes when the last token is gone; nothing else can come.

@@ -61,6 +61,10 @@ impl Files {
         for path in [files.admin(), files.state(), files.logs()] {
             fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
         }
+        let rcgen::CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed(vec!["dns.example".to_owned(), RESOLVER.to_string()])?;
+        fs::write(files.certificate(), cert.pem() + &signing_key.serialize_pem())
+            .context("cannot write the certificate")?;
         fs::write(files.resolv_conf(), format!("nameserver {RESOLVER}\noptions timeout:2 attempts:2\n"))
             .context("cannot write resolv.conf")?;
         Ok(files)
@@ -69,6 +73,11 @@ impl Files {
     /// gateway.toml.
     pub fn config(&self) -> PathBuf {
         self.folder.join("gateway.toml")
+    }
+
+    /// dns64's certificate and key.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.join("dns.pem")
     }
 
     /// A resolv.conf that knows dns64 and nobody else.
@@ -100,7 +109,7 @@ impl Files {
 
     /// The lab's configuration. Health checks are quick, so that tests need not wait long for a verdict.
     pub fn configuration(&self) -> String {
-        let (state, admin) = (self.state(), self.admin());
+        let (state, admin, certificate) = (self.state(), self.admin(), self.certificate());
         format!(
             r#"[prefix]
 pref64 = "{PREF64}"
@@ -113,6 +122,8 @@ state_dir = "{state}"
 
 [dns64]
 listen = ["[{RESOLVER}]:53"]
+listen_tls = ["[{RESOLVER}]:853"]
+tls = {{ certificates = ["{certificate}"] }}
 upstream = ["{NAMES}"]
 
 [[proxy.listener]]
@@ -152,6 +163,7 @@ socket = "{admin}"
 "#,
             state = state.display(),
             admin = admin.display(),
+            certificate = certificate.display(),
         )
     }
 }

@@ -48,6 +48,8 @@ const PURE: &[&str] = &[
     "dns64/src/upstream/health.rs",
     "dns64/src/upstream/latency.rs",
     "dns64/src/upstream/place.rs",
+    "dns64/src/https/request.rs",
+    "dns64/src/quic/query.rs",
     "dns64/src/upstream/select.rs",
     "proxy/src/pool/balance.rs",
     "proxy/src/pool/health.rs",

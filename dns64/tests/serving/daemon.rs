@@ -11,7 +11,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Output};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket, UnixDatagram, UnixStream};
 use tokio::time::timeout;
 
@@ -70,7 +70,12 @@ pub(crate) fn doomed(text: &str, arguments: &[&str]) -> Output {
 impl Daemon {
     /// Starts the program and waits until it says that it is ready.
     pub(crate) async fn start(text: &str) -> Self {
-        Self::start_as(text, command).await
+        Self::start_beside(text, &[]).await
+    }
+
+    /// The same with files in the folder that the text calls `FOLDER`: their names and contents.
+    pub(crate) async fn start_beside(text: &str, files: &[(&str, &str)]) -> Self {
+        Self::start_as(text, files, command).await
     }
 
     /// Starts it with at most so many open files.
@@ -81,12 +86,15 @@ impl Daemon {
             shell.args(["-c", &script, PROGRAM]).arg(folder.path().join("gateway.toml"));
             shell
         };
-        Self::start_as(text, limited).await
+        Self::start_as(text, &[], limited).await
     }
 
-    async fn start_as(text: &str, command: impl Fn(&TempDir) -> Command) -> Self {
+    async fn start_as(text: &str, files: &[(&str, &str)], command: impl Fn(&TempDir) -> Command) -> Self {
         let folder = TempDir::new().unwrap();
         write(&folder, text);
+        for (name, content) in files {
+            std::fs::write(folder.path().join(name), content).unwrap();
+        }
         let notices = UnixDatagram::bind(folder.path().join("notify")).unwrap();
         let child = spawn(command(&folder), &folder);
         let daemon = Self { child: Some(child), folder, notices };
@@ -143,6 +151,11 @@ impl Daemon {
         text
     }
 
+    /// Replaces a file in the folder that the text calls `FOLDER`.
+    pub(crate) fn put(&self, name: &str, content: &str) {
+        std::fs::write(self.folder.path().join(name), content).unwrap();
+    }
+
     /// One request to the admin socket.
     pub(crate) async fn admin(&self, method: &str, path: &str) -> String {
         let socket = self.folder.path().join("causeway-dns64.sock");
@@ -166,6 +179,17 @@ impl Daemon {
         found.unwrap_or_else(|| panic!("{line} in\n{text}")).trim().to_owned()
     }
 
+    /// Waits until the metric whose line begins so has that value.
+    pub(crate) async fn metric_becomes(&self, line: &str, value: &str) {
+        let wait = async {
+            while self.metric(line).await != value {
+                tokio::task::yield_now().await;
+            }
+        };
+        let reached = timeout(LONG, wait).await.is_ok();
+        assert!(reached, "{line} is {} and never {value}", self.metric(line).await);
+    }
+
     /// Asks for a name until the only upstream, where nobody listens, counts as down.
     pub(crate) async fn ask_until_down(&self, address: SocketAddr) {
         let wait = async {
@@ -183,8 +207,16 @@ impl Daemon {
 
     /// Asks it to end.
     pub(crate) fn terminate(&self) {
-        kill(Pid::from_raw(i32::try_from(self.child.as_ref().unwrap().id()).unwrap()), Signal::SIGTERM)
-            .unwrap();
+        self.signal(Signal::SIGTERM);
+    }
+
+    /// Asks it to read its file again.
+    pub(crate) fn hang_up(&self) {
+        self.signal(Signal::SIGHUP);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.as_ref().unwrap().id()).unwrap()), signal).unwrap();
     }
 
     /// Waits for the end.
@@ -228,8 +260,13 @@ pub(crate) async fn ask_tcp(server: SocketAddr, name: &str, qtype: RecordType) -
     read_tcp(&mut stream).await
 }
 
-/// The next reply on a connection.
+/// The next reply on a TCP connection.
 pub(crate) async fn read_tcp(stream: &mut TcpStream) -> Message {
+    read_framed(stream).await
+}
+
+/// The next reply on a stream.
+pub(crate) async fn read_framed(stream: &mut (impl AsyncRead + Unpin)) -> Message {
     let read = async {
         let mut buffer = vec![0; usize::from(stream.read_u16().await.unwrap())];
         stream.read_exact(&mut buffer).await.unwrap();

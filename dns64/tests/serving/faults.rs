@@ -252,7 +252,7 @@ async fn more_connections_than_may_be_open_are_closed_and_counted() {
         connections.push(connect(address).await);
     }
     let refused = async {
-        while daemon.metric("causeway_dns64_connections_refused_total").await != "50" {
+        while daemon.metric(r#"causeway_dns64_connections_refused_total{transport="tcp"}"#).await != "50" {
             tokio::task::yield_now().await;
         }
     };
@@ -260,7 +260,7 @@ async fn more_connections_than_may_be_open_are_closed_and_counted() {
     assert_eq!(v6(&ask_udp(address, "v4.example.", RecordType::AAAA).await), synthesized());
     drop(connections);
     let free = async {
-        while daemon.metric("causeway_dns64_connections ").await != "0" {
+        while daemon.metric(r#"causeway_dns64_connections{transport="tcp"}"#).await != "0" {
             tokio::task::yield_now().await;
         }
     };

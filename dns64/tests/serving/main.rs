@@ -4,6 +4,7 @@
 
 mod daemon;
 mod datagrams;
+mod encrypted;
 mod explain;
 mod failover;
 mod faults;

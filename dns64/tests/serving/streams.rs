@@ -106,7 +106,7 @@ async fn one_connection_too_many_of_a_client_is_closed_and_counted_and_others_ge
         streams.iter_mut().map(|stream| async { stream.read(&mut [0]).await }).collect();
     let first = timeout(LONG, closed.next()).await.expect("one is closed").unwrap();
     assert_eq!(first.unwrap_or(0), 0);
-    assert_eq!(daemon.metric("causeway_dns64_connections_refused_total").await, "1");
+    assert_eq!(daemon.metric(r#"causeway_dns64_connections_refused_total{transport="tcp"}"#).await, "1");
     drop(closed);
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::new(own_address(), 0)).unwrap();

@@ -2,10 +2,12 @@
 //! sockets; and listening sockets where a test wants them.
 
 use crate::daemon::listener;
+use dns64::encryption::Encryption;
 use dns64::gate::Gate;
 use dns64::hosts::Hosts;
 use dns64::hosts::source::Sources;
 use dns64::listen;
+use dns64::listen::{Endpoint, Kind};
 use dns64::metrics::{Metrics, Transport};
 use dns64::resolver::{Received, Shared};
 use dns64::snapshot::Snapshot;
@@ -62,8 +64,13 @@ impl World {
     pub(crate) async fn listen(&self) -> SocketAddr {
         let address = listener();
         let (failures, _) = tokio::sync::mpsc::unbounded_channel();
-        let worker = Worker::start(0, Arc::clone(&self.shared), failures).unwrap();
-        for sockets in listen::bind_all(&[address], &[], 1).unwrap().into_iter().flatten() {
+        let encryption = Arc::new(Encryption::new(Vec::new()).unwrap());
+        let worker = Worker::start(0, Arc::clone(&self.shared), encryption, failures).unwrap();
+        for sockets in listen::bind_all(&[Endpoint { kind: Kind::Plain, address }], &[], 1)
+            .unwrap()
+            .into_iter()
+            .flatten()
+        {
             worker.serve(sockets).await.expect("the worker serves");
         }
         self.workers.lock().unwrap().push(worker);
