@@ -21,15 +21,15 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 
 /// How long a connection may go without a whole query (RFC 7766 §6.2.3). What clients are told by edns-tcp-keepalive
 /// (RFC 7828), and so the same for all of them.
-pub(crate) const IDLE: Duration = Duration::from_secs(30);
+pub(crate) const IDLE: Duration = Duration::from_secs(20);
 
 /// [`IDLE`] in units of 100 ms.
-pub(crate) const KEEPALIVE: u16 = 300;
+pub(crate) const KEEPALIVE: u16 = 200;
 
 const _: () = assert!(KEEPALIVE as u128 * 100 == IDLE.as_millis(), "the same time");
 
 /// The same where most places are taken, and a silent connection keeps others out (RFC 7828 §3.4).
-const IDLE_IN_A_CROWD: Duration = Duration::from_secs(10);
+const IDLE_IN_A_CROWD: Duration = Duration::from_secs(5);
 
 /// The sixteenths of all places that make a crowd.
 const CROWD: usize = 12;
