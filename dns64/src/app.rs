@@ -13,12 +13,13 @@ use crate::metrics::Metrics;
 use crate::reload::Prepared;
 use crate::resolver::Shared;
 use crate::snapshot::Snapshot;
+use crate::status;
 use crate::upstream::probe;
 use crate::worker::Worker;
 use config::model::Dns64;
 use config::{Diff, Gateway, Refusal, Section};
 use service::tls;
-use service::{Boot, Capability, Daemon, Explain};
+use service::{Boot, Capability, Daemon, Explain, Table};
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -106,6 +107,11 @@ impl Daemon for App {
 
     fn routes(&self) -> axum::Router {
         admin::routes(Arc::clone(&self.shared))
+    }
+
+    fn tables(&self) -> Box<dyn Fn() -> Vec<Table> + Send + Sync> {
+        let shared = Arc::clone(&self.shared);
+        Box::new(move || status::tables(&shared))
     }
 
     async fn drain(self) {

@@ -50,6 +50,7 @@ pub mod resolver;
 pub mod reverse;
 pub mod snapshot;
 pub mod special;
+mod status;
 mod stream;
 pub mod synth;
 mod ttl;

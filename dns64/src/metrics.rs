@@ -304,6 +304,23 @@ impl Metrics {
         }
     }
 
+    /// How many queries were answered, by transport and outcome.
+    pub(crate) fn outcomes(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let of = |transport: Transport, origin: Origin| {
+            let types = 0..=TYPES.len();
+            let counters = types.filter_map(|place| {
+                self.queries.get(
+                    (transport as usize * (TYPES.len() + 1) + place) * Origin::ALL.len() + origin as usize,
+                )
+            });
+            (transport.label(), origin.label(), counters.map(Counter::get).sum())
+        };
+        Transport::ALL
+            .into_iter()
+            .flat_map(|transport| Origin::ALL.map(|origin| of(transport, origin)))
+            .collect()
+    }
+
     /// Counts a message or an answer that went nowhere.
     pub(crate) fn dropped(&self, reason: DropReason) {
         self.dropped[reason as usize].inc();

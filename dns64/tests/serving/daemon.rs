@@ -143,8 +143,13 @@ impl Daemon {
 
     /// What `explain` prints.
     pub(crate) async fn explain(&self, words: &[&str]) -> String {
+        self.command(&[&["explain"], words].concat()).await
+    }
+
+    /// What a command prints that asks it.
+    pub(crate) async fn command(&self, arguments: &[&str]) -> String {
         let mut command = command(&self.folder);
-        command.arg("explain").args(words);
+        command.args(arguments);
         let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));

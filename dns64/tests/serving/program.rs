@@ -157,3 +157,24 @@ async fn replies_under_way_are_finished_before_the_end() {
     assert_eq!(reply.await.unwrap().answers[0].data, a("192.0.2.1"));
     assert!(daemon.ended().await.success());
 }
+
+#[tokio::test]
+async fn status_shows_upstreams_queries_cache_and_names() {
+    let address = listener();
+    let upstream = Scripted::start(only_a).await;
+    let more = "[[dns64.host]]\nname = \"vm1.lan\"\naddresses = [\"192.168.7.10\"]\n";
+    let daemon = Daemon::start(&file("2001:db8:64::/96", &[address], &[upstream.address], more)).await;
+    ask_udp(address, "www.example.", RecordType::AAAA).await;
+    let told = daemon.command(&["status"]).await;
+    let lines: Vec<_> = told.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
+    let row = |words: &[&str]| {
+        assert!(lines.iter().any(|line| line.starts_with(words)), "{words:?} in\n{told}");
+    };
+    row(&["upstreams"]);
+    row(&[&upstream.address.to_string(), "all", "udp", "yes", "0"]);
+    row(&["queries", "answered"]);
+    row(&["udp", "synthesized", "1"]);
+    row(&["cache"]);
+    row(&["names", "served", "here"]);
+    row(&["1", "0"]);
+}
