@@ -5,6 +5,7 @@ use crate::certificate;
 use crate::encryption::Encryption;
 use crate::error::Error;
 use crate::explain;
+use crate::flush;
 use crate::gate::Gate;
 use crate::hosts::source::Sources;
 use crate::hosts::watch;
@@ -19,7 +20,7 @@ use crate::worker::Worker;
 use config::model::Dns64;
 use config::{Diff, Gateway, Refusal, Section};
 use service::tls;
-use service::{Boot, Capability, Daemon, Explain, Table};
+use service::{Boot, Capability, Daemon, Explain, Order, Table};
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -47,6 +48,7 @@ impl Daemon for App {
     const SECTION: Section = Section::Dns64;
     const CAPABILITIES: &'static [Capability] = &[Capability::CAP_NET_BIND_SERVICE];
     const EXPLAIN: Option<Explain> = Some(explain::COMMAND);
+    const ORDERS: &'static [Order] = &[flush::COMMAND];
     type Error = Error;
     type Prepared = Prepared;
 

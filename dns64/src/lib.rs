@@ -25,6 +25,7 @@ pub mod encryption;
 pub mod error;
 mod explain;
 mod flight;
+mod flush;
 pub mod gate;
 mod handshake;
 pub mod hints;

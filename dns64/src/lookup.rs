@@ -93,9 +93,15 @@ impl Lookup<'_> {
             asked.await
         };
         match stale {
-            Some(answer) if is_failure(&found.outcome) => Found { outcome: Ok(answer), holds: 0 },
+            Some(answer) if is_failure(&found.outcome) => self.resort(answer),
             _ => found,
         }
+    }
+
+    /// What is stale, for want of better.
+    fn resort(&self, answer: Answer) -> Found {
+        self.shared.metrics().cache.stale.inc();
+        Found { outcome: Ok(answer), holds: 0 }
     }
 
     fn remembered(&self, name: &Name, query: &Query, demand: Demand) -> Remembered {
@@ -122,7 +128,7 @@ impl Lookup<'_> {
             && let Some(failed) = self.recall_failure(&key(name, query, Kind::Failure), query, now)
         {
             return Remembered::Found(match stale {
-                Some(answer) if is_failure(&failed.outcome) => Found { outcome: Ok(answer), holds: 0 },
+                Some(answer) if is_failure(&failed.outcome) => self.resort(answer),
                 _ => failed,
             });
         }

@@ -3,9 +3,11 @@
 //! Names get the prefix `causeway_dns64_`. Counters of the serving path are made once and found by index, so that
 //! counting is one addition; all of them exist from the start, at 0.
 
+mod cache;
 mod connections;
 mod names;
 
+pub(crate) use cache::CacheMetrics;
 pub(crate) use connections::ConnectionMetrics;
 pub(crate) use names::NameMetrics;
 
@@ -180,6 +182,7 @@ pub struct Metrics {
     upstream_latency: Family<UpstreamLabels, Histogram, fn() -> Histogram>,
     upstream_up: Family<UpstreamLabels, Gauge>,
     pub(crate) names: NameMetrics,
+    pub(crate) cache: CacheMetrics,
 }
 
 /// The counters of one upstream.
@@ -219,12 +222,14 @@ impl Metrics {
             upstream_latency: Family::new_with_constructor(latency_histogram),
             upstream_up: Family::default(),
             names: NameMetrics::default(),
+            cache: CacheMetrics::default(),
         };
         registry.register("queries", "Queries answered, by transport, type and outcome", queries);
         registry.register("dropped", "Messages and answers that went nowhere, by reason", dropped);
         registry.register("rejected", "Messages answered with a format error or not implemented", rejected);
         metrics.register(registry);
         metrics.names.register(registry);
+        metrics.cache.register(registry);
         metrics
     }
 

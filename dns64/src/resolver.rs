@@ -55,6 +55,7 @@ pub enum Received {
 impl Shared {
     /// Begins with `snapshot`.
     pub fn new(snapshot: Snapshot, gate: Gate, metrics: Arc<Metrics>) -> Self {
+        metrics.cache.serve(&snapshot.cache);
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             hosts: ArcSwap::default(),
@@ -75,6 +76,10 @@ impl Shared {
     pub fn replace(&self, snapshot: &Arc<Snapshot>) {
         let previous = self.snapshot.swap(Arc::clone(snapshot));
         snapshot.upstreams.supersede(&previous.upstreams);
+        self.metrics.cache.serve(&snapshot.cache);
+        for domain in snapshot.upstreams.reassigned(&previous.upstreams) {
+            snapshot.cache.flush(domain, true);
+        }
         // Answers are the same for whoever asks; what was made of them for a view that is gone is not.
         snapshot.cache.retain_views(|view| snapshot.policy.has_view(view));
         if snapshot.cache_size != previous.cache_size {
@@ -182,6 +187,7 @@ impl Shared {
             let reply = Reply::refused(ResponseCode::Refused);
             return self.answer(snapshot, &question, &reply, &caller, out);
         }
+        self.metrics.cache.misses.inc();
         let purpose = Purpose::Client(caller);
         Received::Job(Box::new(self.job(snapshot, question, plan, view, caller.address, purpose)))
     }
@@ -220,12 +226,14 @@ impl Shared {
             Plan::Local(_) | Plan::Strip | Plan::Reverse(_) => fresh(made, out),
         };
         let (hit, kind) = found?;
+        self.metrics.cache.hits.inc();
         if let Age::Fresh { remaining, due: true } = hit.age
             && snapshot.prefetch
             && question.recursion_desired
             && let Ok(permit) = Arc::clone(&self.renewals).try_acquire_owned()
             && cache.claim_renewal(&key(kind))
         {
+            self.metrics.cache.renewals.inc();
             let purpose = Purpose::Renewal(remaining);
             let job = self.job(snapshot, question.clone(), plan.clone(), view, caller.address, purpose);
             tokio::spawn(async move {

@@ -174,6 +174,13 @@ impl Upstreams {
         group.iter().find(|upstream| upstream.is_up()).or(group.first())?.mean()
     }
 
+    /// The domains that others are asked for than by `previous`: what is known of them may be of other zones.
+    pub(crate) fn reassigned<'a>(&'a self, previous: &'a Self) -> impl Iterator<Item = &'a WireName> {
+        let domains = self.forward.iter().chain(&previous.forward).flat_map(|(domains, _)| domains);
+        let places = |upstreams: &'a Self, domain| upstreams.group(domain).iter().map(|one| one.place());
+        domains.filter(move |domain| !places(self, domain).eq(places(previous, domain)))
+    }
+
     /// Forgets what only `previous` has.
     pub(crate) fn supersede(&self, previous: &Self) {
         for gone in &previous.members {

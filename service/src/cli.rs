@@ -4,6 +4,7 @@ use crate::daemon::Daemon;
 use crate::error::chain;
 use crate::explain::{self, ExplainError, Subject};
 use crate::file::{self, FileError};
+use crate::order::{Order, OrderError};
 use crate::terms::Terms;
 use crate::{admin, run, status};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -81,6 +82,13 @@ pub(crate) fn main<D: Daemon>() -> ExitCode {
             command.subject.options = D::EXPLAIN.map(|explain| explain.given(own)).unwrap_or_default();
             return Ok((config, Chosen::Explain(command)));
         }
+        let ordered = matches
+            .subcommand()
+            .and_then(|(name, own)| Some((D::ORDERS.iter().find(|order| order.name == name).copied()?, own)));
+        if let Some((order, own)) = ordered {
+            let config = own.get_one(CONFIG).cloned().unwrap_or_default();
+            return Ok((config, Chosen::Order(order, order.given(own), Asking::from_arg_matches(own)?)));
+        }
         let Cli { config, command } = Cli::from_arg_matches(&matches)?;
         Ok((config, Chosen::Common(command.unwrap_or_default())))
     });
@@ -99,6 +107,7 @@ pub(crate) fn main<D: Daemon>() -> ExitCode {
         Chosen::Common(Command::Import { kind, import: file }) => import::<D>(&kind, &file),
         Chosen::Common(Command::Status(asking)) => status::<D>(&config, asking),
         Chosen::Explain(command) => explain::<D>(&config, command),
+        Chosen::Order(own, text, asking) => order::<D>(&config, own, text, asking),
     }
 }
 
@@ -109,17 +118,16 @@ const CONFIG: &str = "config";
 enum Chosen {
     Common(Command),
     Explain(ExplainCommand),
+    Order(Order, String, Asking),
 }
 
 /// The command line of a daemon.
 fn usage<D: Daemon>() -> clap::Command {
     let usage = Cli::command().name(D::NAME).bin_name(D::NAME).about(D::ABOUT);
-    match D::EXPLAIN {
-        None => usage,
-        Some(own) => {
-            usage.subcommand(own.dress(ExplainCommand::augment_args(clap::Command::new(explain::NAME))))
-        }
-    }
+    let explain =
+        D::EXPLAIN.map(|own| own.dress(ExplainCommand::augment_args(clap::Command::new(explain::NAME))));
+    let orders = D::ORDERS.iter().map(|own| own.dress(Asking::augment_args(clap::Command::new(own.name))));
+    usage.subcommands(explain.into_iter().chain(orders))
 }
 
 fn run<D: Daemon>(config: &Path) -> ExitCode {
@@ -194,6 +202,21 @@ fn explain<D: Daemon>(config: &Path, ExplainCommand { subject, asking }: Explain
             ExitCode::from(BAD_INPUT)
         }
         Err(error) => fail::<D>(&error.chain()),
+    }
+}
+
+fn order<D: Daemon>(config: &Path, order: Order, text: String, asking: Asking) -> ExitCode {
+    let socket = match socket_of::<D>(config, asking.socket, order.name) {
+        Ok(socket) => socket,
+        Err(code) => return code,
+    };
+    match order.give(&socket, text, asking.json) {
+        Ok(answer) => print(&answer, ExitCode::SUCCESS),
+        Err(error @ OrderError::Unreadable(_)) => {
+            complain(&format_args!("{error}\n"));
+            ExitCode::from(BAD_INPUT)
+        }
+        Err(error @ OrderError::Client(_)) => fail::<D>(&chain(&error)),
     }
 }
 

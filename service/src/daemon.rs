@@ -1,6 +1,7 @@
 //! What a daemon gives to [`crate::main`], and what it gets from it.
 
 use crate::explain::Explain;
+use crate::order::Order;
 use crate::readiness::Readiness;
 use crate::status::table::Table;
 use caps::Capability;
@@ -25,6 +26,8 @@ pub trait Daemon: Sized + 'static {
     const CAPABILITIES: &'static [Capability];
     /// What its command `explain` takes, if it explains anything.
     const EXPLAIN: Option<Explain> = None;
+    /// Its commands that tell the running daemon to do something.
+    const ORDERS: &'static [Order] = &[];
     /// Its own errors.
     type Error: Error + Send + Sync + 'static;
     /// What `prepare` made ready and `commit` puts in place. Dropping it undoes the preparation.

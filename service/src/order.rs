@@ -1,0 +1,93 @@
+//! What a daemon does at once when it is told to, by a command of its own such as `flush`.
+//!
+//! This end only carries, as [`crate::Explain`] does: the command's words and flags go as one text to a route of the
+//! daemon's, which reads it, does it, and answers as text or as JSON. A text that the daemon cannot read comes back with
+//! status 400 and what is wrong with it.
+
+use crate::client::{self, Call, ClientError};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use hyper::StatusCode;
+use std::path::Path;
+use thiserror::Error;
+
+/// A command that tells the running daemon to do something.
+#[derive(Clone, Copy, Debug)]
+pub struct Order {
+    /// The command's name.
+    pub name: &'static str,
+    /// What it is about, as it stands in the usage: `NAME`.
+    pub subject: &'static str,
+    /// One sentence for `--help`.
+    pub about: &'static str,
+    /// How the subject is written, with examples.
+    pub grammar: &'static str,
+    /// Flags without values: name and one sentence for `--help`. The daemon finds `--NAME` behind the subject's words.
+    pub flags: &'static [(&'static str, &'static str)],
+    /// Where `POST` takes the text.
+    pub route: &'static str,
+}
+
+/// Why nothing was done.
+#[derive(Debug, Error)]
+pub(crate) enum OrderError {
+    #[error("{0}")]
+    Unreadable(String),
+    #[error(transparent)]
+    Client(ClientError),
+}
+
+/// The id of the subject's words.
+const WORDS: &str = "SUBJECT";
+
+impl Order {
+    /// Makes `command` this order's.
+    pub(crate) fn dress(self, command: Command) -> Command {
+        let words = Arg::new(WORDS).value_name(self.subject).num_args(0..).help(self.subject);
+        let flag = |(name, about)| Arg::new(name).long(name).action(ArgAction::SetTrue).help(about);
+        let flags = self.flags.iter().map(|(name, about)| (*name, *about)).map(flag);
+        command.about(self.about).after_help(self.grammar).arg(words).args(flags)
+    }
+
+    /// What was given, as the daemon reads it.
+    pub(crate) fn given(self, matches: &ArgMatches) -> String {
+        let words = matches.get_many::<String>(WORDS).into_iter().flatten().cloned();
+        let flags = self.flags.iter().filter(|(name, _)| matches.get_flag(name));
+        words.chain(flags.map(|(name, _)| format!("--{name}"))).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Tells the daemon behind `socket`.
+    pub(crate) fn give(self, socket: &Path, text: String, json: bool) -> Result<String, OrderError> {
+        let accept = if json { "application/json" } else { "text/plain" };
+        client::block_on(Call::post(self.route, accept, text).send(socket)).map_err(|error| match error {
+            ClientError::Status { status: StatusCode::BAD_REQUEST, text, .. } => OrderError::Unreadable(text),
+            error => OrderError::Client(error),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FLUSH: Order = Order {
+        name: "flush",
+        subject: "NAME",
+        about: "Forget",
+        grammar: "",
+        flags: &[("subtree", "And all below"), ("all", "Everything")],
+        route: "/flush",
+    };
+
+    #[test]
+    fn words_and_flags_become_one_text() {
+        let check = |arguments: &[&str], expect: &str| {
+            let command = FLUSH.dress(Command::new("flush"));
+            let matches = command.try_get_matches_from([&["flush"], arguments].concat()).unwrap();
+            assert_eq!(FLUSH.given(&matches), expect);
+        };
+        check(&["example.com"], "example.com");
+        check(&["--subtree", "example.com"], "example.com --subtree");
+        check(&["--all"], "--all");
+        check(&[], "");
+    }
+}
