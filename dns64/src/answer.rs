@@ -40,6 +40,9 @@ pub enum Failure {
     /// The exchange ended before its time, for a fault of this daemon.
     #[error("the query to the upstream resolvers was broken off")]
     Interrupted,
+    /// Whoever could be asked asks this daemon in turn.
+    #[error("the upstream resolver leads back to this one")]
+    Loop,
 }
 
 /// An extended error (RFC 8914).
@@ -59,7 +62,7 @@ impl Failure {
     pub fn extended_error(self) -> ExtendedError {
         // RFC 8914 §4.23 No Reachable Authority, §4.1 Other Error, §4.24 Network Error.
         let code = match self {
-            Self::Silent | Self::Unreachable => 22,
+            Self::Silent | Self::Unreachable | Self::Loop => 22,
             Self::Overload | Self::ClientOverload | Self::Resources | Self::Endless | Self::Interrupted => 0,
             Self::Malformed => 23,
         };

@@ -36,6 +36,7 @@ mod job;
 pub mod lifetime;
 pub mod listen;
 mod lookup;
+mod loops;
 pub mod metrics;
 pub mod name;
 pub mod plan;

@@ -3,6 +3,7 @@
 //! [`Shared::receive`] answers at once whatever is served here or remembered; all else becomes a [`Job`], which the
 //! listener runs as a task. A job holds the snapshot that its question was planned with to its end.
 
+use crate::answer::Failure;
 use crate::cache::{Age, Hit, Key, Kind};
 use crate::flight::Flights;
 use crate::gate::{self, Gate, Pass, Reception, Release};
@@ -10,6 +11,7 @@ use crate::hosts::Hosts;
 use crate::hosts::source::unix_time;
 pub use crate::job::Job;
 use crate::job::Purpose;
+use crate::loops;
 use crate::metrics::{Metrics, Transport};
 use crate::plan::{Known, Plan, plan};
 use crate::policy::View;
@@ -175,6 +177,10 @@ impl Shared {
             special: &snapshot.special,
             now: if hosts.is_dated() { unix_time() } else { 0 },
         };
+        if loops::tag(&question.name).is_some_and(|tag| snapshot.upstreams.came_back(tag)) {
+            self.metrics.names.came_back();
+            return self.answer(snapshot, &question, &Reply::failed(Failure::Loop), &caller, out);
+        }
         let plan = match plan(&question, &snapshot.policy, view, &known) {
             Plan::Local(reply) => return self.answer(snapshot, &question, &reply, &caller, out),
             plan @ (Plan::Forward | Plan::Strip | Plan::Synthesize(_) | Plan::Reverse(_)) => plan,

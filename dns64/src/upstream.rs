@@ -9,6 +9,7 @@
 //! Sockets and connections belong to workers: `lanes` keeps those of each runtime apart.
 
 mod breakdown;
+mod circle;
 mod descriptors;
 mod flights;
 mod health;
@@ -209,7 +210,21 @@ impl Upstreams {
             }
         })?;
         let _counted = InFlight::new(&self.metrics.upstream_in_flight);
-        self.follow_course(self.group(&query.name), query, inquiry).await
+        let group = self.group(&query.name);
+        if !group.iter().any(|upstream| upstream.leads_back()) {
+            return self.follow_course(group, query, inquiry).await;
+        }
+        let others: Vec<_> = group.iter().filter(|upstream| !upstream.leads_back()).cloned().collect();
+        if others.is_empty() {
+            return Err(Failure::Loop);
+        }
+        self.follow_course(&others, query, inquiry).await
+    }
+
+    /// Takes note of an own question with `tag` that came in from outside: one of the upstreams leads back here.
+    /// Whether that is so.
+    pub(crate) fn came_back(&self, tag: u64) -> bool {
+        self.members.iter().any(|upstream| upstream.came_back(tag))
     }
 
     /// Who is asked for `name`.
@@ -217,7 +232,7 @@ impl Upstreams {
         self.domains.get(name).map_or(&self.default, |index| &self.forward[*index].1)
     }
 
-    async fn follow_course(&self, group: &Group, query: &Query, inquiry: Inquiry) -> Outcome {
+    async fn follow_course(&self, group: &[Arc<Upstream>], query: &Query, inquiry: Inquiry) -> Outcome {
         let put = inquiry.put.into_std();
         let standings = group.iter().map(|upstream| upstream.standing(&self.timing));
         let mut course = Course::new(standings, inquiry.deadline.into_std());

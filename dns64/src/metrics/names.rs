@@ -15,6 +15,7 @@ pub(crate) struct NameMetrics {
     bad_lines: Family<TableLabels, Gauge>,
     rereads: Counter,
     private_records: Counter,
+    loops: Counter,
 }
 
 impl NameMetrics {
@@ -39,6 +40,11 @@ impl NameMetrics {
             "Records with private addresses taken out of upstreams' answers",
             self.private_records.clone(),
         );
+        registry.register(
+            "loops",
+            "Own questions that an upstream resolver sent back here",
+            self.loops.clone(),
+        );
     }
 
     /// Counts records of an answer about `name` that were taken out of it.
@@ -47,6 +53,11 @@ impl NameMetrics {
             self.private_records.inc_by(records as u64);
             tracing::debug!(%name, records, "private addresses were taken out of an answer");
         }
+    }
+
+    /// Counts an own question that came back.
+    pub(crate) fn came_back(&self) {
+        self.loops.inc();
     }
 
     /// Says what is served from here on.

@@ -1,6 +1,7 @@
 //! One upstream: what is known of it, and one exchange with it.
 
 use super::breakdown::Breakdown;
+use super::circle::{self, Circle};
 use super::descriptors::Descriptors;
 use super::flights::Landing;
 use super::health::{Health, News};
@@ -10,13 +11,15 @@ use super::place::{Place, Scheme};
 use super::select::Standing;
 use super::stream::Dial;
 use super::tls::Trust;
-use super::{Timing, https, stream, udp};
+use super::{Timing, https, random, stream, udp};
 use crate::answer::Answer;
+use crate::loops;
 use crate::metrics::{Metrics, UpstreamFailure, UpstreamMetrics};
 use crate::query::{Edns, Query};
 use hickory_proto::op::ResponseCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::time::timeout;
 
 /// How long an upstream that knows no EDNS is asked without.
 const WITHOUT_EDNS: Duration = Duration::from_secs(15 * 60);
@@ -46,6 +49,7 @@ pub struct Upstream {
 #[derive(Debug, Default)]
 struct Record {
     health: Health,
+    circle: Circle,
     latency: Latency,
     without_edns: Option<Instant>,
     /// In hundredths.
@@ -64,6 +68,8 @@ pub(crate) struct Report {
     pub(crate) transport: &'static str,
     pub(crate) up: bool,
     pub(crate) misses: u32,
+    /// Whether it asks this daemon in turn; it is not asked then.
+    pub(crate) leads_back: bool,
     pub(crate) edns: bool,
     /// The smoothed time of a reply.
     pub(crate) srtt_ms: Option<f64>,
@@ -145,6 +151,7 @@ impl Upstream {
             transport: self.place.scheme.label(),
             up: record.health.is_up(),
             misses: record.health.misses(),
+            leads_back: record.circle.is_closed(),
             edns: !record.is_without_edns(Instant::now()),
             srtt_ms: ms(record.latency.mean()),
             p95_ms: ms(record.latency.tail()),
@@ -193,6 +200,37 @@ impl Upstream {
         }
     }
 
+    /// Whether it asks this daemon in turn.
+    pub(super) fn leads_back(&self) -> bool {
+        self.record().circle.is_closed()
+    }
+
+    /// Whether it should be found out at `now` whether it leads back.
+    pub(super) fn is_doubtful(&self, now: Instant) -> bool {
+        self.record().circle.is_due(now)
+    }
+
+    /// Finds out whether it leads back, by a question that is known again. What it answers says nothing else.
+    pub(super) async fn follow(&self) {
+        let Ok(tag) = random::draw().map(u64::from_be_bytes) else { return };
+        self.record().circle.send(tag, Instant::now());
+        // An answer, or none in time: by then the question came back or it does not.
+        let _ = timeout(circle::TIME, self.exchange(&loops::question(tag))).await;
+        let gone = self.record().circle.settle();
+        if gone {
+            tracing::info!(upstream = %self.place, "upstream does not lead back here any more and is asked again");
+        }
+    }
+
+    /// A question with `tag` came in. Whether this upstream was asked it.
+    pub(super) fn came_back(&self, tag: u64) -> bool {
+        let news = self.record().circle.receive(tag, Instant::now());
+        if news == Some(true) {
+            tracing::warn!(upstream = %self.place, "upstream asks this resolver in turn, and is not asked until that ends");
+        }
+        news.is_some()
+    }
+
     fn replied(&self, now: Instant, time: Duration) {
         let mut record = self.record();
         record.health.replied(now);
@@ -225,6 +263,9 @@ impl Upstream {
         self.metrics.failed(failure);
         let mut record = self.record();
         record.health.missed(put, start, now);
+        if failure == UpstreamFailure::Timeout {
+            record.circle.suspect();
+        }
         self.metrics.up.set(i64::from(record.health.is_up()));
         let news = record.health.news(now);
         drop(record);

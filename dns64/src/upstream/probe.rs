@@ -1,5 +1,6 @@
 //! Brings upstreams back: those that are down are asked a small question every second until one answer comes.
-//! The same beat closes sockets that have served their time, and brings the log what was held back from it.
+//! Those that may lead back here are followed. The same beat closes sockets that have served their time, and brings
+//! the log what was held back from it.
 
 use super::Upstream;
 use crate::name::WireName;
@@ -21,6 +22,10 @@ pub(crate) async fn run(current: impl Fn() -> Vec<Arc<Upstream>>) {
         let members = current();
         for upstream in &members {
             upstream.tidy(Instant::now());
+        }
+        for upstream in members.iter().filter(|upstream| upstream.is_doubtful(Instant::now())) {
+            let upstream = Arc::clone(upstream);
+            tokio::spawn(async move { upstream.follow().await });
         }
         for upstream in members.into_iter().filter(|upstream| !upstream.is_up()) {
             // One that does not come in time is followed by the next.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what tests are made of fails by panicking, as tests do")]
 
+mod circles;
 mod daemon;
 mod datagrams;
 mod encrypted;

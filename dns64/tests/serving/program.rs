@@ -21,7 +21,7 @@ async fn it_answers_over_udp_and_tcp_and_says_how_its_upstreams_are() {
     let report = daemon.admin("GET", "/upstreams").await;
     for upstream in [upstream.address, dead] {
         let line = format!(
-            r#"{{"upstream":"{upstream}","domains":[],"transport":"udp","up":true,"misses":0,"edns":true,"#
+            r#"{{"upstream":"{upstream}","domains":[],"transport":"udp","up":true,"misses":0,"leads_back":false,"edns":true,"#
         );
         assert!(report.contains(&line), "{line} in {report}");
     }
