@@ -22,7 +22,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout_at};
 
 /// Seconds for which an upstream's error is remembered.
 const ERROR_LIFETIME: u32 = 5;
@@ -160,8 +160,11 @@ impl Lookup<'_> {
         let mut failure = Failure::Interrupted;
         for _ in 0..TRIES {
             let (landing, mine) = self.board(name, query);
-            // Whoever asks has begun before now and no longer than anyone here has.
-            match landed(landing).await {
+            // Whoever asks may go on for longer than this client waits.
+            let Ok(landed) = timeout_at(self.inquiry.deadline, landed(landing)).await else {
+                return Found::failed(Failure::Silent);
+            };
+            match landed {
                 Some(found) => match found.outcome {
                     // Whoever asked had too much under way; that is not this client's fault.
                     Err(Failure::Overload | Failure::ClientOverload) if !mine => failure = Failure::Overload,

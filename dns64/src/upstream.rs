@@ -35,7 +35,7 @@ use crate::domain::DomainMap;
 use crate::metrics::{Metrics, UpstreamFailure};
 use crate::name::WireName;
 use crate::query::Query;
-use crate::quota::{Exhausted, Quota};
+use crate::quota::{Exhausted, Permit, Quota};
 use breakdown::Breakdown;
 use descriptors::Descriptors;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -45,11 +45,18 @@ use select::{Course, Step};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
 /// Queries that may wait for upstreams at one time, in the whole daemon. One client may have a
 /// [`crate::quota::SHARE`]th of them.
 pub const MAX_IN_FLIGHT: usize = 4096;
+
+/// How long queries go on when their client has given up: what comes then is for the cache, and for who asks again.
+pub const LINGER: Duration = Duration::from_millis(3250);
+
+/// Queries that may go on so at one time, in the whole daemon.
+const MAX_LINGERING: usize = 512;
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +115,7 @@ pub struct Upstreams {
     /// Every upstream once.
     members: Group,
     quota: Arc<Quota>,
+    lingering: Arc<Semaphore>,
     descriptors: Arc<Descriptors>,
     timing: Timing,
     metrics: Arc<Metrics>,
@@ -124,6 +132,8 @@ impl Upstreams {
     ) -> Self {
         let Assignment { default, forward, trust } = assignment;
         let quota = previous.map_or_else(|| Quota::new(MAX_IN_FLIGHT), |known| Arc::clone(&known.quota));
+        let lingering = previous
+            .map_or_else(|| Arc::new(Semaphore::new(MAX_LINGERING)), |known| Arc::clone(&known.lingering));
         let descriptors =
             previous.map_or_else(|| descriptors(&metrics), |known| Arc::clone(&known.descriptors));
         let mut members: Group = Vec::new();
@@ -146,7 +156,7 @@ impl Upstreams {
         let domains =
             domains.flat_map(|(index, (domains, _))| domains.iter().map(move |domain| (*domain, index)));
         let domains = domains.collect();
-        Self { default, forward, domains, members, quota, descriptors, timing, metrics }
+        Self { default, forward, domains, members, quota, lingering, descriptors, timing, metrics }
     }
 
     /// The time limits in effect.
@@ -197,9 +207,10 @@ impl Upstreams {
         Inquiry { client, put, deadline: put + self.timing.total }
     }
 
-    /// Asks until one answers or the deadline passes.
+    /// Asks until one answers, or nobody can. Goes on for [`LINGER`] when the deadline has passed, if not too many do:
+    /// who waits for the client looks at the clock.
     pub async fn ask(&self, query: &Query, inquiry: Inquiry) -> Outcome {
-        let _permit = self.quota.take(inquiry.client).map_err(|exhausted| match exhausted {
+        let permit = self.quota.take(inquiry.client).map_err(|exhausted| match exhausted {
             Exhausted::Client => {
                 self.metrics.client_overload.inc();
                 Failure::ClientOverload
@@ -212,13 +223,13 @@ impl Upstreams {
         let _counted = InFlight::new(&self.metrics.upstream_in_flight);
         let group = self.group(&query.name);
         if !group.iter().any(|upstream| upstream.leads_back()) {
-            return self.follow_course(group, query, inquiry).await;
+            return self.follow_course(group, query, inquiry, permit).await;
         }
         let others: Vec<_> = group.iter().filter(|upstream| !upstream.leads_back()).cloned().collect();
         if others.is_empty() {
             return Err(Failure::Loop);
         }
-        self.follow_course(&others, query, inquiry).await
+        self.follow_course(&others, query, inquiry, permit).await
     }
 
     /// Takes note of an own question with `tag` that came in from outside: one of the upstreams leads back here.
@@ -227,21 +238,47 @@ impl Upstreams {
         self.members.iter().any(|upstream| upstream.came_back(tag))
     }
 
+    /// Gives the client's share back, and says whether the query may go on without. It need not where there is an
+    /// outcome already.
+    fn may_linger(&self, pass: &mut Pass, heard: &Heard) -> bool {
+        if !pass.is_of_client() {
+            return true;
+        }
+        let free = Arc::clone(&self.lingering).try_acquire_owned().ok().filter(|_| heard.rebuff.is_none());
+        let may = free.is_some();
+        if let Some(free) = free {
+            *pass = Pass::Lingering(free);
+        }
+        may
+    }
+
     /// Who is asked for `name`.
     fn group(&self, name: &WireName) -> &Group {
         self.domains.get(name).map_or(&self.default, |index| &self.forward[*index].1)
     }
 
-    async fn follow_course(&self, group: &[Arc<Upstream>], query: &Query, inquiry: Inquiry) -> Outcome {
+    async fn follow_course(
+        &self,
+        group: &[Arc<Upstream>],
+        query: &Query,
+        inquiry: Inquiry,
+        permit: Permit,
+    ) -> Outcome {
+        let mut pass = Pass::Client(permit);
+        let deadline = inquiry.deadline.into_std();
         let put = inquiry.put.into_std();
         let standings = group.iter().map(|upstream| upstream.standing(&self.timing));
-        let mut course = Course::new(standings, inquiry.deadline.into_std());
+        let mut course = Course::new(standings, deadline + LINGER);
         let mut attempts = FuturesUnordered::new();
         let attempt = |index: usize| async move { (index, group[index].ask(query, put).await) };
         let mut alarm = std::pin::pin!(sleep_until(inquiry.deadline));
         let mut heard = Heard::default();
         loop {
             let now = std::time::Instant::now();
+            if now >= deadline && !self.may_linger(&mut pass, &heard) {
+                heard.failure = Failure::Silent;
+                return heard.outcome();
+            }
             match course.step(now) {
                 Step::Ask(index) => attempts.push(attempt(index)),
                 Step::Hedge(index) => {
@@ -256,12 +293,13 @@ impl Upstreams {
                     group[index].late(put, start, now);
                 }
                 Step::End => {
-                    if now >= inquiry.deadline.into_std() {
+                    if now >= deadline {
                         heard.failure = Failure::Silent;
                     }
                     return heard.outcome();
                 }
                 Step::Wait(until) => {
+                    let until = if pass.is_of_client() { until.min(deadline) } else { until };
                     if alarm.deadline().into_std() != until {
                         alarm.as_mut().reset(until.into());
                     }
@@ -277,6 +315,20 @@ impl Upstreams {
                 }
             }
         }
+    }
+}
+
+/// The right to wait.
+enum Pass {
+    /// A client's share.
+    Client(#[expect(dead_code, reason = "is given back when it is dropped")] Permit),
+    /// Nobody's, when the client has given up.
+    Lingering(#[expect(dead_code, reason = "is given back when it is dropped")] OwnedSemaphorePermit),
+}
+
+impl Pass {
+    fn is_of_client(&self) -> bool {
+        matches!(self, Self::Client(_))
     }
 }
 

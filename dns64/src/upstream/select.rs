@@ -1,7 +1,7 @@
 //! Whom to ask next, and when to stop: the course of one query over the upstreams. Pure.
 //!
 //! Upstreams are asked in the order of the file, those that are down last. Silence moves on to the next and comes
-//! round again with twice the patience, since datagrams get lost; an error moves on at once and never asks the same
+//! round again with more patience, since datagrams get lost; an error moves on at once and never asks the same
 //! again. A rebuff (SERVFAIL, REFUSED) is worth a second opinion of every upstream that is up, but not a wait for one
 //! that is down. Where the first takes longer than it nearly ever does, the second is asked beside it (a hedge).
 
@@ -9,7 +9,10 @@ use hickory_proto::op::ResponseCode;
 use std::time::{Duration, Instant};
 
 /// Queries sent at most for one question.
-pub(crate) const MAX_ATTEMPTS: usize = 4;
+pub(crate) const MAX_ATTEMPTS: usize = 8;
+
+/// Patience with an upstream doubles so often.
+const DOUBLINGS: u32 = 2;
 
 /// What the course knows of an upstream.
 #[derive(Clone, Copy, Debug)]
@@ -143,7 +146,7 @@ impl Course {
         self.cursor = seat + 1;
         let alone = self.attempts.is_empty() && self.seats.len() > 1;
         let Seat { upstream, standing, asked, .. } = &mut self.seats[seat];
-        let patience = standing.patience.saturating_mul(1 << *asked);
+        let patience = standing.patience.saturating_mul(1 << (*asked).min(DOUBLINGS));
         self.hedge = standing.tail.filter(|tail| alone && *tail < patience).map(|tail| now + tail);
         *asked += 1;
         self.attempts.push(Attempt {

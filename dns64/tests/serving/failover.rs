@@ -1,6 +1,6 @@
 //! Upstreams that are silent, dead, or unwilling.
 
-use crate::scripted::{Scripted, Send, a, back, only_a, reply, with};
+use crate::scripted::{Gate, Scripted, Send, a, back, only_a, reply, with};
 use crate::world::{LONG, PREF64, World, synthesized, unhurried, v6};
 use dns64::upstream::Timing;
 use hickory_proto::op::ResponseCode;
@@ -96,6 +96,32 @@ async fn a_late_answer_is_still_an_answer() {
     let world = World::new(&[upstream.address], hasty());
     assert_eq!(world.ask("v4.example.", RecordType::A).await.answers[0].data, a("192.0.2.1"));
     assert!(upstream.asked().len() >= 2);
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_when_the_client_has_given_up_is_for_who_asks_again() {
+    let late = Gate::default();
+    let (held, first) = (late.clone(), AtomicBool::new(true));
+    // Only the first query is ever answered.
+    let upstream = Scripted::start(move |query, _| {
+        let reply = with(query, [a("192.0.2.1")]).to_vec().unwrap();
+        if first.swap(false, Ordering::SeqCst) { vec![Send::When(held.clone(), reply)] } else { vec![] }
+    })
+    .await;
+    let world = World::new(&[upstream.address], brief());
+    let message = world.ask("v4.example.", RecordType::A).await;
+    assert_eq!(message.metadata.response_code, ResponseCode::ServFail);
+    late.open();
+    let again = async {
+        loop {
+            let message = world.ask("v4.example.", RecordType::A).await;
+            if message.metadata.response_code == ResponseCode::NoError {
+                return message;
+            }
+        }
+    };
+    let message = tokio::time::timeout(LONG, again).await.expect("the answer");
+    assert_eq!(message.answers[0].data, a("192.0.2.1"));
 }
 
 #[tokio::test]

@@ -54,22 +54,22 @@ fn silent(up: &[bool]) -> Vec<usize> {
 
 #[test]
 fn silence_moves_on_and_comes_round_again() {
-    assert_eq!(silent(&[true]), [0, 0, 0, 0]);
-    assert_eq!(silent(&[true, true]), [0, 1, 0, 1]);
-    assert_eq!(silent(&[true; 6]), [0, 1, 2, 3]);
+    assert_eq!(silent(&[true]), [0; MAX_ATTEMPTS]);
+    assert_eq!(silent(&[true, true]), [0, 1, 0, 1, 0, 1, 0, 1]);
+    assert_eq!(silent(&[true; 6]), [0, 1, 2, 3, 4, 5, 0, 1]);
 }
 
 #[test]
 fn those_that_are_down_come_last_but_come() {
-    assert_eq!(silent(&[false, true]), [1, 0, 1, 0]);
-    assert_eq!(silent(&[false, true, true]), [1, 2, 0, 1]);
-    assert_eq!(silent(&[false, false]), [0, 1, 0, 1]);
+    assert_eq!(silent(&[false, true]), [1, 0, 1, 0, 1, 0, 1, 0]);
+    assert_eq!(silent(&[false, true, true]), [1, 2, 0, 1, 2, 0, 1, 2]);
+    assert_eq!(silent(&[false, false]), [0, 1, 0, 1, 0, 1, 0, 1]);
 }
 
 #[test]
-fn patience_doubles_each_time_the_same_is_asked() {
+fn patience_doubles_twice_where_the_same_is_asked_again() {
     let mut run = Run::up(&[true]);
-    for expect in [100, 300, 700] {
+    for expect in [100, 300, 700, 1100] {
         assert_eq!(run.step(), Step::Ask(0));
         assert_eq!(run.wait(), expect * MS);
         assert!(matches!(run.step(), Step::Late(0, _)));
