@@ -2,10 +2,12 @@
 //!
 //! An answer keeps the octets it came in, so that whatever is not synthesized passes on unchanged (RFC 5625 §4.3,
 //! RFC 6147 §5.3.3). Owns the check that a reply belongs to its query (RFC 5452 §9.1) and the offsets of its
-//! sections. Does not decode records; [`Answer::message`] does that for synthesis alone.
+//! sections. Does not decode records; [`Answer::message`] does that for synthesis, and records of another class than
+//! was asked for, which nobody should believe, are taken out that way.
 
 use crate::query::Query;
 use crate::wire::{self, HEADER, QUESTION_TAIL, flag};
+use hickory_proto::ProtoError;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::serialize::binary::DecodeError;
 use std::borrow::Cow;
@@ -166,8 +168,12 @@ impl Answer {
             authentic: false,
             edns: false,
         };
-        answer.measure([word(6), word(8), word(10)]).ok_or(Mismatch::Malformed)?;
-        Ok(answer)
+        let pure = answer.measure([word(6), word(8), word(10)], query.qclass).ok_or(Mismatch::Malformed)?;
+        if pure {
+            return Ok(answer);
+        }
+        let message = of_class(&answer.message, query.qclass).map_err(|_| Mismatch::Malformed)?;
+        Self::parse(message, query, id, query.name.as_bytes())
     }
 
     /// An answer that was taken apart: `message` is its question behind an empty header and its records behind that.
@@ -188,9 +194,11 @@ impl Answer {
         Self { message, question_end, sections, rcode, errors, authentic: false, edns: true }
     }
 
-    /// Finds where the sections end. An OPT record is read and left out, with whatever stands behind it.
-    fn measure(&mut self, counts: [u16; 3]) -> Option<()> {
+    /// Finds where the sections end, and whether all records are of `class`. An OPT record is read and left out, with
+    /// whatever stands behind it.
+    fn measure(&mut self, counts: [u16; 3], class: u16) -> Option<bool> {
         let mut at = self.question_end;
+        let mut pure = true;
         for (index, count) in counts.into_iter().enumerate() {
             self.sections[index] = Section { count: 0, end: at };
             let mut open = true;
@@ -202,13 +210,14 @@ impl Answer {
                     self.errors = read_errors(&self.message[record.data.clone()]);
                 }
                 at = record.data.end;
+                pure &= record.class == class || class == CLASS_ANY || record.rtype == wire::OPT;
                 if open {
                     self.sections[index].count += 1;
                     self.sections[index].end = at;
                 }
             }
         }
-        Some(())
+        Some(pure)
     }
 
     /// The response code with its extended bits (RFC 6891 §6.1.3).
@@ -296,6 +305,19 @@ impl Answer {
     pub(crate) fn question_end(&self) -> usize {
         self.question_end
     }
+}
+
+/// QCLASS * (RFC 1035 §3.2.5).
+const CLASS_ANY: u16 = 255;
+
+/// `message` without the records of other classes than `class`. Names may be compressed against those, so they cannot
+/// be cut out.
+fn of_class(message: &[u8], class: u16) -> Result<Vec<u8>, ProtoError> {
+    let mut message = Message::from_vec(message)?;
+    for records in [&mut message.answers, &mut message.authorities, &mut message.additionals] {
+        records.retain(|record| u16::from(record.dns_class) == class);
+    }
+    message.to_vec()
 }
 
 /// RCODE 3.

@@ -47,6 +47,25 @@ fn the_right_reply_is_taken_and_spelt_as_the_client_spelt_it() {
 }
 
 #[test]
+fn records_of_another_class_are_taken_out_wherever_they_stand() {
+    let query = query("www.example.", RecordType::A);
+    let mut message = reply(&query);
+    let mut foreign = a_record("a.rather.long.name.of.www.example.");
+    foreign.dns_class = hickory_proto::rr::DNSClass::CH;
+    message.add_answers([foreign.clone(), a_record("www.example."), foreign.clone()]);
+    message.add_authority(foreign.clone());
+    // Its owner is compressed against a record that goes.
+    message.add_additionals([a_record("of.www.example."), foreign]);
+    message.set_edns(Edns::new());
+    let answer = answer(&query, &message);
+    assert_eq!(answer.sections().map(|section| section.count), [1, 0, 1]);
+    assert!(answer.has_edns());
+    let decoded = answer.message().unwrap();
+    assert_eq!(decoded.answers, [a_record("www.example.")]);
+    assert_eq!(decoded.additionals, [a_record("of.www.example.")]);
+}
+
+#[test]
 fn anything_else_is_told_apart() {
     let query = query("www.example.", RecordType::A);
     let good = reply(&query).to_vec().unwrap();
