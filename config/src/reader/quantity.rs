@@ -181,7 +181,7 @@ mod tests {
     fn text_forms_are_in_the_largest_whole_unit() {
         assert_eq!(duration_text(Duration::from_millis(1500)), "1500ms");
         assert_eq!(duration_text(Duration::from_secs(120)), "2m");
-        assert_eq!(duration_text(Duration::ZERO), "0ms");
+        assert_eq!(duration_text(Duration::ZERO), "0s");
         assert_eq!(size_text(32 << 20), "32MiB");
         assert_eq!(size_text(1_000_000), "1000000B");
     }
