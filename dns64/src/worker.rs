@@ -1,7 +1,7 @@
 //! A worker: one thread with a single-threaded runtime and its own socket of every listening address.
 //!
 //! It is told what to serve over a channel and lives until it is drained. Work under way holds a `Busy` token; a
-//! draining worker ends when the last is gone. Every listener runs until its [`Stay`] is closed, and then ends in its
+//! draining worker ends when the last is gone. Every listener runs until its `Stay` is closed, and then ends in its
 //! own way: for UDP when it has answered what it took in. One that fails is reported.
 
 use crate::accept::{self, Door, Speech};
