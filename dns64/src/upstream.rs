@@ -179,12 +179,6 @@ impl Upstreams {
         default.chain(forward).collect()
     }
 
-    /// How long the upstream that is asked for `name` first takes; `None` while that is unknown.
-    pub fn usual_time(&self, name: &WireName) -> Option<Duration> {
-        let group = self.group(name);
-        group.iter().find(|upstream| upstream.is_up()).or(group.first())?.mean()
-    }
-
     /// The domains that others are asked for than by `previous`: what is known of them may be of other zones.
     pub(crate) fn reassigned<'a>(&'a self, previous: &'a Self) -> impl Iterator<Item = &'a WireName> {
         let domains = self.forward.iter().chain(&previous.forward).flat_map(|(domains, _)| domains);

@@ -136,11 +136,6 @@ impl Upstream {
         self.record().health.is_up()
     }
 
-    /// The smoothed time of a reply; `None` before the first.
-    pub(super) fn mean(&self) -> Option<Duration> {
-        self.record().latency.mean()
-    }
-
     /// What is said of it on the admin socket.
     pub(super) fn report(&self, domains: Vec<String>) -> Report {
         let record = self.record();
