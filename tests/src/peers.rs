@@ -1,13 +1,13 @@
 //! `cargo peers`: ours and the program that people run today, measured side by side in one run.
 //!
 //! ```text
-//! suite (nat64, dns64) ── trials, contestants ──> rounds ── numbers ──> figure ──> table, or lines for machines
-//!     │                                              │
+//! field (nat64, dns64) ── rows ──> choice ──> suite ──> rounds ── numbers ──> figure ──> table, or lines for machines
+//!     │                                         │
 //!   tayga, unbound, bind       stream, flood, crowd, datagram, dnsperf <── batch, span, cpu, cores, memory, ends
 //! ```
 //!
-//! A suite starts all contestants in the lab's network and says what is measured and how good ours has to be; [`rounds`]
-//! takes the measurements in turns; [`figure`] judges medians. Ratios travel from machine to machine, absolute numbers do
+//! A [`suite::Field`] starts all contestants in the lab's network, and its rows say what is measured and how good ours has
+//! to be; [`suite`] takes it from the choice of rows to the report; [`rounds`] takes the measurements in turns; [`figure`] judges medians. Ratios travel from machine to machine, absolute numbers do
 //! not.
 
 pub mod batch;
@@ -25,8 +25,10 @@ pub mod installed;
 pub mod memory;
 pub mod nat64;
 pub mod rounds;
+pub mod row;
 pub mod span;
 pub mod stream;
+pub mod suite;
 pub mod table;
 pub mod tayga;
 
@@ -46,6 +48,10 @@ pub struct Report {
     pub others: &'static [Other],
     /// How many rounds the medians are of.
     pub rounds: usize,
+    /// How many processors there are.
+    pub processors: usize,
+    /// What a reader has to know of that.
+    pub note: Option<String>,
     /// The numbers.
     pub figures: Vec<Figure>,
 }
@@ -88,7 +94,10 @@ impl Report {
 
     /// The lines for machines.
     pub fn lines(&self) -> Vec<String> {
-        self.figures.iter().flat_map(|figure| figure.lines(self.suite, self.others)).collect()
+        self.figures
+            .iter()
+            .flat_map(|figure| figure.lines(self.suite, self.others, self.processors))
+            .collect()
     }
 }
 

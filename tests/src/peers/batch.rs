@@ -2,14 +2,33 @@
 //!
 //! Owns the buffers of received datagrams and the two system calls. Does not know what is in a datagram.
 
+use anyhow::Result;
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::SockRef;
 use std::io::IoSlice;
+use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd as _};
 use std::{array, mem, ptr};
 
 /// Datagrams a call takes at most.
 pub const BATCH: usize = 64;
+
+/// Octets that may wait in an enlarged socket.
+const BUFFER: usize = 8 << 20;
+
+/// Makes room for many datagrams in a socket.
+///
+/// # Errors
+/// The system refuses.
+pub fn enlarge(socket: &UdpSocket) -> Result<()> {
+    if setsockopt(socket, sockopt::RcvBufForce, &BUFFER).is_err() {
+        // Without root's rights the machine's limit is what there is.
+        SockRef::from(socket).set_recv_buffer_size(BUFFER)?;
+    }
+    Ok(())
+}
 
 /// Sends `datagrams`, at most [`BATCH`] of them, on a connected socket, and returns how many left.
 ///
@@ -86,7 +105,7 @@ fn empty() -> libc::mmsghdr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{Ipv4Addr, UdpSocket};
+    use std::net::Ipv4Addr;
 
     #[test]
     fn batch_arrives_whole_and_in_order() {

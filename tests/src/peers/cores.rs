@@ -33,6 +33,11 @@ impl Places {
     }
 }
 
+/// The processors that this thread may run on.
+pub fn count() -> Result<usize> {
+    Ok(allowed(&sched_getaffinity(gettid())?).len())
+}
+
 /// The last `count` processors, with the others before them.
 fn split(allowed: &[usize], count: usize) -> [&[usize]; 2] {
     match allowed.len().saturating_sub(count) {

@@ -14,8 +14,19 @@ const LOOK: Duration = Duration::from_millis(500);
 /// # Errors
 /// There is no such process.
 pub fn time_of(pid: i32) -> Result<Duration> {
-    let file = format!("/proc/{pid}/stat");
-    let stat = fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
+    time_in(&format!("/proc/{pid}/stat"))
+}
+
+/// The same of one thread of this process.
+///
+/// # Errors
+/// There is no such thread.
+pub fn time_of_thread(id: i32) -> Result<Duration> {
+    time_in(&format!("/proc/self/task/{id}/stat"))
+}
+
+fn time_in(file: &str) -> Result<Duration> {
+    let stat = fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
     let ticks = ticks(&stat).with_context(|| format!("{file} has no user and system time"))?;
     let a_second = sysconf(SysconfVar::CLK_TCK)?.context("this kernel names no clock tick")?;
     Ok(Duration::from_secs(ticks) / u32::try_from(a_second).context("clock ticks a second")?)
@@ -81,5 +92,7 @@ mod tests {
     fn own_time_is_there_and_that_of_nobody_is_not() {
         assert!(time_of(std::process::id().cast_signed()).is_ok());
         assert!(time_of(-1).is_err());
+        assert!(time_of_thread(nix::unistd::gettid().as_raw()).is_ok());
+        assert!(time_of_thread(-1).is_err());
     }
 }

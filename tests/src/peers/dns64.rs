@@ -1,9 +1,10 @@
 //! causeway-dns64 beside Debian's Unbound and BIND.
 //!
 //! ```text
-//!                   ┌──> causeway-dns64 ──┐
-//!   dnsperf ────────┼──> unbound ─────────┼──> knot: one zone, every name with an A record and nothing else
-//!                   └──> named ───────────┘
+//!   dnsperf,        ┌──> causeway-dns64 ──┐
+//!   volley, ────────┼──> unbound ─────────┼──> knot: one zone, every name with an A record and nothing else
+//!   pace, filler    ├──> named ───────────┘
+//!                   └──> mirror: the limit, no resolver
 //! ```
 //!
 //! All live in one network that has nothing but a loopback device. Each resolver runs once for every [`setting`] that a
@@ -16,7 +17,10 @@ mod bind;
 mod causeway;
 mod certificate;
 mod delayed;
+mod filler;
 mod memory;
+mod mirror;
+mod pace;
 pub mod product;
 pub mod questions;
 pub mod rows;
@@ -25,52 +29,35 @@ mod unbound;
 mod volley;
 pub mod way;
 
-use super::figure::{Figure, Other, Side};
-use super::rounds::{Contestant, Step, Trial, play};
-use super::{Missing, Report, choice, dnsperf};
+use super::dnsperf;
+use super::figure::{Other, Side};
+use super::row::Row;
+use super::suite::{Chosen, Field, obituary};
 use crate::binaries::Binaries;
-use crate::folder;
 use crate::gateway::Role;
 use crate::namespace::Namespace;
 use crate::probe::dns::{Transport, ask};
 use crate::program::Program;
 use crate::wait::{PATIENCE, until};
-use anyhow::{Context, Error, Result, bail};
+use anyhow::{Context, Result, bail};
 use certificate::Certificate;
 use delayed::DelayedServer;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
-use product::Product;
-use rows::{ROWS, Row, Who};
+use rows::{ROWS, Who};
 use setting::FAR;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use way::{Bench, Resolver, Way};
 
-/// The name of the suite.
-const SUITE: &str = "dns64";
+/// What no resolver can do better: a mirror in its place, or the upstream itself.
+const LIMIT: &str = "limit";
 
-/// The package of ours that is measured.
-const PACKAGE: &str = "dns64";
-
-/// Who is asked where no resolver is: the server far away.
-const LIMIT: &str = "direct";
-
-/// Who is beside ours.
-const OTHERS: &[Other] =
-    &[(Side::Theirs, unbound::UNBOUND.name), (Side::Second, bind::BIND.name), (Side::Limit, LIMIT)];
-
-/// Lines of a log that say why a resolver ended.
-const LAST_WORDS: usize = 12;
-
-/// The rows to be measured, and the load.
-pub struct Suite {
-    rows: Vec<&'static Row>,
-    dnsperf: PathBuf,
-}
+/// The suite.
+pub type Suite = Chosen<Bench>;
 
 /// The Debian packages that are not installed.
 pub fn missing() -> Vec<&'static str> {
@@ -82,95 +69,64 @@ pub fn missing() -> Vec<&'static str> {
         .collect()
 }
 
-impl Suite {
-    /// Chooses the rows that begin with one of `words`, all if there are none, and looks for the peers.
-    ///
-    /// # Errors
-    /// [`super::Unknown`] if no row begins so, [`Missing`] if a program is not installed.
-    pub fn choose(words: &[String]) -> Result<Self> {
-        let rows = choice::chosen(ROWS, words)?;
-        let dnsperf = dnsperf::find();
-        match (missing(), dnsperf) {
-            (packages, Some(dnsperf)) if packages.is_empty() => Ok(Self { rows, dnsperf }),
-            (packages, _) => Err(Missing { packages }.into()),
-        }
+impl Field for Bench {
+    const NAME: &'static str = "dns64";
+    const PACKAGE: &'static str = "dns64";
+    const OURS: &'static str = Role::Dns64.program();
+    const OTHERS: &'static [Other] =
+        &[(Side::Theirs, unbound::UNBOUND.name), (Side::Second, bind::BIND.name), (Side::Limit, LIMIT)];
+    const ROWS: &'static [Row<Self>] = ROWS;
+
+    type Who = Who;
+    type Way<'a> = Way<'a>;
+
+    fn missing() -> Vec<&'static str> {
+        missing()
     }
 
-    /// All resolvers that the rows need, by product and by the name of their setting.
-    fn start(
-        &self,
-        ours: &Binaries,
-        host: &Namespace,
-        folder: &Path,
-    ) -> Result<HashMap<(Product, &'static str), Resolver>> {
-        let mut resolvers = HashMap::new();
-        for Row { who, setting, .. } in &self.rows {
-            for product in who.iter().filter_map(|(_, who)| who.product()) {
-                if let Entry::Vacant(place) = resolvers.entry((product, setting.name)) {
-                    let running = product.start(setting, ours, host, folder)?;
-                    place.insert(Resolver::new(setting, running));
-                }
-            }
-        }
-        Ok(resolvers)
-    }
-
-    fn measure(
-        &self,
-        bench: &Bench,
-        rounds: usize,
-        before: &mut dyn FnMut(Step) -> Result<()>,
-    ) -> Result<Vec<Figure>> {
-        for ((product, setting), resolver) in &bench.resolvers {
-            wait_until_right(&bench.host, resolver)
-                .with_context(|| format!("{} for the setting {setting}", product.name()))?;
-        }
-        let mut trials = Vec::new();
-        for Row { figures, who, setting, turns, run } in &self.rows {
-            let contestant = |(side, who): &(Side, Who)| {
-                let resolver =
-                    who.product().and_then(|product| bench.resolvers.get(&(product, setting.name)));
-                Contestant { side: *side, name: who.name(), way: Way { bench, resolver } }
-            };
-            let contestants = who.iter().map(contestant).collect();
-            trials.push(Trial { figures, contestants, turns: *turns, run: *run });
-        }
-        play(&trials, rounds, before)
-    }
-}
-
-impl super::Suite for Suite {
-    fn package(&self) -> &'static str {
-        PACKAGE
-    }
-
-    fn run(
-        &self,
-        ours: &Binaries,
-        rounds: usize,
-        before: &mut dyn FnMut(Step) -> Result<()>,
-    ) -> Result<Report> {
-        let folder = folder::make()?;
+    fn open(ours: &Binaries, folder: &Path, wanted: &[Who]) -> Result<Self> {
         let host = Namespace::new("host")?;
-        Certificate::make(folder.path())?;
-        let authority = authority::start(&host, folder.path())?;
+        Certificate::make(folder)?;
+        let authority = authority::start(&host, folder)?;
         host.add_address("lo", IpAddr::from(FAR).into())?;
         let far = DelayedServer::start(&host, FAR)?;
-        let bench = Bench {
-            resolvers: self.start(ours, &host, folder.path())?,
-            host,
-            folder: folder.path().to_path_buf(),
-            dnsperf: self.dnsperf.clone(),
-            authority,
-            half: Cell::new(None),
+        let mut resolvers = HashMap::new();
+        for who in wanted {
+            if let Who::Resolver(product, setting) = *who
+                && let Entry::Vacant(place) = resolvers.entry((product, setting.name))
+            {
+                let running = product.start(setting, ours, &host, folder)?;
+                place.insert(Resolver::new(setting, running));
+            }
+        }
+        let dnsperf = dnsperf::find().with_context(|| format!("apt-get install {}", dnsperf::PACKAGE))?;
+        let (folder, half) = (folder.to_path_buf(), Cell::new(None));
+        Ok(Self { host, folder, dnsperf, authority, far, resolvers, half })
+    }
+
+    fn name(who: Who) -> &'static str {
+        who.name()
+    }
+
+    fn way(&self, who: Who) -> Result<Way<'_>> {
+        let resolver = match who {
+            Who::Resolver(product, setting) => self.resolvers.get(&(product, setting.name)),
+            Who::Direct => None,
         };
-        let figures = self.measure(&bench, rounds, before).map_err(|cause| {
-            let programs = bench.resolvers.values().map(|resolver| resolver.running.program());
-            let dead = programs.chain([&bench.authority]).filter_map(obituary);
-            dead.fold(cause, Error::context)
-        })?;
-        drop(far);
-        Ok(Report { suite: SUITE, ours: Role::Dns64.program(), others: OTHERS, rounds, figures })
+        if let Some(resolver) = resolver {
+            wait_until_right(&self.host, resolver)
+                .with_context(|| format!("{} for the setting {}", who.name(), resolver.setting.name))?;
+        }
+        Ok(Way { bench: self, resolver })
+    }
+
+    fn programs(&self) -> Vec<&Program> {
+        let resolvers = self.resolvers.values().filter_map(|resolver| resolver.running.program());
+        resolvers.chain([&self.authority]).collect()
+    }
+
+    fn note(processors: usize) -> Option<String> {
+        Some(setting::note(processors))
     }
 }
 
@@ -178,18 +134,11 @@ impl super::Suite for Suite {
 fn wait_until_right(host: &Namespace, resolver: &Resolver) -> Result<()> {
     let (server, name) = (resolver.server(), questions::name(0));
     let reply = until(PATIENCE, "the first answer", || {
-        if let Some(obituary) = obituary(resolver.running.program()) {
+        if let Some(obituary) = resolver.running.program().and_then(obituary) {
             bail!(obituary);
         }
         let reply = host.run(|| ask(server, &name, RecordType::AAAA, Transport::Udp)).ok();
         Ok(reply.filter(|reply| reply.metadata.response_code == ResponseCode::NoError))
     })?;
     way::check(&reply)
-}
-
-/// How a program ended, if it did, and what it said last.
-fn obituary(program: &Program) -> Option<String> {
-    let status = program.exited()?;
-    let words = program.tail(LAST_WORDS).join("\n    ");
-    Some(format!("{} ended ({status}); its last words:\n    {words}", program.name()))
 }

@@ -26,6 +26,8 @@ pub struct Spec {
     pub against: Against,
     /// Which of the rounds counts.
     pub counts: Counts,
+    /// How many processors the measured ones are held to, if they are: whatever else runs has the others, if there are any.
+    pub cores: Option<usize>,
 }
 
 /// What a figure is held against.
@@ -105,6 +107,7 @@ struct Line<'a> {
     limit_ratio: Option<f64>,
     target: f64,
     ok: bool,
+    shared: Option<bool>,
 }
 
 impl Spec {
@@ -117,7 +120,8 @@ impl Spec {
         target: f64,
     ) -> Self {
         let (against, counts) = (Against::Peer, Counts::Middle);
-        Self { name, says, unit, better, target, second_target: None, limit_target: None, against, counts }
+        let (second_target, limit_target, cores) = (None, None, None);
+        Self { name, says, unit, better, target, second_target, limit_target, against, counts, cores }
     }
 
     /// The same, with a second peer to be compared with.
@@ -142,6 +146,17 @@ impl Spec {
     #[must_use]
     pub const fn in_every_round(self) -> Self {
         Self { counts: Counts::Worst, ..self }
+    }
+
+    /// The same, of programs that are held to so many processors.
+    #[must_use]
+    pub const fn on(self, cores: usize) -> Self {
+        Self { cores: Some(cores), ..self }
+    }
+
+    /// Whether the measured ones share their processors with the load, where they are held to any of `processors`.
+    pub fn shared(&self, processors: usize) -> Option<bool> {
+        self.cores.map(|cores| cores >= processors)
     }
 
     /// The name of what it is held against, where that is not the peer.
@@ -219,11 +234,11 @@ impl Figure {
         sides.into_iter().filter_map(|side| self.against(side)).all(Comparison::ok)
     }
 
-    /// Its lines for machines: one per target.
+    /// Its lines for machines, one per target, from one with so many processors.
     ///
     /// # Panics
     /// Never: strings, numbers and booleans always are JSON.
-    pub fn lines(&self, suite: &str, others: &[Other]) -> Vec<String> {
+    pub fn lines(&self, suite: &str, others: &[Other], processors: usize) -> Vec<String> {
         let limit_ratio = self.against(Side::Limit).map(|comparison| significant(comparison.ratio));
         let line = |peer: &str, comparison: Comparison| {
             let line = Line {
@@ -237,6 +252,7 @@ impl Figure {
                 limit_ratio,
                 target: significant(comparison.target?),
                 ok: comparison.ok(),
+                shared: self.spec.shared(processors),
             };
             Some(serde_json::to_string(&line).expect("plain strings and numbers are JSON"))
         };
@@ -332,19 +348,19 @@ mod tests {
 
     #[test]
     fn each_target_has_one_line_with_the_fixed_keys() {
-        let lines = figure(SPEC, &[7.0], &[0.7], &[14.0]).lines("nat64", OTHERS);
+        let lines = figure(SPEC, &[7.0], &[0.7], &[14.0]).lines("nat64", OTHERS, 2);
         assert_eq!(
             lines,
             [
-                r#"{"suite":"nat64","name":"tcp_up","unit":"Gbit/s","peer":"tayga","ours":7.0,"theirs":0.7,"ratio":10.0,"limit_ratio":0.5,"target":10.0,"ok":true}"#,
-                r#"{"suite":"nat64","name":"tcp_up","unit":"Gbit/s","peer":"kernel","ours":7.0,"theirs":14.0,"ratio":0.5,"limit_ratio":0.5,"target":0.65,"ok":false}"#,
+                r#"{"suite":"nat64","name":"tcp_up","unit":"Gbit/s","peer":"tayga","ours":7.0,"theirs":0.7,"ratio":10.0,"limit_ratio":0.5,"target":10.0,"ok":true,"shared":null}"#,
+                r#"{"suite":"nat64","name":"tcp_up","unit":"Gbit/s","peer":"kernel","ours":7.0,"theirs":14.0,"ratio":0.5,"limit_ratio":0.5,"target":0.65,"ok":false,"shared":null}"#,
             ]
         );
     }
 
     #[test]
     fn figure_without_limit_says_null() {
-        let lines = figure(SPEC, &[7.0], &[0.7], &[]).lines("nat64", OTHERS);
+        let lines = figure(SPEC, &[7.0], &[0.7], &[]).lines("nat64", OTHERS, 2);
         assert_eq!(lines.len(), 1);
         assert!(lines[0].contains(r#""limit_ratio":null"#), "{}", lines[0]);
     }
@@ -354,7 +370,7 @@ mod tests {
         let spec = Spec { better: Better::Less, target: 1.0, limit_target: None, ..SPEC };
         let memory = figure(spec.against(Against::Bound("bound", 32.0)), &[16.0], &[], &[]);
         assert_eq!(memory.against_rival(), Comparison { theirs: 32.0, ratio: 2.0, target: Some(1.0) });
-        let lines = memory.lines("nat64", OTHERS);
+        let lines = memory.lines("nat64", OTHERS, 2);
         assert!(lines[0].contains(r#""peer":"bound","ours":16.0,"theirs":32.0,"ratio":2.0"#), "{}", lines[0]);
     }
 
@@ -375,13 +391,20 @@ mod tests {
         let others = [(Side::Theirs, "unbound"), (Side::Second, "bind")];
         let mut figure =
             figure(Spec { limit_target: None, target: 3.0, ..SPEC }.with_second(1.0), &[6.0], &[2.0], &[]);
-        assert_eq!(figure.lines("dns64", &others).len(), 1, "the second was not measured");
+        assert_eq!(figure.lines("dns64", &others, 2).len(), 1, "the second was not measured");
         figure.add(Side::Second, 4.0);
         assert!(figure.ok());
-        let line = &figure.lines("dns64", &others)[1];
+        let line = &figure.lines("dns64", &others, 2)[1];
         assert!(line.contains(r#""peer":"bind","ours":6.0,"theirs":4.0,"ratio":1.5"#), "{line}");
         figure.add(Side::Second, 10.0);
         assert!(!figure.ok(), "the second is ahead");
+    }
+
+    #[test]
+    fn line_tells_whether_processors_are_shared_with_the_load() {
+        let shared = |cores| figure(SPEC.on(cores), &[7.0], &[0.7], &[]).lines("dns64", OTHERS, 2).remove(0);
+        assert!(shared(1).ends_with(r#""shared":false}"#), "{}", shared(1));
+        assert!(shared(2).ends_with(r#""shared":true}"#), "{}", shared(2));
     }
 
     #[test]

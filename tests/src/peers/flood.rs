@@ -4,21 +4,17 @@
 //! receiver move many datagrams a call, so that the processors are the path's: with a call for each datagram the sender
 //! was hardly faster than a translator, and the rate was the sender's.
 
-use super::batch::{BATCH, Inbox};
+use super::batch::{BATCH, Inbox, enlarge};
 use super::cpu;
 use super::datagram::LENGTH;
 use super::ends::Ends;
 use super::span;
 use anyhow::{Context, Result, ensure};
 use nix::sys::socket::{setsockopt, sockopt};
-use socket2::SockRef;
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
-
-/// Bytes of the receiver's buffer: room for all that arrives while it sleeps.
-const BUFFER: usize = 8 << 20;
 
 /// How long the receiver sleeps when it has taken all there is. Waiting for each datagram would cost the sending side
 /// of the path a wake-up per datagram, which on a real path another machine's interrupt pays.
@@ -175,14 +171,6 @@ pub(super) fn run<T>(
     ensure!(last > first, "no datagram came through");
     let (count, a_second) = (last - first, a_second(last - first));
     Ok(Arrived { count, a_second, seen: growth.values.map(|(_, seen)| seen) })
-}
-
-fn enlarge(far: &UdpSocket) -> Result<()> {
-    if setsockopt(far, sockopt::RcvBufForce, &BUFFER).is_err() {
-        // Without root's rights the machine's limit is what there is.
-        SockRef::from(far).set_recv_buffer_size(BUFFER)?;
-    }
-    Ok(())
 }
 
 fn repeat(mut source: impl FnMut(), over: &AtomicBool) {

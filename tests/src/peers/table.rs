@@ -16,7 +16,7 @@ const UNIT: usize = 10;
 /// # Panics
 /// Never: a String takes all that is written.
 pub fn table(report: &Report, paint: Paint) -> String {
-    let Report { ours, others, rounds, figures, .. } = report;
+    let Report { ours, others, rounds, figures, note, .. } = report;
     let measured = |(side, _): &&Other| figures.iter().any(|figure| figure.against(*side).is_some());
     let others: Vec<Other> = others.iter().filter(measured).copied().collect();
     let names = |wanted: fn(&Other) -> bool| -> Vec<&str> {
@@ -36,6 +36,9 @@ pub fn table(report: &Report, paint: Paint) -> String {
         line(&row(figure, &others, paint));
     }
     line("");
+    for words in note.iter().flat_map(|note| note.lines()) {
+        line(&paint.on(DIM, &format!("  {words}")));
+    }
     let failed = figures.iter().filter(|figure| !figure.ok()).count();
     line(&if failed == 0 {
         paint.on(GREEN, &format!("  All {} meet their targets.", figures.len()))
@@ -106,6 +109,8 @@ mod tests {
             ours: "causeway-nat64",
             others: &[(Side::Theirs, "tayga"), (Side::Limit, "kernel")],
             rounds: 3,
+            processors: 2,
+            note: Some("All share\nboth.".to_owned()),
             figures: vec![first, second, third],
         }
     }
@@ -122,7 +127,7 @@ mod tests {
         }
         assert!(lines[3].contains("✗ CPU time") && lines[3].contains("× 0.07 (≥ 10.0)"), "{}", lines[3]);
         assert!(lines[4].ends_with("against bound"), "{}", lines[4]);
-        assert_eq!(lines[5], "  1 of 3 miss a target.");
+        assert_eq!(lines[5..], ["  All share", "  both.", "  1 of 3 miss a target."]);
     }
 
     #[test]

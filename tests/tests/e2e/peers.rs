@@ -8,8 +8,8 @@ use std::sync::Arc;
 use tests::peers::{Suite, dns64, nat64, tayga};
 
 /// The keys of a line, which programs rely on.
-const KEYS: [&str; 10] =
-    ["suite", "name", "unit", "peer", "ours", "theirs", "ratio", "limit_ratio", "target", "ok"];
+const KEYS: [&str; 11] =
+    ["suite", "name", "unit", "peer", "ours", "theirs", "ratio", "limit_ratio", "target", "ok", "shared"];
 
 /// The rows that take the least time.
 const NAT64_ROW: &str = "udp_round_trip";
@@ -41,7 +41,7 @@ fn with_resolvers(stage: &Stage) -> Result<Verdict> {
         return Ok(Verdict::Skipped(format!("Debian packages are not installed: {}", missing.join(" "))));
     }
     let suite = dns64::Suite::choose(&[DNS64_ROW.to_owned()])?;
-    let lines = one_round(stage, &suite, &["ours", "unbound", "bind"])?;
+    let lines = one_round(stage, &suite, &["ours", "unbound", "bind", "mirror"])?;
     let found: Vec<_> = lines.iter().map(|line| [&line["name"], &line["peer"]]).collect();
     let expected = [
         [DNS64_ROW, "unbound"],

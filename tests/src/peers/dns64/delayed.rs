@@ -22,6 +22,8 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// The server. Dropping it ends it.
 pub(super) struct DelayedServer {
+    /// Where it serves.
+    pub(super) address: Ipv4Addr,
     over: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -57,7 +59,7 @@ impl DelayedServer {
                 }
             })?,
         ];
-        Ok(Self { over, threads })
+        Ok(Self { address, over, threads })
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::questions;
 use super::way::{Resolver, check};
-use crate::peers::memory::peak_of;
+use crate::peers::memory::{peak_of, resident_of};
 use crate::probe::dns::{Transport, ask};
 use anyhow::{Context, Result, ensure};
 use hickory_proto::rr::RecordType;
@@ -17,11 +17,11 @@ const SAMPLE: u32 = 1000;
 /// What a filled cache has.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Filling {
-    /// Bytes for each name that it holds.
+    /// Bytes that the process grew by for each name that it holds.
     pub(super) a_name: f64,
     /// The part of all names that it holds.
     pub(super) held: f64,
-    /// What the process grew by, in MiB.
+    /// What the process grew by at the most, in MiB.
     pub(super) grown: f64,
 }
 
@@ -34,13 +34,14 @@ pub(super) struct Room {
 impl Room {
     /// Looks at how much it has when it is empty.
     pub(super) fn open(resolver: &Resolver) -> Result<Self> {
-        let process = resolver.running.program().pid();
-        Ok(Self { process, before: peak_of(process)? })
+        let process = resolver.running.program().context("it has no memory of its own")?.pid();
+        Ok(Self { process, before: resident_of(process)? })
     }
 
     /// Looks at what it has after it was asked for `names`; it was never asked for `unknown`.
     pub(super) fn look(&self, server: SocketAddr, names: Range<u32>, unknown: u32) -> Result<Filling> {
-        let grown = lossy(peak_of(self.process)? - self.before);
+        let [resident, peak] = [resident_of(self.process)?, peak_of(self.process)?]
+            .map(|size| lossy(size.saturating_sub(self.before)));
         let ttl = |number| -> Result<u32> {
             let reply = ask(server, &questions::name(number), RecordType::AAAA, Transport::Udp)?;
             check(&reply)?;
@@ -57,7 +58,7 @@ impl Room {
         ensure!(held > 0, "of {looked} names none was kept");
         let held = f64::from(held) / f64::from(looked);
         let count = lossy(names.len() as u64);
-        Ok(Filling { a_name: grown / (held * count), held, grown: grown / f64::from(1 << 20) })
+        Ok(Filling { a_name: resident / (held * count), held, grown: peak / f64::from(1 << 20) })
     }
 }
 

@@ -4,17 +4,20 @@
 //! one thread for each processor they are held to. What their guides advise for speed is set.
 
 use super::certificate::Certificate;
+use super::mirror::Mirror;
 use super::setting::Setting;
 use super::{bind, causeway, unbound};
 use crate::binaries::Binaries;
 use crate::gateway::Daemon;
 use crate::namespace::Namespace;
-use crate::peers::installed;
+use crate::peers::{cores, cpu, installed};
 use crate::program::{Launch, Program};
 use anyhow::{Context, Result};
+use nix::sched::CpuSet;
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A resolver that people run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +28,8 @@ pub enum Product {
     Unbound,
     /// Debian's BIND.
     Bind,
+    /// None, but what none can be cheaper than.
+    Mirror,
 }
 
 /// A program of another package that reads one file.
@@ -60,7 +65,11 @@ pub struct Running {
 enum Process {
     Ours(Daemon),
     Theirs(Program),
+    Mirror(Mirror),
 }
+
+/// The port of questions over UDP and TCP.
+pub(super) const PORT: u16 = 53;
 
 impl Product {
     /// The name for people.
@@ -69,6 +78,7 @@ impl Product {
             Self::Ours => "ours",
             Self::Unbound => unbound::UNBOUND.name,
             Self::Bind => bind::BIND.name,
+            Self::Mirror => "mirror",
         }
     }
 
@@ -78,6 +88,7 @@ impl Product {
             Self::Ours => 1,
             Self::Unbound => 2,
             Self::Bind => 3,
+            Self::Mirror => 4,
         }
     }
 
@@ -98,6 +109,7 @@ impl Product {
             Self::Ours => Process::Ours(causeway::start(&place, ours, host)?),
             Self::Unbound => Process::Theirs(unbound::start(&place, host)?),
             Self::Bind => Process::Theirs(bind::start(&place, host)?),
+            Self::Mirror => Process::Mirror(Mirror::start(host, SocketAddr::new(address, PORT))?),
         };
         Ok(Running { address, process })
     }
@@ -124,11 +136,30 @@ impl Foreign {
 }
 
 impl Running {
-    /// Its process.
-    pub const fn program(&self) -> &Program {
+    /// Its process, if it has one of its own.
+    pub const fn program(&self) -> Option<&Program> {
         match &self.process {
-            Process::Ours(daemon) => &daemon.program,
-            Process::Theirs(program) => program,
+            Process::Ours(daemon) => Some(&daemon.program),
+            Process::Theirs(program) => Some(program),
+            Process::Mirror(_) => None,
+        }
+    }
+
+    /// Its user and system time.
+    pub(super) fn cpu_time(&self) -> Result<Duration> {
+        match &self.process {
+            Process::Ours(daemon) => cpu::time_of(daemon.program.pid()),
+            Process::Theirs(program) => cpu::time_of(program.pid()),
+            Process::Mirror(mirror) => mirror.cpu_time(),
+        }
+    }
+
+    /// Binds all its threads.
+    pub(super) fn bind(&self, processors: &CpuSet) -> Result<()> {
+        match &self.process {
+            Process::Ours(daemon) => cores::bind(daemon.program.pid(), processors),
+            Process::Theirs(program) => cores::bind(program.pid(), processors),
+            Process::Mirror(mirror) => mirror.bind(processors),
         }
     }
 }

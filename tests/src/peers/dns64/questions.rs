@@ -35,8 +35,13 @@ pub fn name(number: u32) -> String {
     format!("n{number}.{ZONE}")
 }
 
-/// Questions for the AAAA records of the names of these numbers, as octets, in that order too.
+/// Questions for the AAAA records of the names of these numbers, as octets, in the order of [`write`].
 pub fn messages(numbers: Range<u32>) -> Result<Vec<Vec<u8>>> {
+    each(numbers).collect()
+}
+
+/// The same, one by one.
+pub fn each(numbers: Range<u32>) -> impl Iterator<Item = Result<Vec<u8>>> {
     let message = |number| {
         let mut query = Message::query();
         query.metadata.recursion_desired = true;
@@ -45,7 +50,7 @@ pub fn messages(numbers: Range<u32>) -> Result<Vec<Vec<u8>>> {
         query.add_query(Query::query(owner, RecordType::AAAA));
         Ok(query.to_vec()?)
     };
-    shuffled(numbers).map(message).collect()
+    shuffled(numbers).map(message)
 }
 
 /// Whether these octets are an answer without an error and with a record (RFC 1035 §4.1.1).

@@ -57,6 +57,26 @@ impl Setting {
     }
 }
 
+/// What shares processors with what, on a machine with so many.
+pub fn note(processors: usize) -> String {
+    let apart = |cores: usize| match processors.saturating_sub(cores) {
+        0 => format!("shares {} with the load and the Knot server", both(processors)),
+        rest => format!("has {} for itself, the load and the Knot server have the other {rest}", both(cores)),
+    };
+    format!(
+        "Processors: {processors}. A resolver on one core {}.\nOne on two cores {}.\nAll are asked over IPv6.",
+        apart(ONE.cores),
+        apart(TWO.cores)
+    )
+}
+
+fn both(count: usize) -> String {
+    match count {
+        1 => "the only one".to_owned(),
+        count => format!("all {count}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

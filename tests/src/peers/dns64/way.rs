@@ -1,13 +1,14 @@
 //! One resolver, and what can be measured of it.
 
+use super::delayed::DelayedServer;
 use super::memory::{Filling, Room};
-use super::product::{Product, Running};
+use super::pace::Paced;
+use super::product::{PORT, Product, Running};
 use super::questions;
-use super::setting::{FAR, Setting};
-use super::volley::{Delay, Most, Volley};
+use super::setting::Setting;
+use super::volley::{Most, Volley};
 use crate::namespace::Namespace;
 use crate::peers::cores::{self, Places};
-use crate::peers::cpu;
 use crate::peers::dnsperf::{self, Extent, Load, Outcome};
 use crate::peers::figure::median;
 use crate::probe::dns::{Transport, addresses, ask};
@@ -31,6 +32,9 @@ pub const FRESH: u32 = 30_000;
 /// Names that are asked once and one after the other.
 const SINGLE: u32 = 20;
 
+/// How often it is looked how much each resolver bears.
+const LOOKS: usize = 3;
+
 /// How long popular names are asked for. Over connections longer, since to open them is not what is measured.
 const LENGTH: Duration = Duration::from_secs(1);
 const STREAM_LENGTH: Duration = Duration::from_secs(2);
@@ -45,6 +49,8 @@ pub struct Bench {
     pub dnsperf: PathBuf,
     /// The server behind the resolvers.
     pub authority: Program,
+    /// The server far away.
+    pub(super) far: DelayedServer,
     /// The resolvers.
     pub resolvers: HashMap<(Product, &'static str), Resolver>,
     /// Half of what the slowest of them answers.
@@ -86,12 +92,12 @@ pub struct Crowd {
 
 /// Few enough questions at a time for the buffer of one socket.
 const DATAGRAMS: Crowd =
-    Crowd { transport: dnsperf::Transport::Udp, port: 53, clients: 20, outstanding: 100, length: LENGTH };
+    Crowd { transport: dnsperf::Transport::Udp, port: PORT, clients: 20, outstanding: 100, length: LENGTH };
 
 /// A hundred connections with a few questions on each.
 pub const TCP: Crowd = Crowd {
     transport: dnsperf::Transport::Tcp,
-    port: 53,
+    port: PORT,
     clients: 100,
     outstanding: 500,
     length: STREAM_LENGTH,
@@ -116,7 +122,7 @@ impl Resolver {
 
     /// Where it takes questions over UDP and TCP.
     pub const fn server(&self) -> SocketAddr {
-        SocketAddr::new(self.running.address, DATAGRAMS.port)
+        SocketAddr::new(self.running.address, PORT)
     }
 }
 
@@ -145,18 +151,20 @@ impl<'a> Way<'a> {
         Ok(vec![Some(a_second), Some(a_cpu_second)])
     }
 
-    /// The median and the 99th percentile of the time that an answer takes which is in the cache, in microseconds, with
-    /// half of the load that the slowest resolver bears.
+    /// The median and the 99th percentile of the time that an answer takes which is in the cache, in microseconds, what
+    /// part of all questions was answered, and questions a second, with half of the load that the slowest resolver bears.
     pub fn latency(&self) -> Result<Vec<Option<f64>>> {
         self.warm_up()?;
-        let Delay { median, p99 } = self.volley()?.paced(self.half()?)?;
-        Ok([median, p99].map(|time| Some(time.as_secs_f64() * 1e6)).into())
+        let Paced { median, p99, answered, asked } = self.volley()?.paced(self.half()?)?;
+        let [median, p99] = [median, p99].map(|time| time.as_secs_f64() * 1e6);
+        Ok([median, p99, answered, asked].map(Some).into())
     }
 
     /// How long the answer to the first question for a name takes, in milliseconds.
     pub fn cold(&self) -> Result<Vec<Option<f64>>> {
         let names = self.resolver.map_or(0..SINGLE, |resolver| resolver.take(SINGLE));
-        let server = self.resolver.map_or(SocketAddr::new(FAR.into(), DATAGRAMS.port), Resolver::server);
+        let server =
+            self.resolver.map_or(SocketAddr::new(self.bench.far.address.into(), PORT), Resolver::server);
         let synthesized = self.resolver.is_some();
         let times = self.bench.host.run(move || {
             let time = |number| {
@@ -180,7 +188,7 @@ impl<'a> Way<'a> {
         if resolver.filling.get().is_none() {
             let room = Room::open(resolver)?;
             let names = resolver.take(count);
-            self.load(DATAGRAMS, names.clone(), Extent::Once)?;
+            self.volley()?.fill(names.clone())?;
             let (server, unknown) = (resolver.server(), resolver.take(1).start);
             let filling = self.bench.host.run(|| room.look(server, names, unknown))?;
             resolver.filling.set(Some(filling));
@@ -200,27 +208,29 @@ impl<'a> Way<'a> {
         Ok(())
     }
 
-    /// In questions a second.
+    /// In questions a second: half of the median that the slowest one answers.
     fn half(&self) -> Result<f64> {
         if let Some(half) = self.bench.half.get() {
             return Ok(half);
         }
         let setting = self.resolver()?.setting;
         let mut slowest = f64::INFINITY;
-        for resolver in self.bench.resolvers.values().filter(|other| other.setting == setting) {
+        let real = |resolver: &&Resolver| resolver.setting == setting && resolver.running.program().is_some();
+        for resolver in self.bench.resolvers.values().filter(real) {
             let way = Way { resolver: Some(resolver), ..*self };
             way.warm_up()?;
-            slowest = slowest.min(way.volley()?.most()?.a_second);
+            let most = |_| Ok(way.volley()?.most()?.a_second);
+            slowest = slowest.min(median(&(0..LOOKS).map(most).collect::<Result<Vec<_>>>()?));
         }
         self.bench.half.set(Some(slowest / 2.0));
         Ok(slowest / 2.0)
     }
 
     fn measure(&self, crowd: Crowd, names: Range<u32>, extent: Extent) -> Result<Vec<Option<f64>>> {
-        let process = self.resolver()?.running.program().pid();
-        let before = cpu::time_of(process)?;
+        let running = &self.resolver()?.running;
+        let before = running.cpu_time()?;
         let Outcome { completed, a_second } = self.load(crowd, names, extent)?;
-        let used = cpu::time_of(process)?.saturating_sub(before);
+        let used = running.cpu_time()?.saturating_sub(before);
         ensure!(!used.is_zero(), "{completed} answers took no CPU time");
         #[expect(clippy::cast_precision_loss, reason = "nothing counts to 2^53 in a few seconds")]
         let per_second = completed as f64 / used.as_secs_f64();
@@ -252,7 +262,7 @@ impl<'a> Way<'a> {
             host: &self.bench.host,
             processors: places.rest,
             server: resolver.server(),
-            process: resolver.running.program().pid(),
+            resolver: &resolver.running,
             names: 0..POPULAR,
         })
     }
@@ -261,7 +271,7 @@ impl<'a> Way<'a> {
     fn take_places(&self) -> Result<Places> {
         let resolver = self.resolver()?;
         let places = Places::new(resolver.setting.cores)?;
-        cores::bind(resolver.running.program().pid(), &places.measured)?;
+        resolver.running.bind(&places.measured)?;
         cores::bind(self.bench.authority.pid(), &places.rest)?;
         Ok(places)
     }

@@ -1,13 +1,12 @@
-//! What is measured, whose, and how good ours has to be. The numbers of a row are found by [`Way`].
+//! What is measured, whose, and how good ours has to be. The numbers of a row are found by [`super::way::Way`].
 
+use super::Bench;
 use super::instance::{self, Instance};
-use super::way::Way;
-use crate::peers::choice::Choice;
 use crate::peers::figure::{Against, Better, Side, Spec};
 use crate::peers::flood::Receiver;
+use crate::peers::row::Row;
 use crate::peers::stream::Direction;
 use crate::peers::tayga;
-use anyhow::Result;
 
 /// Who forwards on a way.
 #[derive(Clone, Copy, Debug)]
@@ -37,18 +36,6 @@ impl Who {
             Self::Kernel => super::LIMIT,
         }
     }
-}
-
-/// One measurement: what it finds, of whom, and how.
-pub struct Row {
-    /// What it finds.
-    pub figures: &'static [Spec],
-    /// Of whom.
-    pub who: &'static [(Side, Who)],
-    /// How often in each round.
-    pub turns: usize,
-    /// Takes it.
-    pub run: fn(&Way<'_>) -> Result<Vec<Option<f64>>>,
 }
 
 const OURS: (Side, Who) = (Side::Ours, Who::Ours(&instance::USUAL));
@@ -92,7 +79,7 @@ const fn tcp(name: &'static str, says: &'static str, target: f64) -> Spec {
 const WHOLE: f64 = 0.99;
 
 /// All rows, in the order of the table.
-pub const ROWS: &[Row] = &[
+pub const ROWS: &[Row<Bench>] = &[
     Row {
         figures: &[tcp("tcp_up", "TCP to the server, one stream", 10.0).with_limit(0.65)],
         who: THREE,
@@ -192,31 +179,13 @@ pub const ROWS: &[Row] = &[
     },
 ];
 
-impl Choice for Row {
-    fn figures(&self) -> &'static [Spec] {
-        self.figures
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use std::collections::HashSet;
-
-    fn all() -> Vec<&'static str> {
-        ROWS.iter().flat_map(|row| row.figures).map(|spec| spec.name).collect()
-    }
+    use super::Bench;
+    use crate::peers::row;
 
     #[test]
-    fn names_are_unique() {
-        assert_eq!(all().iter().collect::<HashSet<_>>().len(), all().len());
-    }
-
-    #[test]
-    fn every_row_is_documented() {
-        let page = include_str!("../../../../docs/operations.md");
-        for name in all() {
-            assert!(page.contains(&format!("`{name}`")), "docs/operations.md does not tell what {name} is");
-        }
+    fn rows_have_names_and_are_documented() {
+        row::check::<Bench>();
     }
 }
