@@ -326,14 +326,28 @@ const NAME_ERROR: u16 = 3;
 /// How many extended errors of one answer are passed on.
 const MAX_ERRORS: usize = 3;
 
+/// Octets of an extended error's text that are passed on: a sentence. What stands behind them is cut off, so that every
+/// answer can be remembered with its errors.
+const MAX_TEXT: usize = 128;
+
 /// The extended errors among EDNS options.
 pub(crate) fn read_errors(options: &[u8]) -> Vec<ExtendedError> {
     let bodies = wire::options(options).filter(|(code, _)| *code == wire::OPTION_EDE);
     let errors = bodies.filter_map(|(_, body)| {
         let code = wire::u16_at(body, 0)?;
-        Some(ExtendedError { code, text: Cow::Owned(body[2..].to_vec()) })
+        Some(ExtendedError { code, text: Cow::Owned(cut_text(&body[2..]).to_vec()) })
     });
     errors.take(MAX_ERRORS).collect()
+}
+
+/// The start of `text`, without a part of a character at its end.
+fn cut_text(text: &[u8]) -> &[u8] {
+    let is_inside = |octet: &u8| octet & 0xc0 == 0x80;
+    let mut end = text.len().min(MAX_TEXT);
+    while end > 0 && text.get(end).is_some_and(is_inside) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// Compares the question with what was asked and gives its name the client's spelling.

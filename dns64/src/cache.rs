@@ -103,7 +103,7 @@ pub struct Content<'a> {
     pub authentic: bool,
     /// AA.
     pub authoritative: bool,
-    /// A number that comes back with the entry.
+    /// A number below 16 that comes back with the entry.
     pub class: u8,
     /// How many records each section has.
     pub counts: [u16; 3],
@@ -158,6 +158,17 @@ pub struct Totals {
     pub bytes: usize,
     /// Entries that had to leave for others so far.
     pub evicted: u64,
+}
+
+impl Age {
+    /// For how many seconds more it may be served although its time is over, where that is fine for `serve_stale`
+    /// seconds; `None` where its time is not over, or it may not.
+    pub(crate) fn left_when_stale(self, serve_stale: u32) -> Option<u32> {
+        match self {
+            Self::Fresh { .. } => None,
+            Self::Stale { past } => serve_stale.checked_sub(past).filter(|left| *left > 0),
+        }
+    }
 }
 
 impl Cache {

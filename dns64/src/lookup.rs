@@ -215,10 +215,10 @@ async fn landed(mut landing: Landing) -> Option<Arc<Found>> {
 
 /// Asks the upstreams on behalf of all who wait.
 async fn fly(shared: Arc<Shared>, snapshot: Arc<Snapshot>, query: Query, inquiry: Inquiry, pilot: Pilot) {
-    let outcome = snapshot.upstreams.ask(&query, inquiry).await.map(|answer| {
-        let (answer, removed) = snapshot.guard.screen(&query, answer);
+    let outcome = snapshot.upstreams.ask(&query, inquiry).await.and_then(|answer| {
+        let (answer, removed) = snapshot.guard.screen(&query, answer)?;
         shared.metrics().names.screened(&query.name, removed);
-        answer
+        Ok(answer)
     });
     // A snapshot that was replaced meanwhile may have asked whom the file no longer names.
     let found = remember(&snapshot, &query, outcome, shared.now(), shared.serves(&snapshot));
@@ -236,8 +236,10 @@ fn remember(snapshot: &Snapshot, query: &Query, outcome: Outcome, now: u32, curr
     };
     let failed = |lifetime: u32| {
         let mut octets = Vec::new();
-        let stale = snapshot.cache.any(&key(&name, query, Kind::Answer), now, &mut octets);
-        if stale.is_some() && snapshot.serve_stale > 0 { STALE_RECHECK } else { lifetime }
+        let hit = snapshot.cache.any(&key(&name, query, Kind::Answer), now, &mut octets);
+        // What is still fresh outlives the failure, and what may not be served helps nobody.
+        let served = hit.and_then(|hit| hit.age.left_when_stale(snapshot.serve_stale));
+        served.map_or(lifetime, |left| left.clamp(lifetime, STALE_RECHECK))
     };
     let mut errors = Vec::new();
     let (outcome, holds) = match outcome {
@@ -254,7 +256,9 @@ fn remember(snapshot: &Snapshot, query: &Query, outcome: Outcome, now: u32, curr
                     put(Kind::Answer, &Content { lifetime, records: &records, ..content })
                 }
                 Keep::Failure if query.qclass == CLASS_IN => {
-                    let lifetime = failed(ERROR_LIFETIME);
+                    // Nothing stale is served in place of what failed validation.
+                    let bogus = answer.failed_validation();
+                    let lifetime = if bogus { ERROR_LIFETIME } else { failed(ERROR_LIFETIME) };
                     put(Kind::Failure, &Content { lifetime, counts: [0; 3], records: &[], ..content })
                 }
                 Keep::Failure => 0,

@@ -7,7 +7,7 @@
 //! Choice: a record with a private hint goes as a whole, since its sender knows what it says. Signatures over records
 //! that lost one go too, and with them the claim that the answer was validated.
 
-use crate::answer::{Answer, ExtendedError};
+use crate::answer::{Answer, ExtendedError, Failure};
 use crate::chain::{Chain, covered};
 use crate::domain::DomainSet;
 use crate::name::WireName;
@@ -52,16 +52,15 @@ pub struct Guard {
 
 impl Guard {
     /// `answer` to `query` without private addresses, and how many records went.
-    pub fn screen(&self, query: &Query, answer: Answer) -> (Answer, usize) {
+    ///
+    /// # Errors
+    /// [`Failure::Malformed`] where it cannot be read: who knows what a client reads in it.
+    pub fn screen(&self, query: &Query, answer: Answer) -> Result<(Answer, usize), Failure> {
         if !self.on || !may_have_addresses(&answer) || self.trusted.holds(&query.name) {
-            return (answer, 0);
+            return Ok((answer, 0));
         }
-        // What cannot be read is not passed on by anyone who would have to read it.
-        let Ok(message) = answer.message() else { return (answer, 0) };
-        match self.strip(query, message) {
-            Some((stripped, removed)) => (stripped, removed),
-            None => (answer, 0),
-        }
+        let message = answer.message().map_err(|_| Failure::Malformed)?;
+        Ok(self.strip(query, message)?.unwrap_or((answer, 0)))
     }
 
     /// Whether `v4` is of a private network.
@@ -96,7 +95,7 @@ impl Guard {
     }
 
     /// `None` if nothing is refused.
-    fn strip(&self, query: &Query, mut message: Message) -> Option<(Answer, usize)> {
+    fn strip(&self, query: &Query, mut message: Message) -> Result<Option<(Answer, usize)>, Failure> {
         let mut gone: Vec<(Name, RecordType)> = Vec::new();
         let mut least = MAX_TTL;
         for section in [&mut message.answers, &mut message.authorities, &mut message.additionals] {
@@ -110,7 +109,7 @@ impl Guard {
             });
         }
         if gone.is_empty() {
-            return None;
+            return Ok(None);
         }
         let unsigned = |record: &Record| {
             let rtype = covered(record);
@@ -121,11 +120,12 @@ impl Guard {
         }
         message.metadata.authentic_data = false;
         excuse_absence(&query.name, query.qtype, &mut message, least);
-        let octets = message.to_vec().ok()?;
+        let octets = message.to_vec().map_err(|_| Failure::Malformed)?;
         let id = message.metadata.id;
-        let answer = Answer::parse(octets, query, id, query.name.as_bytes()).ok()?;
+        let answer =
+            Answer::parse(octets, query, id, query.name.as_bytes()).map_err(|_| Failure::Malformed)?;
         let why = "private addresses were left out (rebind_protection)".to_owned();
-        Some((answer.explained(ExtendedError::new(ExtendedError::BLOCKED, why)), gone.len()))
+        Ok(Some((answer.explained(ExtendedError::new(ExtendedError::BLOCKED, why)), gone.len())))
     }
 }
 

@@ -66,6 +66,24 @@ fn records_of_another_class_are_taken_out_wherever_they_stand() {
 }
 
 #[test]
+fn long_texts_of_extended_errors_are_cut_between_characters() {
+    let check = |text: &str, expect: usize| {
+        let body = [&[0, 6], text.as_bytes()].concat();
+        let length = u16::try_from(body.len()).unwrap().to_be_bytes();
+        let errors = read_errors(&[&[0, 15], &length[..], &body].concat());
+        assert_eq!((errors[0].code, &errors[0].text[..]), (6, &text.as_bytes()[..expect]));
+    };
+    check("", 0);
+    check(&"x".repeat(MAX_TEXT), MAX_TEXT);
+    check(&"x".repeat(1000), MAX_TEXT);
+    check(&format!("{}ä", "x".repeat(MAX_TEXT - 1)), MAX_TEXT - 1);
+    check(&format!("{}ä{}", "x".repeat(MAX_TEXT - 2), "y".repeat(9)), MAX_TEXT);
+    // No text at all, which no boundary helps.
+    let octets = [&[0, 15, 1, 2, 0, 6], &[0x80; 256][..]].concat();
+    assert_eq!(read_errors(&octets)[0].text.len(), 0);
+}
+
+#[test]
 fn anything_else_is_told_apart() {
     let query = query("www.example.", RecordType::A);
     let good = reply(&query).to_vec().unwrap();

@@ -43,6 +43,11 @@ const AUTHENTIC: u16 = 0x8000;
 const AUTHORITATIVE: u16 = 0x4000;
 const RCODE: u16 = 0x0fff;
 
+/// The octets of extended errors stand in the low bits of 16, the class in the others.
+const ERRORS: u16 = 0x0fff;
+const CLASS: u8 = 0x0f;
+const CLASS_SHIFT: u32 = 12;
+
 /// The fixed part of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
@@ -58,7 +63,7 @@ pub(super) struct Head {
     code: u16,
     /// What the caller told it by.
     pub(super) class: u8,
-    errors: u8,
+    errors: u16,
     answers: u16,
     authorities: u8,
     additionals: u8,
@@ -88,8 +93,8 @@ impl Head {
             code: content.rcode & RCODE
                 | flag(content.authentic, AUTHENTIC)
                 | flag(content.authoritative, AUTHORITATIVE),
-            class: content.class,
-            errors: u8::try_from(content.errors.len()).ok()?,
+            class: content.class & CLASS,
+            errors: u16::try_from(content.errors.len()).ok().filter(|errors| *errors <= ERRORS)?,
             answers,
             authorities: u8::try_from(authorities).ok()?,
             additionals: u8::try_from(additionals).ok()?,
@@ -113,8 +118,8 @@ impl Head {
             name: octets[15],
             qtype: u16_at(16),
             code: u16_at(18),
-            class: octets[20],
-            errors: octets[21],
+            class: (u16_at(20) >> CLASS_SHIFT).to_le_bytes()[0],
+            errors: u16_at(20) & ERRORS,
             answers: u16_at(22),
             authorities: octets[24],
             additionals: octets[25],
@@ -131,7 +136,7 @@ impl Head {
         put(STATE_AT, &[self.state, self.name]);
         put(16, &self.qtype.to_le_bytes());
         put(18, &self.code.to_le_bytes());
-        put(20, &[self.class, self.errors]);
+        put(20, &(u16::from(self.class) << CLASS_SHIFT | self.errors).to_le_bytes());
         put(22, &self.answers.to_le_bytes());
         put(24, &[self.authorities, self.additionals]);
         put(26, &self.records.to_le_bytes());

@@ -51,6 +51,32 @@ fn put(cache: &Cache, name: &str, qtype: u16, kind: Kind, lifetime: u32, now: u3
 }
 
 #[test]
+fn what_may_be_served_when_stale_may_be_for_what_is_left_of_its_time() {
+    let check = |age: Age, expect: Option<u32>| assert_eq!(age.left_when_stale(60), expect, "{age:?}");
+    check(Age::Stale { past: 0 }, Some(60));
+    check(Age::Stale { past: 59 }, Some(1));
+    check(Age::Stale { past: 60 }, None);
+    check(Age::Stale { past: u32::MAX }, None);
+    check(Age::Fresh { remaining: 5, due: true }, None);
+    assert_eq!(Age::Stale { past: 0 }.left_when_stale(0), None);
+}
+
+#[test]
+fn classes_and_long_errors_come_back_together() {
+    let cache = Cache::new(1 << 20, SEED);
+    let name = cache.name(&wire("www.example"));
+    let key = key(&name, A, Kind::Failure);
+    for (class, length) in [(0, 0), (15, 4095), (3, 300), (1, 255), (0, 256)] {
+        let errors: Vec<u8> = (0..length).map(|at: u16| at.to_le_bytes()[0]).collect();
+        cache.put(&key, &Content { class, errors: &errors, lifetime: 5, ..Content::default() }, 0);
+        let mut out = preamble(&name);
+        let start = out.len();
+        let hit = cache.fresh(&key, 0, &mut out).expect("it is fresh");
+        assert_eq!((hit.class, &out[start..]), (class, &errors[..]), "{length} octets");
+    }
+}
+
+#[test]
 fn what_was_put_in_comes_back_older() {
     let cache = Cache::new(1 << 20, SEED);
     put(&cache, "www.Example", A, Kind::Answer, 300, 1000);

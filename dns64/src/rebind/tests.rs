@@ -1,8 +1,8 @@
 use super::*;
 use crate::answer::tests::{answer, query, reply};
 use crate::reply::tests::shown;
-use hickory_proto::rr::rdata::CNAME;
 use hickory_proto::rr::rdata::svcb::{IpHint, SvcParamKey};
+use hickory_proto::rr::rdata::{CNAME, NULL};
 use proptest::prelude::*;
 use std::str::FromStr;
 
@@ -33,7 +33,7 @@ fn screened(asked: &str, qtype: RecordType, records: Vec<Record>) -> (Answer, us
     let mut message = reply(&query);
     message.metadata.authentic_data = true;
     message.add_answers(records);
-    guard().screen(&query, answer(&query, &message))
+    guard().screen(&query, answer(&query, &message)).expect("it can be read")
 }
 
 fn left(asked: &str, addresses: &[&str]) -> Vec<String> {
@@ -97,7 +97,7 @@ fn the_name_asked_for_decides_whether_private_addresses_are_fine() {
     let mut message = reply(&query);
     message.add_answer(record("www.example.", "10.0.0.1"));
     let unscreened = answer(&query, &message);
-    assert_eq!(off.screen(&query, unscreened.clone()), (unscreened, 0));
+    assert_eq!(off.screen(&query, unscreened.clone()), Ok((unscreened, 0)));
 }
 
 #[test]
@@ -122,10 +122,28 @@ fn glue_goes_too_and_other_records_stay() {
     let mx = hickory_proto::rr::rdata::MX::new(10, name("mail.example."));
     message.add_answer(Record::from_rdata(name("example."), 300, RData::MX(mx)));
     message.add_additionals([record("mail.example.", "10.0.0.1"), record("mail.example.", "9.9.9.9")]);
-    let (answer, removed) = guard().screen(&query, answer(&query, &message));
+    let (answer, removed) = guard().screen(&query, answer(&query, &message)).unwrap();
     let message = answer.message().unwrap();
     assert_eq!((removed, message.answers.len(), message.additionals.len()), (1, 1, 1));
     assert!(message.authorities.is_empty(), "nothing that was asked for is absent");
+}
+
+#[test]
+fn what_cannot_be_read_does_not_pass_where_it_may_have_addresses() {
+    let empty = RData::Unknown { code: RecordType::Unknown(65_280), rdata: NULL::new() };
+    let odd = Record::from_rdata(name("x.example."), 300, empty);
+    let query = query("www.example.", RecordType::A);
+    let of = |records: Vec<Record>| {
+        let mut message = reply(&query);
+        message.add_answers(records);
+        message.add_additional(odd.clone());
+        answer(&query, &message)
+    };
+    let addressed = of(vec![record("www.example.", "9.9.9.9")]);
+    assert!(addressed.message().is_err(), "no test otherwise");
+    assert_eq!(guard().screen(&query, addressed.clone()), Err(Failure::Malformed));
+    assert!(Guard { on: false, ..guard() }.screen(&query, addressed).is_ok());
+    assert!(guard().screen(&query, of(vec![])).is_ok(), "no addresses, nothing to hide");
 }
 
 proptest! {

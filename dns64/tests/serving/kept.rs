@@ -1,13 +1,15 @@
 //! What is remembered, for how long, and what is asked only once (RFC 2308, RFC 8767, RFC 9520, RFC 2181).
 
 use crate::daemon::{Daemon, ask_udp, file, listener};
-use crate::scripted::{Gate, Scripted, Send, a, back, only_a, with};
+use crate::scripted::{Gate, Scripted, Send, a, back, only_a, reply, with};
 use crate::site::{Site, patient, shown};
 use crate::world::{LONG, PREF64, v6};
 use dns64::upstream::Timing;
 use futures_util::future::join_all;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
+use hickory_proto::rr::rdata::opt::EdnsOption;
+use std::time::Duration;
 use tokio::time::timeout;
 
 #[tokio::test]
@@ -33,13 +35,46 @@ async fn failures_are_kept_for_a_moment() {
     assert!(site.asked().len() <= 2);
 }
 
+/// Much longer than a failure is remembered, and much shorter than it is while something stale is served in its place.
+const MOMENT: Duration = Duration::from_secs(15);
+
 #[tokio::test]
 async fn a_failure_does_not_outlive_its_cause_by_more_than_a_moment() {
     let site = Site::new("v4.example. A !SERVFAIL").await;
     site.check("v4.example. A", &["SERVFAIL"]).await;
     site.becomes("v4.example. A 192.0.2.1");
     let recovered = async { while site.ask("v4.example. A").await.answers.is_empty() {} };
-    timeout(LONG, recovered).await.expect("it is asked for again");
+    timeout(MOMENT, recovered).await.expect("it is asked for again");
+}
+
+#[tokio::test]
+async fn a_failure_is_kept_for_a_moment_only_where_what_is_stale_is_too_old_to_serve() {
+    let site = Site::with("v4.example. 1 A 192.0.2.1", "serve_stale = \"1s\"").await;
+    site.check("v4.example. A", &["NOERROR", "v4.example. 1 A 192.0.2.1"]).await;
+    site.becomes("v4.example. A !SERVFAIL");
+    let failed =
+        async { while site.ask("v4.example. A").await.metadata.response_code != ResponseCode::ServFail {} };
+    timeout(LONG, failed).await.expect("nothing stale is left");
+    site.becomes("v4.example. A 192.0.2.2");
+    let recovered = async { while site.ask("v4.example. A").await.answers.is_empty() {} };
+    timeout(MOMENT, recovered).await.expect("it is asked for again");
+}
+
+#[tokio::test]
+async fn failures_with_long_explanations_are_kept_too() {
+    let site = Site::scripted(|query, _| {
+        let mut message = reply(query, ResponseCode::ServFail);
+        let body = [&[0, 6], &[b'x'; 300][..]].concat();
+        let options = message.edns.as_mut().expect("queries have OPT").options_mut();
+        options.insert(EdnsOption::Unknown(15, body));
+        back(&message)
+    })
+    .await;
+    for _ in 0..20 {
+        site.check("bogus.example. A", &["SERVFAIL", "ede 6"]).await;
+    }
+    // One more, should a slow machine take more than that moment.
+    assert!(site.asked().len() <= 2);
 }
 
 #[tokio::test]

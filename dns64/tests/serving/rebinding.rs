@@ -2,13 +2,20 @@
 
 use crate::scripted::{Scripted, a, aaaa, back, no_data, with};
 use crate::world::{PREF64, World, unhurried, v6};
-use hickory_proto::op::Message;
-use hickory_proto::rr::RecordType;
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::rdata::NULL;
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
+use hickory_proto::rr::{RData, Record, RecordType};
 
 /// A router's address for every name, and one beside it that is public.
 async fn hostile() -> Scripted {
     Scripted::start(|query, asked| match (asked.qtype, asked.name.starts_with("mixed")) {
+        (RecordType::A, false) if asked.name.starts_with("odd") => {
+            let mut message = with(query, [a("192.168.1.1")]);
+            let empty = RData::Unknown { code: RecordType::Unknown(65_280), rdata: NULL::new() };
+            message.add_additional(Record::from_rdata(query.queries[0].name.clone(), 300, empty));
+            back(&message)
+        }
         (RecordType::A, false) => back(&with(query, [a("192.168.1.1")])),
         (RecordType::A, true) => back(&with(query, [a("192.168.1.1"), a("9.9.9.9")])),
         (RecordType::AAAA, _) if asked.name.starts_with("six") => {
@@ -46,6 +53,16 @@ async fn a_public_name_does_not_lead_into_the_own_network() {
         assert_eq!(v6(&mixed), ["2001:db8:64::9.9.9.9".parse::<std::net::Ipv6Addr>().unwrap()]);
     }
     assert_ne!(world.metric("private_records_total"), "0");
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_hides_no_private_address() {
+    let upstream = hostile().await;
+    let world = world(&upstream, "rebind_protection = true");
+    for _ in ["fresh", "from the cache"] {
+        let reply = world.ask("odd.example.", RecordType::A).await;
+        assert_eq!((reply.metadata.response_code, reply.answers.len()), (ResponseCode::ServFail, 0));
+    }
 }
 
 #[tokio::test]
