@@ -59,7 +59,7 @@ fn compare(folder: &str, import: Import, count: usize) {
 
 #[test]
 fn files_of_bind_become_what_stands_beside_them() {
-    compare("bind", named, 4);
+    compare("bind", named, 5);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod gateway;
 mod lexer;
 mod names;
 mod scope;
+mod server;
 mod statement;
 mod value;
 

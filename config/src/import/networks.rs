@@ -69,6 +69,17 @@ impl Networks {
         Self::of(&pairs.filter_map(both).collect())
     }
 
+    /// What either has.
+    pub(super) fn or(&self, other: &Self) -> Self {
+        Self::first_match(self.list.iter().chain(&other.list).map(|net| (*net, true)))
+    }
+
+    /// What the other one does not have.
+    pub(super) fn without(&self, other: &Self) -> Self {
+        let out = other.list.iter().map(|net| (*net, false));
+        Self::first_match(out.chain(self.list.iter().map(|net| (*net, true))))
+    }
+
     /// The parts of `net` that are not in the set.
     fn missing(&self, net: IpNet) -> Vec<IpNet> {
         let mut parts = vec![net];
@@ -128,6 +139,14 @@ mod tests {
         let (a, b) = (set(&["10.0.0.0/8", "2001:db8::/32"]), set(&["10.1.0.0/16", "::/0"]));
         assert_eq!(shown(&a.and(&b)), ["10.1.0.0/16", "2001:db8::/32"]);
         assert!(Networks::all().is_all() && !b.is_all());
+    }
+
+    #[test]
+    fn sets_join_and_leave_each_other_out() {
+        let (a, b) = (set(&["10.0.0.0/9", "2001:db8::/32"]), set(&["10.128.0.0/9", "2001:db8::/33"]));
+        assert_eq!(shown(&a.or(&b)), ["10.0.0.0/8", "2001:db8::/32"]);
+        assert_eq!(shown(&a.without(&b)), ["10.0.0.0/9", "2001:db8:8000::/33"]);
+        assert_eq!(a.without(&Networks::all()), Networks::default());
     }
 
     #[test]

@@ -123,8 +123,8 @@ impl<'a> Acls<'a> {
                 return Ok(Element::Partly(only(&loopback()), why.into()));
             }
             "localnets" => {
-                let why = "localnets is not honoured: name the networks";
-                return Ok(Element::Partly(Networks::default(), why.into()));
+                let why = "localnets stands for 127.0.0.0/8 and ::1 here: write the other networks out";
+                return Ok(Element::Partly(only(&loopback()), why.into()));
             }
             _ => {}
         }
@@ -165,7 +165,8 @@ enum Element {
     Named(Acl),
 }
 
-fn loopback() -> [IpNet; 2] {
+/// This machine, as it sees itself.
+pub(super) fn loopback() -> [IpNet; 2] {
     let v4 = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
     [IpNet::V4(v4), IpNet::from(IpAddr::V6(Ipv6Addr::LOCALHOST))]
 }
@@ -251,6 +252,7 @@ mod tests {
         let (nets, lost) = read("clients {\nlocalhost; localnets;\nkey admin; };").unwrap();
         assert_eq!(nets, ["127.0.0.0/8", "::1/128"]);
         assert_eq!(lost.len(), 3);
+        assert!(lost[1].starts_with("named.conf:2: localnets stands for 127.0.0.0/8 and ::1"), "{lost:?}");
         assert!(lost[2].starts_with("named.conf:3: key admin is not honoured"), "{lost:?}");
     }
 

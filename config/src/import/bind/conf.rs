@@ -5,7 +5,9 @@ use super::super::draft::Spot;
 use super::acl::{Acl, Acls};
 use super::names;
 use super::scope::{self, Reading, Scope, forwarders};
+use super::server::{self, Server};
 use super::statement::Statement;
+use crate::defaults::DNS_PORT;
 use crate::domain::Domain;
 use crate::keys::nearest;
 use std::net::SocketAddr;
@@ -14,6 +16,9 @@ use std::net::SocketAddr;
 #[derive(Debug, Default)]
 pub(super) struct Conf {
     pub(super) options: Scope,
+    pub(super) server: Server,
+    /// The port of listeners that have none of their own.
+    pub(super) port: u16,
     /// Where `options` stands.
     pub(super) options_spot: Option<Spot>,
     /// In the order of the file: the first that holds a client is the client's.
@@ -27,7 +32,9 @@ pub(super) struct Conf {
 /// One `view`.
 #[derive(Debug)]
 pub(super) struct View {
+    pub(super) spot: Spot,
     pub(super) name: String,
+    /// `match-clients`, where it stands.
     pub(super) clients: Acl,
     pub(super) scope: Scope,
 }
@@ -38,6 +45,8 @@ pub(super) struct Zone {
     pub(super) spot: Spot,
     pub(super) name: Domain,
     pub(super) forwarders: Vec<SocketAddr>,
+    /// The view that it stands in.
+    pub(super) view: Option<String>,
 }
 
 /// Reads all statements; every error is named.
@@ -48,7 +57,11 @@ pub(super) fn read(statements: &[Statement]) -> Result<Conf, Vec<String>> {
     }
     errors.extend(acls.check());
     let mut lost = Vec::new();
-    let mut reading = Reading { acls: &acls, errors: &mut errors, lost: &mut lost };
+    conf.port = port(statements).unwrap_or_else(|error| {
+        errors.push(error);
+        DNS_PORT
+    });
+    let mut reading = Reading { acls: &acls, errors: &mut errors, lost: &mut lost, port: conf.port };
     for statement in statements {
         if let Err(error) = conf.statement(statement, &mut reading) {
             reading.errors.push(error);
@@ -61,6 +74,14 @@ pub(super) fn read(statements: &[Statement]) -> Result<Conf, Vec<String>> {
     if errors.is_empty() { Ok(conf) } else { Err(errors) }
 }
 
+/// The port that `options` sets.
+fn port(statements: &[Statement]) -> Result<u16, String> {
+    let options = statements.iter().filter(|statement| statement.name() == "options");
+    let mut clauses = options.filter_map(Statement::block).flatten();
+    let own = clauses.rfind(|clause| clause.name() == "port");
+    own.map_or(Ok(DNS_PORT), |clause| scope::port(clause, &clause.words(), DNS_PORT))
+}
+
 impl Conf {
     fn statement(&mut self, statement: &Statement, reading: &mut Reading<'_, '_>) -> Result<(), String> {
         let spot = &statement.spot;
@@ -70,7 +91,7 @@ impl Conf {
             "options" => {
                 self.options_spot = Some(spot.clone());
                 for clause in statement.need_block()? {
-                    if !self.options.take(clause, reading) {
+                    if !self.options.take(clause, reading) && !self.server.take(clause, reading) {
                         not_honoured(clause, &[names::OPTIONS], reading);
                     }
                 }
@@ -79,7 +100,7 @@ impl Conf {
             "view" => self.view(statement, reading),
             "zone" => {
                 self.outside.get_or_insert_with(|| spot.clone());
-                self.zone(statement, reading)
+                self.zone(statement, None, reading)
             }
             _ => {
                 not_honoured(statement, &[names::TOP], reading);
@@ -93,11 +114,17 @@ impl Conf {
         if self.views.iter().any(|view| view.name == name) {
             return Err(statement.spot.says(format_args!("view '{name}' stands twice")));
         }
-        let mut view = View { name, clients: Acl::any(), scope: Scope::default() };
+        let class = statement.word(2).unwrap_or("IN").to_ascii_uppercase();
+        if class != "IN" {
+            reading.lose(&statement.spot, "view", format!("{name}: names of class {class} are not served"));
+            return Ok(());
+        }
+        let spot = statement.spot.clone();
+        let mut view = View { spot, name, clients: Acl::any(), scope: Scope::default() };
         for clause in statement.need_block()? {
             match clause.name() {
                 "match-clients" => view.clients = reading.list(clause, "match-clients")?,
-                "zone" => self.zone(clause, reading)?,
+                "zone" => self.zone(clause, Some(&view.name), reading)?,
                 _ if view.scope.take(clause, reading) => {}
                 _ => not_honoured(clause, &[names::OPTIONS, names::VIEW], reading),
             }
@@ -106,15 +133,25 @@ impl Conf {
         Ok(())
     }
 
-    fn zone(&mut self, statement: &Statement, reading: &mut Reading<'_, '_>) -> Result<(), String> {
+    fn zone(
+        &mut self,
+        statement: &Statement,
+        view: Option<&str>,
+        reading: &mut Reading<'_, '_>,
+    ) -> Result<(), String> {
         let word = statement.value()?;
         let spot = &statement.spot;
         let refuse = |why: &str| Err(spot.says(format_args!("zone '{word}': {why}")));
         let Ok(name) = word.parse::<Domain>() else { return refuse("is not a valid name") };
-        let (mut kind, mut addresses) = (None, None);
-        for clause in statement.need_block()? {
+        let block = statement.need_block()?;
+        let value = |name: &str| block.iter().find(|clause| clause.name() == name).map(Statement::value);
+        let (mut kind, mut addresses) = (value("type").transpose()?, None);
+        if kind.is_none() && value("in-view").is_some() {
+            kind = Some("in-view");
+        }
+        for clause in block {
             match clause.name() {
-                "type" => kind = Some(clause.value()?),
+                "type" => {}
                 "forwarders" => addresses = Some(forwarders(clause, reading)?),
                 "forward" => {
                     let mut unused = Scope::default();
@@ -127,12 +164,8 @@ impl Conf {
         match (kind, addresses) {
             (None, _) => refuse("type not present"),
             (Some("forward"), Some(forwarders)) if !forwarders.is_empty() => {
-                if self.zones.iter().any(|zone| zone.name == name) {
-                    let why = "stands more than once, with views: the first one holds for every client";
-                    reading.lose(spot, "zone", format!("{word} {why}"));
-                } else {
-                    self.zones.push(Zone { spot: spot.clone(), name, forwarders });
-                }
+                let (spot, view) = (spot.clone(), view.map(str::to_owned));
+                self.zones.push(Zone { spot, name, forwarders, view });
                 Ok(())
             }
             (Some("forward"), _) => {
@@ -196,15 +229,30 @@ const WHY: &[(&str, &str)] = &[
     ("statistics-channels", "not honoured: metrics are at [admin]"),
     ("minimal-any", "not honoured: ANY is always answered minimally over UDP (RFC 8482)"),
     ("deny-answer-addresses", "not honoured: see dns64.rebind_protection"),
-    ("response-policy", "not honoured"),
+    ("disable-empty-zone", "not honoured: see dns64.private_zones"),
+    ("querylog", "not honoured: log.level = \"debug\" tells of every question"),
+    ("allow-query-on", WHERE_ASKED),
+    ("allow-query-cache-on", WHERE_ASKED),
+    ("allow-recursion-on", WHERE_ASKED),
+    ("match-destinations", "not honoured: views are told apart by match-clients alone"),
+    ("match-recursive-only", "not honoured: views are told apart by match-clients alone"),
+    ("tls-port", "not honoured: see dns64.listen_tls"),
+    ("https-port", "not honoured: see dns64.listen_https"),
+    ("http-port", "not honoured: DNS over HTTP without TLS is not served"),
+    ("query-source", "not honoured: the system's routes decide"),
+    ("query-source-v6", "not honoured: the system's routes decide"),
+    ("min-cache-ttl", "not honoured: no answer is kept for longer than it says"),
+    ("min-ncache-ttl", "not honoured: no answer is kept for longer than it says"),
 ];
+
+const WHERE_ASKED: &str = "not honoured: whoever may ask, may ask at every address; see dns64.listen";
 
 fn check_name(clause: &Statement, name: &str, tables: &[&'static [&'static str]]) -> Result<(), String> {
     let known = || tables.iter().flat_map(|table| table.iter().copied());
     if known().any(|known| known == name) {
         return Ok(());
     }
-    let help = nearest(name, known().chain(scope::names()))
+    let help = nearest(name, known().chain(scope::names()).chain(server::names()))
         .map_or(String::new(), |nearest| format!("; did you mean '{nearest}'?"));
     Err(clause.spot.says(format_args!("unknown option '{name}'{help}")))
 }

@@ -1,7 +1,8 @@
 //! The `dns64` statement: a prefix, whom it is for, and which addresses it maps.
 
 use super::super::draft::Spot;
-use super::acl::{Acl, Acls, NotNetwork, network};
+use super::acl::{Acl, NotNetwork, network};
+use super::scope::Reading;
 use super::statement::Statement;
 use addr::Prefix64;
 use ipnet::IpNet;
@@ -26,9 +27,9 @@ pub(super) struct Dns64 {
 }
 
 /// Reads one statement; every error in it is named.
-pub(super) fn read(statement: &Statement, acls: &Acls<'_>, errors: &mut Vec<String>) -> Option<Dns64> {
-    let before = errors.len();
-    let mut say = |error: String| errors.push(error);
+pub(super) fn read(statement: &Statement, reading: &mut Reading<'_, '_>) -> Option<Dns64> {
+    let before = reading.errors.len();
+    let mut say = |error: String| reading.errors.push(error);
     let prefix = prefix(statement).map_err(&mut say).ok();
     let block = statement.need_block().map_err(&mut say).unwrap_or_default();
     // A suffix is judged by its prefix, and by none where that is wrong.
@@ -43,20 +44,19 @@ pub(super) fn read(statement: &Statement, acls: &Acls<'_>, errors: &mut Vec<Stri
         recursive_only: None,
     };
     for clause in block {
-        if let Err(error) = own.clause(clause, acls) {
-            say(error);
+        if let Err(error) = own.clause(clause, reading) {
+            reading.errors.push(error);
         }
     }
-    (errors.len() == before).then_some(own)
+    (reading.errors.len() == before).then_some(own)
 }
 
 impl Dns64 {
-    fn clause(&mut self, clause: &Statement, acls: &Acls<'_>) -> Result<(), String> {
-        let list = || acls.read(clause.need_block()?);
+    fn clause(&mut self, clause: &Statement, reading: &mut Reading<'_, '_>) -> Result<(), String> {
         match clause.name() {
-            "clients" => self.clients = list()?,
-            "mapped" => self.mapped = list()?,
-            "exclude" => self.exclude = Some(list()?),
+            "clients" => self.clients = reading.list(clause, "clients")?,
+            "mapped" => self.mapped = reading.list(clause, "mapped")?,
+            "exclude" => self.exclude = Some(reading.list(clause, "exclude")?),
             "suffix" => self.suffix = suffix(clause, self.prefix)?,
             "break-dnssec" => self.break_dnssec = boolean(clause)?,
             "recursive-only" => self.recursive_only = boolean(clause)?.then(|| clause.spot.clone()),

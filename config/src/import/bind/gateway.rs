@@ -4,20 +4,20 @@
 //! decides. So each network that any of them names becomes an entry, the longest first: an address then meets the
 //! longest network that holds it, for which each list has one verdict.
 
+mod settings;
+
 use super::super::Imported;
 use super::super::draft::{Draft, plain};
 use super::super::networks::{ALL_V4, ALL_V6, Networks};
 use super::acl::Acl;
-use super::conf::Conf;
+use super::conf::{Conf, Zone};
 use super::dns64::Dns64;
-use super::scope::Scope;
 use crate::defaults;
 use crate::model::{ClientPrefix, DnsClient, Forward, MappedRule, Treatment};
 use addr::Prefix64;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::cmp::Reverse;
 use std::net::Ipv6Addr;
-use std::time::Duration;
 
 /// Networks that clients are told apart by. A list of entries is searched for every query.
 const MAX_CLIENT_NETWORKS: usize = 1024;
@@ -28,12 +28,9 @@ pub(super) fn gateway(conf: &Conf, file: &str) -> Result<Imported, Vec<String>> 
     upstreams(&mut draft, conf);
     forwards(&mut draft, conf);
     synthesis(&mut draft, conf);
-    settings(&mut draft, conf);
+    settings::settings(&mut draft, conf, file);
     draft.finish()
 }
-
-/// `max-stale-ttl` where it is not given, in seconds.
-const STALE_TTL: u64 = 86_400;
 
 /// Some clients, and the `dns64` statements that apply to them.
 #[derive(Debug)]
@@ -43,7 +40,7 @@ struct Group<'a> {
 }
 
 fn upstreams(draft: &mut Draft, conf: &Conf) {
-    let root = conf.zones.iter().find(|zone| zone.name.labels().next().is_none());
+    let root = first_zones(conf).into_iter().find(|zone| is_root(zone));
     let root = root.map(|zone| (&zone.spot, &zone.forwarders));
     let scopes = std::iter::once(&conf.options).chain(conf.views.iter().map(|view| &view.scope));
     let found = scopes.filter_map(|scope| scope.forwarders.as_ref()).map(|(spot, list)| (spot, list));
@@ -67,11 +64,42 @@ fn upstreams(draft: &mut Draft, conf: &Conf) {
 
 /// Zones of type forward, but for the root.
 fn forwards(draft: &mut Draft, conf: &Conf) {
-    for zone in conf.zones.iter().filter(|zone| zone.name.labels().next().is_some()) {
+    for zone in first_zones(conf).into_iter().filter(|zone| !is_root(zone)) {
         let upstream = zone.forwarders.iter().map(plain).collect();
         let forward = Forward { domains: vec![zone.name.clone()], upstream };
         draft.set("dns64.forward", &zone.spot, |dns64| dns64.forward.push(forward));
     }
+    let mut seen: Vec<&Zone> = Vec::new();
+    for zone in &conf.zones {
+        let name = &zone.name;
+        match seen.iter().find(|first| first.name == *name) {
+            Some(first) if first.forwarders == zone.forwarders => {}
+            Some(_) => {
+                let why =
+                    format!("{name} stands more than once, with views: the first one holds for every client");
+                draft.lose(&zone.spot, "zone", why);
+            }
+            None => {
+                seen.push(zone);
+                let views = conf.zones.iter().filter(|other| other.name == *name).count();
+                if let Some(view) = zone.view.as_ref().filter(|_| views < conf.views.len()) {
+                    let why = format!("{name} of view {view} is forwarded like this for every client");
+                    draft.lose(&zone.spot, "zone", why);
+                }
+            }
+        }
+    }
+}
+
+/// The zones that are forwarded, the first of each name.
+fn first_zones(conf: &Conf) -> Vec<&Zone> {
+    let is_first =
+        |(index, zone): &(usize, &Zone)| !conf.zones[..*index].iter().any(|first| first.name == zone.name);
+    conf.zones.iter().enumerate().filter(is_first).map(|(_, zone)| zone).collect()
+}
+
+fn is_root(zone: &Zone) -> bool {
+    zone.name.labels().next().is_none()
 }
 
 /// The prefixes and who gets them.
@@ -169,53 +197,6 @@ fn groups<'a>(nets: &[IpNet], offers: impl Fn(IpNet) -> Vec<&'a Dns64>) -> Vec<G
         }
     }
     groups
-}
-
-fn settings(draft: &mut Draft, conf: &Conf) {
-    let options = &conf.options;
-    if let Some(spot) = options.listen_spot.as_ref().filter(|_| !options.listen.is_empty()) {
-        draft.set("dns64.listen", spot, |dns64| dns64.listen.clone_from(&options.listen));
-    }
-    if let Some((spot, bytes)) = &options.cache_size {
-        draft.set("dns64.cache_size", spot, |dns64| dns64.cache.size = *bytes);
-    }
-    if let Some((spot, seconds)) = &options.max_cache_ttl {
-        draft.set("dns64.cache_max_ttl", spot, |dns64| dns64.cache.max_ttl = Duration::from_secs(*seconds));
-    }
-    if let Some((spot, seconds)) = &options.max_ncache_ttl {
-        let limit = Duration::from_secs(*seconds);
-        draft.set("dns64.cache_max_negative_ttl", spot, |dns64| dns64.cache.max_negative_ttl = limit);
-    }
-    access(draft, options);
-    if let Some((spot, rate)) = &options.response_rate {
-        let rate = u16::try_from(*rate).unwrap_or(u16::MAX);
-        draft.set("dns64.response_rate", spot, |dns64| dns64.admission.response_rate = rate);
-    }
-    // named serves nothing stale unless it is told to, and then for a day.
-    let stale = match (options.stale, &options.max_stale_ttl) {
-        (Some(true), Some((_, seconds))) => *seconds,
-        (Some(true), None) => STALE_TTL,
-        (Some(false) | None, _) => 0,
-    };
-    if let Some(dns64) = &mut draft.model.dns64 {
-        dns64.cache.serve_stale = Duration::from_secs(stale);
-        dns64.cache.prefetch = options.prefetch.unwrap_or(dns64.cache.prefetch);
-    }
-}
-
-/// Who is answered: a client must be in each of the lists.
-fn access(draft: &mut Draft, options: &Scope) {
-    let Some((spot, directive, _)) = options.allow.first() else { return };
-    let allowed = options.allow.iter().fold(Networks::all(), |all, (_, _, acl)| all.and(&acl.networks()));
-    if allowed.is_all() {
-        return;
-    }
-    if allowed.list().is_empty() {
-        draft.errors.push(spot.says(format_args!("{directive}: nobody is left who would be answered")));
-        return;
-    }
-    let list = allowed.list().to_vec();
-    draft.set("dns64.allow_from", spot, |dns64| dns64.admission.allow_from = Some(list));
 }
 
 /// Whether everyone gets the first prefix with all of IPv4, as without entries.

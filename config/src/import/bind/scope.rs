@@ -1,4 +1,4 @@
-//! What `options` and each `view` say: the clauses that causeway-dns64 has words for, as a table.
+//! What both `options` and each `view` may say: the clauses that causeway-dns64 has words for, as a table.
 
 use super::super::Note;
 use super::super::draft::Spot;
@@ -6,31 +6,27 @@ use super::acl::{Acl, Acls};
 use super::dns64::{self, Dns64, boolean};
 use super::statement::Statement;
 use super::value::{Size, seconds, size};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-
-/// DNS's own port.
-const PORT: u16 = 53;
+use std::net::{IpAddr, SocketAddr};
 
 /// What one block says. Nothing here has a default.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
     pub(super) dns64: Vec<Dns64>,
     pub(super) forwarders: Option<(Spot, Vec<SocketAddr>)>,
-    /// Each of `allow-query`, `allow-query-cache` and `allow-recursion`: a client must be in all.
+    /// `allow-query`, `allow-query-cache` and `allow-recursion`, as far as they stand there.
     pub(super) allow: Vec<(Spot, &'static str, Acl)>,
-    pub(super) listen: Vec<SocketAddr>,
-    /// Where listening addresses stand.
-    pub(super) listen_spot: Option<Spot>,
+    pub(super) recursion: Option<(Spot, bool)>,
+    pub(super) empty_zones: Option<(Spot, bool)>,
     pub(super) cache_size: Option<(Spot, u64)>,
     /// Seconds.
     pub(super) max_cache_ttl: Option<(Spot, u64)>,
     /// Seconds.
     pub(super) max_ncache_ttl: Option<(Spot, u64)>,
-    pub(super) stale: Option<bool>,
+    pub(super) stale: Option<(Spot, bool)>,
     /// Seconds.
     pub(super) max_stale_ttl: Option<(Spot, u64)>,
     pub(super) response_rate: Option<(Spot, u64)>,
-    pub(super) prefetch: Option<bool>,
+    pub(super) prefetch: Option<(Spot, bool)>,
 }
 
 /// What a clause does.
@@ -41,6 +37,8 @@ pub(super) struct Reading<'a, 'b> {
     pub(super) acls: &'a Acls<'b>,
     pub(super) errors: &'a mut Vec<String>,
     pub(super) lost: &'a mut Vec<Note>,
+    /// The port of listeners and forwarders that have none of their own.
+    pub(super) port: u16,
 }
 
 impl Reading<'_, '_> {
@@ -61,7 +59,7 @@ impl Reading<'_, '_> {
 /// The clauses that are honoured.
 const CLAUSES: &[(&str, Take)] = &[
     ("dns64", |scope, clause, reading| {
-        scope.dns64.extend(dns64::read(clause, reading.acls, reading.errors));
+        scope.dns64.extend(dns64::read(clause, reading));
         Ok(())
     }),
     ("forwarders", |scope, clause, reading| {
@@ -72,12 +70,6 @@ const CLAUSES: &[(&str, Take)] = &[
     ("allow-query", |scope, clause, reading| allow(scope, clause, reading, "allow-query")),
     ("allow-query-cache", |scope, clause, reading| allow(scope, clause, reading, "allow-query-cache")),
     ("allow-recursion", |scope, clause, reading| allow(scope, clause, reading, "allow-recursion")),
-    ("listen-on", |scope, clause, reading| {
-        listen(scope, clause, reading, "listen-on", Ipv4Addr::UNSPECIFIED.into())
-    }),
-    ("listen-on-v6", |scope, clause, reading| {
-        listen(scope, clause, reading, "listen-on-v6", Ipv6Addr::UNSPECIFIED.into())
-    }),
     ("max-cache-size", max_cache_size),
     ("max-cache-ttl", |scope, clause, _| {
         scope.max_cache_ttl = Some((clause.spot.clone(), seconds(clause)?));
@@ -92,18 +84,20 @@ const CLAUSES: &[(&str, Take)] = &[
         Ok(())
     }),
     ("stale-answer-enable", |scope, clause, _| {
-        scope.stale = Some(boolean(clause)?);
+        scope.stale = Some((clause.spot.clone(), boolean(clause)?));
         Ok(())
     }),
     ("rate-limit", rate_limit),
     ("prefetch", |scope, clause, _| {
-        scope.prefetch = Some(clause.value()? != "0");
+        scope.prefetch = Some((clause.spot.clone(), clause.value()? != "0"));
         Ok(())
     }),
-    ("recursion", |_, clause, reading| {
-        if !boolean(clause)? {
-            reading.lose(&clause.spot, "recursion", "not honoured: every client's questions are forwarded");
-        }
+    ("recursion", |scope, clause, _| {
+        scope.recursion = Some((clause.spot.clone(), boolean(clause)?));
+        Ok(())
+    }),
+    ("empty-zones-enable", |scope, clause, _| {
+        scope.empty_zones = Some((clause.spot.clone(), boolean(clause)?));
         Ok(())
     }),
 ];
@@ -140,7 +134,7 @@ pub(super) fn forwarders(
     clause: &Statement,
     reading: &mut Reading<'_, '_>,
 ) -> Result<Vec<SocketAddr>, String> {
-    let default = port(clause, &clause.words(), PORT)?;
+    let default = port(clause, &clause.words(), reading.port)?;
     let mut list = Vec::new();
     for one in clause.need_block()? {
         let address: IpAddr = one
@@ -161,7 +155,7 @@ pub(super) fn forwarders(
 }
 
 /// The number behind the word `port`.
-fn port(statement: &Statement, words: &[&str], default: u16) -> Result<u16, String> {
+pub(super) fn port(statement: &Statement, words: &[&str], default: u16) -> Result<u16, String> {
     let Some(at) = words.iter().position(|word| *word == "port") else { return Ok(default) };
     let word = words.get(at + 1).copied().unwrap_or_default();
     word.parse().map_err(|_| statement.spot.says(format_args!("port '{word}' out of range")))
@@ -176,45 +170,6 @@ fn forward(_: &mut Scope, clause: &Statement, reading: &mut Reading<'_, '_>) -> 
             "first is only here: where no forwarder answers, nothing else is asked",
         ),
         other => return Err(clause.spot.says(format_args!("'{other}' unexpected"))),
-    }
-    Ok(())
-}
-
-/// `listen-on [ port N ] [ tls NAME ] [ http NAME ] { LIST }`: single addresses, or all of a family.
-fn listen(
-    scope: &mut Scope,
-    clause: &Statement,
-    reading: &mut Reading<'_, '_>,
-    directive: &'static str,
-    wildcard: IpAddr,
-) -> Result<(), String> {
-    let words = clause.words();
-    if let Some(kind) = words.iter().find(|word| ["tls", "http"].contains(word)) {
-        let key = if *kind == "tls" { "listen_tls" } else { "listen_https" };
-        let why = format!("{kind} is not honoured: set dns64.{key} and dns64.tls.certificates");
-        reading.lose(&clause.spot, directive, why);
-        return Ok(());
-    }
-    let port = port(clause, &words, PORT)?;
-    scope.listen_spot.get_or_insert_with(|| clause.spot.clone());
-    let acl = reading.list(clause, directive)?;
-    for (net, allow) in acl.rules.iter().filter(|(net, _)| net.addr().is_ipv4() == wildcard.is_ipv4()) {
-        match (net.prefix_len(), allow) {
-            (_, false) => reading.lose(
-                &clause.spot,
-                directive,
-                format!("!{net} is not honoured: list the addresses to listen at"),
-            ),
-            (0, true) => scope.listen.push(SocketAddr::new(wildcard, port)),
-            (len, true) if len == net.max_prefix_len() => {
-                scope.listen.push(SocketAddr::new(net.addr(), port));
-            }
-            (_, true) => reading.lose(
-                &clause.spot,
-                directive,
-                format!("{net} is not honoured: list this machine's addresses in it"),
-            ),
-        }
     }
     Ok(())
 }
@@ -237,15 +192,22 @@ fn max_cache_size(
 
 /// `rate-limit { responses-per-second N; ... }`.
 fn rate_limit(scope: &mut Scope, clause: &Statement, reading: &mut Reading<'_, '_>) -> Result<(), String> {
+    let mut log_only = false;
     for one in clause.need_block()? {
         if one.name() == "responses-per-second" {
             let word = one.value()?;
             let rate =
                 word.parse().map_err(|_| one.spot.says(format_args!("expected number near '{word}'")))?;
             scope.response_rate = Some((one.spot.clone(), rate));
+        } else if one.name() == "log-only" {
+            log_only = boolean(one)?;
         } else {
             reading.lose(&one.spot, "rate-limit", format!("{} is not honoured", one.name()));
         }
+    }
+    if log_only {
+        reading.lose(&clause.spot, "rate-limit", "log-only: nothing is limited, and nothing logged");
+        scope.response_rate = None;
     }
     Ok(())
 }
