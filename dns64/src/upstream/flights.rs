@@ -22,6 +22,8 @@ pub(super) struct Flights {
     /// The number of each of `waiting`, apart from them so that a search reads little.
     ids: Vec<u16>,
     waiting: Vec<Flight>,
+    /// Those of them that have not landed.
+    expected: usize,
     /// The youngest given-up queries, in a ring.
     given_up: Vec<u16>,
     next_given_up: usize,
@@ -59,7 +61,14 @@ pub(super) enum Message {
 impl Flights {
     /// None yet. So many messages that are no reply are doubt for every query that waits.
     pub(super) fn new(max_strikes: u8) -> Self {
-        Self { max_strikes, ids: Vec::new(), waiting: Vec::new(), given_up: Vec::new(), next_given_up: 0 }
+        Self {
+            max_strikes,
+            ids: Vec::new(),
+            waiting: Vec::new(),
+            expected: 0,
+            given_up: Vec::new(),
+            next_given_up: 0,
+        }
     }
 
     /// Puts `query` into the air with its name spelt `spelling`. Its number is the first of `draw` that no other has.
@@ -81,6 +90,7 @@ impl Flights {
             waker: None,
             landed: None,
         });
+        self.expected += 1;
         Ok(id)
     }
 
@@ -91,7 +101,7 @@ impl Flights {
 
     /// Whether a reply is waited for.
     pub(super) fn expect_more(&self) -> bool {
-        self.waiting.iter().any(|flight| flight.landed.is_none())
+        self.expected > 0
     }
 
     /// Takes in what came from the upstream.
@@ -110,16 +120,16 @@ impl Flights {
         let flight = &mut self.waiting[at];
         match Answer::parse(message.to_vec(), &flight.query, id, flight.spelling.as_bytes()) {
             Ok(answer) => {
-                flight.land(Ok(Landing::Answer(answer)));
+                self.expected -= flight.land(Ok(Landing::Answer(answer)));
                 Message::Reply
             }
             // Number and question are right: a guesser that came close, or a server that respells.
             Err(mismatch @ Mismatch::Case) => {
-                flight.land(Ok(Landing::Unsure));
+                self.expected -= flight.land(Ok(Landing::Unsure));
                 Message::Stray(mismatch)
             }
             Err(mismatch) => {
-                flight.strike(self.max_strikes);
+                self.expected -= flight.strike(self.max_strikes);
                 Message::Stray(mismatch)
             }
         }
@@ -127,21 +137,15 @@ impl Flights {
 
     /// A message that belongs to no query may have been meant for any.
     fn strike_all(&mut self, mismatch: Mismatch) -> Message {
-        self.waiting.iter_mut().for_each(|flight| flight.strike(self.max_strikes));
+        let landed: usize = self.waiting.iter_mut().map(|flight| flight.strike(self.max_strikes)).sum();
+        self.expected -= landed;
         Message::Stray(mismatch)
     }
 
-    /// Ends all with the same breakdown.
-    pub(super) fn fail(&mut self, breakdown: &Breakdown) {
-        for flight in &mut self.waiting {
-            flight.land(Err(breakdown.clone()));
-        }
-    }
-
-    /// Ends all but `id` with the same breakdown.
-    pub(super) fn fail_others(&mut self, id: u16, breakdown: &Breakdown) {
-        for (_, flight) in self.ids.iter().zip(&mut self.waiting).filter(|(other, _)| **other != id) {
-            flight.land(Err(breakdown.clone()));
+    /// Ends all of `whom` with the same breakdown.
+    pub(super) fn fail(&mut self, breakdown: &Breakdown, whom: impl Fn(u16) -> bool) {
+        for (_, flight) in self.ids.iter().zip(&mut self.waiting).filter(|(id, _)| whom(**id)) {
+            self.expected -= flight.land(Err(breakdown.clone()));
         }
     }
 
@@ -170,6 +174,7 @@ impl Flights {
         if self.waiting.swap_remove(at).landed.is_some() {
             return;
         }
+        self.expected -= 1;
         if self.given_up.len() < REMEMBERED {
             self.given_up.push(id);
         } else {
@@ -180,20 +185,22 @@ impl Flights {
 }
 
 impl Flight {
-    fn land(&mut self, landing: Result<Landing, Breakdown>) {
-        if self.landed.is_none() {
-            self.landed = Some(landing);
-            if let Some(waker) = self.waker.take() {
-                waker.wake();
-            }
+    /// How many landed by it: one, or none where it had landed.
+    fn land(&mut self, landing: Result<Landing, Breakdown>) -> usize {
+        if self.landed.is_some() {
+            return 0;
         }
+        self.landed = Some(landing);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+        1
     }
 
-    fn strike(&mut self, max: u8) {
+    /// How many landed by it.
+    fn strike(&mut self, max: u8) -> usize {
         self.strikes = self.strikes.saturating_add(1);
-        if self.strikes >= max {
-            self.land(Ok(Landing::Unsure));
-        }
+        if self.strikes >= max { self.land(Ok(Landing::Unsure)) } else { 0 }
     }
 }
 
@@ -288,7 +295,7 @@ mod tests {
     #[test]
     fn a_failure_is_everybodys() {
         let (mut flights, id, _) = flying();
-        flights.fail(&Breakdown::Closed);
+        flights.fail(&Breakdown::Closed, |_| true);
         assert!(matches!(poll(&mut flights, id), Poll::Ready(Err(Breakdown::Closed))));
     }
 }

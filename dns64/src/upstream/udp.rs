@@ -1,4 +1,5 @@
-//! Queries over UDP (RFC 1035 §4.2.1, RFC 5452): a set of connected sockets, from which each query draws one.
+//! Queries over UDP (RFC 1035 §4.2.1, RFC 5452): a set of connected sockets, from which those queries draw one that
+//! leave together.
 //!
 //! A socket's port is drawn at random by the kernel out of all that may be given away, whatever the worker. The
 //! socket serves few queries for a short time and is replaced, so that a port that was found out is worth little. It
@@ -7,13 +8,14 @@
 //! and passed over; a wrong spelling, or many wrong datagrams, are the sign of a guesser or of a server that
 //! respells, and TCP tells them apart.
 
+mod volley;
+
 use super::breakdown::Breakdown;
 use super::descriptors::{Descriptor, Descriptors};
 use super::flights::{Flights, Landing, Message};
 use super::random;
 use crate::metrics::UpstreamMetrics;
 use crate::query::{Edns, Query};
-use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 use std::cell::RefCell;
@@ -27,11 +29,12 @@ use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::task::AbortHandle;
+use volley::Volley;
 
 /// Sockets of one worker to one upstream. Each is opened when it is first drawn.
 const SOCKETS: usize = 128;
 
-/// Queries that a socket serves.
+/// Queries that a socket serves, and those of a last volley.
 const MAX_USES: u32 = 64;
 
 /// For how long a socket serves.
@@ -50,8 +53,8 @@ const NEWS: Interest = Interest::READABLE.add(Interest::ERROR);
 const BUFFER: usize = 4096;
 
 thread_local! {
-    /// What is received and sent: both end before anything else of the thread runs.
-    static DATAGRAM: RefCell<(Box<[u8]>, Vec<u8>)> = RefCell::new((vec![0; BUFFER].into(), Vec::new()));
+    /// What is received: done with before anything else of the thread runs.
+    static DATAGRAM: RefCell<Box<[u8]>> = RefCell::new(vec![0; BUFFER].into());
 }
 
 /// The sockets of one worker to one upstream.
@@ -61,6 +64,8 @@ pub(super) struct Pool {
     metrics: UpstreamMetrics,
     descriptors: Arc<Descriptors>,
     slots: Mutex<Vec<Option<Arc<Socket>>>>,
+    /// What leaves when the tasks that are ready have run.
+    volleys: Arc<Mutex<Vec<Volley>>>,
 }
 
 /// One socket.
@@ -85,21 +90,36 @@ struct Flight {
 
 impl Pool {
     pub(super) fn new(address: SocketAddr, metrics: UpstreamMetrics, descriptors: Arc<Descriptors>) -> Self {
-        Self { address, metrics, descriptors, slots: Mutex::new(vec![None; SOCKETS]) }
+        let slots = Mutex::new(vec![None; SOCKETS]);
+        Self { address, metrics, descriptors, slots, volleys: Arc::default() }
     }
 
     /// Asks, and waits for as long as it takes; the caller limits the time.
     pub(super) async fn exchange(&self, query: &Query, edns: Edns) -> Result<Landing, Breakdown> {
+        let flight = self.stage(query, edns)?;
+        self.metrics.sent(crate::metrics::Carriage::Udp);
+        poll_fn(|context| flight.socket.flights().poll(flight.id, context)).await
+    }
+
+    /// Puts `query` among those that leave next.
+    fn stage(&self, query: &Query, edns: Edns) -> Result<Flight, Breakdown> {
         let [high, low, mask @ ..] = random::draw::<34>()?;
         let spelling = query.name.respelt(&mask);
-        let socket = self.socket(usize::from(u16::from_be_bytes([high, low])))?;
-        let id = socket.flights().enter(query, &spelling, random::number)?;
-        let flight = Flight { socket, id };
-        self.metrics.sent(crate::metrics::Carriage::Udp);
-        while !flight.send(|out| query.encode(id, &spelling, edns, out))? {
-            flight.socket.udp.writable().await?;
+        let mut volleys = lock(&self.volleys);
+        if volleys.last().is_none_or(Volley::is_full) {
+            let socket = self.socket(usize::from(u16::from_be_bytes([high, low])))?;
+            if volleys.is_empty() {
+                // Behind all tasks that are ready, which may have more to send.
+                tokio::spawn(send(Arc::clone(&self.volleys)));
+            }
+            volleys.push(Volley::new(socket));
         }
-        poll_fn(|context| flight.socket.flights().poll(id, context)).await
+        let volley = volleys.last_mut().expect("one was pushed if there was none");
+        let socket = Arc::clone(volley.socket());
+        let id = socket.flights().enter(query, &spelling, random::number)?;
+        socket.uses.fetch_add(1, Ordering::Relaxed);
+        volley.add(id, |out| query.encode(id, &spelling, edns, out));
+        Ok(Flight { socket, id })
     }
 
     /// The socket at a random place, a new one where that is worn.
@@ -108,20 +128,20 @@ impl Pool {
         let at = draw % slots.len();
         let now = Instant::now();
         match &slots[at] {
-            Some(socket) if !socket.is_worn(now) => return Ok(socket.used()),
+            Some(socket) if !socket.is_worn(now) => return Ok(Arc::clone(socket)),
             _ => {}
         }
         let Some(descriptor) = self.descriptors.take() else {
             // As many are open as may be: a worn one is better than none.
             let mut order = (0..slots.len()).map(|step| (at + step) % slots.len());
-            let open = order.find_map(|at| slots[at].as_ref().map(Socket::used));
+            let open = order.find_map(|at| slots[at].clone());
             return open.ok_or(Breakdown::Resources);
         };
         let socket = Socket::open(self.address, now, self.metrics.clone(), descriptor)?;
         if let Some(worn) = slots[at].replace(Arc::clone(&socket)) {
             worn.retire();
         }
-        Ok(socket.used())
+        Ok(socket)
     }
 
     /// Closes what has served its time.
@@ -134,7 +154,7 @@ impl Pool {
     }
 
     fn slots(&self) -> MutexGuard<'_, Vec<Option<Arc<Socket>>>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.slots)
     }
 }
 
@@ -173,11 +193,6 @@ impl Socket {
         Ok(socket)
     }
 
-    fn used(self: &Arc<Self>) -> Arc<Self> {
-        self.uses.fetch_add(1, Ordering::Relaxed);
-        Arc::clone(self)
-    }
-
     fn is_worn(&self, now: Instant) -> bool {
         self.uses.load(Ordering::Relaxed) >= MAX_USES || now.saturating_duration_since(self.opened) >= MAX_AGE
     }
@@ -204,7 +219,7 @@ impl Socket {
             let interest = if ready.is_readable() { Interest::READABLE } else { Interest::ERROR };
             match self.udp.try_io(interest, || self.drain()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => self.flights().fail(&error.into()),
+                Err(error) => self.flights().fail(&error.into(), |_| true),
                 Ok(()) => tokio::task::yield_now().await,
             }
         }
@@ -215,7 +230,7 @@ impl Socket {
     /// Where nothing is waited for any more, the system call that would find nothing is spared. What lies there even
     /// so is read before the next reply.
     fn drain(&self) -> io::Result<()> {
-        DATAGRAM.with_borrow_mut(|(buffer, _)| {
+        DATAGRAM.with_borrow_mut(|buffer| {
             for _ in 0..BATCH {
                 let length = recv(self.udp.as_raw_fd(), buffer, MsgFlags::empty())?;
                 let mut flights = self.flights();
@@ -231,30 +246,7 @@ impl Socket {
     }
 
     fn flights(&self) -> MutexGuard<'_, Flights> {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Flight {
-    /// Sends what `write` writes; `false` where the socket is full.
-    fn send(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<bool, Breakdown> {
-        DATAGRAM.with_borrow_mut(|(_, out)| {
-            out.clear();
-            write(out);
-            let mut sent = self.socket.udp.try_send(out);
-            if let Err(error) = &sent
-                && error.raw_os_error() == Some(Errno::ECONNREFUSED as i32)
-            {
-                // The news is about queries that were sent before this one.
-                self.socket.flights().fail_others(self.id, &io::Error::from(error.kind()).into());
-                sent = self.socket.udp.try_send(out);
-            }
-            match sent {
-                Ok(_) => Ok(true),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-                Err(error) => Err(error.into()),
-            }
-        })
+        lock(&self.flights)
     }
 }
 
@@ -266,4 +258,17 @@ impl Drop for Flight {
             self.socket.close();
         }
     }
+}
+
+/// Sends what waits.
+async fn send(volleys: Arc<Mutex<Vec<Volley>>>) {
+    let waiting = std::mem::take(&mut *lock(&volleys));
+    for volley in waiting {
+        volley.send().await;
+    }
+}
+
+/// A panic elsewhere leaves nothing half done behind these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
