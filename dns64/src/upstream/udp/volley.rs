@@ -88,16 +88,15 @@ impl Volley {
     fn send_run(&self, run: &[Staged]) -> nix::Result<()> {
         let socket = self.socket.udp.as_raw_fd();
         let part = |query: &Staged| IoSlice::new(&self.octets[query.place.clone()]);
-        match run {
-            [query] => sendmsg::<()>(socket, &[part(query)], &[], MsgFlags::MSG_DONTWAIT, None),
-            _ => {
-                let mut parts = [IoSlice::new(&[]); MOST];
-                parts.iter_mut().zip(run).for_each(|(place, query)| *place = part(query));
-                let length = u16::try_from(run[0].place.len()).map_err(|_| Errno::EMSGSIZE)?;
-                let cut = [ControlMessage::UdpGsoSegments(&length)];
-                sendmsg::<()>(socket, &parts[..run.len()], &cut, MsgFlags::MSG_DONTWAIT, None)
-            }
-        }?;
+        if let [query] = run {
+            sendmsg::<()>(socket, &[part(query)], &[], MsgFlags::MSG_DONTWAIT, None)?;
+            return Ok(());
+        }
+        let mut parts = [IoSlice::new(&[]); MOST];
+        parts.iter_mut().zip(run).for_each(|(place, query)| *place = part(query));
+        let length = u16::try_from(run[0].place.len()).map_err(|_| Errno::EMSGSIZE)?;
+        let cut = [ControlMessage::UdpGsoSegments(&length)];
+        sendmsg::<()>(socket, &parts[..run.len()], &cut, MsgFlags::MSG_DONTWAIT, None)?;
         Ok(())
     }
 
@@ -125,6 +124,7 @@ mod tests {
     use crate::upstream::descriptors::Descriptors;
     use crate::upstream::flights::Landing;
     use hickory_proto::rr::RecordType;
+    use prometheus_client::metrics::gauge::Gauge;
     use prometheus_client::registry::Registry;
     use std::future::poll_fn;
     use std::net::SocketAddr;
@@ -133,7 +133,7 @@ mod tests {
 
     fn socket(address: SocketAddr) -> Arc<Socket> {
         let metrics = Metrics::new(&mut Registry::default()).upstream("here");
-        let descriptor = Descriptors::new(1024, Default::default()).take().unwrap();
+        let descriptor = Descriptors::new(1024, Gauge::default()).take().unwrap();
         Socket::open(address, Instant::now(), metrics, descriptor).unwrap()
     }
 
