@@ -5,9 +5,10 @@
 
 use crate::answer::Answer;
 use crate::cache::{Content, Kind};
+use crate::lead::{self, Need};
 use crate::lookup::{Demand, Found, Lookup, key};
 use crate::plan::Plan;
-use crate::policy::Synthesis;
+use crate::policy::{Synthesis, Treatment};
 use crate::query::Query;
 use crate::question::Question;
 use crate::reply::{Body, Origin, Outline, Reply};
@@ -15,10 +16,12 @@ use crate::resolver::{Caller, Shared};
 use crate::snapshot::Snapshot;
 use crate::synth::{self, Verdict};
 use crate::{hints, reverse, ttl, wire};
+use futures_util::FutureExt;
 use hickory_proto::rr::RecordType;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::timeout;
 
 /// A question that needs more than one look into memory.
@@ -99,10 +102,15 @@ impl Job {
         let (aaaa_query, a_query) = (self.query(RecordType::AAAA), self.query(RecordType::A));
         let mut aaaa = pin!(lookup.find(&aaaa_query, self.first_demand()));
         let mut a = pin!(lookup.find(&a_query, self.second_demand()));
+        let lead = self.lead(synthesis);
+        // A timer for no time at all still waits for its next tick.
+        let ahead =
+            if lead.is_zero() { aaaa.as_mut().now_or_never() } else { timeout(lead, &mut aaaa).await.ok() };
+        let early = ahead.is_none();
         let mut a_found = None;
-        let aaaa = match timeout(self.snapshot.upstreams.timing().head_start, &mut aaaa).await {
-            Ok(found) => found,
-            Err(_) => loop {
+        let aaaa = match ahead {
+            Some(found) => found,
+            None => loop {
                 tokio::select! {
                     biased;
                     found = &mut aaaa => break found,
@@ -111,10 +119,18 @@ impl Job {
             },
         };
         let original = aaaa.outcome.clone().ok();
-        match synth::judge(&self.question, aaaa.outcome, synthesis) {
+        let verdict = synth::judge(&self.question, aaaa.outcome, synthesis);
+        if early {
+            self.shared.metrics().names.asked_early(matches!(verdict, Verdict::AskA(_)));
+        }
+        match verdict {
             Verdict::Reply(reply) => self.made(reply, original.as_ref(), aaaa.holds),
             Verdict::AskA(absent) => {
                 let Found { outcome, holds } = match a_found {
+                    // There may be room for it when AAAA has given back its place.
+                    Some(found) if found.is_of_overload() => {
+                        lookup.find(&a_query, self.second_demand()).await
+                    }
                     Some(found) => found,
                     None => a.await,
                 };
@@ -122,6 +138,20 @@ impl Job {
                 self.made(reply, original.as_ref(), holds.min(aaaa.holds))
             }
         }
+    }
+
+    /// How long AAAA is waited for before A is asked.
+    fn lead(&self, synthesis: &Synthesis) -> Duration {
+        let (upstreams, name) = (&self.snapshot.upstreams, &self.question.name);
+        let need = match self.purpose {
+            // Nobody waits.
+            Purpose::Renewal(_) => Need::Unlikely,
+            Purpose::Client(_) if synthesis.passes_over_aaaa(name) => Need::Likely,
+            Purpose::Client(_) => {
+                self.shared.habits().beside(name).need(synthesis.cases.name_error == Treatment::Synthesize)
+            }
+        };
+        lead::lead(&upstreams.timing(), upstreams.usual(name), need)
     }
 
     /// A reply that was made with `aaaa` and holds for so many seconds.

@@ -33,6 +33,7 @@ pub mod hosts;
 mod https;
 mod ipv4only;
 mod job;
+mod lead;
 pub mod lifetime;
 pub mod listen;
 mod lookup;

@@ -7,6 +7,7 @@
 use crate::answer::{Answer, ExtendedError, Failure, Outcome, read_errors};
 use crate::cache::{Age, Content, Hit, Key, Kind, Name};
 use crate::flight::{Landing, Pilot, Seat};
+use crate::lead::Sort;
 use crate::lifetime::{self, Keep};
 use crate::query::Query;
 use crate::question::CLASS_IN;
@@ -17,6 +18,7 @@ use crate::ttl;
 use crate::upstream::Inquiry;
 use crate::wire::{HEADER, QUESTION_TAIL};
 use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::RecordType;
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 use std::pin::pin;
@@ -201,6 +203,11 @@ enum Remembered {
 }
 
 impl Found {
+    /// Whether it was not asked for because too much was under way.
+    pub(crate) fn is_of_overload(&self) -> bool {
+        matches!(self.outcome, Err(Failure::Overload | Failure::ClientOverload))
+    }
+
     fn failed(failure: Failure) -> Self {
         Self { outcome: Err(failure), holds: 0 }
     }
@@ -220,6 +227,12 @@ async fn fly(shared: Arc<Shared>, snapshot: Arc<Snapshot>, query: Query, inquiry
         shared.metrics().names.screened(&query.name, removed);
         Ok(answer)
     });
+    if query.qtype == RecordType::AAAA
+        && query.qclass == CLASS_IN
+        && let Some(sort) = outcome.as_ref().ok().and_then(Sort::of)
+    {
+        shared.habits().learn(&query.name, sort);
+    }
     // A snapshot that was replaced meanwhile may have asked whom the file no longer names.
     let found = remember(&snapshot, &query, outcome, shared.now(), shared.serves(&snapshot));
     pilot.land(found);

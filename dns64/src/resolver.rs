@@ -11,13 +11,14 @@ use crate::hosts::Hosts;
 use crate::hosts::source::unix_time;
 pub use crate::job::Job;
 use crate::job::Purpose;
+use crate::lead::Habits;
 use crate::loops;
 use crate::metrics::{Metrics, Transport};
 use crate::plan::{Known, Plan, plan};
 use crate::policy::View;
 use crate::question::{CLASS_IN, DropReason, Question, Refusal};
 use crate::reply::{self, Extras, Origin, Outline, Reply, Room};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, seed};
 use arc_swap::ArcSwap;
 use hickory_proto::op::ResponseCode;
 use std::net::SocketAddr;
@@ -36,6 +37,7 @@ pub struct Shared {
     gate: Gate,
     metrics: Arc<Metrics>,
     flights: Arc<Flights>,
+    habits: Habits,
     renewals: Arc<Semaphore>,
     started: Instant,
 }
@@ -64,6 +66,7 @@ impl Shared {
             gate,
             metrics,
             flights: Arc::default(),
+            habits: Habits::new(seed()),
             renewals: Arc::new(Semaphore::new(MAX_RENEWALS)),
             started: Instant::now(),
         }
@@ -113,6 +116,11 @@ impl Shared {
     /// The questions under way.
     pub(crate) fn flights(&self) -> &Arc<Flights> {
         &self.flights
+    }
+
+    /// What names are like.
+    pub(crate) fn habits(&self) -> &Habits {
+        &self.habits
     }
 
     /// What is remembered of clients.

@@ -116,7 +116,7 @@ fn terms(dns64: &Dns64) -> Terms {
 }
 
 /// What nobody can foretell, from the standard library's source of it, which cannot fail.
-fn seed() -> [u64; 3] {
+pub(crate) fn seed<const WORDS: usize>() -> [u64; WORDS] {
     std::array::from_fn(|part| RandomState::new().hash_one(part))
 }
 

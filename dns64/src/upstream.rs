@@ -66,8 +66,11 @@ pub struct Timing {
     pub patience: Duration,
     /// What a client has: less than the two seconds after which stub resolvers begin to give up.
     pub total: Duration,
-    /// How far AAAA is ahead of A, so that a name error on AAAA usually comes before A is sent.
+    /// How far AAAA is ahead of A, so that a name error on AAAA usually comes before A is sent. See `lead` for
+    /// upstreams that are not quick.
     pub head_start: Duration,
+    /// An upstream that takes longer as a rule is not quick.
+    pub quick: Duration,
 }
 
 impl Default for Timing {
@@ -76,6 +79,7 @@ impl Default for Timing {
             patience: Duration::from_millis(400),
             total: Duration::from_millis(1750),
             head_start: Duration::from_millis(20),
+            quick: Duration::from_millis(5),
         }
     }
 }
@@ -244,6 +248,11 @@ impl Upstreams {
             *pass = Pass::Lingering(free);
         }
         may
+    }
+
+    /// How long who is asked for `name` first takes as a rule; `None` where nothing is known of that.
+    pub(crate) fn usual(&self, name: &WireName) -> Option<Duration> {
+        self.group(name).iter().find(|upstream| upstream.is_up() && !upstream.leads_back())?.usual()
     }
 
     /// Who is asked for `name`.

@@ -27,6 +27,8 @@ const PURE: &[&str] = &[
     "dns64/src/hosts/answer.rs",
     "dns64/src/hosts/line.rs",
     "dns64/src/hosts/table.rs",
+    "dns64/src/lead.rs",
+    "dns64/src/lead",
     "dns64/src/lifetime.rs",
     "dns64/src/gate.rs",
     "dns64/src/gate",

@@ -16,6 +16,8 @@ pub(crate) struct NameMetrics {
     rereads: Counter,
     private_records: Counter,
     loops: Counter,
+    early: Counter,
+    needless: Counter,
 }
 
 impl NameMetrics {
@@ -45,6 +47,24 @@ impl NameMetrics {
             "Own questions that an upstream resolver sent back here",
             self.loops.clone(),
         );
+        registry.register(
+            "early_a_lookups",
+            "Lookups of A that began before AAAA was answered",
+            self.early.clone(),
+        );
+        registry.register(
+            "needless_a_lookups",
+            "Those of them that the answer to AAAA made needless",
+            self.needless.clone(),
+        );
+    }
+
+    /// Counts a lookup of A that began before AAAA was answered.
+    pub(crate) fn asked_early(&self, needed: bool) {
+        self.early.inc();
+        if !needed {
+            self.needless.inc();
+        }
     }
 
     /// Counts records of an answer about `name` that were taken out of it.

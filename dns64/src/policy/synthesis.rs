@@ -138,6 +138,11 @@ impl Synthesis {
         refusal.map_or(Ok(()), Err)
     }
 
+    /// Whether A is asked for whatever AAAA records `name` has.
+    pub(crate) fn passes_over_aaaa(&self, name: &WireName) -> bool {
+        self.names.get(name) == Some(&NameRule::Force) || self.exclude.iter().any(|net| net.prefix_len() == 0)
+    }
+
     /// Whose word the addresses of `name` are.
     pub fn source(&self, name: &WireName) -> Source {
         if self.private_domains.holds(name) { Source::Trusted } else { Source::Public }

@@ -136,6 +136,11 @@ impl Upstream {
         self.record().health.is_up()
     }
 
+    /// How long it takes as a rule; `None` before the first reply.
+    pub(super) fn usual(&self) -> Option<Duration> {
+        self.record().latency.mean()
+    }
+
     /// What is said of it on the admin socket.
     pub(super) fn report(&self, domains: Vec<String>) -> Report {
         let record = self.record();

@@ -11,12 +11,17 @@ use std::time::Duration;
 
 /// Moves on soon and gives up late.
 fn hasty() -> Timing {
-    Timing { patience: Duration::from_millis(20), total: LONG, head_start: LONG }
+    Timing { patience: Duration::from_millis(20), total: LONG, head_start: LONG, quick: LONG }
 }
 
 /// Gives up soon.
 fn brief() -> Timing {
-    Timing { patience: Duration::from_millis(20), total: Duration::from_millis(100), head_start: LONG }
+    Timing {
+        patience: Duration::from_millis(20),
+        total: Duration::from_millis(100),
+        head_start: LONG,
+        quick: LONG,
+    }
 }
 
 #[tokio::test]
@@ -31,7 +36,7 @@ async fn silence_moves_on_to_the_next_upstream() {
 #[tokio::test]
 async fn a_closed_port_moves_on_at_once() {
     let good = Scripted::start(only_a).await;
-    let patient = Timing { patience: LONG, total: LONG, head_start: LONG };
+    let patient = Timing { patience: LONG, total: LONG, head_start: LONG, quick: LONG };
     let dead = Scripted::nobody();
     let world = World::new(&[dead, good.address], patient);
     assert_eq!(v6(&world.ask("v4.example.", RecordType::AAAA).await), synthesized());

@@ -12,6 +12,7 @@ mod faults;
 mod gate;
 mod hosts;
 mod kept;
+mod lead;
 mod load;
 mod names;
 mod program;

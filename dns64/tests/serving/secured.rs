@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Gives up late, and moves on at once where something is wrong.
 fn patient() -> Timing {
-    Timing { patience: LONG, total: LONG, head_start: LONG }
+    Timing { patience: LONG, total: LONG, head_start: LONG, quick: LONG }
 }
 
 /// A resolver that trusts `authority` and asks `upstreams`.
@@ -96,7 +96,7 @@ async fn clear_text_where_tls_should_be_is_never_spoken() {
     let name = format!("tls://{}#dns.example", plain.address);
     let world = World::with(
         std::slice::from_ref(&name),
-        Timing { patience: Duration::from_millis(50), total: Duration::from_millis(200), head_start: LONG },
+        Timing { patience: Duration::from_millis(50), total: Duration::from_millis(200), head_start: LONG, quick: LONG },
         PREF64,
         &format!("upstream_ca = \"{}\"", authority.file().display()),
     );

@@ -30,7 +30,7 @@ use tokio::time::timeout;
 
 /// AAAA is waited for to the end before A is asked, so that what is asked follows from what was answered.
 pub(crate) fn patient() -> Timing {
-    Timing { patience: LONG, total: LONG, head_start: LONG }
+    Timing { patience: LONG, total: LONG, head_start: LONG, quick: LONG }
 }
 
 /// A resolver, its upstream, and what that knows.

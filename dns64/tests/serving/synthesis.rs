@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 fn patient() -> Timing {
-    Timing { patience: LONG, total: LONG, head_start: LONG }
+    Timing { patience: LONG, total: LONG, head_start: LONG, quick: LONG }
 }
 
 #[tokio::test]

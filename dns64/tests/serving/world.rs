@@ -28,7 +28,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(30);
 
 /// Time enough for a slow machine, so that nothing is asked twice.
 pub(crate) fn unhurried() -> Timing {
-    Timing { patience: LONG, total: LONG, ..Timing::default() }
+    Timing { patience: LONG, total: LONG, quick: LONG, ..Timing::default() }
 }
 
 /// The octets of an address as the labels of its reverse name, each with its dot.
