@@ -80,6 +80,11 @@ impl ExtendedError {
     /// The reply holds records that no zone has (code 29 of the registry of RFC 8914 §5.2).
     pub const SYNTHESIZED: Self = Self { code: 29, text: Cow::Borrowed(b"DNS64") };
 
+    /// A reply that is made of what its time is over for (RFC 8914 §4.4).
+    pub const STALE: Self = Self { code: 3, text: Cow::Borrowed(b"") };
+    /// A name error whose time is over (RFC 8914 §4.20).
+    pub const STALE_NAME_ERROR: Self = Self { code: 19, text: Cow::Borrowed(b"") };
+
     /// `code` with an explanation.
     pub fn new(code: u16, text: String) -> Self {
         Self { code, text: Cow::Owned(text.into_bytes()) }
@@ -261,6 +266,12 @@ impl Answer {
     /// Whether the upstream says that validation failed: such data must not be worked around.
     pub fn failed_validation(&self) -> bool {
         self.errors.iter().any(|error| VALIDATION_FAILED.contains(&error.code))
+    }
+
+    /// Whether it says that its time is over.
+    pub fn is_stale(&self) -> bool {
+        let stale = [ExtendedError::STALE.code, ExtendedError::STALE_NAME_ERROR.code];
+        self.errors.iter().any(|error| stale.contains(&error.code))
     }
 
     /// The decoded message.

@@ -19,7 +19,6 @@ use crate::upstream::Inquiry;
 use crate::wire::{HEADER, QUESTION_TAIL};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
-use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 use std::pin::pin;
 use std::sync::Arc;
@@ -41,10 +40,6 @@ const STALE_WAIT: Duration = Duration::from_millis(1200);
 
 /// How often a query that ended without an outcome is put again.
 const TRIES: usize = 2;
-
-/// RFC 8914 §4.4 and §4.20.
-const STALE_ANSWER: u16 = 3;
-const STALE_NAME_ERROR: u16 = 19;
 
 /// What came of a query.
 #[derive(Clone, Debug)]
@@ -342,8 +337,8 @@ fn restore(mut message: Vec<u8>, hit: &Hit, question_end: usize) -> Answer {
 
 /// Says of an answer that its time is over.
 fn excuse(answer: Answer) -> Answer {
-    let code = if answer.rcode() == ResponseCode::NXDomain { STALE_NAME_ERROR } else { STALE_ANSWER };
-    answer.explained(ExtendedError { code, text: Cow::Borrowed(b"") })
+    let missing = answer.rcode() == ResponseCode::NXDomain;
+    answer.explained(if missing { ExtendedError::STALE_NAME_ERROR } else { ExtendedError::STALE })
 }
 
 /// Whether what is stale is better. What failed validation must not be worked around.

@@ -14,6 +14,7 @@
 //! Does not ask anyone, and does not decide who gets synthesis: [`crate::plan`] does.
 
 use crate::answer::{Answer, ExtendedError, Failure, Outcome};
+use crate::cache::STALE_TTL;
 use crate::chain::{Chain, covered};
 use crate::policy::{Excluded, NameRule, Refused, Source, Synthesis, Treatment};
 use crate::question::Question;
@@ -45,6 +46,8 @@ pub struct Absent {
     reason: Reason,
     /// TTL cap of what is synthesized, in seconds.
     ttl: u32,
+    /// The AAAA answer that says so is stale, and what follows from it as well.
+    stale: bool,
     /// The reply where the A records do not help; without it the A answer says that there are none.
     basis: Option<Box<Reply>>,
 }
@@ -91,9 +94,12 @@ impl Absent {
 pub fn judge(question: &Question, aaaa: Outcome, synthesis: &Synthesis) -> Verdict {
     let error = |reply: Reply| match synthesis.cases.error {
         Treatment::Pass => Verdict::Reply(reply),
-        Treatment::Synthesize => {
-            Verdict::AskA(Absent { reason: Reason::Error, ttl: MAX_TTL_WITHOUT_SOA, basis: None })
-        }
+        Treatment::Synthesize => Verdict::AskA(Absent {
+            reason: Reason::Error,
+            ttl: MAX_TTL_WITHOUT_SOA,
+            stale: false,
+            basis: None,
+        }),
     };
     let answer = match aaaa {
         Ok(answer) => answer.believed(synthesis.trust_ad),
@@ -102,9 +108,10 @@ pub fn judge(question: &Question, aaaa: Outcome, synthesis: &Synthesis) -> Verdi
     match answer.rcode() {
         ResponseCode::NoError => judge_records(question, answer, synthesis).unwrap_or_else(error),
         ResponseCode::NXDomain if synthesis.cases.name_error == Treatment::Synthesize => {
-            let ttl = answer.message().map_or(MAX_TTL_WITHOUT_SOA, |message| absence_ttl(&message));
+            let stale = answer.is_stale();
+            let ttl = answer.message().map_or(MAX_TTL_WITHOUT_SOA, |message| absence_ttl(&message, stale));
             let basis = Some(Box::new(Reply::forwarded(answer)));
-            Verdict::AskA(Absent { reason: Reason::NameError, ttl, basis })
+            Verdict::AskA(Absent { reason: Reason::NameError, ttl, stale, basis })
         }
         ResponseCode::NXDomain => Verdict::Reply(Reply::forwarded(answer)),
         // What failed to validate must not be worked around (RFC 6147 §5.5).
@@ -122,7 +129,8 @@ fn judge_records(question: &Question, answer: Answer, synthesis: &Synthesis) -> 
     }
     let source = synthesis.source(&question.name);
     let found = sort_aaaa(&chain, &message.answers, synthesis, source);
-    let absent = |reason, ttl, basis| Ok(Verdict::AskA(Absent { reason, ttl, basis }));
+    let stale = answer.is_stale();
+    let absent = |reason, ttl, basis| Ok(Verdict::AskA(Absent { reason, ttl, stale, basis }));
     if let Some(ttl) = found.kept_ttl {
         let reply = match found.excluded {
             None if !found.stray => Reply::forwarded(answer),
@@ -143,9 +151,9 @@ fn judge_records(question: &Question, answer: Answer, synthesis: &Synthesis) -> 
     match found.excluded {
         Some((why, ttl)) => absent(Reason::Excluded(why), ttl, None),
         None if answer.is_truncated() => Err(Reply::forwarded(answer)),
-        None if found.stray => absent(Reason::Stray, absence_ttl(&message), None),
+        None if found.stray => absent(Reason::Stray, absence_ttl(&message, stale), None),
         None => {
-            let ttl = absence_ttl(&message);
+            let ttl = absence_ttl(&message, stale);
             absent(Reason::NoData, ttl, Some(Box::new(Reply::forwarded(answer))))
         }
     }
@@ -168,6 +176,9 @@ pub fn finish(question: &Question, absent: Absent, a: Outcome, synthesis: &Synth
     if chain.is_endless() {
         return absent.without_a(Reply::failed(Failure::Endless));
     }
+    // What is made of both is stale where either is.
+    let answer =
+        if absent.stale && !answer.is_stale() { answer.explained(ExtendedError::STALE) } else { answer };
     if synthesis.cases.signed == Treatment::Pass && question.dnssec_ok() && has_signed_a(&chain, &message) {
         return unmade(absent, None, &chain, &message, answer);
     }
@@ -228,8 +239,14 @@ pub(crate) fn negative_ttl(message: &Message) -> Option<u32> {
     })
 }
 
-fn absence_ttl(message: &Message) -> u32 {
-    negative_ttl(message).unwrap_or(MAX_TTL_WITHOUT_SOA)
+/// The same as a cap, where there may be no SOA record, and where what is said is stale: then whatever its MINIMUM
+/// (RFC 8767 §4).
+fn absence_ttl(message: &Message, stale: bool) -> u32 {
+    if !stale {
+        return negative_ttl(message).unwrap_or(MAX_TTL_WITHOUT_SOA);
+    }
+    let soa = message.authorities.iter().find(|record| record.record_type() == RecordType::SOA);
+    soa.map_or(STALE_TTL, |soa| sane_ttl(soa.ttl).min(STALE_TTL))
 }
 
 /// What AAAA records an answer section has.

@@ -85,6 +85,33 @@ async fn rule_69_what_is_stale_is_served_and_says_so_while_the_upstream_is_dead(
 }
 
 #[tokio::test]
+async fn rule_69_a_synthesis_is_stale_where_either_of_its_inputs_is() {
+    // The absence of AAAA holds for a second: with A that holds for longer, and with A that does not.
+    let absence = "example. 900 SOA 1\nfresh.example. 300 A 192.0.2.1\nboth.example. 1 A 192.0.2.1";
+    let a = "example. 900 SOA 900\na.example. 1 A 192.0.2.1";
+    for (zone, names) in [(absence, &["fresh", "both"][..]), (a, &["a"])] {
+        let mut site = Site::new(zone).await;
+        for name in names {
+            site.check(
+                &format!("{name}.example. AAAA"),
+                &["NOERROR", &format!("{name}.example. 1 AAAA 2001:db8:64::c000:201")],
+            )
+            .await;
+        }
+        site.upstream.kill().await;
+        for name in names {
+            // A is a moment younger than the absence of AAAA, and may hold when that has passed.
+            let stale = |reply: &Message| has(reply, "ede 3") && reply.answers[0].ttl == 30;
+            let stale = until(&site, &format!("{name}.example. AAAA"), stale).await;
+            let expect = ["NOERROR".to_owned(), format!("{name}.example. 30 AAAA 2001:db8:64::c000:201")];
+            assert_eq!(shown(&stale)[..2], expect);
+            let errors = shown(&stale).into_iter().filter(|line| line.starts_with("ede"));
+            assert_eq!(errors.collect::<Vec<_>>(), ["ede 3", "ede 29"], "each once");
+        }
+    }
+}
+
+#[tokio::test]
 async fn rule_69_a_stale_real_address_goes_before_a_synthetic_one() {
     let site = Site::new("both.example. 1 AAAA 2001:db8:1::1\nboth.example. A 192.0.2.1").await;
     site.ask("both.example. AAAA").await;
