@@ -13,7 +13,7 @@ use crate::listen::{self, Endpoint};
 use crate::metrics::Metrics;
 use crate::reload::Prepared;
 use crate::resolver::Shared;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{self, Snapshot};
 use crate::status;
 use crate::upstream::probe;
 use crate::worker::Worker;
@@ -53,7 +53,10 @@ impl Daemon for App {
     type Prepared = Prepared;
 
     fn check(model: &Gateway) -> Vec<Refusal> {
-        model.dns64.as_ref().map(certificate::refusals).unwrap_or_default()
+        let Some(dns64) = &model.dns64 else { return Vec::new() };
+        let mut refusals = certificate::refusals(dns64);
+        refusals.extend(snapshot::untrusted(dns64));
+        refusals
     }
 
     fn advise(model: &Gateway) -> Vec<String> {
@@ -95,8 +98,12 @@ impl Daemon for App {
     }
 
     fn stale(&self, model: &Gateway) -> Vec<String> {
-        let dns64 = model.dns64.as_ref();
-        dns64.map(|dns64| certificate::changed(dns64, &self.encryption.certificates)).unwrap_or_default()
+        let Some(dns64) = &model.dns64 else { return Vec::new() };
+        let mut lines = certificate::changed(dns64, &self.encryption.certificates);
+        if self.shared.snapshot().upstreams.is_trust_stale(dns64.upstream_ca.as_deref()) {
+            lines.push("dns64.upstream_ca: others may vouch for upstreams".to_owned());
+        }
+        lines
     }
 
     async fn prepare(&self, model: Arc<Gateway>, _diff: &Diff) -> Result<Prepared, Error> {

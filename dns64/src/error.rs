@@ -16,7 +16,7 @@ pub enum Error {
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// The certificates that upstreams are verified with.
-    #[error(transparent)]
+    #[error("upstreams over TLS and HTTPS cannot be verified")]
     Trust(#[from] TrustError),
     /// Certificates that were fine when the file was checked.
     #[error("cannot use a certificate")]

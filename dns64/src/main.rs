@@ -9,7 +9,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     // The one library of ciphers: TLS without a word about it finds this one.
-    let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let installed = rustls::crypto::CryptoProvider::clone(&service::tls::provider()).install_default();
     debug_assert!(installed.is_ok(), "nothing installs one before");
     service::main::<dns64::App>()
 }

@@ -5,6 +5,7 @@
 mod assignment;
 mod rules;
 
+pub(crate) use assignment::untrusted;
 pub(crate) use rules::wire_name;
 
 use crate::cache::Cache;

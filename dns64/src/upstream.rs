@@ -13,6 +13,7 @@ mod circle;
 mod descriptors;
 mod flights;
 mod health;
+mod heard;
 mod https;
 mod lanes;
 mod latency;
@@ -30,19 +31,20 @@ pub use member::Upstream;
 pub use place::{Place, Scheme};
 pub use tls::{Trust, TrustError};
 
-use crate::answer::{Answer, Failure, Outcome};
+use crate::answer::{Failure, Outcome};
 use crate::domain::DomainMap;
-use crate::metrics::{Metrics, UpstreamFailure};
+use crate::metrics::Metrics;
 use crate::name::WireName;
 use crate::query::Query;
 use crate::quota::{Exhausted, Permit, Quota};
-use breakdown::Breakdown;
 use descriptors::Descriptors;
+use heard::Heard;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use nix::sys::resource::{Resource, getrlimit};
 use prometheus_client::metrics::gauge::Gauge;
 use select::{Course, Step};
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -118,6 +120,7 @@ pub struct Upstreams {
     domains: DomainMap<usize>,
     /// Every upstream once.
     members: Group,
+    trust: Option<Trust>,
     quota: Arc<Quota>,
     lingering: Arc<Semaphore>,
     descriptors: Arc<Descriptors>,
@@ -160,7 +163,7 @@ impl Upstreams {
         let domains =
             domains.flat_map(|(index, (domains, _))| domains.iter().map(move |domain| (*domain, index)));
         let domains = domains.collect();
-        Self { default, forward, domains, members, quota, lingering, descriptors, timing, metrics }
+        Self { default, forward, domains, members, trust, quota, lingering, descriptors, timing, metrics }
     }
 
     /// The time limits in effect.
@@ -188,6 +191,13 @@ impl Upstreams {
         let domains = self.forward.iter().chain(&previous.forward).flat_map(|(domains, _)| domains);
         let places = |upstreams: &'a Self, domain| upstreams.group(domain).iter().map(|one| one.place());
         domains.filter(move |domain| !places(self, domain).eq(places(previous, domain)))
+    }
+
+    /// Whether others may vouch for upstreams than when the certificates were read, those of the file `more` among
+    /// them. What is wrong with the file is said when it is read to be used.
+    pub(crate) fn is_trust_stale(&self, more: Option<&Path>) -> bool {
+        let trust = self.trust.as_ref();
+        trust.is_some_and(|trust| !Trust::load(more).is_ok_and(|new| new.is_same(trust)))
     }
 
     /// Forgets what only `previous` has.
@@ -332,49 +342,6 @@ enum Pass {
 impl Pass {
     fn is_of_client(&self) -> bool {
         matches!(self, Self::Client(_))
-    }
-}
-
-/// What came of the attempts of one query, but for an answer.
-struct Heard {
-    rebuff: Option<Answer>,
-    failure: Failure,
-}
-
-impl Default for Heard {
-    fn default() -> Self {
-        Self { rebuff: None, failure: Failure::Unreachable }
-    }
-}
-
-impl Heard {
-    /// Takes note of what came of an attempt; what is an answer comes back.
-    fn hear(
-        &mut self,
-        course: &mut Course,
-        upstream: &Upstream,
-        index: usize,
-        result: Result<Answer, Breakdown>,
-    ) -> Option<Answer> {
-        match result {
-            Ok(answer) if !select::is_rebuff(answer.rcode()) => return Some(answer),
-            Ok(answer) => {
-                upstream.metrics.failed(UpstreamFailure::Rebuff);
-                self.rebuff.get_or_insert(answer);
-                course.rebuffed(index, std::time::Instant::now());
-            }
-            Err(breakdown) => {
-                if matches!(breakdown, Breakdown::Resources) {
-                    self.failure = Failure::Resources;
-                }
-                course.ended(index);
-            }
-        }
-        None
-    }
-
-    fn outcome(self) -> Outcome {
-        self.rebuff.ok_or(self.failure)
     }
 }
 

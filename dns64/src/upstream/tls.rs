@@ -34,7 +34,7 @@ pub struct Trust {
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// The file of `upstream_ca`.
-    #[error("dns64.upstream_ca: cannot read certificates from {}", path.display())]
+    #[error("cannot read certificates from {}", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -44,14 +44,14 @@ pub enum TrustError {
     },
     /// The file of `upstream_ca` holds none.
     #[error(
-        "dns64.upstream_ca: {} holds no certificate; each begins with -----BEGIN CERTIFICATE-----", path.display()
+        "{} holds no certificate; each begins with -----BEGIN CERTIFICATE-----", path.display()
     )]
     Empty {
         /// The file.
         path: PathBuf,
     },
     /// One of the certificates in it.
-    #[error("dns64.upstream_ca: certificate {number} of {} cannot vouch for anyone", path.display())]
+    #[error("certificate {number} of {} cannot vouch for anyone", path.display())]
     Certificate {
         /// The file.
         path: PathBuf,
@@ -133,8 +133,7 @@ fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), TrustError> {
 }
 
 fn config(roots: &Arc<RootCertStore>, alpn: &[&[u8]]) -> Result<Arc<ClientConfig>, TrustError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider);
+    let builder = ClientConfig::builder_with_provider(service::tls::provider());
     let builder = builder.with_safe_default_protocol_versions().map_err(TrustError::Library)?;
     let mut config = builder.with_root_certificates(Arc::clone(roots)).with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
@@ -221,7 +220,7 @@ mod tests {
     fn what_is_wrong_with_the_file_is_said() {
         let check = |result: Result<Trust, TrustError>, part: &str| {
             let error = result.unwrap_err();
-            assert!(error.to_string().contains(part) && error.to_string().contains("upstream_ca"), "{error}");
+            assert!(error.to_string().contains(part), "{error}");
         };
         check(load(""), "holds no certificate");
         check(load("no PEM at all"), "holds no certificate");

@@ -127,7 +127,7 @@ fn certificates_that_cannot_be_read_keep_the_daemon_from_starting() {
         .replace("[]", r#"["tls://192.0.2.54#dns.example"]"#);
     let output = doomed(&text, &[]);
     let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(output.status.code(), Some(2), "{said}");
     for part in ["dns64.upstream_ca", "/nowhere/ca.pem"] {
         assert!(said.contains(part), "{part} in {said}");
     }

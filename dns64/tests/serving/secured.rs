@@ -2,6 +2,7 @@
 
 mod server;
 
+use crate::daemon::{Daemon, ask_udp, file as gateway, listener};
 use crate::scripted::{Scripted, Send, a, back, only_a, with};
 use crate::world::{LONG, PREF64, World, synthesized, v6};
 use dns64::upstream::Timing;
@@ -96,7 +97,12 @@ async fn clear_text_where_tls_should_be_is_never_spoken() {
     let name = format!("tls://{}#dns.example", plain.address);
     let world = World::with(
         std::slice::from_ref(&name),
-        Timing { patience: Duration::from_millis(50), total: Duration::from_millis(200), head_start: LONG, quick: LONG },
+        Timing {
+            patience: Duration::from_millis(50),
+            total: Duration::from_millis(200),
+            head_start: LONG,
+            quick: LONG,
+        },
         PREF64,
         &format!("upstream_ca = \"{}\"", authority.file().display()),
     );
@@ -174,4 +180,31 @@ async fn a_connection_that_ends_under_queries_is_followed_by_another() {
         assert_eq!(server.handshakes(), 3, "https: {https}");
         assert_eq!(failures(&world, &name, "unreachable"), "0", "https: {https}");
     }
+}
+
+#[tokio::test]
+async fn the_file_of_who_may_vouch_is_read_again_on_a_reload() {
+    let (authority, renewed) = (Authority::new(), Authority::new());
+    let server = Server::tls(renewed.issue("dns.example"), only_a).await;
+    let address = listener();
+    let more = format!("upstream_ca = \"{}\"", authority.file().display());
+    let text = gateway(PREF64, &[address], &[], &more)
+        .replace("[]", &format!("[\"{}\"]", server.tls_as("dns.example")));
+    let daemon = Daemon::start(&text).await;
+    let message = ask_udp(address, "v4-1.example.", RecordType::A).await;
+    assert_eq!(message.metadata.response_code, ResponseCode::ServFail);
+    let report = daemon.admin("GET", "/upstreams").await;
+    assert!(report.contains("does not prove that this is dns.example"), "{report}");
+    std::fs::copy(renewed.file(), authority.file()).unwrap();
+    let answer = daemon.admin("POST", "/reload").await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("dns64.upstream_ca"), "{answer}");
+    let message = ask_udp(address, "v4-2.example.", RecordType::A).await;
+    assert_eq!(message.answers[0].data, a("192.0.2.1"));
+    let answer = daemon.admin("POST", "/reload").await;
+    assert!(!answer.contains("upstream_ca"), "nothing changed: {answer}");
+    std::fs::write(authority.file(), "no PEM at all").unwrap();
+    let answer = daemon.admin("POST", "/reload").await;
+    assert!(!answer.starts_with("HTTP/1.1 200") && answer.contains("dns64.upstream_ca"), "{answer}");
+    let message = ask_udp(address, "v4-3.example.", RecordType::A).await;
+    assert_eq!(message.answers[0].data, a("192.0.2.1"), "what was read before goes on");
 }
