@@ -249,12 +249,19 @@ impl Cache {
             let below = WireName::parse(held).ok().and_then(|held| held.labels_below(zone.as_bytes()));
             below.is_some_and(|below| below == 0 || subtree)
         };
-        self.remove_all(|_, name, _| goes(name))
+        self.remove_all(|head, octets| goes(head.name(octets)))
     }
 
     /// Forgets replies whose view is not to be kept.
     pub fn retain_views(&self, keep: impl Fn(u64) -> bool) -> usize {
-        self.remove_all(|_, _, view| view.is_some_and(|view| !keep(view)))
+        self.remove_all(|head, octets| head.view(octets).is_some_and(|view| !keep(view)))
+    }
+
+    /// Forgets all replies, and all answers and failures that are not to be kept by their records and extended errors.
+    pub(crate) fn retain_answers(&self, keep: impl Fn(&[u8], &[u8]) -> bool) -> usize {
+        self.remove_all(|head, octets| {
+            head.is_reply() || !keep(&octets[head.records_at()], &octets[head.errors_at()])
+        })
     }
 
     /// What it comes to.
@@ -266,7 +273,7 @@ impl Cache {
         })
     }
 
-    fn remove_all(&self, mut goes: impl FnMut(&Head, &[u8], Option<u64>) -> bool) -> usize {
+    fn remove_all(&self, mut goes: impl FnMut(&Head, &[u8]) -> bool) -> usize {
         self.shards.iter().map(|shard| lock(shard).remove_all(&mut goes)).sum()
     }
 

@@ -209,6 +209,7 @@ impl Job {
 
     fn lookup(&self) -> Lookup<'_> {
         let inquiry = self.snapshot.upstreams.inquiry(self.client.ip());
+        self.shared.reconsider(&self.snapshot, &self.question.name);
         Lookup { shared: &self.shared, snapshot: &self.snapshot, inquiry }
     }
 

@@ -229,7 +229,11 @@ async fn fly(shared: Arc<Shared>, snapshot: Arc<Snapshot>, query: Query, inquiry
         shared.habits().learn(&query.name, sort);
     }
     // A snapshot that was replaced meanwhile may have asked whom the file no longer names.
-    let found = remember(&snapshot, &query, outcome, shared.now(), shared.serves(&snapshot));
+    let current = shared.serves(&snapshot);
+    let found = remember(&snapshot, &query, outcome, shared.now(), current);
+    if current {
+        shared.reconsider(&snapshot, &query.name);
+    }
     pilot.land(found);
 }
 

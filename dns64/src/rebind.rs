@@ -7,7 +7,7 @@
 //! Choice: a record with a private hint goes as a whole, since its sender knows what it says. Signatures over records
 //! that lost one go too, and with them the claim that the answer was validated.
 
-use crate::answer::{Answer, ExtendedError, Failure};
+use crate::answer::{Answer, ExtendedError, Failure, read_errors};
 use crate::chain::{Chain, covered};
 use crate::domain::DomainSet;
 use crate::name::WireName;
@@ -61,6 +61,35 @@ impl Guard {
         }
         let message = answer.message().map_err(|_| Failure::Malformed)?;
         Ok(self.strip(query, message)?.unwrap_or((answer, 0)))
+    }
+
+    /// Whether whatever is learnt under `other` would be learnt under this one.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self == other || !(self.on || other.on)
+    }
+
+    /// Whether an answer may be another one than it is under some guard of these prefixes: by its records, and by the
+    /// extended errors of who took some out.
+    pub(crate) fn may_concern(&self, records: &[u8], errors: &[u8]) -> bool {
+        if read_errors(errors).iter().any(|error| error.code == ExtendedError::BLOCKED) {
+            return true;
+        }
+        let mut at = 0;
+        while let Some(record) = wire::record(records, at) {
+            let data = &records[record.data.clone()];
+            let concerned = match RecordType::from(record.rtype) {
+                RecordType::A => <[u8; 4]>::try_from(data).map_or(true, |v4| Self::refuses_v4(v4.into())),
+                RecordType::AAAA => <[u8; 16]>::try_from(data).map_or(true, |v6| self.refuses_v6(v6.into())),
+                // Their hints stand deep inside.
+                RecordType::SVCB | RecordType::HTTPS => true,
+                _ => false,
+            };
+            if concerned {
+                return true;
+            }
+            at = record.data.end;
+        }
+        false
     }
 
     /// Whether `v4` is of a private network.

@@ -14,6 +14,7 @@ use crate::job::Purpose;
 use crate::lead::Habits;
 use crate::loops;
 use crate::metrics::{Metrics, Transport};
+use crate::name::WireName;
 use crate::plan::{Known, Plan, plan};
 use crate::policy::View;
 use crate::question::{CLASS_IN, DropReason, Question, Refusal};
@@ -90,6 +91,13 @@ impl Shared {
         if snapshot.cache_size != previous.cache_size {
             snapshot.cache.resize(snapshot.cache_size, self.now());
         }
+        if !snapshot.guard.is_like(&previous.guard) {
+            // What was learnt under another guard may be what this one keeps away, or lack what it lets through.
+            let guards = [&snapshot.guard, &previous.guard];
+            snapshot.cache.retain_answers(|records, errors| {
+                !guards.iter().any(|guard| guard.may_concern(records, errors))
+            });
+        }
     }
 
     /// The names that are served here.
@@ -116,6 +124,14 @@ impl Shared {
     /// The questions under way.
     pub(crate) fn flights(&self) -> &Arc<Flights> {
         &self.flights
+    /// Forgets what was put in about `name` on behalf of `snapshot`, if that was replaced meanwhile: it may have come
+    /// behind the sweep.
+    pub(crate) fn reconsider(&self, snapshot: &Arc<Snapshot>, name: &WireName) {
+        if !self.serves(snapshot) {
+            snapshot.cache.flush(name, false);
+        }
+    }
+
     }
 
     /// What names are like.

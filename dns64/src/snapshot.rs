@@ -73,16 +73,13 @@ impl Snapshot {
         metrics: Arc<Metrics>,
         previous: Option<&Self>,
     ) -> Result<Self, TrustError> {
-        let guard = rules::guard(prefix, dns64);
-        // What was learnt under another guard may be what this one keeps away.
-        let previous_cache =
-            previous.filter(|previous| previous.guard == guard).map(|previous| &previous.cache);
-        let cache = previous_cache.filter(|cache| cache.takes_size(dns64.cache.size));
+        let cache = previous.map(|previous| &previous.cache);
+        let cache = cache.filter(|cache| cache.takes_size(dns64.cache.size));
         let cache = cache.map_or_else(|| Arc::new(Cache::new(dns64.cache.size, seed())), Arc::clone);
         let previous = previous.map(|previous| &previous.upstreams);
         Ok(Self {
             policy: rules::policy(prefix, dns64),
-            guard,
+            guard: rules::guard(prefix, dns64),
             special: rules::special(dns64),
             terms: terms(dns64),
             upstreams: Upstreams::new(assignment::read(dns64)?, timing, metrics, previous),

@@ -121,14 +121,14 @@ impl Shard {
     }
 
     /// Takes out every entry that `goes`; says how many. The closure gets the head, the name and the view.
-    pub(super) fn remove_all(&mut self, mut goes: impl FnMut(&Head, &[u8], Option<u64>) -> bool) -> usize {
+    pub(super) fn remove_all(&mut self, mut goes: impl FnMut(&Head, &[u8]) -> bool) -> usize {
         let mut removed = 0;
         for (number, chunk) in self.chunks.iter_mut().enumerate() {
             let mut at = 0;
             while at < chunk.used {
                 let octets = &mut chunk.octets[at..];
                 let head = Head::read(octets);
-                if !head.is_dead() && goes(&head, head.name(octets), head.view(octets)) {
+                if !head.is_dead() && goes(&head, octets) {
                     entry::bury(octets);
                     self.index.remove(head.hash, place(number, at));
                     removed += 1;

@@ -16,6 +16,7 @@ async fn hostile() -> Scripted {
             message.add_additional(Record::from_rdata(query.queries[0].name.clone(), 300, empty));
             back(&message)
         }
+        (RecordType::A, _) if asked.name.starts_with("good") => back(&with(query, [a("9.9.9.9")])),
         (RecordType::A, false) => back(&with(query, [a("192.168.1.1")])),
         (RecordType::A, true) => back(&with(query, [a("192.168.1.1"), a("9.9.9.9")])),
         (RecordType::AAAA, _) if asked.name.starts_with("six") => {
@@ -77,10 +78,43 @@ async fn names_that_may_have_private_addresses_keep_them() {
 }
 
 #[tokio::test]
-async fn protection_that_is_turned_on_forgets_what_was_learnt_without_it() {
+async fn protection_that_is_turned_on_or_off_forgets_what_it_concerns_and_nothing_else() {
     let upstream = hostile().await;
     let world = world(&upstream, "");
-    assert_eq!(world.ask("evil.example.", RecordType::A).await.answers.len(), 1);
-    world.reload(&[upstream.address.to_string()], unhurried(), PREF64, "rebind_protection = true");
-    assert!(world.ask("evil.example.", RecordType::A).await.answers.is_empty());
+    let reload = |pref64, keys| world.reload(&[upstream.address.to_string()], unhurried(), pref64, keys);
+    let asked = |name: &str| upstream.asked().iter().filter(|asked| asked.name == name).count();
+    let private = async |name: &str| world.ask(name, RecordType::A).await.answers.len();
+    assert_eq!((private("evil.example.").await, private("good.example.").await), (1, 1));
+    reload(PREF64, "rebind_protection = true");
+    assert_eq!((private("evil.example.").await, private("good.example.").await), (0, 1));
+    reload(PREF64, "rebind_protection = true\nprivate_domains = [\"evil.example\"]");
+    assert_eq!(private("evil.example.").await, 1);
+    reload(PREF64, "rebind_protection = true");
+    assert_eq!(private("evil.example.").await, 0);
+    reload(PREF64, "");
+    assert_eq!((private("evil.example.").await, private("good.example.").await), (1, 1));
+    assert_eq!((asked("evil.example."), asked("good.example.")), (5, 1));
+}
+
+#[tokio::test]
+async fn a_changed_prefix_drops_what_lies_in_it_and_what_was_synthesized() {
+    let upstream = hostile().await;
+    for keys in ["", "rebind_protection = true"] {
+        let world = world(&upstream, keys);
+        let synthesized = async |expect: &str| {
+            let reply = world.ask("good.example.", RecordType::AAAA).await;
+            assert_eq!(v6(&reply), [expect.parse::<std::net::Ipv6Addr>().unwrap()]);
+        };
+        synthesized("2001:db8:64::9.9.9.9").await;
+        let before = upstream.asked().len();
+        world.reload(&[upstream.address.to_string()], unhurried(), "2001:db8:65::/96", keys);
+        synthesized("2001:db8:65::9.9.9.9").await;
+        assert_eq!(upstream.asked().len(), before, "what upstreams said is kept");
+    }
+    // An address of a private network, once it lies in a prefix in use.
+    let keys = "rebind_protection = true";
+    let world = World::with(&[upstream.address.to_string()], unhurried(), "2001:db8:65::/96", keys);
+    assert_eq!(v6(&world.ask("six.example.", RecordType::AAAA).await).len(), 1);
+    world.reload(&[upstream.address.to_string()], unhurried(), PREF64, keys);
+    assert!(v6(&world.ask("six.example.", RecordType::AAAA).await).is_empty());
 }
