@@ -3,10 +3,12 @@
 //! What is the same is the whole query, DO and CD included, to the upstreams of one snapshot; clients and their
 //! policies have no part in it, since what is shared is an upstream's answer and no reply. The task that asks
 //! belongs to no client, so nobody's going ends it for others. Ends it otherwise, by a panic or with its worker,
-//! then those who wait learn so and one of them asks anew.
+//! then those who wait learn so and one of them asks anew. How many board one flight is bounded, so that one name
+//! whose answer does not come cannot have all places of those who wait.
 
 use crate::lookup::Found;
 use crate::query::Query;
+use crate::resolver::MAX_WAITING;
 use crate::snapshot::Snapshot;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +16,9 @@ use tokio::sync::watch;
 
 /// Separately locked parts.
 const PARTS: usize = 16;
+
+/// How many may board one flight. Those who went before it ended count as well: a flight is short.
+const SEATS: usize = MAX_WAITING / 4;
 
 /// All questions under way.
 #[derive(Debug, Default)]
@@ -27,6 +32,7 @@ struct Flight {
     query: Query,
     snapshot: Arc<Snapshot>,
     landing: Landing,
+    boarded: usize,
 }
 
 /// Where the answer will be.
@@ -38,6 +44,8 @@ pub(crate) enum Seat {
     Pilot(Pilot, Landing),
     /// Wait.
     Passenger(Landing),
+    /// Go: too many wait for this already.
+    Full,
 }
 
 /// The duty to ask. Dropping it undone tells those who wait.
@@ -53,18 +61,22 @@ impl Flights {
     /// A seat for `query`, whose `hash` nobody outside can foretell.
     pub(crate) fn board(self: &Arc<Self>, hash: u64, query: &Query, snapshot: &Arc<Snapshot>) -> Seat {
         let mut part = self.part(hash);
-        let known = part.get(&hash);
-        if let Some(flight) = known
+        let mut known = part.get_mut(&hash);
+        if let Some(flight) = &mut known
             && flight.query == *query
             && Arc::ptr_eq(&flight.snapshot, snapshot)
         {
+            if flight.boarded >= SEATS {
+                return Seat::Full;
+            }
+            flight.boarded += 1;
             return Seat::Passenger(flight.landing.clone());
         }
         let free = known.is_none();
         let (sender, landing) = watch::channel(None);
         if free {
-            let flight =
-                Flight { query: query.clone(), snapshot: Arc::clone(snapshot), landing: landing.clone() };
+            let (query, snapshot) = (query.clone(), Arc::clone(snapshot));
+            let flight = Flight { query, snapshot, landing: landing.clone(), boarded: 1 };
             part.insert(hash, flight);
         }
         Seat::Pilot(Pilot { flights: Arc::clone(self), hash: free.then_some(hash), sender }, landing)

@@ -11,6 +11,7 @@ use crate::plan::Plan;
 use crate::policy::{Synthesis, Treatment};
 use crate::query::Query;
 use crate::question::Question;
+use crate::quota::Permit;
 use crate::reply::{Body, Origin, Outline, Reply};
 use crate::resolver::{Caller, Shared};
 use crate::snapshot::Snapshot;
@@ -35,6 +36,9 @@ pub struct Job {
     pub(crate) view: u64,
     pub(crate) client: SocketAddr,
     pub(crate) purpose: Purpose,
+    /// A client's right to wait, for as long as it does.
+    #[expect(dead_code, reason = "is given back when it is dropped")]
+    pub(crate) permit: Option<Permit>,
 }
 
 /// Whom the reply is for.
@@ -205,11 +209,11 @@ impl Job {
             lifetime: if measured.is_some() { lifetime } else { 0 },
         };
         cache.put(&key(&name, &query, Kind::Reply { view: self.view }), &content, now);
+        self.shared.reconsider(&self.snapshot, &self.question.name);
     }
 
     fn lookup(&self) -> Lookup<'_> {
         let inquiry = self.snapshot.upstreams.inquiry(self.client.ip());
-        self.shared.reconsider(&self.snapshot, &self.question.name);
         Lookup { shared: &self.shared, snapshot: &self.snapshot, inquiry }
     }
 

@@ -156,7 +156,10 @@ impl Lookup<'_> {
     async fn ask(&self, name: &Name, query: &Query) -> Found {
         let mut failure = Failure::Interrupted;
         for _ in 0..TRIES {
-            let (landing, mine) = self.board(name, query);
+            let Some((landing, mine)) = self.board(name, query) else {
+                self.shared.metrics().overload.inc();
+                return Found::failed(Failure::Overload);
+            };
             // Whoever asks may go on for longer than this client waits.
             let Ok(landed) = timeout_at(self.inquiry.deadline, landed(landing)).await else {
                 return Found::failed(Failure::Silent);
@@ -173,18 +176,19 @@ impl Lookup<'_> {
         Found::failed(failure)
     }
 
-    /// A place among those who wait for `query`, and whether it is asked for this one's sake.
-    fn board(&self, name: &Name, query: &Query) -> (Landing, bool) {
+    /// A place among those who wait for `query`, if there is one, and whether it is asked for this one's sake.
+    fn board(&self, name: &Name, query: &Query) -> Option<(Landing, bool)> {
         let selector = u64::from(u16::from(query.qtype)) << 4
             | u64::from(query.dnssec_ok) << 1
             | u64::from(query.checking_disabled);
         let hash = name.hash() ^ selector.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         match self.shared.flights().board(hash, query, self.snapshot) {
-            Seat::Passenger(landing) => (landing, false),
+            Seat::Full => None,
+            Seat::Passenger(landing) => Some((landing, false)),
             Seat::Pilot(pilot, landing) => {
                 let (shared, snapshot) = (Arc::clone(self.shared), Arc::clone(self.snapshot));
                 tokio::spawn(fly(shared, snapshot, query.clone(), self.inquiry, pilot));
-                (landing, true)
+                Some((landing, true))
             }
         }
     }

@@ -11,8 +11,9 @@ pub(crate) use cache::CacheMetrics;
 pub(crate) use connections::ConnectionMetrics;
 pub(crate) use names::NameMetrics;
 
-use crate::answer::Mismatch;
+use crate::answer::{Failure, Mismatch};
 use crate::question::{DropReason, RejectReason};
+use crate::quota::Exhausted;
 use crate::reply::Origin;
 use hickory_proto::rr::RecordType;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -256,12 +257,12 @@ impl Metrics {
         );
         registry.register(
             "upstream_overload",
-            "Queries not sent upstream because too many were waiting",
+            "Queries that failed because too many were waiting for upstream resolvers",
             self.overload.clone(),
         );
         registry.register(
             "upstream_client_overload",
-            "Queries not sent upstream because their client had too many waiting",
+            "Queries that failed because their client had too many waiting for upstream resolvers",
             self.client_overload.clone(),
         );
         registry.register(
@@ -324,6 +325,20 @@ impl Metrics {
             .into_iter()
             .flat_map(|transport| Origin::ALL.map(|origin| of(transport, origin)))
             .collect()
+    }
+
+    /// Counts a query for which there is no room, and says why it fails.
+    pub(crate) fn overloaded(&self, exhausted: Exhausted) -> Failure {
+        match exhausted {
+            Exhausted::Client => {
+                self.client_overload.inc();
+                Failure::ClientOverload
+            }
+            Exhausted::All => {
+                self.overload.inc();
+                Failure::Overload
+            }
+        }
     }
 
     /// Counts a message or an answer that went nowhere.

@@ -18,14 +18,20 @@ use crate::name::WireName;
 use crate::plan::{Known, Plan, plan};
 use crate::policy::View;
 use crate::question::{CLASS_IN, DropReason, Question, Refusal};
+use crate::quota::Quota;
 use crate::reply::{self, Extras, Origin, Outline, Reply, Room};
 use crate::snapshot::{Snapshot, seed};
+use crate::upstream::MAX_IN_FLIGHT;
 use arc_swap::ArcSwap;
 use hickory_proto::op::ResponseCode;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+
+/// Questions of clients that may wait for an answer at one time, in the whole daemon, whoever asks it for them. One
+/// client may have a [`crate::quota::SHARE`]th of them. Four times as many as go upstream, since many ask the same.
+pub const MAX_WAITING: usize = 4 * MAX_IN_FLIGHT;
 
 /// Entries that may be under renewal before their time at one moment.
 const MAX_RENEWALS: usize = 64;
@@ -40,6 +46,7 @@ pub struct Shared {
     flights: Arc<Flights>,
     habits: Habits,
     renewals: Arc<Semaphore>,
+    waiting: Arc<Quota>,
     started: Instant,
 }
 
@@ -69,6 +76,7 @@ impl Shared {
             flights: Arc::default(),
             habits: Habits::new(seed()),
             renewals: Arc::new(Semaphore::new(MAX_RENEWALS)),
+            waiting: Quota::new(MAX_WAITING),
             started: Instant::now(),
         }
     }
@@ -83,6 +91,13 @@ impl Shared {
         let previous = self.snapshot.swap(Arc::clone(snapshot));
         snapshot.upstreams.supersede(&previous.upstreams);
         self.metrics.cache.serve(&snapshot.cache);
+        if !snapshot.guard.is_like(&previous.guard) {
+            // What was learnt under another guard may be what this one keeps away, or lack what it lets through.
+            let guards = [&snapshot.guard, &previous.guard];
+            snapshot.cache.retain_answers(|records, errors| {
+                !guards.iter().any(|guard| guard.may_concern(records, errors))
+            });
+        }
         for domain in snapshot.upstreams.reassigned(&previous.upstreams) {
             snapshot.cache.flush(domain, true);
         }
@@ -90,13 +105,6 @@ impl Shared {
         snapshot.cache.retain_views(|view| snapshot.policy.has_view(view));
         if snapshot.cache_size != previous.cache_size {
             snapshot.cache.resize(snapshot.cache_size, self.now());
-        }
-        if !snapshot.guard.is_like(&previous.guard) {
-            // What was learnt under another guard may be what this one keeps away, or lack what it lets through.
-            let guards = [&snapshot.guard, &previous.guard];
-            snapshot.cache.retain_answers(|records, errors| {
-                !guards.iter().any(|guard| guard.may_concern(records, errors))
-            });
         }
     }
 
@@ -116,14 +124,6 @@ impl Shared {
         Arc::ptr_eq(&self.snapshot.load(), snapshot)
     }
 
-    /// The time that the cache goes by, in whole seconds.
-    pub(crate) fn now(&self) -> u32 {
-        u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX)
-    }
-
-    /// The questions under way.
-    pub(crate) fn flights(&self) -> &Arc<Flights> {
-        &self.flights
     /// Forgets what was put in about `name` on behalf of `snapshot`, if that was replaced meanwhile: it may have come
     /// behind the sweep.
     pub(crate) fn reconsider(&self, snapshot: &Arc<Snapshot>, name: &WireName) {
@@ -132,6 +132,14 @@ impl Shared {
         }
     }
 
+    /// The time that the cache goes by, in whole seconds.
+    pub(crate) fn now(&self) -> u32 {
+        u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX)
+    }
+
+    /// The questions under way.
+    pub(crate) fn flights(&self) -> &Arc<Flights> {
+        &self.flights
     }
 
     /// What names are like.
@@ -218,8 +226,15 @@ impl Shared {
             return self.answer(snapshot, &question, &reply, &caller, out);
         }
         self.metrics.cache.misses.inc();
-        let purpose = Purpose::Client(caller);
-        Received::Job(Box::new(self.job(snapshot, question, plan, view, caller.address, purpose)))
+        let permit = match self.waiting.take(caller.address.ip()) {
+            Ok(permit) => Some(permit),
+            Err(exhausted) => {
+                let reply = Reply::failed(self.metrics.overloaded(exhausted));
+                return self.answer(snapshot, &question, &reply, &caller, out);
+            }
+        };
+        let job = self.job(snapshot, question, plan, view, caller.address, Purpose::Client(caller));
+        Received::Job(Box::new(Job { permit, ..job }))
     }
 
     /// Answers from the cache, if it can.
@@ -295,6 +310,7 @@ impl Shared {
             view: view.fingerprint(),
             client,
             purpose,
+            permit: None,
         }
     }
 

@@ -36,10 +36,10 @@ use crate::domain::DomainMap;
 use crate::metrics::Metrics;
 use crate::name::WireName;
 use crate::query::Query;
-use crate::quota::{Exhausted, Permit, Quota};
+use crate::quota::{Permit, Quota};
 use descriptors::Descriptors;
-use heard::Heard;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use heard::Heard;
 use nix::sys::resource::{Resource, getrlimit};
 use prometheus_client::metrics::gauge::Gauge;
 use select::{Course, Step};
@@ -218,16 +218,8 @@ impl Upstreams {
     /// Asks until one answers, or nobody can. Goes on for [`LINGER`] when the deadline has passed, if not too many do:
     /// who waits for the client looks at the clock.
     pub async fn ask(&self, query: &Query, inquiry: Inquiry) -> Outcome {
-        let permit = self.quota.take(inquiry.client).map_err(|exhausted| match exhausted {
-            Exhausted::Client => {
-                self.metrics.client_overload.inc();
-                Failure::ClientOverload
-            }
-            Exhausted::All => {
-                self.metrics.overload.inc();
-                Failure::Overload
-            }
-        })?;
+        let permit =
+            self.quota.take(inquiry.client).map_err(|exhausted| self.metrics.overloaded(exhausted))?;
         let _counted = InFlight::new(&self.metrics.upstream_in_flight);
         let group = self.group(&query.name);
         if !group.iter().any(|upstream| upstream.leads_back()) {

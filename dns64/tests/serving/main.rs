@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what tests are made of fails by panicking, as tests do")]
 
 mod circles;
+mod crowd;
 mod daemon;
 mod datagrams;
 mod encrypted;

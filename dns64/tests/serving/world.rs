@@ -92,7 +92,11 @@ impl World {
 
     /// The reply to whatever octets.
     pub(crate) async fn ask_raw(&self, message: &[u8]) -> Option<Message> {
-        let client = "[2001:db8:6::1]:4096".parse().unwrap();
+        self.ask_as("[2001:db8:6::1]:4096".parse().unwrap(), message).await
+    }
+
+    /// The same to this client.
+    pub(crate) async fn ask_as(&self, client: SocketAddr, message: &[u8]) -> Option<Message> {
         let mut out = Vec::new();
         match self.shared.receive(message, client, Transport::Udp, &mut out) {
             Received::Nothing => return None,
