@@ -14,10 +14,14 @@ use std::io::IoSlice;
 use std::net::UdpSocket;
 use std::ops::Range;
 use std::os::fd::AsFd as _;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// How often one question is sent at most.
 const TRIES: u32 = 10;
+
+/// How long answers gather before they are taken: to take each one would cost those who answer their processor.
+const NAP: Duration = Duration::from_micros(300);
 
 /// Milliseconds without an answer after which overdue questions are looked for.
 const LOOK: u8 = 50;
@@ -58,6 +62,7 @@ pub(super) fn fill(volley: &Volley<'_>, names: Range<u32>) -> Result<()> {
         left -= count;
         if count > 0 {
             heard = Instant::now();
+            thread::sleep(NAP);
             continue;
         }
         ensure!(heard.elapsed() < PATIENCE, "{left} names are left, and no answer comes");

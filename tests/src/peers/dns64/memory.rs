@@ -6,6 +6,7 @@ use super::questions;
 use super::way::{Resolver, check};
 use crate::peers::memory::{peak_of, resident_of};
 use crate::probe::dns::{Transport, ask};
+use crate::wait::{PATIENCE, until};
 use anyhow::{Context, Result, ensure};
 use hickory_proto::rr::RecordType;
 use std::net::SocketAddr;
@@ -49,6 +50,8 @@ impl Room {
             Ok(last.ttl)
         };
         let fresh = ttl(unknown)?;
+        // TTLs are in whole seconds: what was asked for last is told from what is new only when it is a second old.
+        until(PATIENCE, "a name in the cache ages", || Ok((ttl(unknown)? < fresh).then_some(())))?;
         let step = (names.len() / SAMPLE as usize).max(1);
         let (mut held, mut looked) = (0_u32, 0_u32);
         for number in names.clone().step_by(step) {

@@ -59,27 +59,30 @@ impl Setting {
 
 /// What shares processors with what, on a machine with so many.
 pub fn note(processors: usize) -> String {
-    let apart = |cores: usize| match processors.saturating_sub(cores) {
-        0 => format!("shares {} with the load and the Knot server", both(processors)),
-        rest => format!("has {} for itself, the load and the Knot server have the other {rest}", both(cores)),
+    let line = |setting: &Setting| {
+        let cores = setting.cores;
+        match processors.saturating_sub(cores) {
+            0 => format!("cores {cores}: the resolver, the load and the Knot server share all processors"),
+            rest => format!(
+                "cores {cores}: the resolver has {cores} alone; the load and the Knot server have {rest}"
+            ),
+        }
     };
-    format!(
-        "Processors: {processors}. A resolver on one core {}.\nOne on two cores {}.\nAll are asked over IPv6.",
-        apart(ONE.cores),
-        apart(TWO.cores)
-    )
-}
-
-fn both(count: usize) -> String {
-    match count {
-        1 => "the only one".to_owned(),
-        count => format!("all {count}"),
-    }
+    let [one, two] = [line(&ONE), line(&TWO)];
+    format!("Processors: {processors}. All are asked over IPv6.\n{one}\n{two}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn note_says_what_is_shared() {
+        let note = note(2);
+        let lines: Vec<&str> = note.lines().collect();
+        assert!(lines[1].starts_with("cores 1: the resolver has 1 alone"), "{note}");
+        assert!(lines[2].starts_with("cores 2: the resolver, the load and the Knot server share"), "{note}");
+    }
 
     const ALL: &[&Setting] = &[&ONE, &TWO, &TLS_ONE, &TLS_TWO, &REMOTE, &LARGE, &SMALL];
 
