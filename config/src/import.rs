@@ -40,6 +40,8 @@ pub struct Imported {
     pub model: Gateway,
     /// What the model does not say, in the order of the file.
     pub notes: Vec<Note>,
+    /// The beginnings of key paths, and where in the file they come from, `named.conf:7`.
+    pub places: Vec<(&'static str, String)>,
 }
 
 /// A directive that is not honoured, or is honoured otherwise.
@@ -83,6 +85,13 @@ impl Kind {
     /// [`ImportError`]; [`ImportError::Refused`] holds every error that could be found.
     pub fn import(&self, path: &Path) -> Result<Imported, ImportError> {
         (self.load)(path)
+    }
+}
+
+impl Imported {
+    /// Where in the file the key at `path` comes from, if that is known.
+    pub fn place(&self, path: &str) -> Option<&str> {
+        self.places.iter().find(|(key, _)| path.starts_with(key)).map(|(_, place)| place.as_str())
     }
 }
 

@@ -76,7 +76,9 @@ impl Draft {
             return Err(self.errors);
         }
         self.notes.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-        Ok(Imported { model: self.model, notes: self.notes })
+        let place = |(key, spot): (&'static str, Spot)| (key, format!("{}:{}", spot.file, spot.line));
+        let places = self.places.into_iter().map(place).collect();
+        Ok(Imported { model: self.model, notes: self.notes, places })
     }
 
     fn placed(&self, path: &str, error: &str) -> String {

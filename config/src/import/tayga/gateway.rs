@@ -76,7 +76,7 @@ pub(super) fn gateway(conf: &Conf, more: &[MapLine], file: &str) -> (Imported, P
     let model = Gateway { prefix, nat64: Some(nat64), ..Gateway::default() };
     notes.list.sort_by_key(|note| note.line);
     (
-        Imported { model, notes: notes.list },
+        Imported { model, notes: notes.list, places: Vec::new() },
         Places { own, maps: placed.iter().map(|(line, _)| *line).collect() },
     )
 }

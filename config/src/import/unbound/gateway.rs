@@ -1,21 +1,20 @@
 //! Unbound's terms in ours.
 
+mod listeners;
+mod local;
+
 use super::super::Imported;
-use super::super::draft::Draft;
+use super::super::draft::{Draft, Spot};
 use super::super::networks::Networks;
 use super::conf::{Access, Conf, Zone};
-use super::value::socket;
 use crate::defaults::{DNS_PORT, DNS_TLS_PORT};
 use crate::domain::Domain;
-use crate::model::{Denied, Forward, Host, Upstream, UpstreamTransport};
+use crate::model::{Denied, Forward, Upstream, UpstreamTransport};
 use addr::special;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::cmp::Reverse;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
-
-/// DNS over HTTPS.
-const HTTPS_PORT: u16 = 443;
 
 /// `conf` in our words; `file` is its name.
 pub(super) fn gateway(conf: &Conf, file: &str) -> Result<Imported, Vec<String>> {
@@ -23,8 +22,9 @@ pub(super) fn gateway(conf: &Conf, file: &str) -> Result<Imported, Vec<String>> 
     prefix(&mut draft, conf);
     upstreams(&mut draft, conf);
     forwards(&mut draft, conf);
-    listeners(&mut draft, conf);
-    hosts(&mut draft, conf);
+    listeners::listeners(&mut draft, conf);
+    local::hosts(&mut draft, conf);
+    local::zones(&mut draft, conf);
     cache(&mut draft, conf);
     names(&mut draft, conf);
     access(&mut draft, conf);
@@ -52,7 +52,7 @@ fn upstreams(draft: &mut Draft, conf: &Conf) {
         );
         return;
     };
-    let list = zone_upstreams(draft, root, conf.tls_upstream == Some(true));
+    let list = zone_upstreams(draft, root, conf);
     draft.set("dns64.upstream", &root.spot, |dns64| dns64.upstream = list);
 }
 
@@ -68,7 +68,7 @@ fn forwards(draft: &mut Draft, conf: &Conf) {
             draft.lose(&zone.spot, "name", format!("duplicate forward zone {name} ignored"));
         } else {
             seen.push(name);
-            let upstream = zone_upstreams(draft, zone, conf.tls_upstream == Some(true));
+            let upstream = zone_upstreams(draft, zone, conf);
             let forward = Forward { domains: vec![name.clone()], upstream };
             draft.set("dns64.forward", &zone.spot, |dns64| dns64.forward.push(forward));
         }
@@ -79,10 +79,15 @@ fn is_root(zone: &Zone) -> bool {
     zone.name.as_ref().is_some_and(|name| name.labels().next().is_none())
 }
 
-fn zone_upstreams(draft: &mut Draft, zone: &Zone, tls_everywhere: bool) -> Vec<Upstream> {
+fn zone_upstreams(draft: &mut Draft, zone: &Zone, conf: &Conf) -> Vec<Upstream> {
     let mut list = Vec::new();
+    if zone.stub {
+        let why = "is asked as a forward-zone is: its server must itself follow what leads elsewhere";
+        draft.lose(&zone.spot, "stub-zone", why);
+    }
+    let tls = zone.tls || conf.tls_upstream == Some(true);
+    let tcp = zone.tcp || conf.tcp_upstream == Some(true);
     for (spot, address, name) in &zone.addresses {
-        let tls = zone.tls || tls_everywhere;
         let transport = match (tls, name) {
             (true, Some(name)) => UpstreamTransport::Tls { name: name.clone() },
             (true, None) => {
@@ -92,7 +97,7 @@ fn zone_upstreams(draft: &mut Draft, zone: &Zone, tls_everywhere: bool) -> Vec<U
                 )));
                 continue;
             }
-            (false, _) if zone.tcp => UpstreamTransport::Tcp,
+            (false, _) if tcp => UpstreamTransport::Tcp,
             (false, _) => UpstreamTransport::Plain,
         };
         // Unbound takes the port of DNS over TLS wherever a name stands.
@@ -101,145 +106,6 @@ fn zone_upstreams(draft: &mut Draft, zone: &Zone, tls_everywhere: bool) -> Vec<U
         list.push(Upstream { transport, address: SocketAddr::new(address.ip(), port) });
     }
     list
-}
-
-/// Which addresses serve what: Unbound tells by the port.
-fn listeners(draft: &mut Draft, conf: &Conf) {
-    let port = conf.port.unwrap_or(DNS_PORT);
-    let ports = [
-        (conf.tls_port.unwrap_or(DNS_TLS_PORT), "dns64.listen_tls"),
-        (conf.https_port.unwrap_or(HTTPS_PORT), "dns64.listen_https"),
-        (conf.quic_port.unwrap_or(DNS_TLS_PORT), "dns64.listen_quic"),
-    ];
-    let mut plain = Vec::new();
-    for (spot, text) in &conf.interfaces {
-        let Some(address) = socket(text, port) else {
-            draft.lose(spot, "interface", format!("{text} is not honoured: give the address to listen at"));
-            continue;
-        };
-        let kind = ports.iter().find(|(own, _)| *own == address.port() && *own != port);
-        match kind.map(|(_, key)| *key) {
-            Some(key @ "dns64.listen_tls") => draft.set(key, spot, |dns64| dns64.listen_tls.push(address)),
-            Some(key @ "dns64.listen_https") => {
-                draft.set(key, spot, |dns64| dns64.listen_https.push(address));
-            }
-            Some(key) => draft.set(key, spot, |dns64| dns64.listen_quic.push(address)),
-            None => plain.push((spot, address)),
-        }
-    }
-    if let Some((spot, _)) = plain.first() {
-        let list = plain.iter().map(|(_, address)| *address).collect();
-        draft.set("dns64.listen", spot, |dns64| dns64.listen = list);
-    }
-    match (&conf.service_pem, &conf.service_key) {
-        (Some((spot, pem)), Some((_, key))) if pem == key => {
-            draft.set("dns64.tls", spot, |dns64| dns64.certificates = vec![pem.clone()]);
-        }
-        (Some((spot, pem)), Some((_, key))) => {
-            let bundle = pem.with_extension("bundle.pem");
-            let how = format!(
-                "chain and key stand in one file here: `cat {} {} > {}`, readable by causeway alone",
-                pem.display(),
-                key.display(),
-                bundle.display()
-            );
-            draft.lose(spot, "tls-service-pem", how);
-            draft.set("dns64.tls", spot, |dns64| dns64.certificates = vec![bundle]);
-        }
-        _ => {}
-    }
-    if let Some(path) = &conf.http_endpoint
-        && let Some(dns64) = &mut draft.model.dns64
-    {
-        dns64.https_path.clone_from(path);
-    }
-}
-
-/// `local-data` with addresses; other types are not served.
-fn hosts(draft: &mut Draft, conf: &Conf) {
-    let mut hosts: Vec<Host> = Vec::new();
-    for (spot, text) in &conf.local_data {
-        match record(text) {
-            Ok((name, address, ttl)) => match hosts.iter_mut().find(|host| host.name == name) {
-                Some(host) if !host.addresses.contains(&address) => host.addresses.push(address),
-                Some(_) => {}
-                None => hosts.push(Host { name, addresses: vec![address], ttl }),
-            },
-            Err(Unserved::Other) => {
-                draft.lose(spot, "local-data", format!("{text}: only A and AAAA records are served"));
-            }
-            Err(Unserved::Wrong(why)) => {
-                draft.errors.push(spot.says(format_args!("error parsing local-data '{text}': {why}")));
-            }
-        }
-    }
-    if let Some((spot, _)) = conf.local_data.first() {
-        draft.set("dns64.host", spot, |dns64| dns64.names.host = hosts);
-    }
-}
-
-/// Why a record is not served.
-enum Unserved {
-    /// Another type or class.
-    Other,
-    Wrong(String),
-}
-
-/// Types of records besides addresses that people write down.
-const OTHER_TYPES: &[&str] = &[
-    "CAA",
-    "CNAME",
-    "DNAME",
-    "DNSKEY",
-    "DS",
-    "HINFO",
-    "HTTPS",
-    "LOC",
-    "MX",
-    "NAPTR",
-    "NS",
-    "OPENPGPKEY",
-    "PTR",
-    "RP",
-    "SOA",
-    "SPF",
-    "SRV",
-    "SSHFP",
-    "SVCB",
-    "TLSA",
-    "TXT",
-    "URI",
-];
-
-/// Unbound's TTL where a record has none, in seconds.
-const LOCAL_TTL: u64 = 3600;
-
-/// `NAME [TTL] [IN] TYPE DATA`.
-fn record(text: &str) -> Result<(Domain, IpAddr, Duration), Unserved> {
-    let wrong = |why: &str| Unserved::Wrong(why.to_owned());
-    let mut words = text.split_whitespace().peekable();
-    let name = words.next().ok_or_else(|| wrong("there is no name"))?;
-    let name: Domain = name.parse().map_err(|error| Unserved::Wrong(format!("{name}: {error}")))?;
-    let ttl = words.next_if(|word| word.starts_with(|c: char| c.is_ascii_digit()));
-    let ttl =
-        ttl.map_or(Ok(LOCAL_TTL), |ttl| ttl.parse().map_err(|_| wrong("the TTL is no number of seconds")))?;
-    if words.next_if(|word| ["CH", "HS", "CLASS3"].contains(&word.to_ascii_uppercase().as_str())).is_some() {
-        return Err(Unserved::Other);
-    }
-    let _ = words.next_if(|word| word.eq_ignore_ascii_case("IN"));
-    let kind = words
-        .next()
-        .ok_or_else(|| wrong("Syntax error, could not parse the RR's type"))?
-        .to_ascii_uppercase();
-    let data = words.next().unwrap_or_default();
-    let address: Option<IpAddr> = match kind.as_str() {
-        "A" => data.parse().ok().map(IpAddr::V4),
-        "AAAA" => data.parse().ok().map(IpAddr::V6),
-        other if OTHER_TYPES.contains(&other) => return Err(Unserved::Other),
-        _ => return Err(wrong("Syntax error, could not parse the RR's type")),
-    };
-    let address = address.ok_or_else(|| Unserved::Wrong(format!("'{data}' is no address of type {kind}")))?;
-    Ok((name, address, Duration::from_secs(ttl)))
 }
 
 /// Both of Unbound's caches are ours in one.
@@ -263,28 +129,47 @@ fn cache(draft: &mut Draft, conf: &Conf) {
     let Some(dns64) = &mut draft.model.dns64 else { return };
     dns64.admission.cookies = conf.answer_cookie.unwrap_or(dns64.admission.cookies);
     // Unbound serves nothing stale unless it is told to, and then without end: 0 is no limit there.
-    dns64.cache.serve_stale = match (conf.serve_expired, &conf.expired_ttl) {
-        (Some(true), Some((_, seconds))) if *seconds > 0 => Duration::from_secs(*seconds),
-        (Some(true), _) => dns64.cache.serve_stale,
-        (Some(false) | None, _) => Duration::ZERO,
-    };
     dns64.cache.prefetch = conf.prefetch.unwrap_or(false);
+    dns64.admission.nsid = conf.nsid.as_ref().map(|(_, text)| text.clone());
+    let usual = dns64.cache.serve_stale;
+    match (&conf.serve_expired, &conf.expired_ttl) {
+        (Some((_, true)), Some((spot, seconds))) if *seconds > 0 => {
+            draft.set("dns64.serve_stale", spot, |dns64| {
+                dns64.cache.serve_stale = Duration::from_secs(*seconds);
+            });
+        }
+        (Some((spot, true)), _) => {
+            let hours = usual.as_secs() / 3600;
+            draft.lose(
+                spot,
+                "serve-expired",
+                format!("without a limit there, for {hours} hours here: see dns64.serve_stale"),
+            );
+        }
+        (Some((_, false)) | None, _) => dns64.cache.serve_stale = Duration::ZERO,
+    }
 }
 
 /// Which names are synthesized though they have AAAA records, and whose private addresses are believed.
 fn names(draft: &mut Draft, conf: &Conf) {
-    let private = conf.private_addresses.first();
-    let Some(dns64) = &mut draft.model.dns64 else { return };
-    dns64.force.clone_from(&conf.ignore_aaaa);
-    if conf.synthall == Some(true) {
-        dns64.force = vec![Domain::root()];
+    if let Some((spot, true)) = &conf.synthall {
+        draft.set("dns64.force", spot, |dns64| dns64.force = vec![Domain::root()]);
+    } else if let Some((spot, _)) = conf.ignore_aaaa.first() {
+        draft.set("dns64.force", spot, |dns64| dns64.force = distinct(&conf.ignore_aaaa));
     }
-    dns64.private_domains.clone_from(&conf.private_domains);
-    if let Some((_, path)) = &conf.cert_bundle {
-        dns64.upstream_ca = Some(path.clone());
+    if let Some((spot, _)) = conf.private_domains.first() {
+        draft.set("dns64.private_domains", spot, |dns64| {
+            dns64.private_domains = distinct(&conf.private_domains);
+        });
     }
-    if let Some((spot, _)) = private {
+    if let Some((spot, path)) = &conf.cert_bundle {
+        draft.set("dns64.upstream_ca", spot, |dns64| dns64.upstream_ca = Some(path.clone()));
+    }
+    if let Some((spot, _)) = conf.private_addresses.first() {
         draft.set("dns64.rebind_protection", spot, |dns64| dns64.rebind_protection = true);
+        let why = "rebind_protection takes out the addresses of every special-purpose network, not of these alone: \
+                   names that have such addresses belong into dns64.private_domains";
+        draft.lose(spot, "private-address", why);
         for (spot, net) in &conf.private_addresses {
             if !is_private(*net) {
                 let why =
@@ -293,6 +178,17 @@ fn names(draft: &mut Draft, conf: &Conf) {
             }
         }
     }
+}
+
+/// Each name once.
+fn distinct(list: &[(Spot, Domain)]) -> Vec<Domain> {
+    let mut names: Vec<Domain> = Vec::new();
+    for (_, name) in list {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
 }
 
 /// Who is answered: the longest network that holds a client decides, and clients elsewhere than on this machine are in
@@ -308,8 +204,12 @@ fn access(draft: &mut Draft, conf: &Conf) {
     if allowed.is_all() {
         return;
     }
-    let Some(dns64) = &mut draft.model.dns64 else { return };
-    dns64.admission.allow_from = Some(allowed.list().to_vec());
+    let list = allowed.list().to_vec();
+    if let Some((spot, ..)) = conf.access.first() {
+        draft.set("dns64.allow_from", spot, |dns64| dns64.admission.allow_from = Some(list));
+    } else if let Some(dns64) = &mut draft.model.dns64 {
+        dns64.admission.allow_from = Some(list);
+    }
     let Some((spot, ..)) = conf.access.iter().find(|(_, _, access)| *access == Access::Drop) else { return };
     if conf.access.iter().any(|(_, _, access)| *access == Access::Refuse) {
         draft.lose(spot, "access-control", "deny is refuse here, since other clients are refused");

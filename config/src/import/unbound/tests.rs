@@ -40,7 +40,9 @@ fn zones_below_the_root_are_upstreams_of_their_own() {
     let (lines, notes) = shown(&format!("{MODULES}{FORWARD}{zones}"));
     assert!(lines.contains(&"domains = [\"corp.example\"]".to_owned()), "{lines:#?}");
     assert!(lines.contains(&"upstream = [\"10.0.0.53:5300\"]".to_owned()), "{lines:#?}");
-    assert_eq!(notes, ["unbound.conf:10: name: duplicate forward zone corp.example ignored"]);
+    assert_eq!(notes.len(), 2, "{notes:#?}");
+    assert!(notes[0].starts_with("unbound.conf:7: stub-zone: is asked as a forward-zone is"), "{notes:#?}");
+    assert_eq!(notes[1], "unbound.conf:10: name: duplicate forward zone corp.example ignored");
 }
 
 #[test]
@@ -154,8 +156,13 @@ fn private_addresses_are_protected_but_of_private_domains() {
     ));
     assert!(lines.contains(&"rebind_protection = true".to_owned()), "{lines:#?}");
     assert!(lines.contains(&"private_domains = [\"corp.example\"]".to_owned()), "{lines:#?}");
-    assert_eq!(notes.len(), 1, "{notes:#?}");
-    assert!(notes[0].starts_with("unbound.conf:4: private-address: 8.8.8.0/24 is not honoured"));
+    assert_eq!(notes.len(), 2, "{notes:#?}");
+    assert!(
+        notes[0].starts_with(
+            "unbound.conf:3: private-address: rebind_protection takes out the addresses of every"
+        )
+    );
+    assert!(notes[1].starts_with("unbound.conf:4: private-address: 8.8.8.0/24 is not honoured"));
 }
 
 #[test]
@@ -190,4 +197,108 @@ fn clients_that_unbound_answers_are_those_that_are_answered() {
     let (lines, _) =
         shown(&format!("{MODULES} access-control: 0.0.0.0/0 allow\n access-control: ::/0 allow\n{FORWARD}"));
     assert!(!lines.iter().any(|line| line.starts_with("allow_from")), "{lines:#?}");
+}
+
+#[test]
+fn zones_that_unbound_keeps_are_kept_and_others_are_asked() {
+    let zone = |zone: &str| shown(&format!("{MODULES} local-zone: {zone}\n{FORWARD}"));
+    for kind in ["static", "always_nxdomain"] {
+        let (lines, notes) = zone(&format!("\"lan.\" {kind}"));
+        assert!(lines.contains(&"local_domains = [\"lan\"]".to_owned()), "{lines:#?}");
+        assert_eq!(notes, [""; 0]);
+    }
+    let (lines, notes) = zone("lan refuse");
+    assert!(lines.contains(&"local_domains = [\"lan\"]".to_owned()), "{lines:#?}");
+    assert!(
+        notes[0].starts_with("unbound.conf:3: local-zone: lan refuse: names that are not served"),
+        "{notes:#?}"
+    );
+    let (lines, notes) = zone("168.192.in-addr.arpa. nodefault");
+    assert!(lines.contains(&"domains = [\"168.192.in-addr.arpa\"]".to_owned()), "{lines:#?}");
+    assert_eq!(notes, [""; 0]);
+    let (lines, notes) = zone("lan transparent");
+    assert!(!lines.iter().any(|line| line.contains("lan")) && notes.is_empty(), "{lines:#?} {notes:#?}");
+    let (_, notes) = zone(". static");
+    assert_eq!(notes.len(), 1, "{notes:#?}");
+    let errors = read(&format!("{MODULES} local-zone: lan bogus\n{FORWARD}")).unwrap_err();
+    assert!(errors[0].starts_with("unbound.conf:3: local-zone type: expected static, "), "{errors:?}");
+    let (lines, _) = shown(&format!("{MODULES} unblock-lan-zones: yes\n{FORWARD}"));
+    assert!(lines.contains(&"private_zones = \"forward\"".to_owned()), "{lines:#?}");
+}
+
+#[test]
+fn pointers_come_with_the_names_that_have_the_address() {
+    let (_, notes) = shown(&format!(
+        "{MODULES} local-data: \"vm1.lan A 192.0.2.10\"\n local-data-ptr: \"192.0.2.10 60 vm1.lan\"\n\
+         local-data-ptr: \"192.0.2.11 vm1.lan\"\n{FORWARD}"
+    ));
+    assert_eq!(notes.len(), 1, "{notes:#?}");
+    assert!(
+        notes[0].starts_with("unbound.conf:5: local-data-ptr: 192.0.2.11 vm1.lan: not honoured"),
+        "{notes:#?}"
+    );
+    let errors = read(&format!("{MODULES} local-data-ptr: \"x y\"\n{FORWARD}")).unwrap_err();
+    assert_eq!(errors, ["unbound.conf:3: local-data-ptr could not be reversed"]);
+}
+
+#[test]
+fn no_listener_is_lost_without_a_line() {
+    let check = |attributes: &str, expect: &str, count: usize| {
+        let (lines, notes) = shown(&format!("{MODULES} {attributes}\n{FORWARD}"));
+        let own: Vec<_> = lines.iter().filter(|line| line.starts_with("listen")).cloned().collect();
+        assert_eq!((own.join("; ").as_str(), notes.len()), (expect, count), "{attributes} {notes:#?}");
+    };
+    check("", "", 0);
+    check("port: 5353", "listen = [\"[::1]:5353\", \"127.0.0.1:5353\"]", 0);
+    check("interface: eth0", "", 2);
+    check("interface-automatic: yes", "listen = [\"0.0.0.0:53\", \"[::]:53\"]", 0);
+    let key = "tls-service-key: /x.pem\n tls-service-pem: /x.pem\n";
+    check(&format!("{key} interface: ::1@853"), "listen_tls = [\"[::1]:853\"]", 1);
+    check(
+        &format!(
+            "{key} tls-additional-port: 8853\n quic-port: 853\n interface: ::1\n interface: ::1@853\n interface: ::1@8853"
+        ),
+        "listen = [\"[::1]:53\"]; listen_tls = [\"[::1]:853\", \"[::1]:8853\"]; listen_quic = [\"[::1]:853\"]",
+        0,
+    );
+    check("tls-service-pem: /x.pem", "", 1);
+}
+
+#[test]
+fn every_known_attribute_is_honoured_or_has_its_line_in_every_clause() {
+    use super::names::{ATTRIBUTES, CLAUSES_LOST};
+    let noted = |clause: &str, name: &str| {
+        let text = format!("{clause}:\n name: x\n {name}: xyz b c\n");
+        let mut errors = Vec::new();
+        let attributes = super::reader::read(&text, "unbound.conf", &mut |_| Err("none".into()), &mut errors);
+        let conf = super::conf::read(&attributes[..2.min(attributes.len())], &mut Vec::new());
+        conf.lost.iter().any(|note| note.directive == name)
+    };
+    // Some words begin clauses of their own.
+    let begins = |name: &str| CLAUSES_LOST.iter().any(|(clause, _)| *clause == name);
+    for name in ATTRIBUTES.iter().filter(|name| **name != "name" && !begins(name)) {
+        for (clause, _) in CLAUSES_LOST {
+            assert!(noted(clause, name), "{clause}: {name}");
+        }
+        let honoured = super::conf::is_honoured("server", name);
+        assert!(noted("server", name) != honoured, "server: {name}");
+        let honoured = super::conf::is_honoured("forward-zone", name);
+        assert!(noted("forward-zone", name) != honoured, "forward-zone: {name}");
+    }
+}
+
+#[test]
+fn what_is_honoured_otherwise_has_its_line() {
+    let check = |attribute: &str, part: &str| {
+        let (_, notes) = shown(&format!("{MODULES} {attribute}\n{FORWARD}"));
+        assert!(notes.len() == 1 && notes[0].contains(part), "{attribute}: {notes:#?}");
+    };
+    check("access-control: 10.0.0.0/8 allow_cookie", "clients without a cookie are answered as well");
+    check("access-control: 10.0.0.0/8 refuse_non_local", "local data is not told either");
+    check("deny-any: no", "ANY is always answered minimally");
+    check("serve-expired: yes", "for 24 hours here");
+    check("nsid: 6777", "dns64.nsid is text");
+    let (lines, notes) = shown(&format!("{MODULES} nsid: ascii_gw1\n tcp-upstream: yes\n{FORWARD}"));
+    assert!(lines.contains(&"nsid = \"gw1\"".to_owned()) && notes.is_empty(), "{lines:#?} {notes:#?}");
+    assert!(lines.contains(&"upstream = [\"tcp://192.0.2.1:53\"]".to_owned()), "{lines:#?}");
 }

@@ -6,7 +6,7 @@ use super::listen::{Listening, is_path};
 use crate::defaults::{self, DNS_HTTPS_PORT, DNS_PORT, DNS_TLS_PORT};
 use crate::model::{Forward, Upstream, UpstreamTransport};
 use addr::fold_mapped_socket;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// More would never be asked within the patience of a client.
@@ -105,6 +105,14 @@ fn parts(text: &str) -> Parts<'_> {
 /// An entry of a list of upstreams.
 fn upstream(value: &Value<'_>) -> Read<Upstream> {
     let parts = parts(value.text(UPSTREAM)?);
+    let Parts { scheme, address, path, .. } = parts;
+    if matches!(scheme, "tls" | "https") && address.parse::<IpAddr>().is_err() && is_dns_name(address) {
+        let path = path.unwrap_or_default();
+        return Err(value.mismatch_but(
+            UPSTREAM,
+            format!("names are not resolved here: write the address, and the name behind it, \"{scheme}://ADDRESS{path}#{address}\""),
+        ));
+    }
     let (transport, port) = transport(value, &parts)?;
     let address = match socket(parts.address) {
         Some(Socket::Whole(address)) => address,
