@@ -203,6 +203,36 @@ mod tests {
         }
     }
 
+    /// 20,000 names that nobody knows, below 2000 parents of which few have most of them. Nine of ten names are like
+    /// the others beside them: half of the parents' have AAAA records.
+    #[test]
+    fn a_tenth_of_questions_is_needless_and_a_tenth_of_the_needed_ones_waits() {
+        let mut state = 1_u64;
+        // Donald Knuth's generator of numbers, below 1.
+        let mut draw = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            f64::from(u32::try_from(state >> 33).unwrap()) / f64::from(1_u32 << 31)
+        };
+        let habits = Habits::new([3, 4]);
+        let (mut has, mut lacks, mut needless, mut waits) = (0, 0, 0, 0);
+        for number in 0..20_000 {
+            let parent = 2000_f64.powf(draw()).floor();
+            let odd = parent % 2.0 > 0.5;
+            let sort = if odd == (draw() < 0.9) { Sort::Has } else { Sort::Lacks };
+            let text = format!("{number}.p{parent}.example");
+            match (need(&habits, &text), sort) {
+                (Need::Likely, Sort::Has) => needless += 1,
+                (Need::Unlikely, Sort::Lacks) => waits += 1,
+                _ => {}
+            }
+            *(if sort == Sort::Has { &mut has } else { &mut lacks }) += 1;
+            habits.learn(&name(&text), sort);
+        }
+        assert!(has > 9000 && lacks > 9000, "{has} {lacks}");
+        assert!((1500..2300).contains(&needless), "{needless} of 20,000");
+        assert!((600..1200).contains(&waits), "{waits} of {lacks}");
+    }
+
     #[test]
     fn an_answer_tells_its_sort() {
         use crate::answer::tests::{answer, query, reply};
