@@ -1,8 +1,13 @@
-//! Accepting client connections: counting them, bounding them, and handing each to what is spoken on it.
+//! Accepting client connections: who gets a place and how many, and handing each to what is spoken on it.
 //!
-//! Every connection is one task. Its [`Seat`] is given back however the task ends, by a panic too.
+//! Whether a client may ask is decided before it gets a place, so that strangers take none from those who may. Where
+//! the file has them told so, they have a few places of their own over TCP, and nothing is encrypted for them. Every
+//! connection is one task. Its [`Seat`] is given back however the task ends, by a panic too.
 
+use crate::gate::Reception;
+use crate::listen::Places;
 use crate::metrics::Transport;
+use crate::question::DropReason;
 use crate::quota::{Permit, Quota};
 use crate::resolver::Shared;
 use crate::worker::{Busy, Leave};
@@ -31,7 +36,7 @@ pub(crate) enum Speech {
 #[derive(Clone, Debug)]
 pub(crate) struct Door {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) connections: Arc<Quota>,
+    pub(crate) places: Places,
     pub(crate) draining: watch::Receiver<bool>,
     pub(crate) busy: Busy,
 }
@@ -48,11 +53,36 @@ pub(crate) struct Seat {
     _busy: Busy,
 }
 
+/// Why a connection gets no place, whatever is free. It is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unwelcome {
+    /// Its client may know.
+    Refused,
+    /// Nothing is sent, as far as the transport lets that be.
+    Ignored,
+}
+
 impl Door {
-    /// A place for a connection of `client`; `None` where it, or all clients together, have their fill.
-    pub(crate) fn seat(&self, client: SocketAddr, via: Transport) -> Option<Seat> {
+    /// The places among which a connection of `client` gets one, if any is free.
+    pub(crate) fn places(&self, client: SocketAddr, via: Transport) -> Result<&Arc<Quota>, Unwelcome> {
+        let (reason, unwelcome) = match (self.shared.snapshot().terms.receive(client), via) {
+            (Ok(Reception::Welcome), _) => return Ok(&self.places.clients),
+            (Ok(Reception::Prohibited), Transport::Udp | Transport::Tcp) => {
+                return Ok(&self.places.strangers);
+            }
+            (Ok(Reception::Prohibited), Transport::Tls | Transport::Https | Transport::Quic) => {
+                (DropReason::Denied, Unwelcome::Refused)
+            }
+            (Err(reason), _) => (reason, Unwelcome::Ignored),
+        };
+        self.shared.metrics().dropped(reason);
+        Err(unwelcome)
+    }
+
+    /// One of `places` for a connection of `client`; `None` where it, or all clients together, have their fill.
+    pub(crate) fn seat(&self, places: &Arc<Quota>, client: SocketAddr, via: Transport) -> Option<Seat> {
         let metrics = self.shared.metrics();
-        let Ok(permit) = self.connections.take(client.ip()) else {
+        let Ok(permit) = places.take(client.ip()) else {
             metrics.connections.refused(via);
             return None;
         };
@@ -103,7 +133,9 @@ pub(crate) async fn serve(listener: TcpListener, speech: Speech, door: Door, mut
         };
         match accepted {
             Ok((stream, client)) => {
-                if let Some(seat) = door.seat(client, speech.transport()) {
+                let via = speech.transport();
+                let seat = door.places(client, via).ok().and_then(|places| door.seat(places, client, via));
+                if let Some(seat) = seat {
                     tokio::spawn(attend(stream, speech.clone(), seat));
                 }
             }

@@ -16,6 +16,9 @@ use std::sync::Arc;
 /// [`crate::quota::SHARE`]th of them.
 pub const MAX_CONNECTIONS: usize = 4096;
 
+/// The same for clients that may not ask and are told so.
+pub const MAX_STRANGERS: usize = 256;
+
 /// Connections that wait to be accepted, per worker.
 const BACKLOG: i32 = 1024;
 
@@ -56,7 +59,16 @@ pub struct Endpoint {
 pub struct Sockets {
     pub(crate) endpoint: Endpoint,
     pub(crate) open: Open,
-    pub(crate) connections: Arc<Quota>,
+    pub(crate) places: Places,
+}
+
+/// The connections that may be open at one address.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    /// Those of clients that may ask.
+    pub(crate) clients: Arc<Quota>,
+    /// Those of others, so that they take none from the former.
+    pub(crate) strangers: Arc<Quota>,
 }
 
 /// The sockets that a kind of endpoint has.
@@ -135,7 +147,7 @@ fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
 }
 
 fn open(endpoint: Endpoint, workers: usize) -> Result<Vec<Sockets>, ListenError> {
-    let connections = Quota::new(MAX_CONNECTIONS);
+    let places = Places { clients: Quota::new(MAX_CONNECTIONS), strangers: Quota::new(MAX_STRANGERS) };
     let udp = || bind(endpoint, Protocols::Udp, true).map(UdpSocket::from);
     let tcp = || bind(endpoint, Protocols::Tcp, true).map(TcpListener::from);
     let one = || {
@@ -146,9 +158,7 @@ fn open(endpoint: Endpoint, workers: usize) -> Result<Vec<Sockets>, ListenError>
             Kind::Quic => Open::Quic(udp()?),
         })
     };
-    (0..workers)
-        .map(|_| Ok(Sockets { endpoint, open: one()?, connections: Arc::clone(&connections) }))
-        .collect()
+    (0..workers).map(|_| Ok(Sockets { endpoint, open: one()?, places: places.clone() })).collect()
 }
 
 /// A socket of `endpoint`; one that is not `shared` finds whether someone else has it.

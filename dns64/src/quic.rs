@@ -7,7 +7,7 @@
 
 mod query;
 
-use crate::accept::{Door, Seat};
+use crate::accept::{Door, Seat, Unwelcome};
 use crate::encryption::Encryption;
 use crate::handshake::{self, HandshakeFailure};
 use crate::metrics::Transport;
@@ -78,12 +78,23 @@ pub(crate) async fn serve(endpoint: Endpoint, door: Door, mut leave: Leave) {
         };
         let Some(incoming) = incoming else { return };
         let client = incoming.remote_address();
-        if !incoming.remote_address_validated() && door.connections.crowding() >= SCARCE {
+        let places = match door.places(client, Transport::Quic) {
+            Ok(places) => places,
+            Err(Unwelcome::Refused) => {
+                incoming.refuse();
+                continue;
+            }
+            Err(Unwelcome::Ignored) => {
+                incoming.ignore();
+                continue;
+            }
+        };
+        if !incoming.remote_address_validated() && places.crowding() >= SCARCE {
             // It fails only for an address that was verified.
             let _ = incoming.retry();
             continue;
         }
-        match door.seat(client, Transport::Quic) {
+        match door.seat(places, client, Transport::Quic) {
             Some(seat) => drop(tokio::spawn(attend(incoming, seat, ends.clone()))),
             None => incoming.refuse(),
         }

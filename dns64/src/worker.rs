@@ -144,10 +144,10 @@ impl Service {
         }
     }
 
-    fn serve(&mut self, Sockets { endpoint, open, connections }: Sockets) -> io::Result<()> {
+    fn serve(&mut self, Sockets { endpoint, open, places }: Sockets) -> io::Result<()> {
         let door = Door {
             shared: Arc::clone(&self.shared),
-            connections,
+            places,
             draining: self.draining.subscribe(),
             busy: self.busy.clone(),
         };

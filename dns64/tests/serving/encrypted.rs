@@ -15,6 +15,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -151,5 +152,20 @@ async fn kdig_gets_a_padded_answer_over_tls_and_https() {
             r#"causeway_dns64_queries_total{{transport="{transport}",type="AAAA",outcome="synthesized"}}"#
         );
         assert_eq!(site.daemon.metric(&line).await, "1", "{transport}");
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_ask_is_turned_away_before_any_handshake() {
+    for more in ["allow_from = [\"192.0.2.0/24\"]", "allow_from = [\"192.0.2.0/24\"]\ndenied = \"drop\""] {
+        let site = Site::with(more).await;
+        for server in [site.tls, site.https] {
+            let mut stream = TcpStream::connect(server).await.unwrap();
+            let read = timeout(LONG, stream.read(&mut [0])).await.expect("it is closed");
+            assert_eq!(read.unwrap_or(0), 0);
+        }
+        let line = r#"causeway_dns64_dropped_total{reason="denied"}"#;
+        assert_eq!(site.daemon.metric(line).await, "2");
+        quic::is_turned_away(&site, line).await;
     }
 }

@@ -1,13 +1,17 @@
 //! Who is answered, and how much, over real sockets.
 
-use crate::daemon::{Daemon, ask_tcp, ask_udp, file, listener};
-use crate::scripted::{Scripted, only_a};
+use crate::daemon::{Daemon, ask_tcp, ask_udp, file, framed, listener, read_tcp};
+use crate::scripted::{Scripted, only_a, own_address};
 use crate::world::{LONG, PREF64, question};
+use dns64::listen::MAX_STRANGERS;
+use dns64::quota::SHARE;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use hickory_proto::op::{Edns, Message, ResponseCode};
 use hickory_proto::rr::RecordType;
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
-use std::net::SocketAddr;
-use tokio::net::UdpSocket;
+use std::net::{IpAddr, SocketAddr};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 async fn exchange(server: SocketAddr, message: &[u8]) -> Message {
@@ -71,6 +75,43 @@ async fn who_is_not_on_the_list_hears_nothing_where_the_file_says_so() {
     };
     timeout(LONG, counted).await.expect("both are dropped and counted");
     assert!(socket.try_recv(&mut [0; 512]).is_err(), "nothing came back");
+}
+
+/// A TCP connection from `client`.
+async fn connect(client: IpAddr, server: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(client, 0)).unwrap();
+    socket.connect(server).await.unwrap()
+}
+
+#[tokio::test]
+async fn who_may_not_ask_takes_no_connection_from_who_may() {
+    let (address, stranger, friend) = (listener(), own_address(), own_address());
+    let more = format!("allow_from = [\"{friend}/32\"]");
+    let daemon = Daemon::start(&file(PREF64, &[address], &[Scripted::nobody()], &more)).await;
+    let mut held = Vec::new();
+    for _ in 0..=MAX_STRANGERS / SHARE {
+        held.push(connect(stranger, address).await);
+    }
+    let mut closed: FuturesUnordered<_> =
+        held.iter_mut().map(|stream| async { stream.read(&mut [0]).await }).collect();
+    let first = timeout(LONG, closed.next()).await.expect("one is closed").unwrap();
+    assert_eq!(first.unwrap_or(0), 0);
+    assert_eq!(daemon.metric(r#"causeway_dns64_connections_refused_total{transport="tcp"}"#).await, "1");
+    let mut stream = connect(friend, address).await;
+    stream.write_all(&framed(&question("ipv4only.arpa.", RecordType::A))).await.unwrap();
+    assert_eq!(read_tcp(&mut stream).await.answers.len(), 2);
+}
+
+#[tokio::test]
+async fn connections_of_who_hears_nothing_are_closed_at_once_and_counted() {
+    let address = listener();
+    let more = "allow_from = [\"192.0.2.0/24\"]\ndenied = \"drop\"";
+    let daemon = Daemon::start(&file(PREF64, &[address], &[Scripted::nobody()], more)).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let read = timeout(LONG, stream.read(&mut [0])).await.expect("it is closed");
+    assert_eq!(read.unwrap_or(0), 0);
+    assert_eq!(daemon.metric(r#"causeway_dns64_dropped_total{reason="denied"}"#).await, "1");
 }
 
 #[tokio::test]

@@ -49,6 +49,19 @@ pub(super) async fn answers(server: SocketAddr, pem: &str) {
     assert_eq!(v6(&ask(&connection).await), synthesized());
 }
 
+/// Connects, and waits until `line` has counted it as the third. A client that is not told anything goes on waiting.
+pub(super) async fn is_turned_away(site: &Site, line: &str) {
+    let connecting = connect(site.quic, &site.pem, "doq");
+    tokio::select! {
+        connected = connecting => {
+            let error = connected.expect_err("it is refused");
+            assert!(matches!(error, ConnectionError::ConnectionClosed(_)), "{error}");
+            site.daemon.metric_becomes(line, "3").await;
+        }
+        () = site.daemon.metric_becomes(line, "3") => {}
+    }
+}
+
 #[tokio::test]
 async fn each_stream_is_one_query_and_many_run_at_once() {
     let site = Site::new().await;
