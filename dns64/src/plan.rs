@@ -79,12 +79,7 @@ pub fn plan(question: &Question, policy: &Policy, view: &View, known: &Known<'_>
     }
     match reverse::find(question, policy.site()) {
         Some(Found::Answer(reply)) => return local(reply),
-        Some(Found::Chase(chase)) => {
-            return match hosts::pointer(&chase.target, known.hosts, known.now) {
-                Some((name, ttl)) => local(reverse::found_here(question, &chase, &name, ttl)),
-                None => Plan::Reverse(Box::new(chase)),
-            };
-        }
+        Some(Found::Chase(chase)) => return pursue(question, chase, known),
         None => {}
     }
     if let Some(reply) = special::answer(question, known.special, known.hosts) {
@@ -97,6 +92,18 @@ pub fn plan(question: &Question, policy: &Policy, view: &View, known: &Known<'_>
         },
         RecordType::HTTPS | RecordType::SVCB if hints::unwanted(policy, view) => Plan::Strip,
         _ => Plan::Forward,
+    }
+}
+
+/// Where a reverse name leads to the IPv4 address's, that name is judged as if it had been asked for.
+fn pursue(question: &Question, chase: Chase, known: &Known<'_>) -> Plan {
+    if let Some((name, ttl)) = hosts::pointer(&chase.target, known.hosts, known.now) {
+        return Plan::Local(Box::new(reverse::found_here(question, &chase, &name, ttl)));
+    }
+    let target = Question { name: chase.target, qtype: chase.qtype, ..question.clone() };
+    match special::answer(&target, known.special, known.hosts) {
+        Some(reply) => Plan::Local(Box::new(reverse::kept_here(question, &chase, reply))),
+        None => Plan::Reverse(Box::new(chase)),
     }
 }
 

@@ -17,10 +17,11 @@ use crate::name::WireName;
 use crate::policy::{Reverse, Site};
 use crate::question::Question;
 use crate::reply::{Body, Built, Origin, Reply};
-use crate::synth::{negative_ttl, sane_ttl};
+use crate::synth::negative_ttl;
+use crate::ttl;
 use crate::zone::{self, Zone};
 use addr::Prefix64;
-use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::CNAME;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -167,9 +168,27 @@ pub(crate) fn found_here(question: &Question, chase: &Chase, name: &WireName, tt
     Reply { origin: Origin::Hosts, body: Body::Built(built) }
 }
 
+/// The reply to `question` where the name that `chase` goes after is not looked up: `reply` is what is said of it.
+pub(crate) fn kept_here(question: &Question, chase: &Chase, reply: Reply) -> Reply {
+    let built = match reply.body {
+        Body::Built(built) => built,
+        Body::Passed(answer) => return assemble(question, chase, Ok(answer)),
+    };
+    let Built { rcode, authoritative, answers, authorities, additionals, errors } = built;
+    let mut message = Message::new(0, MessageType::Response, OpCode::Query);
+    message.add_answers(answers).add_authorities(authorities).add_additionals(additionals);
+    let owner = question.name.to_name();
+    let made = if chase.direct {
+        own(&owner, chase, rcode, &message)
+    } else {
+        aliased(owner, chase, rcode, message)
+    };
+    Reply { origin: Origin::Reverse, body: Body::Built(Built { authoritative, errors, ..made }) }
+}
+
 /// How long what was found may be kept.
 fn target_ttl(message: &Message) -> u32 {
-    let found = message.answers.iter().map(|record| sane_ttl(record.ttl)).min();
+    let found = message.answers.iter().map(|record| ttl::sane(record.ttl)).min();
     found.or_else(|| negative_ttl(message)).unwrap_or(MAX_TTL)
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::name::WireName;
 use crate::policy;
 use crate::policy::tests::{client, synthesis};
 use crate::reply::Origin;
@@ -117,6 +118,35 @@ fn reverse_names_are_translated_for_every_client_and_whatever_cd_says() {
         let plan = planned_for(client, &asked);
         let Plan::Reverse(chase) = plan else { panic!("{client}: {plan:?}") };
         assert_eq!(chase.target.to_string(), "33.2.0.192.in-addr.arpa.");
+    }
+}
+
+#[test]
+fn a_reverse_name_under_a_prefix_is_judged_as_the_ipv4_name_it_leads_to() {
+    let domain = |labels: [&str; 3]| WireName::from_labels(labels.map(str::as_bytes)).unwrap();
+    let ours = (domain(["10", "in-addr", "arpa"]), special::Keeper::Here);
+    let upstreams = (domain(["10", "in-addr", "arpa"]), special::Keeper::Upstream);
+    let private = special::Rules::default();
+    let open = special::Rules { forward_private: true, ..special::Rules::default() };
+    let kept = special::Rules { domains: [ours].into_iter().collect(), ..open };
+    let sent = special::Rules { domains: [upstreams].into_iter().collect(), ..private };
+    let policy = policy();
+    // 10.1.2.3 in the prefix.
+    let name = "3.0.2.0.1.0.a.0.0.0.0.0.0.0.0.0.0.0.0.0.4.6.0.0.8.b.d.0.1.0.0.2.ip6.arpa";
+    let question = question(name, RecordType::PTR);
+    for (special, is_local) in [(private, true), (open, false), (kept, true), (sent, false)] {
+        let known = Known { hosts: &Hosts::default(), special: &special, now: 0 };
+        let view = policy.view("2001:db8:6::1".parse().unwrap());
+        let plan = plan(&question, &policy, view, &known);
+        let local = match &plan {
+            Plan::Local(reply) => {
+                assert_eq!((reply.origin, reply.rcode()), (Origin::Reverse, ResponseCode::NXDomain));
+                true
+            }
+            Plan::Reverse(_) => false,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(local, is_local, "{special:?}: {plan:?}");
     }
 }
 

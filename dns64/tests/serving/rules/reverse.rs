@@ -34,6 +34,24 @@ async fn rule_44_an_alias_to_a_name_that_does_not_exist_says_so_behind_it() {
 }
 
 #[tokio::test]
+async fn private_reverse_names_under_a_prefix_do_not_leave() {
+    let name = arpa("2001:db8:64::10.1.2.3");
+    let alias = format!("{name} <=600 CNAME 3.2.1.10.in-addr.arpa.");
+    for (keys, zone) in [
+        ("private_zones = \"local\"", "10.in-addr.arpa."),
+        ("local_domains = [\"1.10.in-addr.arpa\"]", "1.10.in-addr.arpa."),
+    ] {
+        let soa = format!("auth {zone} <=600 SOA");
+        let site = Site::with("", keys).await;
+        site.check(&format!("{name} PTR"), &["NXDOMAIN aa", &alias, &soa]).await;
+        let direct = Site::with("", &format!("{keys}\nreverse = \"direct\"")).await;
+        let apex = "0.0.0.0.0.0.0.0.0.0.0.0.4.6.0.0.8.b.d.0.1.0.0.2.ip6.arpa.";
+        direct.check(&format!("{name} PTR"), &["NXDOMAIN aa", &format!("auth {apex} <=600 SOA")]).await;
+        assert_eq!((site.asked(), direct.asked()), (vec![], vec![]), "{keys}");
+    }
+}
+
+#[tokio::test]
 async fn rule_45_every_prefix_length_leads_there_and_back() {
     for pref64 in [
         "2001:db8::/32",
