@@ -91,6 +91,20 @@ impl ExtendedError {
     }
 }
 
+/// Why an answer cannot be taken apart.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// Its compression pointers lead to each other over and over.
+    #[error("compression pointers lead to each other over and over")]
+    Pointers,
+    /// A record is malformed.
+    #[error(transparent)]
+    Record(#[from] DecodeError),
+    /// What is left of it has no wire form.
+    #[error(transparent)]
+    Encoding(#[from] ProtoError),
+}
+
 /// Why a message is not the reply to a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mismatch {
@@ -253,6 +267,11 @@ impl Answer {
         self
     }
 
+    /// Whether it repeats the question, in the case it was sent in.
+    pub(crate) fn has_question(&self) -> bool {
+        self.question_end > HEADER
+    }
+
     /// Whether the upstream speaks EDNS in it.
     pub(crate) fn has_edns(&self) -> bool {
         self.edns
@@ -277,9 +296,9 @@ impl Answer {
     /// The decoded message.
     ///
     /// # Errors
-    /// A record whose data is malformed.
-    pub fn message(&self) -> Result<Message, DecodeError> {
-        Message::from_vec(&self.message)
+    /// Why it cannot be read.
+    pub fn message(&self) -> Result<Message, Unreadable> {
+        decode(&self.message)
     }
 
     /// Whether its sender says that its records are authentic (RFC 4035 §3.2.3). Nothing says that it is right.
@@ -321,14 +340,22 @@ impl Answer {
 /// QCLASS * (RFC 1035 §3.2.5).
 const CLASS_ANY: u16 = 255;
 
+/// Decodes a message whose names take no longer to read than its length is worth.
+fn decode(message: &[u8]) -> Result<Message, Unreadable> {
+    if wire::has_pointer_chain(message) {
+        return Err(Unreadable::Pointers);
+    }
+    Ok(Message::from_vec(message)?)
+}
+
 /// `message` without the records of other classes than `class`. Names may be compressed against those, so they cannot
 /// be cut out.
-fn of_class(message: &[u8], class: u16) -> Result<Vec<u8>, ProtoError> {
-    let mut message = Message::from_vec(message)?;
+fn of_class(message: &[u8], class: u16) -> Result<Vec<u8>, Unreadable> {
+    let mut message = decode(message)?;
     for records in [&mut message.answers, &mut message.authorities, &mut message.additionals] {
         records.retain(|record| u16::from(record.dns_class) == class);
     }
-    message.to_vec()
+    Ok(message.to_vec()?)
 }
 
 /// RCODE 3.

@@ -81,7 +81,7 @@ impl Hosts {
         if self.is_empty() {
             return None;
         }
-        let folded = name.folded();
+        let folded = name.lowered();
         let mut found: Option<Found> = None;
         for entry in self.tables().iter().filter_map(|table| table.find(&folded, now)) {
             let found = found.get_or_insert_default();
@@ -100,7 +100,7 @@ impl Hosts {
         if self.is_empty() {
             return false;
         }
-        let folded = name.folded();
+        let folded = name.lowered();
         self.tables().iter().any(|table| table.is_above(&folded))
     }
 

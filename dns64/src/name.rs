@@ -62,26 +62,28 @@ impl WireName {
         Self::parse(&octets)
     }
 
-    /// The same name with one more label, before the root.
+    /// Puts one more label before the root.
     ///
     /// # Errors
-    /// An empty label, one of more than 63 octets, or more than 255 octets in all.
-    pub(crate) fn extended(mut self, label: &[u8]) -> Result<Self, MalformedName> {
+    /// An empty label, one of more than 63 octets, or more than 255 octets in all. The name stays what it was.
+    pub(crate) fn push(&mut self, label: &[u8]) -> Result<(), MalformedName> {
         let root = usize::from(self.len) - 1;
         let end = root + 1 + label.len();
         if !(1..64).contains(&label.len()) || end >= MAX {
             return Err(MalformedName);
         }
-        self.octets[root] = u8::try_from(label.len()).map_err(|_| MalformedName)?;
+        let (label_len, len) = (u8::try_from(label.len()), u8::try_from(end + 1));
+        let (Ok(label_len), Ok(len)) = (label_len, len) else { return Err(MalformedName) };
+        self.octets[root] = label_len;
         self.octets[root + 1..end].copy_from_slice(label);
         self.octets[end] = 0;
-        self.len = u8::try_from(end + 1).map_err(|_| MalformedName)?;
-        Ok(self)
+        self.len = len;
+        Ok(())
     }
 
     /// The same name in lower case.
     #[must_use]
-    pub(crate) fn lowered(mut self) -> Self {
+    pub fn lowered(mut self) -> Self {
         // Length octets are below 64 and no letters.
         self.octets[..usize::from(self.len)].make_ascii_lowercase();
         self
@@ -133,15 +135,6 @@ impl WireName {
             at += 1 + usize::from(bytes[at]);
         }
         None
-    }
-
-    /// The same name in lower case.
-    #[must_use]
-    pub fn folded(&self) -> Self {
-        let mut name = *self;
-        // Length octets are below 64 and no letters.
-        name.octets[..usize::from(self.len)].make_ascii_lowercase();
-        name
     }
 
     /// The same name with letters in upper case where `mask` has a bit, and in lower case elsewhere.
@@ -236,8 +229,8 @@ mod tests {
     }
 
     #[test]
-    fn folding_leaves_no_capital_letter() {
-        assert_eq!(name("WwW.ExAmple").folded().to_string(), "www.example.");
+    fn lowering_leaves_no_capital_letter() {
+        assert_eq!(name("WwW.ExAmple").lowered().to_string(), "www.example.");
     }
 
     #[test]

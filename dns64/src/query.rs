@@ -9,14 +9,8 @@
 use crate::name::WireName;
 use crate::question::Question;
 use crate::reply::MAX_UDP;
-use crate::wire::{self, flag};
+use crate::wire::{self, OPTION_HEAD, flag};
 use hickory_proto::rr::RecordType;
-
-/// Octets of an option before its body.
-const OPTION_HEAD: usize = 4;
-
-/// EDNS option Padding (RFC 7830 §3).
-const OPTION_PADDING: u16 = 12;
 
 /// Padded queries have a multiple of so many octets (RFC 8467 §4.1).
 const PADDED_TO: usize = 128;
@@ -89,7 +83,7 @@ impl Query {
         let unpadded = out.len() - start + 2 + OPTION_HEAD;
         let padding = unpadded.next_multiple_of(PADDED_TO) - unpadded;
         let body = u16::try_from(padding).unwrap_or_default();
-        push(out, [body + 4, OPTION_PADDING, body]);
+        push(out, [body + 4, wire::OPTION_PADDING, body]);
         out.resize(out.len() + padding, 0);
     }
 }

@@ -13,7 +13,7 @@ use crate::domain::DomainSet;
 use crate::name::WireName;
 use crate::policy::is_private_v4;
 use crate::query::Query;
-use crate::synth::sane_ttl;
+use crate::ttl;
 use crate::wire;
 use crate::zone;
 use addr::Prefix64;
@@ -132,7 +132,7 @@ impl Guard {
                 let refused = self.refuses(record);
                 if refused {
                     gone.push((record.name.clone(), record.record_type()));
-                    least = least.min(sane_ttl(record.ttl));
+                    least = least.min(ttl::sane(record.ttl));
                 }
                 !refused
             });

@@ -12,14 +12,16 @@ pub(crate) fn tables(shared: &Shared) -> Vec<Table> {
 }
 
 fn upstreams(shared: &Shared) -> Table {
-    let columns = ["upstream", "domains", "transport", "up", "misses", "srtt_ms", "p95_ms", "last_fault"];
+    let columns =
+        ["upstream", "domains", "transport", "up", "leads_back", "misses", "srtt_ms", "p95_ms", "last_fault"];
     let row = |report: Report| {
         let domains = if report.domains.is_empty() { "all".to_owned() } else { report.domains.join(" ") };
         [
             report.upstream.as_str().into(),
             domains.as_str().into(),
             report.transport.into(),
-            if report.up { "yes" } else { "no" }.into(),
+            yes_or_no(report.up),
+            yes_or_no(report.leads_back),
             // A word, since a row whose numbers are all zero is not shown.
             report.misses.to_string().as_str().into(),
             milliseconds(report.srtt_ms),
@@ -28,6 +30,10 @@ fn upstreams(shared: &Shared) -> Table {
         ]
     };
     Table::new("upstreams", &columns).rows(shared.snapshot().upstreams.report().into_iter().map(row))
+}
+
+fn yes_or_no(so: bool) -> Cell {
+    if so { "yes" } else { "no" }.into()
 }
 
 fn milliseconds(time: Option<f64>) -> Cell {

@@ -19,6 +19,7 @@ use crate::chain::{Chain, covered};
 use crate::policy::{Excluded, NameRule, Refused, Source, Synthesis, Treatment};
 use crate::question::Question;
 use crate::reply::{Body, Built, Origin, Reply};
+use crate::ttl;
 use crate::zone;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::AAAA;
@@ -223,18 +224,13 @@ fn filtered_out(why: Excluded) -> ExtendedError {
     ExtendedError::new(ExtendedError::FILTERED, format!("AAAA record: {why}"))
 }
 
-/// A TTL as RFC 2181 §8 reads it: one with the top bit set is 0.
-pub(crate) fn sane_ttl(ttl: u32) -> u32 {
-    if ttl > i32::MAX.unsigned_abs() { 0 } else { ttl }
-}
-
 /// How long a negative answer holds: the lesser of its SOA record's TTL and MINIMUM (RFC 2308 §5).
 ///
 /// Of an answer out of a cache this is what is left of it, if the cache took the lesser of both as the SOA record's
 /// TTL when it took the answer in.
 pub(crate) fn negative_ttl(message: &Message) -> Option<u32> {
     message.authorities.iter().find_map(|record| match &record.data {
-        RData::SOA(soa) => Some(sane_ttl(record.ttl).min(sane_ttl(soa.minimum))),
+        RData::SOA(soa) => Some(ttl::sane(record.ttl).min(ttl::sane(soa.minimum))),
         _ => None,
     })
 }
@@ -246,7 +242,7 @@ fn absence_ttl(message: &Message, stale: bool) -> u32 {
         return negative_ttl(message).unwrap_or(MAX_TTL_WITHOUT_SOA);
     }
     let soa = message.authorities.iter().find(|record| record.record_type() == RecordType::SOA);
-    soa.map_or(STALE_TTL, |soa| sane_ttl(soa.ttl).min(STALE_TTL))
+    soa.map_or(STALE_TTL, |soa| ttl::sane(soa.ttl).min(STALE_TTL))
 }
 
 /// What AAAA records an answer section has.
@@ -263,7 +259,7 @@ fn sort_aaaa(chain: &Chain, answers: &[Record], synthesis: &Synthesis, source: S
     let mut found = Found { kept_ttl: None, excluded: None, stray: false };
     for record in answers {
         let RData::AAAA(AAAA(v6)) = record.data else { continue };
-        let ttl = sane_ttl(record.ttl);
+        let ttl = ttl::sane(record.ttl);
         if record.name != *chain.end() {
             found.stray = true;
             continue;
@@ -310,7 +306,7 @@ fn synthesize(chain: &Chain, answers: &[Record], cap: u32, synthesis: &Synthesis
     let mut made = Made { records: Vec::new(), refused: None };
     for record in answers.iter().filter(|record| record.name == *chain.end()) {
         let RData::A(a) = record.data else { continue };
-        let ttl = sane_ttl(record.ttl).min(cap);
+        let ttl = ttl::sane(record.ttl).min(cap);
         for (_, fate) in synthesis.judge_v4(a.0, source) {
             match fate {
                 Ok(_) if made.records.len() == MAX_SYNTHESIZED => return made,

@@ -33,6 +33,9 @@ pub(crate) mod flag {
 /// Record type OPT (RFC 6891 §6.1.1).
 pub(crate) const OPT: u16 = 41;
 
+/// Octets of an EDNS option before its body (RFC 6891 §6.1.2).
+pub(crate) const OPTION_HEAD: usize = 4;
+
 /// EDNS option NSID (RFC 5001 §2.3).
 pub(crate) const OPTION_NSID: u16 = 3;
 
@@ -67,21 +70,27 @@ pub(crate) fn name_end(message: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The name that starts at `at`, its compression pointers followed. They lead backwards only, so that this ends.
+/// Pointers that one name may have: as many as it may have labels, since a pointer to a pointer says nothing.
+const MAX_POINTERS: usize = 127;
+
+/// The name that starts at `at`, its compression pointers followed. They lead backwards only, so that this ends, and
+/// are no more than [`MAX_POINTERS`].
 pub(crate) fn name_at(message: &[u8], mut at: usize) -> Option<WireName> {
     let mut name = WireName::ROOT;
     let mut before = at;
+    let mut pointers = 0;
     loop {
         let length = *message.get(at)?;
         match length & 0xc0 {
             0x00 if length == 0 => return Some(name),
             0x00 => {
-                name = name.extended(message.get(at + 1..at + 1 + usize::from(length))?).ok()?;
+                name.push(message.get(at + 1..at + 1 + usize::from(length))?).ok()?;
                 at += 1 + usize::from(length);
             }
             0xc0 => {
-                at = usize::from(u16_at(message, at)? & 0x3fff);
-                if at >= before {
+                at = usize::from(u16_at(message, at)? & POINTED);
+                pointers += 1;
+                if at >= before || pointers > MAX_POINTERS {
                     return None;
                 }
                 before = at;
@@ -89,6 +98,32 @@ pub(crate) fn name_at(message: &[u8], mut at: usize) -> Option<WireName> {
             _ => return None,
         }
     }
+}
+
+/// What a pointer says.
+const POINTED: u16 = 0x3fff;
+
+/// How many pointers may lead to each other without a label between. One is what clumsy senders have.
+const MAX_RUN: u8 = 16;
+
+/// Whether following pointers through `message` may cost out of proportion to its length: some lead to each other and to
+/// nothing else, one after the other. Looks at whatever could be a pointer, since names stand in the data of records too.
+pub(crate) fn has_pointer_chain(message: &[u8]) -> bool {
+    let mut runs = vec![0_u8; message.len().min(usize::from(POINTED) + 1)];
+    for (at, octets) in message.windows(2).enumerate().skip(HEADER) {
+        if octets[0] < 0xc0 {
+            continue;
+        }
+        let target = usize::from(u16::from_be_bytes([octets[0], octets[1]]) & POINTED);
+        let run = if target < at { runs[target] + 1 } else { 0 };
+        if run > MAX_RUN {
+            return true;
+        }
+        if let Some(known) = runs.get_mut(at) {
+            *known = run;
+        }
+    }
+    false
 }
 
 /// The fixed part of a record.
@@ -153,6 +188,60 @@ mod tests {
         for cut in 0..record_bytes.len() {
             assert_eq!(record(&record_bytes[..cut], 0), None, "{cut}");
         }
+    }
+
+    /// So many pointers, each to the one before, behind a header and a name.
+    fn chain(pointers: u16) -> Vec<u8> {
+        let mut message = [&[0; HEADER][..], b"\x01a\x00"].concat();
+        let mut target = 12_u16;
+        for _ in 0..pointers {
+            let at = u16::try_from(message.len()).unwrap();
+            message.extend_from_slice(&(0xc000 | target).to_be_bytes());
+            target = at;
+        }
+        message
+    }
+
+    #[test]
+    fn a_name_has_no_more_pointers_than_labels() {
+        let last = |pointers: u16| {
+            let message = chain(pointers);
+            name_at(&message, message.len() - 2).map(|name| name.to_string())
+        };
+        assert_eq!((last(1), last(127)), (Some("a.".into()), Some("a.".into())));
+        assert_eq!((last(128), last(8000)), (None, None));
+    }
+
+    #[test]
+    fn the_longest_name_of_single_octets_and_pointers_is_read() {
+        let mut message = vec![0; HEADER];
+        message.extend_from_slice(b"\x01a\x00");
+        let mut target = 12_u16;
+        for _ in 1..127 {
+            let at = u16::try_from(message.len()).unwrap();
+            message.extend_from_slice(b"\x01a");
+            message.extend_from_slice(&(0xc000 | target).to_be_bytes());
+            target = at;
+        }
+        let name = name_at(&message, usize::from(target)).expect("127 labels");
+        assert_eq!((name.labels().count(), name.as_bytes().len()), (127, 255));
+        assert!(!has_pointer_chain(&message), "labels stand between");
+    }
+
+    #[test]
+    fn pointers_that_lead_to_pointers_over_and_over_are_a_chain() {
+        assert!(!has_pointer_chain(&[]) && !has_pointer_chain(&chain(0)));
+        assert!(!has_pointer_chain(&chain(16)));
+        assert!(has_pointer_chain(&chain(17)) && has_pointer_chain(&chain(8000)));
+        // Far behind, where no pointer leads: the last of the run still counts.
+        let mut far = chain(16);
+        let last = u16::try_from(far.len() - 2).unwrap();
+        far.resize(40_000, 1);
+        assert!(!has_pointer_chain(&far));
+        far.extend_from_slice(&(0xc000 | last).to_be_bytes());
+        assert!(has_pointer_chain(&far));
+        // Forwards and in circles leads nowhere.
+        assert!(!has_pointer_chain(&vec![0xc0; 60_000]));
     }
 
     #[test]

@@ -84,6 +84,29 @@ fn long_texts_of_extended_errors_are_cut_between_characters() {
 }
 
 #[test]
+fn an_answer_whose_pointers_lead_to_each_other_is_not_taken_apart() {
+    let query = query("www.example.", RecordType::A);
+    let of = |pointers: u16| {
+        let mut octets = reply(&query).to_vec().unwrap();
+        // A record whose data are the pointers, and one whose owner is the last of them.
+        octets[7] = 2;
+        octets.extend_from_slice(&[0xc0, 12, 0xff, 0, 0, 1, 0, 0, 0, 60]);
+        octets.extend_from_slice(&(2 * pointers).to_be_bytes());
+        let mut target = 12_u16;
+        for _ in 0..pointers {
+            let at = u16::try_from(octets.len()).unwrap();
+            octets.extend_from_slice(&(0xc000 | target).to_be_bytes());
+            target = at;
+        }
+        octets.extend_from_slice(&(0xc000 | target).to_be_bytes());
+        octets.extend_from_slice(&[0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1]);
+        Answer::parse(octets, &query, 7, query.name.as_bytes()).unwrap().message()
+    };
+    assert_eq!(of(10).unwrap().answers[1], a_record("www.example."));
+    assert!(matches!(of(8000), Err(Unreadable::Pointers)));
+}
+
+#[test]
 fn anything_else_is_told_apart() {
     let query = query("www.example.", RecordType::A);
     let good = reply(&query).to_vec().unwrap();

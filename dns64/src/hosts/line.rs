@@ -150,7 +150,7 @@ fn name(word: &[u8]) -> Result<WireName, Fault> {
         if label == b"*" {
             return Err(Fault::Wildcard);
         }
-        if !label.iter().all(|octet| octet.is_ascii_alphanumeric() || b"-_/".contains(octet)) {
+        if !label.iter().all(|octet| octet.is_ascii_alphanumeric() || b"-_".contains(octet)) {
             return Err(Fault::Character);
         }
     }

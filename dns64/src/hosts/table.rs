@@ -260,7 +260,7 @@ impl Builder {
     /// The index of `name`, which is made where it is new.
     fn index(&mut self, name: &WireName) -> Result<u32, Full> {
         let Table { octets, names, hasher, by_name, .. } = &mut self.table;
-        let folded = name.folded();
+        let folded = name.lowered();
         let hash = hasher.hash_one(folded.as_bytes());
         let same = |index: &u32| {
             name_at(octets, names[*index as usize].octets as usize).eq_ignore_ascii_case(folded.as_bytes())
@@ -358,7 +358,7 @@ fn above(table: &Table) -> HashTable<u32> {
 }
 
 fn folded(octets: &[u8]) -> WireName {
-    WireName::parse(octets).expect("the table is built of names").folded()
+    WireName::parse(octets).expect("the table is built of names").lowered()
 }
 
 /// An index or offset in a table.

@@ -100,7 +100,8 @@ fn bad_lines_take_no_other_along() {
     let (hosts, [bad, _]) = parsed(
         &format!(
             "192.0.2.256 a.example\n192.0.2.1\nfe80::1%eth0 b.example\n192.0.2.2 c.example *.example d..example \
-             b\u{fc}cher.example {long}.example e.example\n192.0.2.3 f.example\n"
+             b\u{fc}cher.example {long}.example e.example\n192.0.2.3 f.example\n\
+             192.0.2.4 a/b.example g.example\n"
         ),
         "",
     );
@@ -114,9 +115,10 @@ fn bad_lines_take_no_other_along() {
             (4, Fault::Length),
             (4, Fault::Character),
             (4, Fault::Length),
+            (6, Fault::Character),
         ]
     );
-    for good in ["c.example", "e.example", "f.example"] {
+    for good in ["c.example", "e.example", "f.example", "g.example"] {
         assert!(found(&hosts, good).is_some(), "{good}");
     }
     assert_eq!(found(&hosts, "a.example"), None);

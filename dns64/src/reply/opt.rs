@@ -7,15 +7,12 @@
 use super::MAX_UDP;
 use crate::answer::ExtendedError;
 use crate::question::{CLIENT_COOKIE, SERVER_COOKIE};
-use crate::wire::{self, flag};
+use crate::wire::{self, OPTION_HEAD, flag};
 use hickory_proto::op::ResponseCode;
 
 /// Octets of an OPT record without options, and where in them the length of the options stands.
 const FIXED: usize = 11;
 const LENGTH_AT: usize = 9;
-
-/// Octets of an option without its body.
-const OPTION_HEAD: usize = 4;
 
 /// What the OPT record of a reply carries beside the reply's extended errors. A client without EDNS gets none of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

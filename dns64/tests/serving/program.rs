@@ -171,7 +171,8 @@ async fn status_shows_upstreams_queries_cache_and_names() {
         assert!(lines.iter().any(|line| line.starts_with(words)), "{words:?} in\n{told}");
     };
     row(&["upstreams"]);
-    row(&[&upstream.address.to_string(), "all", "udp", "yes", "0"]);
+    row(&["upstream", "domains", "transport", "up", "leads_back", "misses"]);
+    row(&[&upstream.address.to_string(), "all", "udp", "yes", "no", "0"]);
     row(&["queries", "answered"]);
     row(&["udp", "synthesized", "1"]);
     row(&["cache"]);

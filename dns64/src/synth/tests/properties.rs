@@ -112,7 +112,7 @@ impl Inputs {
         let (aaaa, a) = (message(aaaa), message(a));
         let soas = [&aaaa, &a].into_iter().flatten().map(|message| soa_count(&message.authorities)).max();
         let v4 = |record: &Record| match record.data {
-            RData::A(A(v4)) => Some((v4, sane_ttl(record.ttl))),
+            RData::A(A(v4)) => Some((v4, ttl::sane(record.ttl))),
             _ => None,
         };
         Self {
