@@ -309,7 +309,11 @@ impl Upstream {
         if without {
             return lane.exchange(query, false).await;
         }
-        let answer = lane.exchange(query, true).await?;
+        let mut answer = lane.exchange(query, true).await?;
+        if refuses_edns(&answer) && !answer.has_question() {
+            // Nothing in it but port and number shows who sent it: it must be said twice.
+            answer = lane.exchange(query, true).await?;
+        }
         if !refuses_edns(&answer) {
             return Ok(answer);
         }

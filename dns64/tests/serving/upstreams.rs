@@ -7,6 +7,7 @@ use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 fn forwarding(default: &Scripted, groups: &[(&str, &Scripted)]) -> World {
     let group = |(domains, upstream): &(&str, &Scripted)| {
@@ -71,6 +72,45 @@ async fn an_upstream_that_knows_no_edns_is_asked_without_and_that_is_remembered(
     assert_eq!((first.answers[0].data.clone(), upstream.asked().len()), (a("192.0.2.1"), 2));
     let second = world.ask("v4-2.example.", RecordType::A).await;
     assert_eq!((second.answers[0].data.clone(), upstream.asked().len()), (a("192.0.2.1"), 3));
+}
+
+/// FORMERR without a question, as it is sent to the queries that are counted below `strays`.
+async fn curt(strays: usize, edns_is_known: bool) -> (Scripted, Arc<Mutex<Vec<bool>>>) {
+    let spoken = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&spoken);
+    let upstream = Scripted::start(move |query, asked| {
+        let mut heard = heard.lock().unwrap();
+        heard.push(query.edns.is_some());
+        if heard.len() > strays && (edns_is_known || query.edns.is_none()) {
+            return only_a(query, asked);
+        }
+        let mut refusal = reply(query, ResponseCode::FormErr);
+        refusal.edns = None;
+        refusal.queries.clear();
+        back(&refusal)
+    })
+    .await;
+    (upstream, spoken)
+}
+
+#[tokio::test]
+async fn one_format_error_without_a_question_turns_nothing_off() {
+    let (upstream, spoken) = curt(1, true).await;
+    let world = World::new(&[upstream.address], unhurried());
+    for name in ["v4.example.", "v4-2.example."] {
+        assert_eq!(world.ask(name, RecordType::A).await.answers[0].data, a("192.0.2.1"));
+    }
+    assert_eq!(*spoken.lock().unwrap(), [true, true, true], "EDNS is spoken in every query");
+}
+
+#[tokio::test]
+async fn an_upstream_that_answers_edns_with_bare_headers_is_asked_without_and_that_is_remembered() {
+    let (upstream, spoken) = curt(0, false).await;
+    let world = World::new(&[upstream.address], unhurried());
+    for name in ["v4.example.", "v4-2.example."] {
+        assert_eq!(world.ask(name, RecordType::A).await.answers[0].data, a("192.0.2.1"));
+    }
+    assert_eq!(*spoken.lock().unwrap(), [true, true, false, false]);
 }
 
 #[tokio::test]
