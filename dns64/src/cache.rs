@@ -234,12 +234,27 @@ impl Cache {
         shard.pass(hash, key, Pass { view, until: now.saturating_add(lifetime) }, now)
     }
 
-    /// Whether the caller is to renew the entry for `key`; true for one caller only, until it is put in again.
+    /// Whether the caller is to renew the entry for `key`; true for one caller only, until it is put in again
+    /// or that caller gives up.
     pub fn claim_renewal(&self, key: &Key<'_>) -> bool {
         let (mut shard, hash) = self.shard(key);
         let Some((head, octets)) = shard.find(hash, key) else { return false };
         entry::set_renewing(octets, true);
         !head.is_renewing()
+    }
+
+    /// The caller that was to renew the entry for `key` could not: the next one may.
+    pub(crate) fn give_up_renewal(&self, key: &Key<'_>) {
+        let (mut shard, hash) = self.shard(key);
+        if let Some((_, octets)) = shard.find(hash, key) {
+            entry::set_renewing(octets, false);
+        }
+    }
+
+    /// Whether what is there for `key` is fresh at second `now`.
+    pub(crate) fn is_fresh(&self, key: &Key<'_>, now: u32) -> bool {
+        let (mut shard, hash) = self.shard(key);
+        shard.find(hash, key).is_some_and(|(head, _)| head.remaining(now).is_ok())
     }
 
     /// Forgets everything about `name`, and with `subtree` about every name below; says how many entries went.

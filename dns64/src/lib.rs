@@ -48,6 +48,7 @@ mod quic;
 pub mod quota;
 pub mod rebind;
 mod reload;
+mod renewal;
 pub mod reply;
 pub mod resolver;
 pub mod reverse;

@@ -19,6 +19,7 @@ use crate::plan::{Known, Plan, plan};
 use crate::policy::View;
 use crate::question::{CLASS_IN, DropReason, Question, Refusal};
 use crate::quota::Quota;
+use crate::renewal;
 use crate::reply::{self, Extras, Origin, Outline, Reply, Room};
 use crate::snapshot::{Snapshot, seed};
 use crate::upstream::MAX_IN_FLIGHT;
@@ -32,9 +33,6 @@ use tokio::time::Instant;
 /// Questions of clients that may wait for an answer at one time, in the whole daemon, whoever asks it for them. One
 /// client may have a [`crate::quota::SHARE`]th of them. Four times as many as go upstream, since many ask the same.
 pub const MAX_WAITING: usize = 4 * MAX_IN_FLIGHT;
-
-/// Entries that may be under renewal before their time at one moment.
-const MAX_RENEWALS: usize = 64;
 
 /// What all listeners of all workers share.
 #[derive(Debug)]
@@ -75,7 +73,7 @@ impl Shared {
             metrics,
             flights: Arc::default(),
             habits: Habits::new(seed()),
-            renewals: Arc::new(Semaphore::new(MAX_RENEWALS)),
+            renewals: Arc::new(Semaphore::new(renewal::MOST)),
             waiting: Quota::new(MAX_WAITING),
             started: Instant::now(),
         }
@@ -275,16 +273,10 @@ impl Shared {
         if let Age::Fresh { remaining, due: true } = hit.age
             && snapshot.prefetch
             && question.recursion_desired
-            && let Ok(permit) = Arc::clone(&self.renewals).try_acquire_owned()
-            && cache.claim_renewal(&key(kind))
         {
-            self.metrics.cache.renewals.inc();
             let purpose = Purpose::Renewal(remaining);
             let job = self.job(snapshot, question.clone(), plan.clone(), view, caller.address, purpose);
-            tokio::spawn(async move {
-                job.run(&mut Vec::new()).await;
-                drop(permit);
-            });
+            renewal::begin(job, kind, &self.renewals);
         }
         let (origin, believed) = match kind {
             Kind::Reply { .. } => (Origin::ALL[usize::from(hit.class) % Origin::ALL.len()], true),

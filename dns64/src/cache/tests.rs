@@ -165,6 +165,16 @@ fn an_aaaa_answer_passes_for_one_view_until_its_time() {
 }
 
 #[test]
+fn what_is_fresh_is_told_without_being_used() {
+    let cache = Cache::new(1 << 20, SEED);
+    let name = cache.name(&wire("www.example"));
+    put(&cache, "www.example", A, Kind::Failure, 5, 100);
+    let is_fresh = |kind, now| cache.is_fresh(&key(&name, A, kind), now);
+    assert!(is_fresh(Kind::Failure, 104) && !is_fresh(Kind::Failure, 105));
+    assert!(!is_fresh(Kind::Answer, 104));
+}
+
+#[test]
 fn an_entry_in_use_is_due_in_its_last_tenth_and_renewed_by_one() {
     let cache = Cache::new(1 << 20, SEED);
     let due = |now| match fresh(&cache, "www.example", A, Kind::Answer, now).unwrap().1.age {
@@ -178,6 +188,9 @@ fn an_entry_in_use_is_due_in_its_last_tenth_and_renewed_by_one() {
     assert!(due(90));
     assert!(claim() && !claim());
     assert!(!due(95), "someone is at it");
+    cache.give_up_renewal(&key(&cache.name(&wire("www.example")), A, Kind::Answer));
+    assert!(due(95), "who was at it failed");
+    assert!(claim() && !claim());
     put(&cache, "www.example", A, Kind::Answer, 100, 95);
     assert!(!due(100) && due(190));
     put(&cache, "www.example", A, Kind::Answer, 9, 200);
