@@ -53,7 +53,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use way::{Bench, Resolver, Way};
 
-/// What no resolver can do better: a mirror in its place, or the upstream itself.
+/// What hardly a resolver does better: a mirror in its place, or the upstream itself.
 const LIMIT: &str = "limit";
 
 /// The suite.

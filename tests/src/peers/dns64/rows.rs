@@ -40,7 +40,7 @@ const fn and(setting: &'static Setting, limit: Who) -> [(Side, Who); 4] {
     [ours, unbound, bind, (Side::Limit, limit)]
 }
 
-/// What none can be cheaper than.
+/// What hardly a resolver is cheaper than.
 const MIRROR: Who = Who::Resolver(Product::Mirror, &ONE);
 
 /// Answers a second.
