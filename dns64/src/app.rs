@@ -52,7 +52,11 @@ impl Daemon for App {
     type Error = Error;
     type Prepared = Prepared;
 
-    fn check(model: &Gateway) -> Vec<Refusal> {
+    fn check(_model: &Gateway) -> Vec<Refusal> {
+        Vec::new()
+    }
+
+    fn check_files(model: &Gateway) -> Vec<Refusal> {
         let Some(dns64) = &model.dns64 else { return Vec::new() };
         let mut refusals = certificate::refusals(dns64);
         refusals.extend(snapshot::untrusted(dns64));

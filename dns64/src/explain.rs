@@ -1,8 +1,8 @@
 //! `POST /explain`: what a client is answered, and why, step by step.
 //!
 //! The question goes the way that every question goes, and so the answer is the one that the client would have: from
-//! the cache if it stands there, from the upstreams if not, and kept thereafter. Only the listeners' gate is passed by.
-//! The steps then say what was remembered on the way and what the rules made of it.
+//! the cache if it stands there, from the upstreams if not, and kept thereafter. A client that the gate turns away is
+//! told why, and nothing is asked for it. The steps then say what was remembered on the way and what the rules made of it.
 
 mod steps;
 mod subject;
@@ -43,8 +43,8 @@ pub(crate) const COMMAND: Explain = Explain {
     }],
 };
 
-/// Any port will do: nothing is sent there.
-const PORT: u16 = 53;
+/// The first of the ports that clients ask from.
+const FIRST_PORT: u16 = 49_152;
 
 /// The answer.
 #[derive(Debug, Serialize)]
@@ -86,7 +86,21 @@ async fn explain(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: St
 async fn answer(shared: &Arc<Shared>, subject: &Subject) -> Option<Explanation> {
     let Subject { question, client } = subject;
     let mut out = Vec::new();
-    let from = SocketAddr::new(*client, PORT);
+    // No listener's own: who asks from there is not answered.
+    let is_free = |port: &u16| !shared.snapshot().terms.listen.iter().any(|own| own.port() == *port);
+    let from = SocketAddr::new(*client, (FIRST_PORT..=u16::MAX).find(is_free)?);
+    let (gate, turned_away) = steps::gate(&shared.snapshot().terms, from);
+    if let Some(rcode) = turned_away {
+        return Some(Explanation {
+            name: question.name.to_string(),
+            qtype: question.qtype.to_string(),
+            client: *client,
+            at_hand: true,
+            steps: vec![gate],
+            rcode,
+            records: Vec::new(),
+        });
+    }
     let at_hand = match shared.receive(&encode(question), from, Transport::Tcp, &mut out) {
         Received::Nothing => return None,
         Received::Reply => true,
@@ -110,7 +124,7 @@ async fn answer(shared: &Arc<Shared>, subject: &Subject) -> Option<Explanation> 
         qtype: question.qtype.to_string(),
         client: *client,
         at_hand,
-        steps: case.steps(),
+        steps: std::iter::once(gate).chain(case.steps()).collect(),
         rcode: message.metadata.response_code.to_string(),
         records: message.answers.iter().map(shown).collect(),
     })

@@ -8,8 +8,8 @@ use crate::order::{Order, OrderError};
 use crate::terms::Terms;
 use crate::{admin, run, status};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use config::Style;
 use config::import::{KINDS, Kind};
+use config::{Refusal, Style};
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -156,7 +156,8 @@ fn show_config(config: &Path) -> ExitCode {
     }
 }
 
-/// Prints a file only if the daemon takes it: who reads it next should not have to mend it.
+/// Prints a file only if the daemon takes it: who reads it next should not have to mend it. Files that it names are not
+/// read, since they may have to be made first, or stand on another machine. What is lost is told in any case.
 fn import<D: Daemon>(kind: &str, file: &Path) -> ExitCode {
     let kind = Kind::find(kind).expect("the command line takes the names of kinds only");
     let imported = match kind.import(file) {
@@ -166,14 +167,19 @@ fn import<D: Daemon>(kind: &str, file: &Path) -> ExitCode {
             return ExitCode::from(BAD_INPUT);
         }
     };
-    let text = config::show(&imported.model);
-    if let Err(error) = file::check_text::<D>(&text, &file.display().to_string()) {
-        return refuse(&error);
-    }
     for note in &imported.notes {
         complain(&format_args!("{note}\n"));
     }
-    print(&text, ExitCode::SUCCESS)
+    let refusals = if imported.model.has(D::SECTION) { D::check(&imported.model) } else { Vec::new() };
+    for Refusal { path, message, help } in &refusals {
+        let place = imported.place(path).map_or_else(|| file.display().to_string(), str::to_owned);
+        complain(&format_args!("{place}: {path}: {message}; {help}\n"));
+    }
+    if refusals.is_empty() {
+        print(&config::show(&imported.model), ExitCode::SUCCESS)
+    } else {
+        ExitCode::from(BAD_INPUT)
+    }
 }
 
 fn status<D: Daemon>(config: &Path, asking: Asking) -> ExitCode {

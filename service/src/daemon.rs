@@ -33,11 +33,16 @@ pub trait Daemon: Sized + 'static {
     /// What `prepare` made ready and `commit` puts in place. Dropping it undoes the preparation.
     type Prepared;
 
-    /// What this daemon cannot serve of a valid model. Pure, but that it may read files that the model names.
+    /// What this daemon cannot serve of a valid model. Pure.
     fn check(model: &Gateway) -> Vec<Refusal>;
 
+    /// What it cannot use of the files that a valid model names.
+    fn check_files(_model: &Gateway) -> Vec<Refusal> {
+        Vec::new()
+    }
+
     /// What an operator should know of a model that can be served, one sentence each: said by the command `check`, at
-    /// the start and with every reload. May read what `check` may.
+    /// the start and with every reload. May read the files that `check_files` reads.
     fn advise(_model: &Gateway) -> Vec<String> {
         Vec::new()
     }

@@ -43,7 +43,11 @@ impl FileError {
 /// Reads and checks a file for one daemon. The error holds everything that is wrong with it.
 pub(crate) fn load<D: Daemon>(path: &Path) -> Result<Gateway, FileError> {
     let loaded = config::load(path)?;
-    let refusals = if loaded.model.has(D::SECTION) { D::check(&loaded.model) } else { vec![missing::<D>()] };
+    let refusals = if loaded.model.has(D::SECTION) {
+        D::check(&loaded.model).into_iter().chain(D::check_files(&loaded.model)).collect()
+    } else {
+        vec![missing::<D>()]
+    };
     if refusals.is_empty() {
         Ok(loaded.model)
     } else {
@@ -58,11 +62,4 @@ fn missing<D: Daemon>() -> Refusal {
         message: format!("the section [{section}] is missing, and {} cannot run without it", D::NAME),
         help: format!("add [{section}] to the file, or do not start {} on this machine", D::NAME),
     }
-}
-
-/// Checks a text that may be meant for another daemon; `file` is its name in errors.
-pub(crate) fn check_text<D: Daemon>(text: &str, file: &str) -> Result<(), FileError> {
-    let loaded = config::parse(text, file).map_err(LoadError::Invalid)?;
-    let refusals = if loaded.model.has(D::SECTION) { D::check(&loaded.model) } else { Vec::new() };
-    if refusals.is_empty() { Ok(()) } else { Err(FileError::Refused(loaded.source.diagnose(refusals))) }
 }

@@ -2,15 +2,18 @@
 //! about what is known of it, and their reasons written down.
 
 use crate::answer::{Answer, Outcome};
+use crate::gate::{Reception, Terms};
 use crate::hosts;
 use crate::plan::{self, Known, Plan};
 use crate::policy::{Policy, Synthesis, View};
-use crate::question::Question;
+use crate::question::{DropReason, Question};
 use crate::synth::{self, Verdict};
 use crate::{ipv4only, reverse, special};
+use addr::fold_mapped;
+use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{RData, Record, RecordType};
 use serde::Serialize;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -158,6 +161,33 @@ impl Case<'_> {
             Some(Ok(answer)) => format!("{name} {qtype}: {}", said(answer)),
         }
     }
+}
+
+/// What the gate says to `client`, and the answer if it goes no further.
+pub(crate) fn gate(terms: &Terms, client: SocketAddr) -> (Step, Option<String>) {
+    let ip = fold_mapped(client.ip());
+    let (text, answer) = match (terms.receive(client), &terms.allow_from) {
+        (Ok(Reception::Welcome), None) => {
+            ("let in: everyone may ask, without dns64.allow_from".to_owned(), None)
+        }
+        (Ok(Reception::Welcome), Some(allowed)) => {
+            let own = allowed.iter().find(|net| net.contains(&ip));
+            let own = own.map_or_else(|| ip.to_string(), ToString::to_string);
+            (format!("let in: {own} is in dns64.allow_from"), None)
+        }
+        (Ok(Reception::Prohibited), _) => (
+            format!("refused by dns64.allow_from: {ip} is in none of its networks"),
+            Some(ResponseCode::Refused.to_string()),
+        ),
+        (Err(DropReason::Denied), _) => (
+            format!(
+                "dropped by dns64.allow_from: {ip} is in none of its networks, and dns64.denied is \"drop\""
+            ),
+            Some("nothing is sent".to_owned()),
+        ),
+        (Err(reason), _) => (format!("dropped: {}", reason.label()), Some("nothing is sent".to_owned())),
+    };
+    (step("gate", text), answer)
 }
 
 fn step(topic: &'static str, text: String) -> Step {

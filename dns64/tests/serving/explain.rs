@@ -2,6 +2,7 @@
 
 use crate::daemon::{Daemon, file, listener};
 use crate::scripted::{Scripted, only_a};
+use std::net::SocketAddr;
 
 const ENTRIES: &str = r#"
     [[dns64.client]]
@@ -100,8 +101,34 @@ async fn json_has_the_steps_and_the_records() {
         &[
             r#""name":"www.example.""#,
             r#""at_hand":false"#,
-            r#""steps":[{"topic":"client""#,
+            r#""steps":[{"topic":"gate""#,
             r#""records":["www.example."#,
         ],
     );
+}
+
+#[tokio::test]
+async fn clients_that_may_not_ask_are_told_by_which_rule() {
+    for (denied, step, answer) in [
+        ("refuse", "refused by dns64.allow_from: ::1 is in none of its networks", "Query Refused"),
+        ("drop", "dropped by dns64.allow_from: ::1 is in none of its networks", "nothing is sent"),
+    ] {
+        let upstream = Scripted::start(only_a).await;
+        let keys = format!("allow_from = [\"2001:db8:6::/64\", \"127.0.0.1/32\"]\ndenied = \"{denied}\"\n");
+        let text = file("2001:db8:64::/96", &[listener()], &[upstream.address], &keys);
+        let daemon = Daemon::start(&text).await;
+        check(&daemon.explain(&["www.example"]).await, &["gate", step, "answer", answer]);
+        assert!(upstream.asked().is_empty(), "nothing is asked for a client that is turned away");
+        let told = daemon.explain(&["www.example", "--client", "2001:db8:6::10"]).await;
+        check(&told, &["let in: 2001:db8:6::/64 is in dns64.allow_from", "No Error, asked upstream"]);
+    }
+}
+
+#[tokio::test]
+async fn a_client_at_the_address_of_a_listener_is_answered_as_any_other() {
+    let upstream = Scripted::start(only_a).await;
+    let own = SocketAddr::new(listener().ip(), 49_152);
+    let daemon = Daemon::start(&file("2001:db8:64::/96", &[own], &[upstream.address], "")).await;
+    let told = daemon.explain(&["www.example", "--client", &own.ip().to_string()]).await;
+    check(&told, &["let in: everyone may ask", "No Error, asked upstream"]);
 }

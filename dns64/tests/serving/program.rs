@@ -179,3 +179,21 @@ async fn status_shows_upstreams_queries_cache_and_names() {
     row(&["names", "served", "here"]);
     row(&["1", "0"]);
 }
+
+#[test]
+fn a_file_is_imported_before_the_certificates_that_it_needs_exist() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("unbound.conf");
+    let text = "server:\n module-config: \"dns64 iterator\"\n interface: 192.0.2.1\n interface: 192.0.2.1@853\n\
+        tls-service-pem: /nonexistent/c.pem\n tls-service-key: /nonexistent/k.pem\n tls-cert-bundle: /nonexistent/ca.pem\n\
+        forward-zone:\n name: .\n forward-addr: 192.0.2.53\n";
+    std::fs::write(&source, text).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_causeway-dns64"));
+    let output = command.args(["import", "unbound"]).arg(&source).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let (shown, notes) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(shown.contains("certificates = [\"/nonexistent/c.bundle.pem\"]"), "{shown}");
+    let note =
+        format!("{}:5: tls-service-pem: chain and key stand in one file here: `cat ", source.display());
+    assert!(notes.starts_with(&note) && notes.lines().count() == 1, "{notes}");
+}
