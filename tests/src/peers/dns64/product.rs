@@ -28,7 +28,7 @@ pub enum Product {
     Unbound,
     /// Debian's BIND.
     Bind,
-    /// None, but what none can be cheaper than.
+    /// None, but what hardly one is cheaper than.
     Mirror,
 }
 

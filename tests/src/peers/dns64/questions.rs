@@ -35,7 +35,7 @@ pub fn name(number: u32) -> String {
     format!("n{number}.{ZONE}")
 }
 
-/// Questions for the AAAA records of the names of these numbers, as octets, in the order of [`write`].
+/// Questions for the AAAA records of the names of these numbers, as octets, in the order of [`write()`].
 pub fn messages(numbers: Range<u32>) -> Result<Vec<Vec<u8>>> {
     each(numbers).collect()
 }
