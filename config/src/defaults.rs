@@ -65,6 +65,8 @@ pub const SERVE_STALE: Duration = Duration::from_secs(86_400);
 pub const PREFETCH: bool = true;
 /// `dns64.rebind_protection`: off, because guests legitimately live in private IPv4 networks.
 pub const REBIND_PROTECTION: bool = false;
+/// `dns64.query_log`: off, since what people look up is nobody's business.
+pub const QUERY_LOG: u32 = 0;
 /// `dns64.hosts_ttl`: a guest that moves is found again within a minute.
 pub const HOSTS_TTL: Duration = Duration::from_secs(60);
 /// `dns64.domain_needed`: a plain name means a host of this network, about which nobody outside can know anything.

@@ -217,6 +217,8 @@ pub struct Dns64 {
     pub workers: u16,
     /// `rebind_protection`: private addresses are taken out of upstreams' answers.
     pub rebind_protection: bool,
+    /// `query_log`: one query in so many is logged, 0 to 1000000; 0 is none.
+    pub query_log: u32,
     /// `private_domains`: of them and the names below, private addresses are believed.
     pub private_domains: Vec<Domain>,
     /// Who is answered, and how much.

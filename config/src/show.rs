@@ -87,6 +87,7 @@ fn dns64(page: &mut Page, dns64: &Dns64) {
     page.key("prefetch", &dns64.cache.prefetch);
     page.key("workers", &dns64.workers);
     page.key("rebind_protection", &dns64.rebind_protection);
+    page.key("query_log", &dns64.query_log);
     page.key("private_domains", &dns64.private_domains);
     synthesis(page, dns64);
     let admission = &dns64.admission;

@@ -40,6 +40,8 @@ pub struct App {
     /// Reads hosts files and leases again.
     pub(crate) watcher: RefCell<JoinHandle<()>>,
     rotation: JoinHandle<()>,
+    /// Writes the query log.
+    logger: JoinHandle<()>,
 }
 
 impl Daemon for App {
@@ -96,9 +98,13 @@ impl Daemon for App {
         });
         let watcher = RefCell::new(tokio::spawn(watch::run(Arc::clone(&shared), sources)));
         let rotation = tokio::spawn(change_secrets(Arc::clone(&shared)));
+        let logger = tokio::spawn({
+            let shared = Arc::clone(&shared);
+            async move { shared.query_log().run().await }
+        });
         serving.open();
         let listening = RefCell::new(listen::endpoints(dns64));
-        Ok(Self { shared, workers, encryption, listening, prober, watcher, rotation })
+        Ok(Self { shared, workers, encryption, listening, prober, watcher, rotation, logger })
     }
 
     fn stale(&self, model: &Gateway) -> Vec<String> {
@@ -136,6 +142,8 @@ impl Daemon for App {
             // A worker that is gone has nothing left to finish.
             let _ = drained.await;
         }
+        self.logger.abort();
+        self.shared.query_log().flush();
     }
 }
 

@@ -153,9 +153,12 @@ async fn answer(seat: &Seat, request: Request<Incoming>) -> Result<Vec<u8>, Refu
         Asks::InPath(message) => message,
         Asks::InBody => body_of(body).await?,
     };
-    let mut reply = Vec::new();
+    let (mut reply, began) = (Vec::new(), Instant::now());
     match seat.shared.receive(&message, seat.client, seat.via, &mut reply) {
-        Received::Reply => Ok(reply),
+        Received::Reply => {
+            seat.shared.metrics().times.memory.count(began.elapsed(), 1);
+            Ok(reply)
+        }
         Received::Job(job) => {
             job.run(&mut reply).await;
             Ok(reply)

@@ -10,6 +10,7 @@ use crate::lookup::{Demand, Found, Lookup, key};
 use crate::plan::Plan;
 use crate::policy::{Synthesis, Treatment};
 use crate::query::Query;
+use crate::query_log::Effort;
 use crate::question::Question;
 use crate::quota::Permit;
 use crate::reply::{Body, Origin, Outline, Reply};
@@ -23,7 +24,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// A question that needs more than one look into memory.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub struct Job {
     /// A client's right to wait, for as long as it does.
     #[expect(dead_code, reason = "is given back when it is dropped")]
     pub(crate) permit: Option<Permit>,
+    /// When it was made.
+    pub(crate) begun: Instant,
 }
 
 /// Whom the reply is for.
@@ -54,6 +57,7 @@ pub(crate) enum Purpose {
 struct Made {
     reply: Reply,
     keep: Keep,
+    effort: Effort,
 }
 
 /// How a reply is kept.
@@ -74,28 +78,37 @@ impl Job {
         let outline = made.reply.outline(&self.question, out);
         self.keep(&made, &outline, out);
         if let Purpose::Client(caller) = &self.purpose {
-            self.shared.finish(&self.snapshot, &self.question, caller, made.reply.origin, &outline, out);
+            let (shared, origin) = (&self.shared, made.reply.origin);
+            let received = shared.finish(&self.snapshot, &self.question, caller, origin, &outline, out);
+            shared.metrics().times.lookup.count(self.begun.elapsed(), 1);
+            shared.note(&self.question, caller, origin, outline.rcode, &received, || made.effort.clone());
         }
     }
 
     async fn make(&self) -> Made {
         match &self.plan {
-            Plan::Local(reply) => Made { reply: (**reply).clone(), keep: Keep::Not },
+            Plan::Local(reply) => {
+                Made { reply: (**reply).clone(), keep: Keep::Not, effort: Effort::default() }
+            }
             Plan::Forward => {
                 let found = self.lookup().find(&self.query(self.question.qtype), self.first_demand()).await;
-                Made { reply: Reply::relayed(found.outcome, self.trust_ad()), keep: Keep::Not }
+                Made {
+                    reply: Reply::relayed(found.outcome, self.trust_ad()),
+                    keep: Keep::Not,
+                    effort: found.effort.of_a_job(),
+                }
             }
             Plan::Strip => {
                 let found = self.lookup().find(&self.query(self.question.qtype), self.first_demand()).await;
                 let reply = hints::strip(&self.question, found.outcome, self.trust_ad());
-                Made { reply, keep: Keep::Reply(found.holds) }
+                Made { reply, keep: Keep::Reply(found.holds), effort: found.effort.of_a_job() }
             }
             Plan::Synthesize(synthesis) => self.synthesize(synthesis).await,
             Plan::Reverse(chase) => {
                 let query = Query::new(&self.question, chase.target, chase.qtype);
                 let found = self.lookup().find(&query, self.first_demand()).await;
                 let reply = reverse::assemble(&self.question, chase, found.outcome);
-                Made { reply, keep: Keep::Reply(found.holds) }
+                Made { reply, keep: Keep::Reply(found.holds), effort: found.effort.of_a_job() }
             }
         }
     }
@@ -128,9 +141,9 @@ impl Job {
             self.shared.metrics().names.asked_early(matches!(verdict, Verdict::AskA(_)));
         }
         match verdict {
-            Verdict::Reply(reply) => self.made(reply, original.as_ref(), aaaa.holds),
+            Verdict::Reply(reply) => self.made(reply, original.as_ref(), aaaa.holds, aaaa.effort.of_a_job()),
             Verdict::AskA(absent) => {
-                let Found { outcome, holds } = match a_found {
+                let Found { outcome, holds, effort } = match a_found {
                     // There may be room for it when AAAA has given back its place.
                     Some(found) if found.is_of_overload() => {
                         lookup.find(&a_query, self.second_demand()).await
@@ -139,7 +152,7 @@ impl Job {
                     None => a.await,
                 };
                 let reply = synth::finish(&self.question, absent, outcome, synthesis);
-                self.made(reply, original.as_ref(), holds.min(aaaa.holds))
+                self.made(reply, original.as_ref(), holds.min(aaaa.holds), aaaa.effort.and(effort))
             }
         }
     }
@@ -159,7 +172,7 @@ impl Job {
     }
 
     /// A reply that was made with `aaaa` and holds for so many seconds.
-    fn made(&self, reply: Reply, aaaa: Option<&Answer>, holds: u32) -> Made {
+    fn made(&self, reply: Reply, aaaa: Option<&Answer>, holds: u32, effort: Effort) -> Made {
         let is_aaaa = |answer: &Answer| aaaa.is_some_and(|aaaa| aaaa.is_same(answer));
         let believed =
             |answer: &Answer| answer.is_authentic() == (self.trust_ad() && answer.says_authentic());
@@ -167,7 +180,7 @@ impl Job {
             Body::Passed(answer) if is_aaaa(answer) && believed(answer) => Keep::Pass(holds),
             Body::Passed(_) | Body::Built(_) => Keep::Reply(holds),
         };
-        Made { reply, keep }
+        Made { reply, keep, effort }
     }
 
     /// Keeps the reply, whose octets stand in `out`.

@@ -43,6 +43,7 @@ pub mod name;
 pub mod plan;
 pub mod policy;
 pub mod query;
+mod query_log;
 pub mod question;
 mod quic;
 pub mod quota;

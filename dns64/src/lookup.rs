@@ -10,12 +10,13 @@ use crate::flight::{Landing, Pilot, Seat};
 use crate::lead::Sort;
 use crate::lifetime::{self, Keep};
 use crate::query::Query;
+use crate::query_log::{Effort, Recall};
 use crate::question::CLASS_IN;
 use crate::reply::write_errors;
 use crate::resolver::Shared;
 use crate::snapshot::Snapshot;
 use crate::ttl;
-use crate::upstream::Inquiry;
+use crate::upstream::{Asked, Inquiry};
 use crate::wire::{HEADER, QUESTION_TAIL};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
@@ -48,6 +49,8 @@ pub(crate) struct Found {
     pub(crate) outcome: Outcome,
     /// Seconds for which what follows from it may be kept.
     pub(crate) holds: u32,
+    /// What it took.
+    pub(crate) effort: Effort,
 }
 
 /// How much of its time a remembered outcome must have left, in seconds.
@@ -98,7 +101,7 @@ impl Lookup<'_> {
     /// What is stale, for want of better.
     fn resort(&self, answer: Answer) -> Found {
         self.shared.metrics().cache.stale.inc();
-        Found { outcome: Ok(answer), holds: 0 }
+        Found { outcome: Ok(answer), holds: 0, effort: Effort { recall: Recall::Stale, upstream: None } }
     }
 
     fn remembered(&self, name: &Name, query: &Query, demand: Demand) -> Remembered {
@@ -113,7 +116,7 @@ impl Lookup<'_> {
             match (age, demand) {
                 (Age::Fresh { remaining, .. }, Demand::Remaining(least)) if remaining < least => {}
                 (Age::Fresh { remaining, .. }, _) => {
-                    return Remembered::Found(Found { outcome: Ok(answer), holds: remaining });
+                    return Remembered::Found(Found::remembered(Ok(answer), remaining));
                 }
                 (Age::Stale { past }, Demand::Usable) if past < self.snapshot.serve_stale => {
                     stale = Some(excuse(answer));
@@ -149,7 +152,7 @@ impl Lookup<'_> {
             Some(failure) => Err(*failure),
             None => Ok(restore(message, &hit, question_end)),
         };
-        Some(Found { outcome, holds: remaining })
+        Some(Found::remembered(outcome, remaining))
     }
 
     /// Asks the upstreams, or waits for who does.
@@ -208,7 +211,11 @@ impl Found {
     }
 
     fn failed(failure: Failure) -> Self {
-        Self { outcome: Err(failure), holds: 0 }
+        Self { outcome: Err(failure), holds: 0, effort: Effort { recall: Recall::Miss, upstream: None } }
+    }
+
+    fn remembered(outcome: Outcome, holds: u32) -> Self {
+        Self { outcome, holds, effort: Effort { recall: Recall::Hit, upstream: None } }
     }
 }
 
@@ -221,7 +228,8 @@ async fn landed(mut landing: Landing) -> Option<Arc<Found>> {
 
 /// Asks the upstreams on behalf of all who wait.
 async fn fly(shared: Arc<Shared>, snapshot: Arc<Snapshot>, query: Query, inquiry: Inquiry, pilot: Pilot) {
-    let outcome = snapshot.upstreams.ask(&query, inquiry).await.and_then(|answer| {
+    let Asked { outcome, by } = snapshot.upstreams.ask(&query, inquiry).await;
+    let outcome = outcome.and_then(|answer| {
         let (answer, removed) = snapshot.guard.screen(&query, answer)?;
         shared.metrics().names.screened(&query.name, removed);
         Ok(answer)
@@ -234,15 +242,15 @@ async fn fly(shared: Arc<Shared>, snapshot: Arc<Snapshot>, query: Query, inquiry
     }
     // A snapshot that was replaced meanwhile may have asked whom the file no longer names.
     let current = shared.serves(&snapshot);
-    let found = remember(&snapshot, &query, outcome, shared.now(), current);
+    let (outcome, holds) = remember(&snapshot, &query, outcome, shared.now(), current);
     if current {
         shared.reconsider(&snapshot, &query.name);
     }
-    pilot.land(found);
+    pilot.land(Found { outcome, holds, effort: Effort { recall: Recall::Miss, upstream: by } });
 }
 
-/// Puts an outcome into the cache, as far as it may stand there.
-fn remember(snapshot: &Snapshot, query: &Query, outcome: Outcome, now: u32, current: bool) -> Found {
+/// Puts an outcome into the cache, as far as it may stand there; how many seconds it holds comes back with it.
+fn remember(snapshot: &Snapshot, query: &Query, outcome: Outcome, now: u32, current: bool) -> (Outcome, u32) {
     let name = snapshot.cache.name(&query.name);
     let put = |kind, content: &Content<'_>| {
         if current {
@@ -258,7 +266,7 @@ fn remember(snapshot: &Snapshot, query: &Query, outcome: Outcome, now: u32, curr
         served.map_or(lifetime, |left| left.clamp(lifetime, STALE_RECHECK))
     };
     let mut errors = Vec::new();
-    let (outcome, holds) = match outcome {
+    match outcome {
         Ok(mut answer) => {
             let keep = lifetime::settle(&mut answer, query, snapshot.bounds);
             write_errors(answer.extended_errors(), &mut errors);
@@ -291,8 +299,7 @@ fn remember(snapshot: &Snapshot, query: &Query, outcome: Outcome, now: u32, curr
             });
             (Err(failure), holds)
         }
-    };
-    Found { outcome, holds }
+    }
 }
 
 /// What is remembered of `query`, fresh or not.

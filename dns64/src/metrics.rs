@@ -5,10 +5,12 @@
 
 mod cache;
 mod connections;
+mod latency;
 mod names;
 
 pub(crate) use cache::CacheMetrics;
 pub(crate) use connections::ConnectionMetrics;
+pub(crate) use latency::QueryTimes;
 pub(crate) use names::NameMetrics;
 
 use crate::answer::{Failure, Mismatch};
@@ -171,6 +173,8 @@ pub struct Metrics {
     rejected: Vec<Counter>,
     pub(crate) synthesized_records: Counter,
     pub(crate) slipped: Counter,
+    pub(crate) times: QueryTimes,
+    pub(crate) unlogged: Counter,
     pub(crate) connections: ConnectionMetrics,
     pub(crate) upstream_in_flight: Gauge,
     pub(crate) overload: Counter,
@@ -211,6 +215,8 @@ impl Metrics {
             rejected: RejectReason::ALL.map(|why| reason(&rejected, why.label())).to_vec(),
             synthesized_records: Counter::default(),
             slipped: Counter::default(),
+            times: QueryTimes::default(),
+            unlogged: Counter::default(),
             connections: ConnectionMetrics::default(),
             upstream_in_flight: Gauge::default(),
             overload: Counter::default(),
@@ -244,6 +250,12 @@ impl Metrics {
             "rate_limited_replies",
             "Answers over the limit in whose place the client was told to come back",
             self.slipped.clone(),
+        );
+        self.times.register(registry);
+        registry.register(
+            "query_log_lost",
+            "Lines of the query log that were not written because it could not keep up",
+            self.unlogged.clone(),
         );
         self.connections.register(registry);
         self.register_upstreams(registry);

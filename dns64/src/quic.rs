@@ -23,7 +23,7 @@ use std::io;
 use std::net::UdpSocket;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -197,9 +197,9 @@ async fn answer(send: &mut SendStream, receive: &mut RecvStream, seat: &Seat) ->
             ReadToEndError::Read(_) => Unanswered::Abandoned(REQUEST_CANCELLED),
         })?;
     let message = query::message(&octets).map_err(|Fault| Unanswered::Broken)?;
-    let mut reply = Vec::new();
+    let (mut reply, began) = (Vec::new(), Instant::now());
     match seat.shared.receive(message, seat.client, seat.via, &mut reply) {
-        Received::Reply => {}
+        Received::Reply => seat.shared.metrics().times.memory.count(began.elapsed(), 1),
         Received::Job(job) => job.run(&mut reply).await,
         Received::Nothing => return Err(Unanswered::Abandoned(EXCESSIVE_LOAD)),
     }

@@ -17,6 +17,7 @@ use crate::metrics::{Metrics, Transport};
 use crate::name::WireName;
 use crate::plan::{Known, Plan, plan};
 use crate::policy::View;
+use crate::query_log::{self, Effort, Note, QueryLog, Recall};
 use crate::question::{CLASS_IN, DropReason, Question, Refusal};
 use crate::quota::Quota;
 use crate::renewal;
@@ -45,6 +46,7 @@ pub struct Shared {
     habits: Habits,
     renewals: Arc<Semaphore>,
     waiting: Arc<Quota>,
+    query_log: QueryLog,
     started: Instant,
 }
 
@@ -75,6 +77,7 @@ impl Shared {
             habits: Habits::new(seed()),
             renewals: Arc::new(Semaphore::new(renewal::MOST)),
             waiting: Quota::new(MAX_WAITING),
+            query_log: QueryLog::default(),
             started: Instant::now(),
         }
     }
@@ -150,6 +153,10 @@ impl Shared {
         &self.gate
     }
 
+    pub(crate) fn query_log(&self) -> &QueryLog {
+        &self.query_log
+    }
+
     /// The counters.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
@@ -166,6 +173,7 @@ impl Shared {
         out: &mut Vec<u8>,
     ) -> Received {
         let snapshot = self.snapshot.load();
+        let drawn = query_log::draws(snapshot.query_log).then(Instant::now);
         let reception = match snapshot.terms.receive(client) {
             Ok(reception) => reception,
             Err(reason) => return self.discard(reason, out),
@@ -181,7 +189,7 @@ impl Shared {
             }
         };
         let pass = self.gate.pass(&snapshot.terms, &question, client.ip(), via, short_unix_time);
-        let caller = Caller { address: client, via, pass };
+        let caller = Caller { address: client, via, pass, drawn };
         let at_the_door = match reception {
             Reception::Prohibited => Some(gate::prohibited()),
             Reception::Welcome => gate::minimal_any(&question, via),
@@ -282,7 +290,11 @@ impl Shared {
             Kind::Reply { .. } => (Origin::ALL[usize::from(hit.class) % Origin::ALL.len()], true),
             Kind::Answer | Kind::Failure => (Origin::Forwarded, snapshot.policy.site().trust_ad),
         };
-        Some(self.finish(snapshot, question, caller, origin, &outline(&hit, believed), out))
+        let outline = outline(&hit, believed);
+        let received = self.finish(snapshot, question, caller, origin, &outline, out);
+        let effort = || Effort { recall: Recall::Hit, upstream: None };
+        self.note(question, caller, origin, outline.rcode, &received, effort);
+        Some(received)
     }
 
     fn job(
@@ -303,6 +315,7 @@ impl Shared {
             client,
             purpose,
             permit: None,
+            begun: Instant::now(),
         }
     }
 
@@ -315,7 +328,36 @@ impl Shared {
         out: &mut Vec<u8>,
     ) -> Received {
         let outline = reply.outline(question, out);
-        self.finish(snapshot, question, caller, reply.origin, &outline, out)
+        let received = self.finish(snapshot, question, caller, reply.origin, &outline, out);
+        self.note(question, caller, reply.origin, outline.rcode, &received, Effort::default);
+        received
+    }
+
+    /// Leaves a note about an answered question if it was drawn for the log.
+    pub(crate) fn note(
+        &self,
+        question: &Question,
+        caller: &Caller,
+        origin: Origin,
+        rcode: ResponseCode,
+        received: &Received,
+        effort: impl FnOnce() -> Effort,
+    ) {
+        let Some(began) = caller.drawn else { return };
+        let note = Note {
+            client: caller.address,
+            transport: caller.via,
+            name: question.name,
+            qtype: question.qtype,
+            outcome: match received {
+                Received::Nothing => DropReason::RateLimited.label(),
+                Received::Reply | Received::Job(_) => origin.label(),
+            },
+            rcode,
+            effort: effort(),
+            duration: began.elapsed(),
+        };
+        self.query_log.take(note, &self.metrics.unlogged);
     }
 
     /// Completes the reply whose records stand in `out`, or puts in its place what the limit on responses asks for.
@@ -362,6 +404,8 @@ pub(crate) struct Caller {
     address: SocketAddr,
     via: Transport,
     pass: Pass,
+    /// When it came, if it is one of those that are logged.
+    drawn: Option<Instant>,
 }
 
 /// Seconds since 1970 modulo 2^32, as cookies have it.

@@ -46,6 +46,8 @@ pub struct Snapshot {
     pub prefetch: bool,
     /// The path of DNS over HTTPS.
     pub https_path: String,
+    /// One query in so many is logged; 0 is none.
+    pub query_log: u32,
 }
 
 impl Snapshot {
@@ -92,6 +94,7 @@ impl Snapshot {
             serve_stale: seconds(dns64.cache.serve_stale),
             prefetch: dns64.cache.prefetch,
             https_path: dns64.https_path.clone(),
+            query_log: dns64.query_log,
         })
     }
 }

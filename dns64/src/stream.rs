@@ -123,13 +123,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
     /// Takes queries from the inbox while there is room for their replies.
     fn take_queries(&mut self) {
         let Seat { shared, client, via, .. } = &self.seat;
+        let (began, mut at_once) = (Instant::now(), 0);
         let mut heard = false;
         while self.jobs.len() < MAX_PIPELINED as usize && self.outbox.len() < FULL {
             let Some(message) = self.inbox.message() else { break };
             heard = true;
             match shared.receive(message, *client, *via, &mut self.reply) {
                 Received::Nothing => {}
-                Received::Reply => frame(&self.reply, &mut self.outbox),
+                Received::Reply => {
+                    at_once += 1;
+                    frame(&self.reply, &mut self.outbox);
+                }
                 Received::Job(job) => {
                     self.jobs.spawn(async move {
                         let mut reply = Vec::new();
@@ -141,6 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         }
         if heard {
             self.heard = Instant::now();
+            shared.metrics().times.memory.count(self.heard - began, at_once);
         }
     }
 

@@ -22,7 +22,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 
@@ -111,6 +111,7 @@ impl Listener {
     /// Answers what was read, at once or by tasks; true where there are tasks.
     fn answer(&mut self) -> bool {
         let (mut count, mut tasks) = (0, false);
+        let began = Instant::now();
         for (index, (path, message)) in self.inbox.datagrams().enumerate() {
             let Some(client) = path.client() else { continue };
             let reply = &mut self.replies[count];
@@ -138,6 +139,8 @@ impl Listener {
         let queries = self.queries.iter().take(count).map(|index| self.inbox.path(*index));
         let replies = queries.zip(self.replies.iter().map(Vec::as_slice));
         batch::send(&self.socket, replies, &mut |_, error| note(&self.shared, &error));
+        // One look at the clock for the whole batch: each of its queries took as long as all of them.
+        self.shared.metrics().times.memory.count(began.elapsed(), count);
         tasks
     }
 

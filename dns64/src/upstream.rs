@@ -26,12 +26,13 @@ mod stream;
 mod tls;
 mod udp;
 
+pub use heard::Asked;
 pub(crate) use member::Report;
 pub use member::Upstream;
 pub use place::{Place, Scheme};
 pub use tls::{Trust, TrustError};
 
-use crate::answer::{Failure, Outcome};
+use crate::answer::Failure;
 use crate::domain::DomainMap;
 use crate::metrics::Metrics;
 use crate::name::WireName;
@@ -217,9 +218,11 @@ impl Upstreams {
 
     /// Asks until one answers, or nobody can. Goes on for [`LINGER`] when the deadline has passed, if not too many do:
     /// who waits for the client looks at the clock.
-    pub async fn ask(&self, query: &Query, inquiry: Inquiry) -> Outcome {
-        let permit =
-            self.quota.take(inquiry.client).map_err(|exhausted| self.metrics.overloaded(exhausted))?;
+    pub async fn ask(&self, query: &Query, inquiry: Inquiry) -> Asked {
+        let permit = match self.quota.take(inquiry.client) {
+            Ok(permit) => permit,
+            Err(exhausted) => return Asked::failed(self.metrics.overloaded(exhausted)),
+        };
         let _counted = InFlight::new(&self.metrics.upstream_in_flight);
         let group = self.group(&query.name);
         if !group.iter().any(|upstream| upstream.leads_back()) {
@@ -227,7 +230,7 @@ impl Upstreams {
         }
         let others: Vec<_> = group.iter().filter(|upstream| !upstream.leads_back()).cloned().collect();
         if others.is_empty() {
-            return Err(Failure::Loop);
+            return Asked::failed(Failure::Loop);
         }
         self.follow_course(&others, query, inquiry, permit).await
     }
@@ -268,7 +271,7 @@ impl Upstreams {
         query: &Query,
         inquiry: Inquiry,
         permit: Permit,
-    ) -> Outcome {
+    ) -> Asked {
         let mut pass = Pass::Client(permit);
         let deadline = inquiry.deadline.into_std();
         let put = inquiry.put.into_std();
@@ -311,8 +314,9 @@ impl Upstreams {
                     tokio::select! {
                         biased;
                         Some((index, result)) = attempts.next() => {
-                            if let Some(answer) = heard.hear(&mut course, &group[index], index, result) {
-                                return Ok(answer);
+                            let by = &group[index];
+                            if let Some(answer) = heard.hear(&mut course, by, index, result) {
+                                return Asked { outcome: Ok(answer), by: Some(Arc::clone(by)) };
                             }
                         }
                         () = alarm.as_mut() => {}

@@ -67,6 +67,7 @@ pub struct Dns64Diff {
     pub cache: Option<Changed<DnsCache>>,
     pub workers: Option<Changed<u16>>,
     pub rebind_protection: Option<Changed<bool>>,
+    pub query_log: Option<Changed<u32>>,
     pub private_domains: Option<Changed<Vec<Domain>>>,
     /// All keys about who is answered, together.
     pub admission: Option<Changed<Admission>>,
@@ -199,6 +200,7 @@ pub(super) fn dns64(record: &mut Record, old: &Dns64, new: &Dns64) -> Dns64Diff 
             &old.rebind_protection,
             &new.rebind_protection,
         ),
+        query_log: record.key("dns64.query_log", &old.query_log, &new.query_log),
         force: record.key("dns64.force", &old.force, &new.force),
         forbid: record.key("dns64.forbid", &old.forbid, &new.forbid),
         rules: rules(record, &old.rules, &new.rules),

@@ -156,6 +156,15 @@ pub(super) const DNS64: &[Key] = &[
         "true",
         "Takes non-global addresses out of upstreams' answers, so that a foreign name cannot lead into the own network.",
     ),
+    key(
+        "dns64.query_log",
+        "integer, 0 to 1000000",
+        Value("0"),
+        Live,
+        "Unbound `log-replies`, BIND `querylog`",
+        "100",
+        "Logs one question in so many, drawn at random, with what became of it; 0 logs none.",
+    ),
     table(
         "dns64.tls",
         Absent,

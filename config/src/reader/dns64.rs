@@ -12,7 +12,11 @@ use super::{Read, Table, Value, all, values};
 use crate::defaults;
 use crate::model::Dns64;
 use addr::Prefix64;
+use std::ops::RangeInclusive;
 use synthesis::Lists;
+
+/// One in more than a million is hardly ever.
+const QUERY_LOG_RANGE: RangeInclusive<u32> = 0..=1_000_000;
 
 pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Dns64> {
     let listening = listen::read(table);
@@ -22,6 +26,7 @@ pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Dns64> {
     let cache = cache::read(table);
     let workers = table.or("workers", defaults::WORKERS, |value| value.integer(super::nat64::WORKER_RANGE));
     let rebind_protection = table.or("rebind_protection", defaults::REBIND_PROTECTION, Value::boolean);
+    let query_log = table.or("query_log", defaults::QUERY_LOG, |value| value.integer(QUERY_LOG_RANGE));
     let private_domains = names::domains(table, "private_domains");
     let admission = admission::read(table);
     let names = names::read(table);
@@ -47,6 +52,7 @@ pub(super) fn read(table: &Table<'_>, pref64: Option<Prefix64>) -> Read<Dns64> {
         cache: cache?,
         workers: workers?,
         rebind_protection: rebind_protection?,
+        query_log: query_log?,
         private_domains: private_domains?,
         admission: admission?,
         names: names?,

@@ -262,11 +262,11 @@ fn forward() -> impl Strategy<Value = Vec<Forward>> {
 fn dns64() -> impl Strategy<Value = Dns64> {
     let listening = (listening(), paths(), "/[a-z0-9._~-]{0,20}");
     let upstream = (upstreams(), option::of(path()), forward());
-    let numbers = (dns_cache(), 0u16..=256, any::<bool>());
+    let numbers = (dns_cache(), 0u16..=256, any::<bool>(), 0u32..=1_000_000);
     let names = (domains(), local_names(), admission());
     let synthesis = (lists(), rules(), vec(client(), 0..4));
     (listening, upstream, numbers, synthesis, names).prop_map(
-        |(listening, upstream, (cache, workers, rebind_protection), synthesis, names)| {
+        |(listening, upstream, (cache, workers, rebind_protection, query_log), synthesis, names)| {
             let (private_domains, names, admission) = names;
             let ((exclude_aaaa, force, forbid), rules, client) = synthesis;
             let (upstream, upstream_ca, forward) = upstream;
@@ -288,6 +288,7 @@ fn dns64() -> impl Strategy<Value = Dns64> {
                 cache,
                 workers,
                 rebind_protection,
+                query_log,
                 private_domains,
                 admission,
                 names,

@@ -1,15 +1,31 @@
-//! What came of the attempts of one query so far, but for an answer: a rebuff that is kept for want of better, or why
-//! there is nothing.
+//! What came of the attempts of one query so far: an answer and whose it is, a rebuff that is kept for want of better,
+//! or why there is nothing.
 
 use super::Upstream;
 use super::breakdown::Breakdown;
 use super::select::{self, Course};
 use crate::answer::{Answer, Failure, Outcome};
 use crate::metrics::UpstreamFailure;
+use std::sync::Arc;
+
+/// What came of asking.
+#[derive(Debug)]
+pub struct Asked {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Whose answer it is; `None` where nobody gave one.
+    pub by: Option<Arc<Upstream>>,
+}
+
+impl Asked {
+    pub(super) fn failed(failure: Failure) -> Self {
+        Self { outcome: Err(failure), by: None }
+    }
+}
 
 /// What came of the attempts of one query, but for an answer.
 pub(super) struct Heard {
-    pub(super) rebuff: Option<Answer>,
+    pub(super) rebuff: Option<(Answer, Arc<Upstream>)>,
     pub(super) failure: Failure,
 }
 
@@ -24,7 +40,7 @@ impl Heard {
     pub(super) fn hear(
         &mut self,
         course: &mut Course,
-        upstream: &Upstream,
+        upstream: &Arc<Upstream>,
         index: usize,
         result: Result<Answer, Breakdown>,
     ) -> Option<Answer> {
@@ -32,7 +48,7 @@ impl Heard {
             Ok(answer) if !select::is_rebuff(answer.rcode()) => return Some(answer),
             Ok(answer) => {
                 upstream.metrics.failed(UpstreamFailure::Rebuff);
-                self.rebuff.get_or_insert(answer);
+                self.rebuff.get_or_insert_with(|| (answer, Arc::clone(upstream)));
                 course.rebuffed(index, std::time::Instant::now());
             }
             Err(breakdown) => {
@@ -45,7 +61,10 @@ impl Heard {
         None
     }
 
-    pub(super) fn outcome(self) -> Outcome {
-        self.rebuff.ok_or(self.failure)
+    pub(super) fn outcome(self) -> Asked {
+        match self.rebuff {
+            Some((answer, by)) => Asked { outcome: Ok(answer), by: Some(by) },
+            None => Asked::failed(self.failure),
+        }
     }
 }

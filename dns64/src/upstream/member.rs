@@ -127,7 +127,7 @@ impl Upstream {
         Arc::new(upstream)
     }
 
-    pub(super) fn place(&self) -> &Place {
+    pub(crate) fn place(&self) -> &Place {
         &self.place
     }
 

@@ -15,6 +15,7 @@ mod hosts;
 mod kept;
 mod lead;
 mod load;
+mod logging;
 mod names;
 mod program;
 mod properties;
