@@ -67,6 +67,7 @@ async fn life<D: Daemon>(model: Arc<Gateway>, mut terms: Terms, logs: &Logs) -> 
     let mut stops = Stops::new(terms.stops).map_err(RunError::Signals)?;
     let mut hangups = Hangups::new().map_err(RunError::Signals)?;
 
+    let _courier = tokio::spawn(systemd::deliver());
     let instance = Arc::new(Instance::new::<D>(Arc::clone(&model)));
     let (reloads, mut requests) = reload::channel();
     let admin = bound(&model.admin, D::NAME, terms.admin).await?.serve(Arc::clone(&instance), reloads);

@@ -1,5 +1,10 @@
 //! What the service manager is told (`sd_notify(3)`), and the watchdog it asks for. Without one nothing happens.
+//!
+//! Nobody waits for the manager: what its socket has no room for is kept in order, and delivered when it has.
 
+mod outbox;
+
+use outbox::Outbox;
 use sd_notify::NotifyState;
 use std::convert::Infallible;
 use std::future;
@@ -24,6 +29,11 @@ pub(crate) fn stopping(status: &str) {
     notify(&[NotifyState::Stopping, NotifyState::Status(status)]);
 }
 
+/// Delivers what the manager's socket had no room for, for as long as it is polled.
+pub(crate) async fn deliver() -> Infallible {
+    OUTBOX.deliver().await
+}
+
 /// What the daemon is doing, in a few words. Only the first line is sent: a message's lines are its fields.
 pub(crate) fn status(status: &str) {
     notify(&[NotifyState::Status(status.lines().next().unwrap_or_default())]);
@@ -39,7 +49,10 @@ pub(crate) async fn watchdog() -> Infallible {
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         pings.tick().await;
-        notify(&[NotifyState::Watchdog]);
+        // A ping that comes late is a lie: it goes at once or not at all.
+        if OUTBOX.is_empty() {
+            notify(&[NotifyState::Watchdog]);
+        }
     }
 }
 
@@ -54,11 +67,11 @@ pub(crate) fn silence() {
 /// A process has one service manager, and it is told of the process.
 static SILENT: AtomicBool = AtomicBool::new(false);
 
+/// What was not delivered yet.
+static OUTBOX: Outbox = Outbox::new();
+
 fn notify(states: &[NotifyState<'_>]) {
-    if SILENT.load(Ordering::Relaxed) {
-        return;
-    }
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "cannot reach the service manager");
+    if !SILENT.load(Ordering::Relaxed) {
+        OUTBOX.post(states.iter().fold(String::new(), |message, state| message + &state.to_string() + "\n"));
     }
 }

@@ -136,8 +136,6 @@ impl Daemon {
     /// Changes the file and has it read again: the answer's status and body.
     pub(crate) async fn reload(&self, text: &str) -> String {
         write(&self.folder, text);
-        // The program waits for whoever it tells how it is, and few notices fit the socket.
-        while self.notices.try_recv(&mut [0; 4096]).is_ok() {}
         self.admin("POST", "/reload").await
     }
 

@@ -2,13 +2,16 @@
 
 use crate::process::{Home, Named, Process};
 use nix::sys::signal::Signal;
-use std::os::unix::net::UnixDatagram;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 pub(crate) const TRIALS: &[Named] = &[
     ("readiness_is_told_when_every_latch_is_open", readiness_is_told_when_every_latch_is_open),
     ("a_reload_is_told_from_begin_to_end", a_reload_is_told_from_begin_to_end),
     ("a_refused_reload_ends_ready_too", a_refused_reload_ends_ready_too),
+    ("a_manager_that_does_not_listen_holds_nobody_up", a_manager_that_does_not_listen_holds_nobody_up),
+    ("a_manager_may_have_an_abstract_name", a_manager_may_have_an_abstract_name),
     ("stopping_is_told", stopping_is_told),
     ("the_watchdog_is_fed_when_asked_for", the_watchdog_is_fed_when_asked_for),
     ("the_watchdog_of_another_process_is_not_fed", the_watchdog_of_another_process_is_not_fed),
@@ -86,6 +89,45 @@ fn a_refused_reload_ends_ready_too() {
     assert_eq!(daemon.post("/reload").status, 422);
     assert_eq!(manager.next()[0], "RELOADING=1");
     assert_eq!(manager.next(), ["READY=1", "STATUS=serving; configuration 1; last reload refused"]);
+}
+
+fn a_manager_that_does_not_listen_holds_nobody_up() {
+    let home = Home::new();
+    let manager = Manager::of(&home);
+    let mut daemon = Manager::start(&home, &[]);
+    daemon.wait_for(" ready");
+    manager.until("READY=1");
+    let other = UnixDatagram::unbound().unwrap();
+    other.connect(home.path("notify")).unwrap();
+    other.set_nonblocking(true).unwrap();
+    while other.send(b"NOISE=1").is_ok() {}
+    for pools in [&["second"][..], &["second", "third"]] {
+        home.write(&home.text(pools));
+        assert_eq!(daemon.post("/reload").status, 200);
+    }
+    // All of it arrives, in order, as soon as there is room.
+    for generation in [2, 3] {
+        let told = manager.until("READY=1");
+        let told: Vec<_> = told.iter().filter(|lines| *lines != &["NOISE=1"]).collect();
+        assert_eq!((told.len(), told[0][0].as_str()), (2, "RELOADING=1"), "{told:?}");
+        assert_eq!(told[1][1], format!("STATUS=serving; configuration {generation}"));
+    }
+    daemon.signal(Signal::SIGTERM);
+    manager.until("STOPPING=1");
+    assert_eq!(daemon.end().0, Some(0));
+}
+
+fn a_manager_may_have_an_abstract_name() {
+    let home = Home::new();
+    let name = format!("causeway-test-{}", std::process::id());
+    let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let manager = Manager(socket);
+    let mut command = home.command(&[]);
+    command.env("NOTIFY_SOCKET", format!("@{name}"));
+    let mut daemon = home.spawn(command);
+    daemon.wait_for(" ready");
+    manager.until("READY=1");
 }
 
 fn stopping_is_told() {
