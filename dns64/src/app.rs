@@ -78,7 +78,8 @@ impl Daemon for App {
         let dns64 = model.dns64.as_ref().ok_or(Error::Section("dns64"))?;
 
         let metrics = Arc::new(Metrics::new(boot.registry));
-        let snapshot = Snapshot::new(prefix, dns64, Arc::clone(&metrics), None)?;
+        let bundles = certificate::load(dns64)?;
+        let snapshot = Snapshot::new(prefix, dns64, Arc::clone(&metrics), None)?.designating(dns64, &bundles);
         let gate = Gate::new(random()?, random()?);
         let shared = Arc::new(Shared::new(snapshot, gate, metrics));
         let mut sources = Sources::new(&dns64.names);
@@ -87,7 +88,6 @@ impl Daemon for App {
         shared.serve_hosts(Arc::new(hosts));
         tracing::info!(pref64 = %prefix.pref64, upstreams = dns64.upstream.len(), "policy and upstreams ready");
 
-        let bundles = certificate::load(dns64)?;
         certificate::announce(&bundles, shared.metrics());
         let encryption = Arc::new(Encryption::new(bundles)?);
 

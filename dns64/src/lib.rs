@@ -20,6 +20,7 @@ mod arpa;
 pub mod cache;
 mod certificate;
 mod chain;
+mod designated;
 pub mod domain;
 pub mod encryption;
 pub mod error;

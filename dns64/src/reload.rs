@@ -36,9 +36,9 @@ impl App {
         let dns64 = model.dns64.as_ref().ok_or(Error::Section("dns64"))?;
         let current = self.shared.snapshot();
         let metrics = Arc::clone(self.shared.metrics());
-        let snapshot = Arc::new(Snapshot::new(prefix, dns64, metrics, Some(&current))?);
-
         let certificates = certificate::load(dns64)?;
+        let snapshot = Snapshot::new(prefix, dns64, metrics, Some(&current))?;
+        let snapshot = Arc::new(snapshot.designating(dns64, &certificates));
 
         let (held, listening) = (self.listening.borrow(), listen::endpoints(dns64));
         let new: Vec<_> = listening.iter().filter(|endpoint| !held.contains(endpoint)).copied().collect();

@@ -17,6 +17,7 @@ use crate::rebind::Guard;
 use crate::special;
 use crate::upstream::{Timing, TrustError, Upstreams};
 use config::model::{Denied, Dns64, Prefix};
+use service::tls::Bundle;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,6 +97,16 @@ impl Snapshot {
             https_path: dns64.https_path.clone(),
             query_log: dns64.query_log,
         })
+    }
+}
+
+impl Snapshot {
+    /// The same, which tells clients of the encrypted listeners of `dns64` by the first name in `certificates`; of
+    /// none where there is no name.
+    #[must_use]
+    pub fn designating(mut self, dns64: &Dns64, certificates: &[Bundle]) -> Self {
+        self.special.designated = rules::designated(dns64, certificates);
+        self
     }
 }
 

@@ -3,7 +3,8 @@
 //! Covers the registry of special-use names (RFC 6761, RFC 6762, RFC 7686, RFC 8375, RFC 9462, RFC 9665), the locally
 //! served zones (RFC 6303, RFC 7793) and names of one label. Everything is answered without an upstream. A domain that
 //! the configuration has upstreams of its own for is asked there, and a domain that it keeps here has no names but those
-//! of hosts files and leases; of both, the longer one decides, and both go before every rule but that of `localhost`.
+//! of hosts files and leases; of both, the longer one decides, and both go before every rule but those of `localhost`
+//! and `resolver.arpa`.
 //! DS records of a zone that its parent delegates are asked upstream, where it is proven that they do not exist
 //! (RFC 4035 §3.1.4.1, RFC 8375 §4). Choice: a question about a top-level domain as a zone is not kept back, since
 //! validating clients ask it of every one.
@@ -11,13 +12,14 @@
 mod private;
 
 use crate::answer::ExtendedError;
+use crate::designated;
 use crate::domain::DomainMap;
 use crate::hosts::Hosts;
 use crate::name::WireName;
 use crate::question::Question;
 use crate::reply::{Body, Reply};
 use crate::zone::Zone;
-use hickory_proto::rr::rdata::{A, AAAA, PTR};
+use hickory_proto::rr::rdata::{A, AAAA, PTR, SVCB};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -35,6 +37,8 @@ pub struct Rules {
     pub domain_needed: bool,
     /// The zones of private networks are asked upstream.
     pub forward_private: bool,
+    /// The encrypted listeners, as clients of plain DNS learn of them (RFC 9462 §4).
+    pub designated: Vec<SVCB>,
 }
 
 /// Who knows a domain.
@@ -55,8 +59,8 @@ enum Use {
     LoopbackReverse,
     /// Does not exist.
     Absent,
-    /// Exists without records (RFC 9462 §6.4).
-    Empty,
+    /// Names the encrypted listeners, and never leaves (RFC 9462 §6.4).
+    Resolvers,
     /// Of a private network: the apex exists, and names below if the network says so.
     Private,
 }
@@ -70,7 +74,7 @@ const TABLE: [(&[u8], Use, &str); 10] = [
     (b"\x04test\x00", Use::Private, "RFC 6761 §6.2"),
     (b"\x04home\x04arpa\x00", Use::Private, "RFC 8375 §4"),
     (b"\x07service\x04arpa\x00", Use::Private, "RFC 9665 §10"),
-    (b"\x08resolver\x04arpa\x00", Use::Empty, "RFC 9462 §6.4"),
+    (b"\x08resolver\x04arpa\x00", Use::Resolvers, "RFC 9462 §6.4"),
     (b"\x03127\x07in-addr\x04arpa\x00", Use::LoopbackReverse, "RFC 6303 §4.1"),
     (
         b"\x011\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\
@@ -89,8 +93,12 @@ const OF_ZONES: [RecordType; 4] = [RecordType::NS, RecordType::SOA, RecordType::
 /// The reply where the name of `question`, which is none of `hosts`, is not looked up; `None` where it is.
 pub(crate) fn answer(question: &Question, rules: &Rules, hosts: &Hosts) -> Option<Reply> {
     let row = row(&question.name);
-    if let Some((zone, Use::Loopback)) = row {
-        return Some(loopback(question, &zone));
+    match row {
+        Some((zone, Use::Loopback)) => return Some(loopback(question, &zone)),
+        Some((zone, Use::Resolvers)) => {
+            return Some(designated::answer(question, &rules.designated, &Zone::new(zone.to_name())));
+        }
+        _ => {}
     }
     match rules.domains.get(&question.name) {
         Some(Keeper::Upstream) => return None,
@@ -139,7 +147,7 @@ fn by_rule(question: &Question, zone: &WireName, becomes: Use) -> Reply {
             Zone::answer(vec![Record::from_rdata(owner, TTL, RData::PTR(PTR(localhost())))])
         }
         (Use::Absent, _) => zone.name_error(),
-        (Use::LoopbackReverse | Use::Empty | Use::Loopback | Use::Private, _) => zone.no_data(),
+        (Use::LoopbackReverse | Use::Resolvers | Use::Loopback | Use::Private, _) => zone.no_data(),
     }
 }
 

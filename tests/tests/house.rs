@@ -21,6 +21,7 @@ const PURE: &[&str] = &[
     "dns64/src/cache.rs",
     "dns64/src/cache",
     "dns64/src/chain.rs",
+    "dns64/src/designated.rs",
     "dns64/src/domain.rs",
     "dns64/src/hints.rs",
     "dns64/src/hosts.rs",

@@ -128,8 +128,8 @@ fn a_reverse_name_under_a_prefix_is_judged_as_the_ipv4_name_it_leads_to() {
     let upstreams = (domain(["10", "in-addr", "arpa"]), special::Keeper::Upstream);
     let private = special::Rules::default();
     let open = special::Rules { forward_private: true, ..special::Rules::default() };
-    let kept = special::Rules { domains: [ours].into_iter().collect(), ..open };
-    let sent = special::Rules { domains: [upstreams].into_iter().collect(), ..private };
+    let kept = special::Rules { domains: [ours].into_iter().collect(), ..open.clone() };
+    let sent = special::Rules { domains: [upstreams].into_iter().collect(), ..private.clone() };
     let policy = policy();
     // 10.1.2.3 in the prefix.
     let name = "3.0.2.0.1.0.a.0.0.0.0.0.0.0.0.0.0.0.0.0.4.6.0.0.8.b.d.0.1.0.0.2.ip6.arpa";

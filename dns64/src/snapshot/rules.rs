@@ -1,5 +1,6 @@
 //! The policy that a configuration's `[prefix]` and `[dns64]` come to.
 
+use crate::designated::{self, Listening};
 use crate::domain::{DomainMap, DomainSet};
 use crate::name::WireName;
 use crate::policy::{
@@ -11,7 +12,10 @@ use crate::special::{self, Keeper};
 use addr::{Prefix64, fold_mapped};
 use config::Domain;
 use config::model::{self, ClientPrefix, Dns64, DnsClient, Prefix, PrivateZones, ReverseNames};
+use hickory_proto::rr::Name;
+use hickory_proto::rr::rdata::SVCB;
 use ipnet::Ipv4Net;
+use service::tls::Bundle;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -75,7 +79,25 @@ pub(super) fn special(dns64: &Dns64) -> special::Rules {
             PrivateZones::Local => false,
             PrivateZones::Auto => dns64.upstream.iter().all(|upstream| is_private(upstream.address.ip())),
         },
+        designated: Vec::new(),
     }
+}
+
+/// The encrypted listeners, by the first name that a certificate holds for: a wildcard is no name to connect to.
+pub(super) fn designated(dns64: &Dns64, certificates: &[Bundle]) -> Vec<SVCB> {
+    let names = certificates.iter().flat_map(|bundle| &bundle.names);
+    let mut names = names.filter(|name| !name.starts_with('*'));
+    let Some(target) = names.find_map(|name| Name::from_ascii(format!("{name}.")).ok()) else {
+        return Vec::new();
+    };
+    let listening = Listening {
+        plain: &dns64.listen,
+        tls: &dns64.listen_tls,
+        https: &dns64.listen_https,
+        quic: &dns64.listen_quic,
+        https_path: &dns64.https_path,
+    };
+    designated::records(&listening, &target)
 }
 
 /// Whether a resolver at `address` belongs to the site, and so may know its private names.

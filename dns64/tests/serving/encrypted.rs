@@ -1,5 +1,6 @@
 //! DNS over TLS, HTTPS and QUIC: what their tests have in common, and what holds of all three.
 
+mod designated;
 mod https;
 mod quic;
 mod renewal;
