@@ -11,6 +11,7 @@ use crate::hosts::source::Sources;
 use crate::hosts::watch;
 use crate::listen::{self, Endpoint};
 use crate::metrics::Metrics;
+use crate::own_address;
 use crate::reload::Prepared;
 use crate::resolver::Shared;
 use crate::snapshot::{self, Snapshot};
@@ -62,6 +63,7 @@ impl Daemon for App {
         let Some(dns64) = &model.dns64 else { return Vec::new() };
         let mut refusals = certificate::refusals(dns64);
         refusals.extend(snapshot::untrusted(dns64));
+        refusals.extend(own_address::refusals(dns64));
         refusals
     }
 
@@ -217,5 +219,35 @@ fn worker_count(dns64: &Dns64) -> usize {
     match dns64.workers {
         0 => service::cores(),
         count => usize::from(count),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listeners_of_every_kind_that_strangers_reach_are_warned_of_unless_the_file_says_who_may_ask() {
+        let advice = |more: &str| {
+            let text = format!(
+                "[prefix]\npref64 = \"64:ff9b::/96\"\n[dns64]\nupstream = [\"192.0.2.53\"]\n\
+                 tls = {{ certificates = [\"/x.pem\"] }}\n{more}"
+            );
+            let model = config::parse(&text, "gateway.toml").unwrap_or_else(|error| panic!("{error}")).model;
+            open_to_strangers(&model.dns64.unwrap())
+        };
+        let listeners = "listen = [\"10.0.0.1\"]\nlisten_tls = [\"[::]\"]\nlisten_https = [\"9.9.9.9\"]\n\
+                         listen_quic = [\"[2620:fe::1]\", \"[fd00::1]\"]\n";
+        let said = advice(listeners);
+        assert_eq!(said.len(), 3, "{said:#?}");
+        for (line, parts) in said.iter().zip([
+            ["dns64.listen_tls", "[::]:853"],
+            ["dns64.listen_https", "9.9.9.9:443"],
+            ["dns64.listen_quic", "[2620:fe::1]:853"],
+        ]) {
+            assert!(parts.iter().all(|part| line.contains(part)), "{parts:?} in {line}");
+        }
+        assert_eq!(advice(&format!("{listeners}allow_from = [\"10.0.0.0/8\"]\n")), [""; 0]);
+        assert_eq!(advice(""), [""; 0], "the default is this host alone");
     }
 }

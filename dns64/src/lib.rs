@@ -41,6 +41,7 @@ mod lookup;
 mod loops;
 pub mod metrics;
 pub mod name;
+mod own_address;
 pub mod plan;
 pub mod policy;
 pub mod query;
