@@ -1,7 +1,9 @@
 //! DNS over TLS, HTTPS and QUIC: what their tests have in common, and what holds of all three.
 
+mod abuse;
 mod designated;
 mod https;
+mod options;
 mod quic;
 mod renewal;
 mod tls;

@@ -10,6 +10,7 @@ mod encrypted;
 mod explain;
 mod failover;
 mod faults;
+mod flushing;
 mod gate;
 mod hosts;
 mod kept;
