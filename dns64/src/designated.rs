@@ -20,7 +20,7 @@ const NAME: &[u8] = b"\x04_dns\x08resolver\x04arpa\x00";
 /// TTL in seconds: a listener that moves is found within minutes.
 const TTL: u32 = 300;
 
-/// The SvcParamKey `dohpath` (RFC 9461 §5).
+/// The key `dohpath` (RFC 9461 §5).
 const DOHPATH: u16 = 7;
 
 /// Where is listened.

@@ -3,8 +3,9 @@
 //! [`Shared::receive`] answers at once whatever is served here or remembered; all else becomes a [`Job`], which the
 //! listener runs as a task. A job holds the snapshot that its question was planned with to its end.
 
+mod recall;
+
 use crate::answer::Failure;
-use crate::cache::{Age, Hit, Key, Kind};
 use crate::flight::Flights;
 use crate::gate::{self, Gate, Pass, Reception, Release};
 use crate::hosts::Hosts;
@@ -17,10 +18,9 @@ use crate::metrics::{Metrics, Transport};
 use crate::name::WireName;
 use crate::plan::{Known, Plan, plan};
 use crate::policy::View;
-use crate::query_log::{self, Effort, Note, QueryLog, Recall};
-use crate::question::{CLASS_IN, DropReason, Question, Refusal};
+use crate::query_log::{self, Effort, Note, QueryLog};
+use crate::question::{DropReason, Question, Refusal};
 use crate::quota::Quota;
-use crate::renewal;
 use crate::reply::{self, Extras, Origin, Outline, Reply, Room};
 use crate::snapshot::{Snapshot, seed};
 use crate::upstream::MAX_IN_FLIGHT;
@@ -75,7 +75,7 @@ impl Shared {
             metrics,
             flights: Arc::default(),
             habits: Habits::new(seed()),
-            renewals: Arc::new(Semaphore::new(renewal::MOST)),
+            renewals: Arc::new(Semaphore::new(crate::renewal::MOST)),
             waiting: Quota::new(MAX_WAITING),
             query_log: QueryLog::default(),
             started: Instant::now(),
@@ -243,60 +243,6 @@ impl Shared {
         Received::Job(Box::new(Job { permit, ..job }))
     }
 
-    /// Answers from the cache, if it can.
-    fn recall(
-        self: &Arc<Self>,
-        snapshot: &Arc<Snapshot>,
-        question: &Question,
-        plan: &Plan,
-        view: &View,
-        caller: &Caller,
-        out: &mut Vec<u8>,
-    ) -> Option<Received> {
-        if question.qclass != CLASS_IN {
-            return None;
-        }
-        let (cache, now) = (&snapshot.cache, self.now());
-        let name = cache.name(&question.name);
-        let key = |kind| Key {
-            name: &name,
-            qtype: question.qtype.into(),
-            dnssec_ok: question.dnssec_ok(),
-            checking_disabled: question.checking_disabled,
-            kind,
-        };
-        reply::write_preamble(question, out);
-        let fresh = |kind, out: &mut Vec<u8>| cache.fresh(&key(kind), now, out).map(|hit| (hit, kind));
-        let made = Kind::Reply { view: view.fingerprint() };
-        let found = match plan {
-            Plan::Forward => fresh(Kind::Answer, out),
-            Plan::Synthesize(_) => fresh(made, out).or_else(|| {
-                let hit = cache.passed(&key(Kind::Answer), view.fingerprint(), now, out)?;
-                Some((hit, Kind::Answer))
-            }),
-            Plan::Local(_) | Plan::Strip | Plan::Reverse(_) => fresh(made, out),
-        };
-        let (hit, kind) = found?;
-        self.metrics.cache.hits.inc();
-        if let Age::Fresh { remaining, due: true } = hit.age
-            && snapshot.prefetch
-            && question.recursion_desired
-        {
-            let purpose = Purpose::Renewal(remaining);
-            let job = self.job(snapshot, question.clone(), plan.clone(), view, caller.address, purpose);
-            renewal::begin(job, kind, &self.renewals);
-        }
-        let (origin, believed) = match kind {
-            Kind::Reply { .. } => (Origin::ALL[usize::from(hit.class) % Origin::ALL.len()], true),
-            Kind::Answer | Kind::Failure => (Origin::Forwarded, snapshot.policy.site().trust_ad),
-        };
-        let outline = outline(&hit, believed);
-        let received = self.finish(snapshot, question, caller, origin, &outline, out);
-        let effort = || Effort { recall: Recall::Hit, upstream: None };
-        self.note(question, caller, origin, outline.rcode, &received, effort);
-        Some(received)
-    }
-
     fn job(
         self: &Arc<Self>,
         snapshot: &Arc<Snapshot>,
@@ -418,15 +364,5 @@ pub(crate) fn room(via: Transport) -> Room {
     match via {
         Transport::Udp => Room::Datagram,
         Transport::Tcp | Transport::Tls | Transport::Https | Transport::Quic => Room::Stream,
-    }
-}
-
-fn outline(hit: &Hit, believed: bool) -> Outline {
-    Outline {
-        rcode: hit.rcode.into(),
-        authoritative: hit.authoritative,
-        authentic: hit.authentic && believed,
-        truncated: false,
-        sections: hit.sections,
     }
 }
