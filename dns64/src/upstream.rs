@@ -357,8 +357,12 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// For the files that this process may open; for the usual number where the system does not say.
 fn descriptors(metrics: &Metrics) -> Arc<Descriptors> {
+    Descriptors::new(most_files(), metrics.upstream_sockets.clone())
+}
+
+/// How many files this process may open; the usual number where the system does not say.
+pub(crate) fn most_files() -> usize {
     let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
-    Descriptors::new(usize::try_from(files).unwrap_or(usize::MAX), metrics.upstream_sockets.clone())
+    usize::try_from(files).unwrap_or(usize::MAX)
 }
