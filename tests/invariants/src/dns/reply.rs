@@ -95,11 +95,12 @@ fn hear(input: &[u8], query: &Query, index: usize) -> Said {
     let outcome = match Answer::parse(octets.clone(), query, ID, sent) {
         Ok(answer) => {
             taken(&octets, &question);
-            let guard = &resolver(index).snapshot().guard;
-            let (mut answer, _) = guard.screen(query, answer);
-            let keep = settle(&mut answer, query, BOUNDS);
-            judge_lifetime(keep, &answer, query);
-            Ok(answer)
+            let screened = resolver(index).snapshot().guard.screen(query, answer);
+            screened.map(|(mut answer, _)| {
+                let keep = settle(&mut answer, query, BOUNDS);
+                judge_lifetime(keep, &answer, query);
+                answer
+            })
         }
         Err(mismatch) => {
             refused(mismatch, &octets);
