@@ -52,7 +52,11 @@ impl WireName {
     /// # Errors
     /// An empty label, one of more than 63 octets, or more than 255 octets in all.
     pub fn from_labels<'a>(labels: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, MalformedName> {
-        labels.into_iter().try_fold(Self::ROOT, Self::extended)
+        let mut name = Self::ROOT;
+        for label in labels {
+            name.push(label)?;
+        }
+        Ok(name)
     }
 
     /// Puts one more label before the root.

@@ -204,12 +204,10 @@ fn alias(owner: Name, target: WireName, ttl: u32) -> Record {
 
 /// `d.c.b.a.in-addr.arpa` of `a.b.c.d` (RFC 1035 §3.5), without allocation.
 fn reverse_v4(v4: Ipv4Addr) -> WireName {
-    let labels = v4.octets().into_iter().rev().map(Decimal::of);
-    let name = labels.fold(WireName::ROOT, |name, label| name.extended(label.digits()).expect(SHORT));
-    [b"in-addr".as_slice(), b"arpa"].into_iter().fold(name, |name, label| name.extended(label).expect(SHORT))
+    let octets = v4.octets().map(Decimal::of);
+    let labels = octets.iter().rev().map(Decimal::digits).chain([b"in-addr".as_slice(), b"arpa"]);
+    WireName::from_labels(labels).expect("six short labels are a name")
 }
-
-const SHORT: &str = "six short labels are a name";
 
 /// An octet as a person writes it.
 struct Decimal {
