@@ -1,8 +1,8 @@
 //! The value of every key that may be left out, each with its reason.
 
 use crate::model::{
-    Balance, CheckKind, ClassOctet, Denied, ForwardedFor, Hairpin, Level, LogFormat, Mode, MssClamp, Offload,
-    PrivateZones, ReverseNames, Treatment, UdpZeroChecksum,
+    Balance, CheckKind, ClassOctet, ClientAuth, Denied, ForwardedFor, Hairpin, Level, LogFormat, Mode,
+    MssClamp, Offload, PrivateZones, ReverseNames, TlsVersion, Treatment, UdpZeroChecksum,
 };
 use ipnet::Ipv6Net;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -109,6 +109,24 @@ pub const SERVER: Duration = Duration::from_secs(50);
 pub const REQUEST_HEAD: Duration = Duration::from_secs(10);
 /// `proxy.timeout.keep_alive`: a reader's pause between two pages.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// `proxy.timeout.tunnel`: a session that merely rests lives on, a forgotten one ends the same day.
+pub const TUNNEL: Duration = Duration::from_secs(3600);
+/// `proxy.timeout.client_fin` and `server_fin`: the other end has closed, and the rest is on its way or never comes.
+pub const FIN: Duration = Duration::from_secs(30);
+/// `proxy.timeout.handshake`: ample for three round trips by satellite, short for one that only holds a place.
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
+/// `proxy.timeout.udp`: what the kernel's connection tracking takes for a flow without a reply.
+pub const UDP: Duration = Duration::from_secs(30);
+/// `proxy.listener.v6only`: `[::]:80` and `0.0.0.0:80` stand side by side, whatever the system's default.
+pub const V6ONLY: bool = true;
+/// `proxy.listener.freebind`: an address that is mistyped is heard of at once.
+pub const FREEBIND: bool = false;
+/// `prefix_v6` of sources: a host chooses its addresses freely from its own /64.
+pub const SOURCE_PREFIX_V6: u8 = 64;
+/// `prefix_v4` of sources: one host has one address.
+pub const SOURCE_PREFIX_V4: u8 = 32;
+/// `proxy.listener.tls.min_version`: what clients of the last ten years can do; TLS 1.2 is safe with the ciphers offered.
+pub const MIN_TLS: TlsVersion = TlsVersion::V1_2;
 /// `proxy.listener.mode`: relaying bytes is right for every protocol over TCP.
 pub const MODE: Mode = Mode::Tcp;
 /// `proxy.listener.tls.alpn` in http mode: both versions that HTTP over TLS negotiates, newer first.
@@ -132,6 +150,11 @@ pub const fn forwarded_for(mode: Mode) -> ForwardedFor {
         Mode::Http => ForwardedFor::Append,
         Mode::Tcp | Mode::Udp => ForwardedFor::Off,
     }
+}
+
+/// `proxy.listener.tls.client_auth`: whoever names an authority wants to see what it has signed.
+pub const fn client_auth(has_authority: bool) -> ClientAuth {
+    if has_authority { ClientAuth::Required } else { ClientAuth::Off }
 }
 
 /// `admin.socket`: the directory that systemd's `RuntimeDirectory=causeway` makes.

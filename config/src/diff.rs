@@ -5,10 +5,12 @@
 //! and members by name, translation prefixes by themselves, maps by their IPv4 side, clients by position), so that their order changes nothing but that
 //! of clients.
 
+mod proxy;
 mod record;
 mod sections;
 
-pub use sections::{Dns64Diff, Nat64Diff, PoolDiff, ProxyDiff};
+pub use proxy::{PoolDiff, ProxyDiff};
+pub use sections::{Dns64Diff, Nat64Diff};
 
 use crate::keys::Apply;
 use crate::model::{Admin, Dns64, Gateway, Log, Nat64, Prefix, Proxy, Section};
@@ -99,7 +101,7 @@ pub fn diff(old: &Gateway, new: &Gateway) -> Diff {
     let prefix = sections::prefix(&mut record, old.prefix.as_ref(), new.prefix.as_ref());
     let nat64 = record.part("nat64", old.nat64.as_ref(), new.nat64.as_ref(), sections::nat64);
     let dns64 = record.part("dns64", old.dns64.as_ref(), new.dns64.as_ref(), sections::dns64);
-    let proxy = record.part("proxy", old.proxy.as_ref(), new.proxy.as_ref(), sections::proxy);
+    let proxy = record.part("proxy", old.proxy.as_ref(), new.proxy.as_ref(), proxy::proxy);
     let admin = sections::admin(&mut record, &old.admin, &new.admin);
     let log = sections::log(&mut record, old.log, new.log);
     Diff { prefix, nat64, dns64, proxy, admin, log, changes: record.into_changes() }

@@ -82,6 +82,8 @@ pub fn all() -> impl Iterator<Item = &'static Key> {
         dns64::NAMES,
         dns64::FORWARD,
         proxy::PROXY,
+        proxy::listener::LISTENER,
+        proxy::pool::POOL,
         shared::ADMIN,
         shared::LOG,
     ];

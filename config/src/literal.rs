@@ -3,9 +3,9 @@
 use crate::defaults::EXCLUDE_AAAA;
 use crate::domain::Domain;
 use crate::model::{
-    Balance, CheckKind, ClassOctet, ClientPrefix, Denied, ForwardedFor, Hairpin, Level, LogFormat,
-    MappedRule, Mode, MssClamp, NextHopMtu, Offload, PrivateZones, ReverseNames, Treatment, UdpZeroChecksum,
-    Upstream, UpstreamTransport,
+    Balance, CheckKind, ClassOctet, ClientAuth, ClientPrefix, Denied, Endpoint, ForwardedFor, Hairpin, Level,
+    LogFormat, MappedRule, Mode, MssClamp, NextHopMtu, Offload, PrivateZones, ReverseNames, ServerName,
+    TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
 };
 use crate::reader::{duration_text, size_text};
 use crate::words::Word;
@@ -51,7 +51,10 @@ macro_rules! as_word {
 }
 
 bare!(bool, u8, u16, u32);
-in_quotes!(String, Domain, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, Ipv4Net, Ipv6Net, IpNet, Prefix64);
+in_quotes!(
+    String, Domain, Endpoint, ServerName, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, Ipv4Net, Ipv6Net, IpNet,
+    Prefix64
+);
 as_word!(
     PrivateZones,
     Denied,
@@ -60,6 +63,8 @@ as_word!(
     UdpZeroChecksum,
     Mode,
     ForwardedFor,
+    ClientAuth,
+    TlsVersion,
     Balance,
     CheckKind,
     Level,

@@ -6,22 +6,26 @@
 mod admission;
 mod cache;
 mod names;
+mod proxy;
 mod synthesis;
 mod upstream;
 
 pub use admission::{Admission, Denied};
 pub use cache::DnsCache;
 pub use names::{Host, LocalNames, PrivateZones};
+pub use proxy::{
+    Balance, Check, CheckKind, ClientAuth, Endpoint, ForwardedFor, Listener, Member, Mode, PerSource, Pool,
+    Proxy, ProxyTimeouts, ServerName, SniRoute, Tls, TlsVersion,
+};
 pub use synthesis::{ClientPrefix, DnsClient, MappedRule, ReverseNames, SynthesisRules, Treatment};
 pub use upstream::{Forward, Upstream, UpstreamTransport};
 
 use crate::defaults;
 use crate::domain::Domain;
 use addr::{ExplicitMap, Prefix64, RangedPrefix};
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::{Ipv4Net, Ipv6Net};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -231,147 +235,6 @@ pub struct Dns64 {
     pub client: Vec<DnsClient>,
 }
 
-/// `[proxy]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proxy {
-    /// `workers`: threads; 0 is one per core.
-    pub workers: u16,
-    /// `[proxy.timeout]`.
-    pub timeout: ProxyTimeouts,
-    /// `[[proxy.listener]]`; names are unique.
-    pub listener: Vec<Listener>,
-    /// `[[proxy.pool]]`; names are unique.
-    pub pool: Vec<Pool>,
-}
-
-/// `[proxy.timeout]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProxyTimeouts {
-    /// `connect`: for a connection to a member.
-    pub connect: Duration,
-    /// `client`: silence of the client while bytes are expected of it.
-    pub client: Duration,
-    /// `server`: silence of the member while bytes are expected of it.
-    pub server: Duration,
-    /// `request_head`: for a whole HTTP request head.
-    pub request_head: Duration,
-    /// `keep_alive`: an idle HTTP client connection between requests.
-    pub keep_alive: Duration,
-}
-
-/// One `[[proxy.listener]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listener {
-    /// `name`.
-    pub name: String,
-    /// `bind`: at least one address with its port.
-    pub bind: Vec<SocketAddr>,
-    /// `mode`.
-    pub mode: Mode,
-    /// `tls`.
-    pub tls: Option<Tls>,
-    /// `forwarded_for`; only http.
-    pub forwarded_for: ForwardedFor,
-    /// `trusted_proxies`: whose forwarding headers are believed.
-    pub trusted_proxies: Vec<IpNet>,
-    /// `pool`: the name of an existing pool.
-    pub pool: String,
-}
-
-/// `proxy.listener.mode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Bytes are relayed.
-    Tcp,
-    /// HTTP requests are forwarded.
-    Http,
-    /// Datagrams are relayed.
-    Udp,
-}
-
-/// `proxy.listener.tls`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
-    /// `certificates`: PEM bundles of chain and key.
-    pub certificates: Vec<PathBuf>,
-    /// `alpn`, in order of preference.
-    pub alpn: Vec<String>,
-}
-
-/// `proxy.listener.forwarded_for`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ForwardedFor {
-    /// The client's address is added behind what a trusted proxy sent.
-    Append,
-    /// Only the client's address.
-    Replace,
-    /// The header is left as it came.
-    Off,
-}
-
-/// One `[[proxy.pool]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pool {
-    /// `name`.
-    pub name: String,
-    /// `balance`.
-    pub balance: Balance,
-    /// `check`.
-    pub check: Check,
-    /// `[[proxy.pool.member]]`; names are unique in the pool.
-    pub member: Vec<Member>,
-}
-
-/// `proxy.pool.balance`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Balance {
-    /// Each in turn, by weight.
-    Roundrobin,
-    /// The fewest connections for its weight.
-    Leastconn,
-    /// By the client's address.
-    Source,
-    /// The less loaded of two drawn by chance.
-    Random,
-    /// Consistent hashing of the client's address.
-    Hash,
-}
-
-/// `proxy.pool.check`: how a member's health is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// `kind`.
-    pub kind: CheckKind,
-    /// `interval` between checks.
-    pub interval: Duration,
-    /// `timeout` of one check.
-    pub timeout: Duration,
-    /// `rise`: good checks in a row that bring a member back.
-    pub rise: u32,
-    /// `fall`: failed checks in a row that take a member out.
-    pub fall: u32,
-}
-
-/// `proxy.pool.check.kind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CheckKind {
-    /// A TCP connection is opened and closed.
-    Tcp,
-    /// Members count as healthy.
-    Off,
-}
-
-/// One `[[proxy.pool.member]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// `name`.
-    pub name: String,
-    /// `address` with its port, of either family.
-    pub address: SocketAddr,
-    /// `weight`, 0 to 256; 0 takes no new connections.
-    pub weight: u16,
-}
-
 /// `[admin]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
@@ -419,30 +282,6 @@ impl Gateway {
             Section::Nat64 => self.nat64.is_some(),
             Section::Dns64 => self.dns64.is_some(),
             Section::Proxy => self.proxy.is_some(),
-        }
-    }
-}
-
-impl Default for ProxyTimeouts {
-    fn default() -> Self {
-        Self {
-            connect: defaults::CONNECT,
-            client: defaults::CLIENT,
-            server: defaults::SERVER,
-            request_head: defaults::REQUEST_HEAD,
-            keep_alive: defaults::KEEP_ALIVE,
-        }
-    }
-}
-
-impl Default for Check {
-    fn default() -> Self {
-        Self {
-            kind: defaults::CHECK_KIND,
-            interval: defaults::CHECK_INTERVAL,
-            timeout: defaults::CHECK_INTERVAL,
-            rise: defaults::CHECK_RISE,
-            fall: defaults::CHECK_FALL,
         }
     }
 }

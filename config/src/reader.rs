@@ -45,7 +45,7 @@ pub(crate) struct Problems {
 }
 
 /// Proof that an error was reported.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reported(());
 
 /// A value, or the proof that its absence was explained.

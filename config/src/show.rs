@@ -3,10 +3,10 @@
 //! What [`show`] writes, [`crate::parse`] reads back to the same model. Choice: `dns64.client.mapped` is written at
 //! each prefix it applies to, since that is where the model has it.
 
+mod proxy;
+
 use crate::literal::{ExcludeAaaa, Literal, Size};
-use crate::model::{
-    Dns64, DnsClient, Forward, Gateway, Host, Listener, Member, Nat64, Pool, Proxy, SynthesisRules,
-};
+use crate::model::{Dns64, DnsClient, Forward, Gateway, Host, Nat64, SynthesisRules};
 
 /// `model` as a gateway.toml with every default filled in.
 pub fn show(model: &Gateway) -> String {
@@ -23,7 +23,7 @@ pub fn show(model: &Gateway) -> String {
         dns64(&mut page, section);
     }
     if let Some(section) = &model.proxy {
-        proxy(&mut page, section);
+        proxy::write(&mut page, section);
     }
     page.table("admin");
     page.key("socket", &model.admin.socket);
@@ -150,56 +150,6 @@ fn host(page: &mut Page, host: &Host) {
     page.key("name", &host.name);
     page.key("addresses", &host.addresses);
     page.key("ttl", &host.ttl);
-}
-
-fn proxy(page: &mut Page, proxy: &Proxy) {
-    page.table("proxy");
-    page.key("workers", &proxy.workers);
-    page.table("proxy.timeout");
-    page.key("connect", &proxy.timeout.connect);
-    page.key("client", &proxy.timeout.client);
-    page.key("server", &proxy.timeout.server);
-    page.key("request_head", &proxy.timeout.request_head);
-    page.key("keep_alive", &proxy.timeout.keep_alive);
-    for one in &proxy.listener {
-        listener(page, one);
-    }
-    for one in &proxy.pool {
-        pool(page, one);
-    }
-}
-
-fn listener(page: &mut Page, listener: &Listener) {
-    page.element("proxy.listener");
-    page.key("name", &listener.name);
-    page.key("bind", &listener.bind);
-    page.key("mode", &listener.mode);
-    page.key("forwarded_for", &listener.forwarded_for);
-    page.key("trusted_proxies", &listener.trusted_proxies);
-    page.key("pool", &listener.pool);
-    if let Some(tls) = &listener.tls {
-        page.table("proxy.listener.tls");
-        page.key("certificates", &tls.certificates);
-        page.key("alpn", &tls.alpn);
-    }
-}
-
-fn pool(page: &mut Page, pool: &Pool) {
-    page.element("proxy.pool");
-    page.key("name", &pool.name);
-    page.key("balance", &pool.balance);
-    page.table("proxy.pool.check");
-    page.key("kind", &pool.check.kind);
-    page.key("interval", &pool.check.interval);
-    page.key("timeout", &pool.check.timeout);
-    page.key("rise", &pool.check.rise);
-    page.key("fall", &pool.check.fall);
-    for Member { name, address, weight } in &pool.member {
-        page.element("proxy.pool.member");
-        page.key("name", name);
-        page.key("address", address);
-        page.key("weight", weight);
-    }
 }
 
 /// The text so far.

@@ -1,8 +1,8 @@
 //! The words that stand for the values of choices such as `nat64.offload`.
 
 use crate::model::{
-    Balance, CheckKind, Denied, ForwardedFor, Hairpin, Level, LogFormat, Mode, Offload, PrivateZones,
-    ReverseNames, Treatment, UdpZeroChecksum,
+    Balance, CheckKind, ClientAuth, Denied, ForwardedFor, Hairpin, Level, LogFormat, Mode, Offload,
+    PrivateZones, ReverseNames, TlsVersion, Treatment, UdpZeroChecksum,
 };
 
 /// A type whose values are words in the file.
@@ -40,6 +40,8 @@ words! {
     Balance {
         Roundrobin = "roundrobin", Leastconn = "leastconn", Source = "source", Random = "random", Hash = "hash"
     }
+    ClientAuth { Off = "off", Optional = "optional", Required = "required" }
+    TlsVersion { V1_2 = "1.2", V1_3 = "1.3" }
     CheckKind { Tcp = "tcp", Off = "off" }
     Level { Error = "error", Warn = "warn", Info = "info", Debug = "debug", Trace = "trace" }
     LogFormat { Text = "text", Json = "json" }

@@ -12,7 +12,7 @@ use crate::resolver::MAX_WAITING;
 use crate::snapshot::Snapshot;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::SetOnce;
+use tokio::sync::watch;
 
 /// Separately locked parts.
 const PARTS: usize = 16;
@@ -35,8 +35,8 @@ struct Flight {
     boarded: usize,
 }
 
-/// Where the answer will be; nothing, where whoever asked ended without one.
-pub(crate) type Landing = Arc<SetOnce<Option<Found>>>;
+/// Where the answer will be.
+pub(crate) type Landing = watch::Receiver<Option<Arc<Found>>>;
 
 /// What one who asks is to do.
 pub(crate) enum Seat {
@@ -54,7 +54,7 @@ pub(crate) struct Pilot {
     flights: Arc<Flights>,
     /// `None` where the table has another query under this hash, which is left to itself.
     hash: Option<u64>,
-    landing: Landing,
+    sender: watch::Sender<Option<Arc<Found>>>,
 }
 
 impl Flights {
@@ -70,18 +70,16 @@ impl Flights {
                 return Seat::Full;
             }
             flight.boarded += 1;
-            return Seat::Passenger(Arc::clone(&flight.landing));
+            return Seat::Passenger(flight.landing.clone());
         }
         let free = known.is_none();
-        let landing = Landing::default();
+        let (sender, landing) = watch::channel(None);
         if free {
             let (query, snapshot) = (query.clone(), Arc::clone(snapshot));
-            let flight = Flight { query, snapshot, landing: Arc::clone(&landing), boarded: 1 };
+            let flight = Flight { query, snapshot, landing: landing.clone(), boarded: 1 };
             part.insert(hash, flight);
         }
-        let pilot =
-            Pilot { flights: Arc::clone(self), hash: free.then_some(hash), landing: Arc::clone(&landing) };
-        Seat::Pilot(pilot, landing)
+        Seat::Pilot(Pilot { flights: Arc::clone(self), hash: free.then_some(hash), sender }, landing)
     }
 
     fn part(&self, hash: u64) -> MutexGuard<'_, HashMap<u64, Flight>> {
@@ -93,15 +91,12 @@ impl Flights {
 impl Pilot {
     /// Tells everyone who waits.
     pub(crate) fn land(self, found: Found) {
-        // Nobody else sets it while its only pilot lives.
-        let _ = self.landing.set(Some(found));
+        self.sender.send_replace(Some(Arc::new(found)));
     }
 }
 
 impl Drop for Pilot {
     fn drop(&mut self) {
-        // Stands already where it was landed.
-        let _ = self.landing.set(None);
         if let Some(hash) = self.hash {
             self.flights.part(hash).remove(&hash);
         }

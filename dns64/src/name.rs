@@ -52,11 +52,14 @@ impl WireName {
     /// # Errors
     /// An empty label, one of more than 63 octets, or more than 255 octets in all.
     pub fn from_labels<'a>(labels: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, MalformedName> {
-        let mut name = Self::ROOT;
+        let mut octets = Vec::with_capacity(MAX);
         for label in labels {
-            name.push(label)?;
+            let length = u8::try_from(label.len()).ok().filter(|length| (1..64).contains(length));
+            octets.push(length.ok_or(MalformedName)?);
+            octets.extend_from_slice(label);
         }
-        Ok(name)
+        octets.push(0);
+        Self::parse(&octets)
     }
 
     /// Puts one more label before the root.

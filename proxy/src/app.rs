@@ -6,9 +6,9 @@ use crate::pool::check::Checker;
 use crate::reload::{self, Prepared};
 use crate::snapshot::Shared;
 use crate::worker::Worker;
-use crate::{admin, metrics};
+use crate::{admin, metrics, unserved};
 use arc_swap::ArcSwap;
-use config::model::{Gateway, Listener, Mode};
+use config::model::Gateway;
 use config::{Diff, Refusal, Section};
 use futures_util::future::join_all;
 use service::{Boot, Capability, Daemon};
@@ -32,24 +32,7 @@ impl Daemon for App {
     type Prepared = Prepared;
 
     fn check(model: &Gateway) -> Vec<Refusal> {
-        let Some(section) = &model.proxy else { return Vec::new() };
-        let listeners = section.listener.iter().enumerate();
-        listeners
-            .flat_map(|(place, listener)| {
-                let tls = listener.tls.is_some().then(|| Refusal {
-                    path: format!("proxy.listener[{place}].tls"),
-                    message: "causeway-proxy does not serve TLS yet".to_owned(),
-                    help: "leave out tls: mode = \"tcp\" passes TLS through to the members untouched"
-                        .to_owned(),
-                });
-                let udp = (listener.mode == Mode::Udp).then(|| Refusal {
-                    path: format!("proxy.listener[{place}].mode"),
-                    message: "causeway-proxy does not serve datagrams yet".to_owned(),
-                    help: "set mode = \"tcp\" or \"http\", or remove the listener".to_owned(),
-                });
-                tls.into_iter().chain(udp).chain(any_port(place, listener))
-            })
-            .collect()
+        unserved::refusals(model)
     }
 
     async fn start(model: Arc<Gateway>, boot: &mut Boot<'_>) -> Result<Self, Error> {
@@ -104,16 +87,6 @@ impl Daemon for App {
 fn count(model: &Gateway) -> Result<usize, Error> {
     let section = model.proxy.as_ref().ok_or(Error::NoSection)?;
     Ok(if section.workers == 0 { service::cores() } else { usize::from(section.workers) })
-}
-
-/// Port 0 is a port that the system chooses: another one for every worker, and none that a client could know.
-fn any_port(place: usize, listener: &Listener) -> impl Iterator<Item = Refusal> {
-    let zero = listener.bind.iter().enumerate().filter(|(_, address)| address.port() == 0);
-    zero.map(move |(index, _)| Refusal {
-        path: format!("proxy.listener[{place}].bind[{index}]"),
-        message: "a listener needs a port that clients can know".to_owned(),
-        help: "give a port from 1 to 65535".to_owned(),
-    })
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ mod shortage;
 mod snapshot;
 mod tcp;
 mod thread;
+mod unserved;
 mod upstream;
 mod worker;
 

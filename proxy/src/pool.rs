@@ -218,28 +218,16 @@ impl Drop for Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use config::model::{Balance, Check, CheckKind, Member};
-    use std::time::Duration;
+    use config::model::{Check, CheckKind, Member};
 
     fn pool(members: &[(&str, &str, u16)]) -> config::model::Pool {
+        let member = |(name, address, weight): &(&str, &str, u16)| Member {
+            weight: *weight,
+            ..Member::new(*name, address.parse().unwrap())
+        };
         config::model::Pool {
-            name: "web".to_owned(),
-            balance: Balance::Roundrobin,
-            check: Check {
-                kind: CheckKind::Off,
-                interval: Duration::from_secs(1),
-                timeout: Duration::from_secs(1),
-                rise: 1,
-                fall: 1,
-            },
-            member: members
-                .iter()
-                .map(|(name, address, weight)| Member {
-                    name: (*name).to_owned(),
-                    address: address.parse().unwrap(),
-                    weight: *weight,
-                })
-                .collect(),
+            check: Check { kind: CheckKind::Off, ..Check::default() },
+            ..config::model::Pool::new("web", members.iter().map(member).collect())
         }
     }
 

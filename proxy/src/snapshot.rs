@@ -8,7 +8,7 @@ use crate::counts::ListenerCounts;
 use crate::pool::{MemberState, Pool};
 use addr::fold_mapped;
 use arc_swap::ArcSwap;
-use config::model::{ForwardedFor, Listener, Mode, Proxy, ProxyTimeouts};
+use config::model::{Endpoint, ForwardedFor, Listener, Mode, Proxy, ProxyTimeouts};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -50,6 +50,7 @@ pub(crate) struct Snapshot {
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) name: String,
+    /// Every address that is listened on.
     pub(crate) bind: Vec<SocketAddr>,
     pub(crate) mode: Mode,
     pub(crate) forwarded_for: ForwardedFor,
@@ -79,8 +80,7 @@ impl Snapshot {
                 // The model has no listener without its pool.
                 let pool = pools.get(&listener.pool)?;
                 let old = previous.and_then(|snapshot| snapshot.listeners.get(&listener.name));
-                let route =
-                    Route::new(listener, Arc::clone(pool), model.timeout, old.map(AsRef::as_ref), workers);
+                let route = Route::new(listener, Arc::clone(pool), old.map(AsRef::as_ref), workers);
                 Some((listener.name.clone(), Arc::new(route)))
             })
             .collect();
@@ -113,21 +113,15 @@ impl Snapshot {
 }
 
 impl Route {
-    fn new(
-        listener: &Listener,
-        pool: Arc<Pool>,
-        timeout: ProxyTimeouts,
-        previous: Option<&Self>,
-        workers: usize,
-    ) -> Self {
+    fn new(listener: &Listener, pool: Arc<Pool>, previous: Option<&Self>, workers: usize) -> Self {
         Self {
             name: listener.name.clone(),
-            bind: listener.bind.clone(),
+            bind: listener.bind.iter().flat_map(Endpoint::addresses).collect(),
             mode: listener.mode,
             forwarded_for: listener.forwarded_for,
             trusted_proxies: listener.trusted_proxies.clone(),
             pool,
-            timeout,
+            timeout: listener.timeout,
             counts: previous
                 .map_or_else(|| Arc::new(ListenerCounts::new(workers)), |route| Arc::clone(&route.counts)),
         }
@@ -143,48 +137,26 @@ impl Route {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use config::model::{Balance, Check, CheckKind, Member};
-    use std::time::Duration;
+    use config::model::{Check, CheckKind, Member};
 
-    const SECOND: Duration = Duration::from_secs(1);
     /// Bounds nothing.
     pub(crate) const ENDLESS: Capacity = Capacity { files: u64::MAX, memory: u64::MAX };
 
     pub(crate) fn listener(name: &str, bind: &str, mode: Mode, pool: &str) -> Listener {
+        let bind: SocketAddr = bind.parse().unwrap();
         Listener {
-            name: name.to_owned(),
-            bind: vec![bind.parse().unwrap()],
-            mode,
-            tls: None,
             forwarded_for: ForwardedFor::Append,
             trusted_proxies: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8:1::/48".parse().unwrap()],
-            pool: pool.to_owned(),
+            ..Listener::new(name, vec![bind.into()], mode, pool)
         }
     }
 
     pub(crate) fn model(listener: Vec<Listener>, pools: &[&str]) -> Proxy {
-        let check = Check { kind: CheckKind::Off, interval: SECOND, timeout: SECOND, rise: 1, fall: 1 };
-        let member = Member { name: "a".to_owned(), address: "192.0.2.1:80".parse().unwrap(), weight: 100 };
-        Proxy {
-            workers: 1,
-            timeout: ProxyTimeouts {
-                connect: SECOND,
-                client: SECOND,
-                server: SECOND,
-                request_head: SECOND,
-                keep_alive: SECOND,
-            },
-            listener,
-            pool: pools
-                .iter()
-                .map(|name| config::model::Pool {
-                    name: (*name).to_owned(),
-                    balance: Balance::Roundrobin,
-                    check,
-                    member: vec![member.clone()],
-                })
-                .collect(),
-        }
+        let pool = |name: &&str| config::model::Pool {
+            check: Check { kind: CheckKind::Off, ..Check::default() },
+            ..config::model::Pool::new(*name, vec![Member::new("a", "192.0.2.1:80".parse().unwrap())])
+        };
+        Proxy { workers: 1, listener, pool: pools.iter().map(pool).collect(), ..Proxy::default() }
     }
 
     #[test]
@@ -197,6 +169,23 @@ pub(crate) mod tests {
         assert_eq!(two.listeners["web"].counts.total(), 1);
         assert!(Arc::ptr_eq(&one.pools["web"], &two.pools["web"]));
         assert_eq!(two.route(&bind.parse().unwrap()).unwrap().pool.config.name, "new");
+    }
+
+    #[test]
+    fn a_range_of_ports_leads_to_its_listener_with_its_timeouts() {
+        let range = Endpoint::Address { first: "[2001:db8::80]:8000".parse().unwrap(), last_port: 8001 };
+        let timeout = ProxyTimeouts { client: std::time::Duration::from_secs(7), ..ProxyTimeouts::default() };
+        let listener = Listener { timeout, ..Listener::new("web", vec![range], Mode::Tcp, "web") };
+        let snapshot = Snapshot::new(&model(vec![listener], &["web"]), None, 1);
+        let check = |address: &str, expect: bool| {
+            let route = snapshot.route(&address.parse().unwrap());
+            assert_eq!(route.is_some(), expect, "{address}");
+            assert!(route.is_none_or(|route| route.timeout == timeout), "{address}");
+        };
+        check("[2001:db8::80]:7999", false);
+        check("[2001:db8::80]:8000", true);
+        check("[2001:db8::80]:8001", true);
+        check("[2001:db8::80]:8002", false);
     }
 
     #[test]

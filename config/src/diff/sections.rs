@@ -5,9 +5,8 @@ use super::{Changed, Keyed};
 use crate::domain::Domain;
 use crate::literal::{ExcludeAaaa, Literal, Size};
 use crate::model::{
-    Admin, Admission, Balance, Check, ClassOctet, Dns64, DnsCache, DnsClient, Forward, Hairpin, Listener,
-    LocalNames, Log, Member, MssClamp, Nat64, NextHopMtu, Offload, Pool, Prefix, Proxy, ProxyTimeouts,
-    SynthesisRules, UdpZeroChecksum, Upstream,
+    Admin, Admission, ClassOctet, Dns64, DnsCache, DnsClient, Forward, Hairpin, LocalNames, Log, MssClamp,
+    Nat64, NextHopMtu, Offload, Prefix, SynthesisRules, UdpZeroChecksum, Upstream,
 };
 use addr::{ExplicitMap, RangedPrefix};
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -75,26 +74,6 @@ pub struct Dns64Diff {
     pub names: Option<Changed<LocalNames>>,
     /// The whole list, since its order decides.
     pub client: Option<Changed<Vec<DnsClient>>>,
-}
-
-/// What differs in `[proxy]`; `None` where a key stayed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields of model::Proxy")]
-pub struct ProxyDiff {
-    pub workers: Option<Changed<u16>>,
-    pub timeout: Option<Changed<ProxyTimeouts>>,
-    pub listener: Keyed<Listener>,
-    pub pool: Keyed<Pool, PoolDiff>,
-}
-
-/// What differs in one `[[proxy.pool]]`; `None` where a key stayed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields of model::Pool")]
-pub struct PoolDiff {
-    pub name: String,
-    pub balance: Option<Changed<Balance>>,
-    pub check: Option<Changed<Check>>,
-    pub member: Keyed<Member>,
 }
 
 pub(super) fn prefix(
@@ -314,86 +293,6 @@ fn clients(record: &mut Record, old: &[DnsClient], new: &[DnsClient]) -> Option<
         }
     }
     Some(Changed { old: old.to_vec(), new: new.to_vec() })
-}
-
-pub(super) fn proxy(record: &mut Record, old: &Proxy, new: &Proxy) -> ProxyDiff {
-    ProxyDiff {
-        workers: record.key("proxy.workers", &old.workers, &new.workers),
-        timeout: timeout(record, old.timeout, new.timeout),
-        listener: record.keyed(
-            "proxy.listener",
-            (&old.listener, &new.listener),
-            |listener| listener.name.clone(),
-            |listener| format!("{} to pool {}", listener.bind.literal(), listener.pool),
-            listener,
-        ),
-        pool: record.keyed(
-            "proxy.pool",
-            (&old.pool, &new.pool),
-            |pool| pool.name.clone(),
-            |pool| match pool.member.len() {
-                1 => "1 member".to_owned(),
-                many => format!("{many} members"),
-            },
-            pool,
-        ),
-    }
-}
-
-fn timeout(record: &mut Record, old: ProxyTimeouts, new: ProxyTimeouts) -> Option<Changed<ProxyTimeouts>> {
-    record.key("proxy.timeout.connect", &old.connect, &new.connect);
-    record.key("proxy.timeout.client", &old.client, &new.client);
-    record.key("proxy.timeout.server", &old.server, &new.server);
-    record.key("proxy.timeout.request_head", &old.request_head, &new.request_head);
-    record.key("proxy.timeout.keep_alive", &old.keep_alive, &new.keep_alive);
-    (old != new).then_some(Changed { old, new })
-}
-
-fn listener(record: &mut Record, path: &str, old: &Listener, new: &Listener) -> Changed<Listener> {
-    record.key(&format!("{path}.bind"), &old.bind, &new.bind);
-    record.key(&format!("{path}.mode"), &old.mode, &new.mode);
-    let tls = format!("{path}.tls");
-    match (&old.tls, &new.tls) {
-        (Some(old), Some(new)) => {
-            record.key(&format!("{tls}.certificates"), &old.certificates, &new.certificates);
-            record.key(&format!("{tls}.alpn"), &old.alpn, &new.alpn);
-        }
-        (Some(old), None) => record.present(&tls, Some(old.certificates.literal()), None),
-        (None, Some(new)) => record.present(&tls, None, Some(new.certificates.literal())),
-        (None, None) => {}
-    }
-    record.key(&format!("{path}.forwarded_for"), &old.forwarded_for, &new.forwarded_for);
-    record.key(&format!("{path}.trusted_proxies"), &old.trusted_proxies, &new.trusted_proxies);
-    record.key(&format!("{path}.pool"), &old.pool, &new.pool);
-    Changed { old: old.clone(), new: new.clone() }
-}
-
-fn pool(record: &mut Record, path: &str, old: &Pool, new: &Pool) -> PoolDiff {
-    PoolDiff {
-        name: new.name.clone(),
-        balance: record.key(&format!("{path}.balance"), &old.balance, &new.balance),
-        check: check(record, &format!("{path}.check"), old.check, new.check),
-        member: record.keyed(
-            &format!("{path}.member"),
-            (&old.member, &new.member),
-            |member| member.name.clone(),
-            |member| member.address.literal(),
-            |record, path, old, new| {
-                record.key(&format!("{path}.address"), &old.address, &new.address);
-                record.key(&format!("{path}.weight"), &old.weight, &new.weight);
-                Changed { old: old.clone(), new: new.clone() }
-            },
-        ),
-    }
-}
-
-fn check(record: &mut Record, path: &str, old: Check, new: Check) -> Option<Changed<Check>> {
-    record.key(&format!("{path}.kind"), &old.kind, &new.kind);
-    record.key(&format!("{path}.interval"), &old.interval, &new.interval);
-    record.key(&format!("{path}.timeout"), &old.timeout, &new.timeout);
-    record.key(&format!("{path}.rise"), &old.rise, &new.rise);
-    record.key(&format!("{path}.fall"), &old.fall, &new.fall);
-    (old != new).then_some(Changed { old, new })
 }
 
 pub(super) fn admin(record: &mut Record, old: &Admin, new: &Admin) -> Option<Changed<Admin>> {

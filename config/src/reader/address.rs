@@ -2,7 +2,7 @@
 
 use super::{Read, Value};
 use crate::domain::Domain;
-use crate::model::MappedRule;
+use crate::model::{MappedRule, ServerName};
 use addr::{Prefix64, Prefix64Error};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::fmt::Display;
@@ -124,6 +124,11 @@ impl Value<'_> {
             None => "an address with a port, such as \"[2001:db8::80]:80\" or \"192.0.2.11:8080\"",
         };
         let text = self.text(expected)?;
+        self.socket_in(text, port, expected)
+    }
+
+    /// [`Value::socket`] of a part of a string; `expected` says what the whole should have held.
+    pub(super) fn socket_in(&self, text: &str, port: Option<u16>, expected: &str) -> Read<SocketAddr> {
         match (socket(text), port) {
             (Some(Socket::Whole(addr)), _) => Ok(addr),
             (Some(Socket::Address(ip)), Some(port)) => Ok(SocketAddr::new(ip, port)),
@@ -164,6 +169,26 @@ impl Value<'_> {
         Ok(domain)
     }
 
+    /// A name that TLS clients ask for, or with `*.` in front all names below one.
+    pub(super) fn server_name(&self) -> Read<ServerName> {
+        let text = self.text(SERVER_NAME)?;
+        let (wildcard, name) = match text.strip_prefix("*.") {
+            Some(name) => (true, name),
+            None => (false, text),
+        };
+        let domain: Option<Domain> = name.parse().ok().filter(|_| is_dns_name(name));
+        domain.map(|domain| ServerName { domain, wildcard }).ok_or_else(|| {
+            let help = if !name.is_ascii() {
+                "write the name in its ASCII form, which begins with \"xn--\""
+            } else if name.contains('*') {
+                "a '*' stands for whole labels, in front: \"*.b.example\""
+            } else {
+                ""
+            };
+            self.mismatch_but(SERVER_NAME, help)
+        })
+    }
+
     /// Refuses what nothing can be connected to.
     pub(super) fn connectable(&self, address: SocketAddr) -> Read<SocketAddr> {
         if address.port() == 0 {
@@ -179,6 +204,7 @@ impl Value<'_> {
 }
 
 const DOMAIN: &str = "a domain name such as \"vm1.lan\"";
+const SERVER_NAME: &str = "the name of a server such as \"a.example\" or \"*.b.example\"";
 const PREFIX64: &str = "an IPv6 prefix such as \"64:ff9b::/96\"";
 const MAPPED_RULE: &str = "an IPv4 network such as \"192.0.2.0/24\" or \"!10.0.0.0/8\"";
 /// Text that is an address, or an address with its port.

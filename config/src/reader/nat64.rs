@@ -116,7 +116,8 @@ fn class_octet(value: &Value<'_>) -> Read<ClassOctet> {
     value.word_or_integer(&[("copy", ClassOctet::Copy)], 0..=u8::MAX, ClassOctet::Octet)
 }
 
-fn device(value: &Value<'_>) -> Read<String> {
+/// The name of a network interface.
+pub(super) fn device(value: &Value<'_>) -> Read<String> {
     let text = value.text("the name of a device")?;
     let legal = |c: char| c != '/' && c != ':' && c != '%' && !c.is_whitespace() && !c.is_control();
     if DEVICE_LENGTH.contains(&text.len()) && text.chars().all(legal) && text != "." && text != ".." {

@@ -2,11 +2,11 @@
 
 use addr::{ExplicitMap, ExplicitMaps, Prefix64, Prefixes, RangedPrefix};
 use config::model::{
-    Admin, Admission, Balance, Check, CheckKind, ClassOctet, ClientPrefix, Denied, Dns64, DnsCache,
-    DnsClient, Forward, ForwardedFor, Gateway, Hairpin, Host, Level, Listener, LocalNames, Log, LogFormat,
-    MappedRule, Member, Mode, MssClamp, Nat64, NextHopMtu, Offload, Pool, Prefix, PrivateZones, Proxy,
-    ProxyTimeouts, ReverseNames, SynthesisRules, Tls, Treatment, UdpZeroChecksum, Upstream,
-    UpstreamTransport,
+    Admin, Admission, Balance, Check, CheckKind, ClassOctet, ClientAuth, ClientPrefix, Denied, Dns64,
+    DnsCache, DnsClient, Endpoint, Forward, ForwardedFor, Gateway, Hairpin, Host, Level, Listener,
+    LocalNames, Log, LogFormat, MappedRule, Member, Mode, MssClamp, Nat64, NextHopMtu, Offload, PerSource,
+    Pool, Prefix, PrivateZones, Proxy, ProxyTimeouts, ReverseNames, ServerName, SniRoute, SynthesisRules,
+    Tls, TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
 };
 use config::{Domain, defaults};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -419,45 +419,114 @@ fn client() -> impl Strategy<Value = DnsClient> {
 }
 
 fn proxy() -> impl Strategy<Value = Proxy> {
-    let timeout = vec(duration(1, 86_400_000), 5).prop_map(|all| ProxyTimeouts {
-        connect: all[0],
-        client: all[1],
-        server: all[2],
-        request_head: all[3],
-        keep_alive: all[4],
-    });
     let pools = names(3).prop_flat_map(|names| names.into_iter().map(pool).collect::<Vec<_>>());
     let fronts = (names(4), sockets(8), vec(front(), 4));
-    (0u16..=256, timeout, pools, fronts).prop_map(|(workers, timeout, pool, (names, sockets, fronts))| {
+    (0u16..=256, timeouts(), pools, fronts).prop_map(|(workers, timeout, pool, (names, sockets, fronts))| {
         let mut sockets = sockets.into_iter();
         let mut listener = Vec::new();
         for (name, front) in names.into_iter().zip(fronts) {
-            let bind: Vec<_> = sockets.by_ref().take(2).collect();
+            let mut bind: Vec<Endpoint> = sockets.by_ref().take(2).map(Endpoint::from).collect();
             let target = pool.get(listener.len() % pool.len().max(1)).map(|pool: &Pool| pool.name.clone());
             if let (false, Some(target)) = (bind.is_empty(), target) {
-                listener.push(Listener { name, bind, pool: target, ..front });
+                let sni =
+                    front.sni.into_iter().map(|route| SniRoute { pool: target.clone(), ..route }).collect();
+                let has_v6 = bind.iter().flat_map(Endpoint::addresses).any(|address| address.is_ipv6());
+                let v6only = front.v6only || !has_v6;
+                // Of their own, so that no other listener has them.
+                bind.extend(front.bind.into_iter().map(|endpoint| match endpoint {
+                    Endpoint::Inherited(_) => {
+                        Endpoint::Inherited(name.replace(':', "-") + &listener.len().to_string())
+                    }
+                    other => other,
+                }));
+                listener.push(Listener { name, bind, v6only, sni, pool: target, ..front });
             }
         }
         Proxy { workers, timeout, listener, pool }
     })
 }
 
-/// A listener that still lacks its name, addresses and pool.
+fn timeouts() -> impl Strategy<Value = ProxyTimeouts> {
+    vec(duration(1, 86_400_000), 11).prop_map(|all| ProxyTimeouts {
+        connect: all[0],
+        queue: all[1],
+        client: all[2],
+        server: all[3],
+        tunnel: all[4],
+        client_fin: all[5],
+        server_fin: all[6],
+        handshake: all[7],
+        request_head: all[8],
+        keep_alive: all[9],
+        udp: all[10],
+    })
+}
+
+/// A listener that still lacks its name, its addresses and its pools.
 fn front() -> impl Strategy<Value = Listener> {
     let mode = select(vec![Mode::Tcp, Mode::Http, Mode::Udp]);
-    let tls = (paths(), vec("[a-z0-9/.\"\n]{1,9}", 0..3))
-        .prop_map(|(certificates, alpn)| Tls { certificates, alpn });
     let header = select(vec![ForwardedFor::Append, ForwardedFor::Replace, ForwardedFor::Off]);
-    (mode, option::of(tls), header, vec(net(), 0..3)).prop_map(|(mode, tls, header, trusted_proxies)| {
+    let sockets = (any::<bool>(), option::of("[a-z0-9]{1,15}"), any::<bool>(), any::<bool>());
+    let sources = (
+        option::of(1u32..=10_000_000),
+        option::of(vec(v4_net().prop_map(IpNet::V4), 1..3)),
+        per_source(),
+        vec(net(), 0..2),
+    );
+    let rest = (timeouts(), option::of(tls()), sni(), header, vec(net(), 0..3));
+    (mode, sockets, sources, rest).prop_map(|(mode, sockets, sources, rest)| {
+        let (v6only, interface, freebind, inherited) = sockets;
+        let (max_connections, allow_from, per_source, proxies) = sources;
+        let (timeout, tls, sni, header, trusted_proxies) = rest;
         Listener {
-            name: String::new(),
-            bind: Vec::new(),
-            mode,
+            v6only,
+            interface,
+            freebind,
+            max_connections,
+            allow_from,
+            per_source,
+            proxy_protocol_from: if mode == Mode::Udp { Vec::new() } else { proxies },
+            timeout,
             tls: tls.filter(|_| mode != Mode::Udp),
+            sni: if mode == Mode::Tcp { sni } else { Vec::new() },
             forwarded_for: if mode == Mode::Http { header } else { defaults::forwarded_for(mode) },
             trusted_proxies,
-            pool: String::new(),
+            ..Listener::new(
+                "",
+                inherited.then(|| Endpoint::Inherited(String::new())).into_iter().collect(),
+                mode,
+                "",
+            )
         }
+    })
+}
+
+fn per_source() -> impl Strategy<Value = PerSource> {
+    (option::of(1u32..=10_000_000), option::of(1u32..=1_000_000), 1u8..=128, 1u8..=32).prop_map(
+        |(connections, rate, prefix_v6, prefix_v4)| PerSource { connections, rate, prefix_v6, prefix_v4 },
+    )
+}
+
+fn tls() -> impl Strategy<Value = Tls> {
+    let auth = select(vec![ClientAuth::Off, ClientAuth::Optional, ClientAuth::Required]);
+    let version = select(vec![TlsVersion::V1_2, TlsVersion::V1_3]);
+    (paths(), vec("[a-z0-9/.\"\n]{1,9}", 0..3), option::of(path()), auth, version).prop_map(
+        |(certificates, alpn, client_ca, auth, min_version)| Tls {
+            certificates,
+            alpn,
+            client_auth: if client_ca.is_some() { auth } else { ClientAuth::Off },
+            client_ca,
+            min_version,
+        },
+    )
+}
+
+/// Routes without their pools.
+fn sni() -> impl Strategy<Value = Vec<SniRoute>> {
+    (domains(), any::<bool>()).prop_map(|domains| {
+        let (domains, wildcard) = domains;
+        let route = |domain| SniRoute { names: vec![ServerName { domain, wildcard }], pool: String::new() };
+        domains.into_iter().map(route).collect()
     })
 }
 

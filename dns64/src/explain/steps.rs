@@ -59,8 +59,7 @@ impl Case<'_> {
             Plan::Reverse(chase) => {
                 let text = format!(
                     "the name is an address under a prefix: {} {} is asked upstream",
-                    chase.target(),
-                    chase.qtype
+                    chase.target, chase.qtype
                 );
                 steps.push(step("plan", text));
             }

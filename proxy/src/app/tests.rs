@@ -28,12 +28,3 @@ fn tls_and_datagrams_are_refused_at_their_place_with_a_remedy() {
     assert_eq!(udp[0].0, "proxy.listener[1].mode");
     assert!(udp[0].1.contains("\"tcp\""), "{udp:?}");
 }
-
-#[test]
-fn a_port_that_nobody_could_know_is_refused() {
-    let text = "[proxy]\n[[proxy.listener]]\nname = \"web\"\nbind = [\"[::1]:80\", \"[::1]:0\"]\npool = \"web\"\n\
-                [[proxy.pool]]\nname = \"web\"\n";
-    let loaded = config::parse(text, "gateway.toml").expect("the file itself is valid");
-    let paths: Vec<_> = App::check(&loaded.model).into_iter().map(|refusal| refusal.path).collect();
-    assert_eq!(paths, ["proxy.listener[0].bind[1]"]);
-}

@@ -133,6 +133,7 @@ mod tests {
             server: seconds(30),
             request_head: seconds(10),
             keep_alive: seconds(60),
+            ..ProxyTimeouts::default()
         };
         (Deadlines::new(limits, start), start)
     }

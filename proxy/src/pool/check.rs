@@ -53,7 +53,7 @@ impl Checker {
             .flat_map(|pool| {
                 pool.members
                     .iter()
-                    .map(|member| Plan { member: Arc::clone(member), check: pool.config.check })
+                    .map(|member| Plan { member: Arc::clone(member), check: pool.config.check.clone() })
             })
             .collect();
         let (first_round, done) = oneshot::channel();
@@ -115,8 +115,10 @@ fn watch(plan: Plan, shared: &Arc<Shared>, round: Option<Rc<Round>>) -> Watched 
             None
         }
         CheckKind::Tcp => {
-            let (watched, shared, mut round) = (Arc::clone(&member), Arc::clone(shared), round);
-            let start = move || checks(Arc::clone(&watched), check, Arc::clone(&shared), round.take());
+            let (watched, asked, shared, mut round) =
+                (Arc::clone(&member), check.clone(), Arc::clone(shared), round);
+            let start =
+                move || checks(Arc::clone(&watched), asked.clone(), Arc::clone(&shared), round.take());
             let task = tokio::task::spawn_local(restarted(Arc::clone(&member), check.interval, start));
             Some(task.abort_handle())
         }

@@ -24,7 +24,8 @@ impl Bench {
     /// Timeouts of the client and the member.
     fn with(client: Duration, server: Duration) -> Self {
         let mut model = model(vec![listener("web", "[2001:db8::80]:80", Mode::Tcp, "web")], &["web"]);
-        (model.timeout.client, model.timeout.server) = (client, server);
+        let timeout = &mut model.listener[0].timeout;
+        (timeout.client, timeout.server) = (client, server);
         let snapshot = Snapshot::new(&model, None, 1);
         let route = Arc::clone(&snapshot.listeners["web"]);
         let shared = Shared { snapshot: ArcSwap::from_pointee(snapshot), workers: 1, capacity: ENDLESS };

@@ -1,0 +1,160 @@
+//! `[proxy]`: which keys are compared, under which path.
+
+use super::record::Record;
+use super::{Changed, Keyed};
+use crate::literal::Literal;
+use crate::model::{Balance, Check, Listener, Member, PerSource, Pool, Proxy, ProxyTimeouts, SniRoute, Tls};
+
+/// What differs in `[proxy]`; `None` where a key stayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of model::Proxy")]
+pub struct ProxyDiff {
+    pub workers: Option<Changed<u16>>,
+    pub timeout: Option<Changed<ProxyTimeouts>>,
+    pub listener: Keyed<Listener>,
+    pub pool: Keyed<Pool, PoolDiff>,
+}
+
+/// What differs in one `[[proxy.pool]]`; `None` where a key stayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of model::Pool")]
+pub struct PoolDiff {
+    pub name: String,
+    pub balance: Option<Changed<Balance>>,
+    pub check: Option<Changed<Check>>,
+    pub member: Keyed<Member>,
+}
+
+pub(super) fn proxy(record: &mut Record, old: &Proxy, new: &Proxy) -> ProxyDiff {
+    ProxyDiff {
+        workers: record.key("proxy.workers", &old.workers, &new.workers),
+        timeout: timeout(record, "proxy.timeout", old.timeout, new.timeout),
+        listener: record.keyed(
+            "proxy.listener",
+            (&old.listener, &new.listener),
+            |listener| listener.name.clone(),
+            |listener| format!("{} to pool {}", listener.bind.literal(), listener.pool),
+            listener,
+        ),
+        pool: record.keyed(
+            "proxy.pool",
+            (&old.pool, &new.pool),
+            |pool| pool.name.clone(),
+            |pool| match pool.member.len() {
+                1 => "1 member".to_owned(),
+                many => format!("{many} members"),
+            },
+            pool,
+        ),
+    }
+}
+
+fn timeout(
+    record: &mut Record,
+    path: &str,
+    old: ProxyTimeouts,
+    new: ProxyTimeouts,
+) -> Option<Changed<ProxyTimeouts>> {
+    record.key(&format!("{path}.connect"), &old.connect, &new.connect);
+    record.key(&format!("{path}.queue"), &old.queue, &new.queue);
+    record.key(&format!("{path}.client"), &old.client, &new.client);
+    record.key(&format!("{path}.server"), &old.server, &new.server);
+    record.key(&format!("{path}.tunnel"), &old.tunnel, &new.tunnel);
+    record.key(&format!("{path}.client_fin"), &old.client_fin, &new.client_fin);
+    record.key(&format!("{path}.server_fin"), &old.server_fin, &new.server_fin);
+    record.key(&format!("{path}.handshake"), &old.handshake, &new.handshake);
+    record.key(&format!("{path}.request_head"), &old.request_head, &new.request_head);
+    record.key(&format!("{path}.keep_alive"), &old.keep_alive, &new.keep_alive);
+    record.key(&format!("{path}.udp"), &old.udp, &new.udp);
+    (old != new).then_some(Changed { old, new })
+}
+
+fn listener(record: &mut Record, path: &str, old: &Listener, new: &Listener) -> Changed<Listener> {
+    record.key(&format!("{path}.bind"), &old.bind, &new.bind);
+    record.key(&format!("{path}.v6only"), &old.v6only, &new.v6only);
+    record.optional(&format!("{path}.interface"), old.interface.as_ref(), new.interface.as_ref());
+    record.key(&format!("{path}.freebind"), &old.freebind, &new.freebind);
+    record.key(&format!("{path}.mode"), &old.mode, &new.mode);
+    let most = format!("{path}.max_connections");
+    record.optional(&most, old.max_connections.as_ref(), new.max_connections.as_ref());
+    record.optional(&format!("{path}.allow_from"), old.allow_from.as_ref(), new.allow_from.as_ref());
+    per_source(record, &format!("{path}.per_source"), old.per_source, new.per_source);
+    let proxies = format!("{path}.proxy_protocol_from");
+    record.key(&proxies, &old.proxy_protocol_from, &new.proxy_protocol_from);
+    timeout(record, &format!("{path}.timeout"), old.timeout, new.timeout);
+    tls(record, &format!("{path}.tls"), old.tls.as_ref(), new.tls.as_ref());
+    sni(record, &format!("{path}.sni"), &old.sni, &new.sni);
+    record.key(&format!("{path}.forwarded_for"), &old.forwarded_for, &new.forwarded_for);
+    record.key(&format!("{path}.trusted_proxies"), &old.trusted_proxies, &new.trusted_proxies);
+    record.key(&format!("{path}.pool"), &old.pool, &new.pool);
+    Changed { old: old.clone(), new: new.clone() }
+}
+
+fn per_source(record: &mut Record, path: &str, old: PerSource, new: PerSource) {
+    record.optional(&format!("{path}.connections"), old.connections.as_ref(), new.connections.as_ref());
+    record.optional(&format!("{path}.rate"), old.rate.as_ref(), new.rate.as_ref());
+    record.key(&format!("{path}.prefix_v6"), &old.prefix_v6, &new.prefix_v6);
+    record.key(&format!("{path}.prefix_v4"), &old.prefix_v4, &new.prefix_v4);
+}
+
+fn tls(record: &mut Record, path: &str, old: Option<&Tls>, new: Option<&Tls>) {
+    match (old, new) {
+        (Some(old), Some(new)) => {
+            record.key(&format!("{path}.certificates"), &old.certificates, &new.certificates);
+            record.key(&format!("{path}.alpn"), &old.alpn, &new.alpn);
+            record.optional(&format!("{path}.client_ca"), old.client_ca.as_ref(), new.client_ca.as_ref());
+            record.key(&format!("{path}.client_auth"), &old.client_auth, &new.client_auth);
+            record.key(&format!("{path}.min_version"), &old.min_version, &new.min_version);
+        }
+        (None, None) => {}
+        (old, new) => {
+            let brief = |tls: &Tls| tls.certificates.literal();
+            record.present(path, old.map(brief), new.map(brief));
+        }
+    }
+}
+
+/// By position: a name stands once among all of them, so that their order decides nothing and a list is short.
+fn sni(record: &mut Record, path: &str, old: &[SniRoute], new: &[SniRoute]) {
+    for index in 0..old.len().max(new.len()) {
+        let path = format!("{path}[{index}]");
+        match (old.get(index), new.get(index)) {
+            (Some(old), Some(new)) => {
+                record.key(&format!("{path}.names"), &old.names, &new.names);
+                record.key(&format!("{path}.pool"), &old.pool, &new.pool);
+            }
+            (old, new) => {
+                let brief = |route: &SniRoute| format!("{} to pool {}", route.names.literal(), route.pool);
+                record.present(&path, old.map(brief), new.map(brief));
+            }
+        }
+    }
+}
+
+fn pool(record: &mut Record, path: &str, old: &Pool, new: &Pool) -> PoolDiff {
+    PoolDiff {
+        name: new.name.clone(),
+        balance: record.key(&format!("{path}.balance"), &old.balance, &new.balance),
+        check: check(record, &format!("{path}.check"), &old.check, &new.check),
+        member: record.keyed(
+            &format!("{path}.member"),
+            (&old.member, &new.member),
+            |member| member.name.clone(),
+            |member| member.address.literal(),
+            |record, path, old, new| {
+                record.key(&format!("{path}.address"), &old.address, &new.address);
+                record.key(&format!("{path}.weight"), &old.weight, &new.weight);
+                Changed { old: old.clone(), new: new.clone() }
+            },
+        ),
+    }
+}
+
+fn check(record: &mut Record, path: &str, old: &Check, new: &Check) -> Option<Changed<Check>> {
+    record.key(&format!("{path}.kind"), &old.kind, &new.kind);
+    record.key(&format!("{path}.interval"), &old.interval, &new.interval);
+    record.key(&format!("{path}.timeout"), &old.timeout, &new.timeout);
+    record.key(&format!("{path}.rise"), &old.rise, &new.rise);
+    record.key(&format!("{path}.fall"), &old.fall, &new.fall);
+    (old != new).then(|| Changed { old: old.clone(), new: new.clone() })
+}

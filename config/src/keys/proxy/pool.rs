@@ -1,0 +1,111 @@
+//! `[[proxy.pool]]`.
+
+use super::super::Apply::Live;
+use super::super::Default::{Derived, Required, Value};
+use super::super::{Key, key, table, tables};
+use super::NAME;
+
+pub(in crate::keys) const POOL: &[Key] = &[
+    tables(
+        "proxy.pool",
+        Live,
+        "Members that share the load. A pool without members is legal: its listeners answer 503 in http mode and close in tcp mode.",
+    ),
+    key(
+        "proxy.pool.name",
+        NAME,
+        Required,
+        Live,
+        "",
+        "\"web\"",
+        "The name that listeners refer to. No other pool has the same.",
+    ),
+    key(
+        "proxy.pool.balance",
+        "`\"roundrobin\"`, `\"leastconn\"`, `\"source\"`, `\"random\"` or `\"hash\"`",
+        Value("\"roundrobin\""),
+        Live,
+        "HAProxy `balance`",
+        "\"leastconn\"",
+        "How a member is picked: in turn, by the fewest connections, by the client's address, the less loaded of two drawn by chance, or by consistent hashing of the client's address.",
+    ),
+    table(
+        "proxy.pool.check",
+        Derived("the defaults of its keys"),
+        Live,
+        "How the health of members is known.",
+    ),
+    key(
+        "proxy.pool.check.kind",
+        "`\"tcp\"` or `\"off\"`",
+        Value("\"tcp\""),
+        Live,
+        "HAProxy `check`",
+        "\"off\"",
+        "A TCP connection that is opened and closed, or none: members then count as healthy.",
+    ),
+    key(
+        "proxy.pool.check.interval",
+        "duration, `\"50ms\"` to `\"1h\"`",
+        Value("\"2s\""),
+        Live,
+        "HAProxy `inter`",
+        "\"1s\"",
+        "The time between two checks of a member.",
+    ),
+    key(
+        "proxy.pool.check.timeout",
+        "duration, `\"1ms\"` up to the interval",
+        Derived("the interval"),
+        Live,
+        "HAProxy `timeout check`",
+        "\"500ms\"",
+        "How long one check may take.",
+    ),
+    key(
+        "proxy.pool.check.rise",
+        "integer, 1 to 1000",
+        Value("2"),
+        Live,
+        "HAProxy `rise`",
+        "1",
+        "Good checks in a row that bring a member back.",
+    ),
+    key(
+        "proxy.pool.check.fall",
+        "integer, 1 to 1000",
+        Value("3"),
+        Live,
+        "HAProxy `fall`",
+        "2",
+        "Failed checks in a row that take a member out.",
+    ),
+    tables("proxy.pool.member", Live, "A server of the pool."),
+    key(
+        "proxy.pool.member.name",
+        NAME,
+        Required,
+        Live,
+        "",
+        "\"a\"",
+        "The name in logs and metrics. No other member of the pool has the same.",
+    ),
+    key(
+        "proxy.pool.member.address",
+        "address with a port, of either family",
+        Required,
+        Live,
+        "HAProxy `server`",
+        "\"192.0.2.11:8080\"",
+        "Where the member listens.",
+    ),
+    key(
+        "proxy.pool.member.weight",
+        "integer, 0 to 256",
+        Value("100"),
+        Live,
+        "HAProxy `weight`",
+        "50",
+        "The member's share against the others' weights; 0 takes no new connections.",
+    ),
+];

@@ -1,0 +1,85 @@
+//! `[proxy]`.
+
+use super::Page;
+use crate::model::{Listener, Member, Pool, Proxy, ProxyTimeouts, SniRoute};
+
+pub(super) fn write(page: &mut Page, proxy: &Proxy) {
+    page.table("proxy");
+    page.key("workers", &proxy.workers);
+    page.table("proxy.timeout");
+    timeouts(page, &proxy.timeout);
+    for one in &proxy.listener {
+        listener(page, one);
+    }
+    for one in &proxy.pool {
+        pool(page, one);
+    }
+}
+
+fn timeouts(page: &mut Page, timeout: &ProxyTimeouts) {
+    page.key("connect", &timeout.connect);
+    page.key("queue", &timeout.queue);
+    page.key("client", &timeout.client);
+    page.key("server", &timeout.server);
+    page.key("tunnel", &timeout.tunnel);
+    page.key("client_fin", &timeout.client_fin);
+    page.key("server_fin", &timeout.server_fin);
+    page.key("handshake", &timeout.handshake);
+    page.key("request_head", &timeout.request_head);
+    page.key("keep_alive", &timeout.keep_alive);
+    page.key("udp", &timeout.udp);
+}
+
+fn listener(page: &mut Page, listener: &Listener) {
+    page.element("proxy.listener");
+    page.key("name", &listener.name);
+    page.key("bind", &listener.bind);
+    page.key("v6only", &listener.v6only);
+    page.optional("interface", listener.interface.as_ref());
+    page.key("freebind", &listener.freebind);
+    page.key("mode", &listener.mode);
+    page.optional("max_connections", listener.max_connections.as_ref());
+    page.optional("allow_from", listener.allow_from.as_ref());
+    page.key("proxy_protocol_from", &listener.proxy_protocol_from);
+    page.key("forwarded_for", &listener.forwarded_for);
+    page.key("trusted_proxies", &listener.trusted_proxies);
+    page.key("pool", &listener.pool);
+    page.table("proxy.listener.per_source");
+    page.optional("connections", listener.per_source.connections.as_ref());
+    page.optional("rate", listener.per_source.rate.as_ref());
+    page.key("prefix_v6", &listener.per_source.prefix_v6);
+    page.key("prefix_v4", &listener.per_source.prefix_v4);
+    page.table("proxy.listener.timeout");
+    timeouts(page, &listener.timeout);
+    if let Some(tls) = &listener.tls {
+        page.table("proxy.listener.tls");
+        page.key("certificates", &tls.certificates);
+        page.key("alpn", &tls.alpn);
+        page.optional("client_ca", tls.client_ca.as_ref());
+        page.key("client_auth", &tls.client_auth);
+        page.key("min_version", &tls.min_version);
+    }
+    for SniRoute { names, pool } in &listener.sni {
+        page.element("proxy.listener.sni");
+        page.key("names", names);
+        page.key("pool", pool);
+    }
+}
+
+fn pool(page: &mut Page, pool: &Pool) {
+    page.element("proxy.pool");
+    page.key("name", &pool.name);
+    page.key("balance", &pool.balance);
+    page.table("proxy.pool.check");
+    page.key("kind", &pool.check.kind);
+    page.key("interval", &pool.check.interval);
+    page.key("timeout", &pool.check.timeout);
+    page.key("rise", &pool.check.rise);
+    page.key("fall", &pool.check.fall);
+    for Member { name, address, weight } in &pool.member {
+        page.element("proxy.pool.member");
+        page.key("name", name);
+        page.key("address", address);
+        page.key("weight", weight);
+    }
+}

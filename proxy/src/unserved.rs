@@ -1,0 +1,151 @@
+//! What a valid file may ask for and causeway-proxy does not serve yet, key by key.
+//!
+//! A row is the refusal of one key. Whoever serves the key removes its row, and the `#` in front of it in the whole
+//! file of docs/configuration.md; a test holds the two against each other.
+
+use config::Refusal;
+use config::model::{Endpoint, Gateway, Listener, Mode, ProxyTimeouts};
+use std::time::Duration;
+
+/// A key that is not served, of what `T` is the model of.
+struct Row<T: 'static> {
+    /// The key in its table; empty for the whole.
+    key: &'static str,
+    /// Whether anything else than what is served is asked for.
+    asked: fn(&T) -> bool,
+    /// What is not served, as an error names it.
+    what: &'static str,
+    /// What to do instead.
+    help: &'static str,
+}
+
+const LISTENER: &[Row<Listener>] = &[
+    Row {
+        key: "v6only",
+        asked: |listener| !listener.v6only,
+        what: "sockets that take both families",
+        help: "leave out v6only, and give the IPv4 address in bind as well: \"0.0.0.0:80\"",
+    },
+    Row {
+        key: "interface",
+        asked: |listener| listener.interface.is_some(),
+        what: "listening on one interface",
+        help: "leave out interface, and give an address that only this interface has",
+    },
+    Row {
+        key: "freebind",
+        asked: |listener| listener.freebind,
+        what: "addresses that do not exist yet",
+        help: "leave out freebind, and start the daemon when the address is there",
+    },
+    Row {
+        key: "mode",
+        asked: |listener| listener.mode == Mode::Udp,
+        what: "datagrams",
+        help: "set mode = \"tcp\" or \"http\", or remove the listener",
+    },
+    Row {
+        key: "max_connections",
+        asked: |listener| listener.max_connections.is_some(),
+        what: "limits of connections",
+        help: "leave out max_connections: the daemon bounds them by its memory and files",
+    },
+    Row {
+        key: "allow_from",
+        asked: |listener| listener.allow_from.is_some(),
+        what: "the choice of clients",
+        help: "leave out allow_from, and have the firewall choose",
+    },
+    Row {
+        key: "per_source.connections",
+        asked: |listener| listener.per_source.connections.is_some(),
+        what: "limits for each source",
+        help: "leave out per_source, and have the firewall limit it",
+    },
+    Row {
+        key: "per_source.rate",
+        asked: |listener| listener.per_source.rate.is_some(),
+        what: "limits for each source",
+        help: "leave out per_source, and have the firewall limit it",
+    },
+    Row {
+        key: "proxy_protocol_from",
+        asked: |listener| !listener.proxy_protocol_from.is_empty(),
+        what: "the PROXY protocol",
+        help: "leave out proxy_protocol_from, and have these proxies send none",
+    },
+    Row {
+        key: "tls",
+        asked: |listener| listener.tls.is_some(),
+        what: "TLS",
+        help: "leave out tls: mode = \"tcp\" passes TLS through to the members untouched",
+    },
+    Row {
+        key: "sni",
+        asked: |listener| !listener.sni.is_empty(),
+        what: "pools by the name in TLS",
+        help: "remove proxy.listener.sni, and give each name an address of its own",
+    },
+];
+
+const ENDPOINT: &[Row<Endpoint>] = &[
+    Row {
+        key: "",
+        asked: |endpoint| matches!(endpoint, Endpoint::Unix(_)),
+        what: "unix sockets",
+        help: "give an address with its port",
+    },
+    Row {
+        key: "",
+        asked: |endpoint| matches!(endpoint, Endpoint::Inherited(_)),
+        what: "inherited sockets",
+        help: "give an address with its port",
+    },
+];
+
+/// A time that is not waited for, and its value.
+type Wait = (&'static str, fn(&ProxyTimeouts) -> Duration);
+
+const TIMEOUT: &[Wait] = &[
+    ("queue", |timeout| timeout.queue),
+    ("tunnel", |timeout| timeout.tunnel),
+    ("client_fin", |timeout| timeout.client_fin),
+    ("server_fin", |timeout| timeout.server_fin),
+    ("handshake", |timeout| timeout.handshake),
+    ("udp", |timeout| timeout.udp),
+];
+
+/// Everything in the file that causeway-proxy does not serve.
+pub(crate) fn refusals(model: &Gateway) -> Vec<Refusal> {
+    let Some(proxy) = &model.proxy else { return Vec::new() };
+    let usual = ProxyTimeouts { queue: proxy.timeout.connect, ..ProxyTimeouts::default() };
+    let mut found: Vec<Refusal> = waits("proxy.timeout", &proxy.timeout, &usual).collect();
+    for (place, listener) in proxy.listener.iter().enumerate() {
+        let at = format!("proxy.listener[{place}]");
+        found.extend(rows(LISTENER, &at, listener));
+        found.extend(waits(&format!("{at}.timeout"), &listener.timeout, &proxy.timeout));
+        for (index, endpoint) in listener.bind.iter().enumerate() {
+            found.extend(rows(ENDPOINT, &format!("{at}.bind[{index}]"), endpoint));
+        }
+    }
+    found
+}
+
+fn rows<T>(table: &'static [Row<T>], at: &str, model: &T) -> impl Iterator<Item = Refusal> {
+    table.iter().filter(|row| (row.asked)(model)).map(move |row| Refusal {
+        path: if row.key.is_empty() { at.to_owned() } else { format!("{at}.{}", row.key) },
+        message: format!("causeway-proxy does not serve {} yet", row.what),
+        help: row.help.to_owned(),
+    })
+}
+
+fn waits(at: &str, asked: &ProxyTimeouts, usual: &ProxyTimeouts) -> impl Iterator<Item = Refusal> {
+    TIMEOUT.iter().filter(|(_, wait)| wait(asked) != wait(usual)).map(move |(key, _)| Refusal {
+        path: format!("{at}.{key}"),
+        message: "causeway-proxy does not serve this timeout yet".to_owned(),
+        help: format!("leave out {key}"),
+    })
+}
+
+#[cfg(test)]
+mod tests;

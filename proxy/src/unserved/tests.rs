@@ -1,0 +1,55 @@
+use super::*;
+use config::keys;
+use std::collections::BTreeSet;
+
+const PAGE: &str = include_str!("../../../docs/configuration.md");
+
+/// The whole file of the page, which has what is not served behind `#`.
+fn whole_file() -> &'static str {
+    let (_, rest) = PAGE.split_once("```toml\n").expect("the page has a whole file");
+    rest.split("```").next().expect("split gives at least one part")
+}
+
+fn paths(text: &str) -> BTreeSet<String> {
+    let loaded = config::parse(text, "gateway.toml").unwrap_or_else(|errors| panic!("{errors}"));
+    refusals(&loaded.model).into_iter().map(|refusal| refusal.path).collect()
+}
+
+/// A path without its indices.
+fn key(path: &str) -> String {
+    path.split('[').map(|part| part.split_once(']').map_or(part, |(_, rest)| rest)).collect()
+}
+
+#[test]
+fn the_documented_file_is_served_but_for_what_stands_behind_a_hash() {
+    assert_eq!(paths(whole_file()), BTreeSet::new());
+}
+
+#[test]
+fn what_stands_behind_a_hash_is_what_the_tables_refuse() {
+    let lines = whole_file().lines().map(|line| line.strip_prefix("# ").unwrap_or(line));
+    let refused: BTreeSet<String> =
+        paths(&lines.collect::<Vec<_>>().join("\n")).iter().map(|path| key(path)).collect();
+    let rows = LISTENER.iter().map(|row| format!("proxy.listener.{}", row.key));
+    let waits = TIMEOUT.iter().map(|(key, _)| format!("proxy.listener.timeout.{key}"));
+    let endpoints = ENDPOINT.iter().map(|_| "proxy.listener.bind".to_owned());
+    assert_eq!(refused, rows.chain(waits).chain(endpoints).collect::<BTreeSet<_>>());
+    for path in refused {
+        assert!(keys::find(&path).is_some(), "{path} is no key");
+    }
+}
+
+#[test]
+fn a_timeout_of_the_section_is_refused_there_and_not_at_every_listener() {
+    let text = "[proxy.timeout]\nconnect = \"1s\"\ntunnel = \"2h\"\n\
+                [[proxy.listener]]\nname = \"web\"\nbind = [\"[::1]:80\"]\npool = \"web\"\n\
+                [[proxy.pool]]\nname = \"web\"\n";
+    assert_eq!(paths(text), BTreeSet::from(["proxy.timeout.tunnel".to_owned()]));
+}
+
+#[test]
+fn an_endpoint_is_refused_at_its_place() {
+    let text = "[[proxy.listener]]\nname = \"web\"\nbind = [\"[::1]:80\", \"unix:/run/x.sock\"]\npool = \"web\"\n\
+                [[proxy.pool]]\nname = \"web\"\n";
+    assert_eq!(paths(text), BTreeSet::from(["proxy.listener[0].bind[1]".to_owned()]));
+}

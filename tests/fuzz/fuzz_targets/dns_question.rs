@@ -1,5 +1,0 @@
-//! Questions of clients, at the door of the resolver.
-
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| invariants::dns::question::check(input));
