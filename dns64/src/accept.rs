@@ -49,7 +49,8 @@ pub(crate) struct Seat {
     pub(crate) via: Transport,
     pub(crate) draining: watch::Receiver<bool>,
     open: Gauge,
-    permit: Permit,
+    /// At the listening address, and among the files of the process.
+    permits: Vec<Permit>,
     _busy: Busy,
 }
 
@@ -82,7 +83,15 @@ impl Door {
     /// One of `places` for a connection of `client`; `None` where it, or all clients together, have their fill.
     pub(crate) fn seat(&self, places: &Arc<Quota>, client: SocketAddr, via: Transport) -> Option<Seat> {
         let metrics = self.shared.metrics();
-        let Ok(permit) = places.take(client.ip()) else {
+        let files = match via {
+            // Its connections share the listener's socket.
+            Transport::Quic => None,
+            Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Https => {
+                Some(self.shared.connections())
+            }
+        };
+        let quotas = [places].into_iter().chain(files);
+        let Ok(permits) = quotas.map(|quota| quota.take(client.ip())).collect() else {
             metrics.connections.refused(via);
             return None;
         };
@@ -94,7 +103,7 @@ impl Door {
             via,
             draining: self.draining.clone(),
             open,
-            permit,
+            permits,
             _busy: self.busy.clone(),
         })
     }
@@ -103,7 +112,7 @@ impl Door {
 impl Seat {
     /// How many sixteenths of all places are taken.
     pub(crate) fn crowding(&self) -> usize {
-        self.permit.crowding()
+        self.permits.iter().map(Permit::crowding).max().unwrap_or_default()
     }
 }
 

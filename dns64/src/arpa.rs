@@ -59,13 +59,20 @@ fn leading<const UNITS: usize>(
     labels: usize,
     read: impl Fn(&[u8]) -> Option<u8>,
 ) -> ([u8; UNITS], usize) {
-    let near: Vec<_> = name.labels().take(labels).skip(labels.saturating_sub(UNITS)).collect();
+    let near = labels.min(UNITS);
     let mut units = [0; UNITS];
     let mut count = 0;
-    for (unit, value) in units.iter_mut().zip(near.iter().rev().map_while(|label| read(label))) {
-        *unit = value;
-        count += 1;
+    for (index, label) in name.labels().take(labels).skip(labels - near).enumerate() {
+        match read(label) {
+            Some(value) => {
+                units[near - 1 - index] = value;
+                count += 1;
+            }
+            None => count = 0,
+        }
     }
+    // What stands behind a label that says nothing is not read either.
+    units[count..].fill(0);
     (units, count)
 }
 

@@ -32,6 +32,9 @@ const SMALLEST_SHARD: usize = 64 << 10;
 
 const MOST_SHARDS: usize = 1024;
 
+/// The bits of a hash that tell the entries of one name apart.
+const APART: u32 = 5;
+
 /// Entries with a shorter lifetime in seconds are not renewed before their time.
 const SHORTEST_RENEWED: u32 = 10;
 
@@ -331,6 +334,9 @@ impl Cache {
 
     #[expect(clippy::cast_possible_truncation, reason = "the parts of a hash")]
     /// The shard of a key, locked, and the key's hash in it.
+    ///
+    /// All about one name stands in one shard under hashes that differ in their last bits, so that the index has it
+    /// in one place of the memory: a question that is not answered at once looks for several entries.
     fn shard(&self, key: &Key<'_>) -> (MutexGuard<'_, Shard>, u32) {
         let (kind, view) = match key.kind {
             Kind::Answer => (0, 0),
@@ -339,11 +345,10 @@ impl Cache {
         };
         let flags = u64::from(key.dnssec_ok) << 2 | u64::from(key.checking_disabled) << 3;
         let selector = (u64::from(key.qtype) << 4 | flags | kind) ^ view.rotate_left(32);
-        // The name's hash is unforeseeable; this spreads what belongs to one name.
-        let mixed = u128::from(key.name.hash ^ selector) * u128::from(self.keys);
-        let mixed = mixed ^ mixed >> 64;
-        let (high, low) = ((mixed >> 32) as u32, mixed as u32);
-        (lock(&self.shards[low as usize & (self.shards.len() - 1)]), high)
+        let apart = selector.wrapping_mul(self.keys) >> (u64::BITS - APART);
+        let (high, low) = ((key.name.hash >> 32) as u32, key.name.hash as u32);
+        let hash = high >> APART << APART | apart as u32;
+        (lock(&self.shards[low as usize & (self.shards.len() - 1)]), hash)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::resolver::MAX_WAITING;
 use crate::snapshot::Snapshot;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::SetOnce;
 
 /// Separately locked parts.
 const PARTS: usize = 16;
@@ -35,8 +35,8 @@ struct Flight {
     boarded: usize,
 }
 
-/// Where the answer will be.
-pub(crate) type Landing = watch::Receiver<Option<Arc<Found>>>;
+/// Where the answer will be; nothing, where whoever asked ended without one.
+pub(crate) type Landing = Arc<SetOnce<Option<Found>>>;
 
 /// What one who asks is to do.
 pub(crate) enum Seat {
@@ -54,7 +54,7 @@ pub(crate) struct Pilot {
     flights: Arc<Flights>,
     /// `None` where the table has another query under this hash, which is left to itself.
     hash: Option<u64>,
-    sender: watch::Sender<Option<Arc<Found>>>,
+    landing: Landing,
 }
 
 impl Flights {
@@ -70,16 +70,18 @@ impl Flights {
                 return Seat::Full;
             }
             flight.boarded += 1;
-            return Seat::Passenger(flight.landing.clone());
+            return Seat::Passenger(Arc::clone(&flight.landing));
         }
         let free = known.is_none();
-        let (sender, landing) = watch::channel(None);
+        let landing = Landing::default();
         if free {
             let (query, snapshot) = (query.clone(), Arc::clone(snapshot));
-            let flight = Flight { query, snapshot, landing: landing.clone(), boarded: 1 };
+            let flight = Flight { query, snapshot, landing: Arc::clone(&landing), boarded: 1 };
             part.insert(hash, flight);
         }
-        Seat::Pilot(Pilot { flights: Arc::clone(self), hash: free.then_some(hash), sender }, landing)
+        let pilot =
+            Pilot { flights: Arc::clone(self), hash: free.then_some(hash), landing: Arc::clone(&landing) };
+        Seat::Pilot(pilot, landing)
     }
 
     fn part(&self, hash: u64) -> MutexGuard<'_, HashMap<u64, Flight>> {
@@ -91,12 +93,15 @@ impl Flights {
 impl Pilot {
     /// Tells everyone who waits.
     pub(crate) fn land(self, found: Found) {
-        self.sender.send_replace(Some(Arc::new(found)));
+        // Nobody else sets it while its only pilot lives.
+        let _ = self.landing.set(Some(found));
     }
 }
 
 impl Drop for Pilot {
     fn drop(&mut self) {
+        // Stands already where it was landed.
+        let _ = self.landing.set(None);
         if let Some(hash) = self.hash {
             self.flights.part(hash).remove(&hash);
         }

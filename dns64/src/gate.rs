@@ -205,7 +205,10 @@ pub fn prohibited() -> Reply {
 
 /// The answer to ANY over UDP, where a large one serves attackers alone (RFC 8482 §4.2).
 pub fn minimal_any(question: &Question, via: Transport) -> Option<Reply> {
-    if question.qtype != RecordType::ANY || question.qclass != CLASS_IN || via != Transport::Udp {
+    // A version of EDNS that does not exist has an answer of its own.
+    let readable = question.edns.is_none_or(|edns| edns.version == 0);
+    if question.qtype != RecordType::ANY || question.qclass != CLASS_IN || via != Transport::Udp || !readable
+    {
         return None;
     }
     let hinfo = RData::HINFO(HINFO::new("RFC8482".to_owned(), String::new()));

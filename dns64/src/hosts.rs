@@ -13,7 +13,7 @@ pub mod source;
 pub mod table;
 pub(crate) mod watch;
 
-pub(crate) use answer::{answer, pointer, pointing_to};
+pub(crate) use answer::{answer, pointing_to};
 pub(crate) use report::Report;
 pub use report::{BadReport, FileReport};
 

@@ -105,7 +105,7 @@ impl Job {
             }
             Plan::Synthesize(synthesis) => self.synthesize(synthesis).await,
             Plan::Reverse(chase) => {
-                let query = Query::new(&self.question, chase.target, chase.qtype);
+                let query = Query::new(&self.question, chase.target(), chase.qtype);
                 let found = self.lookup().find(&query, self.first_demand()).await;
                 let reply = reverse::assemble(&self.question, chase, found.outcome);
                 Made { reply, keep: Keep::Reply(found.holds), effort: found.effort.of_a_job() }

@@ -24,11 +24,16 @@ pub struct Bounds {
 
 /// What becomes of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keep {
+pub enum Keep {
     /// It is kept for so many seconds, at least 1.
     For(u32),
     /// It is kept for so many seconds, which become the TTL of the SOA record that starts its data here.
-    Absence { lifetime: u32, soa_at: usize },
+    Absence {
+        /// Seconds, at least 1.
+        lifetime: u32,
+        /// An offset in the answer.
+        soa_at: usize,
+    },
     /// It says that resolution failed; that may be remembered for a moment (RFC 9520).
     Failure,
     /// It is used once. What follows from it may be kept for so many seconds.
@@ -53,7 +58,7 @@ const MAX_CHAIN: usize = 16;
 const MINIMUM: usize = 4;
 
 /// Brings the TTLs of an answer to `query` within bounds, and says how long it may be kept.
-pub(crate) fn settle(answer: &mut Answer, query: &Query, bounds: Bounds) -> Keep {
+pub fn settle(answer: &mut Answer, query: &Query, bounds: Bounds) -> Keep {
     if !matches!(answer.rcode(), ResponseCode::NoError | ResponseCode::NXDomain) {
         return Keep::Failure;
     }

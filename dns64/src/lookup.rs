@@ -164,14 +164,14 @@ impl Lookup<'_> {
                 return Found::failed(Failure::Overload);
             };
             // Whoever asks may go on for longer than this client waits.
-            let Ok(landed) = timeout_at(self.inquiry.deadline, landed(landing)).await else {
+            let Ok(landed) = timeout_at(self.inquiry.deadline, landing.wait()).await else {
                 return Found::failed(Failure::Silent);
             };
             match landed {
                 Some(found) => match found.outcome {
                     // Whoever asked had too much under way; that is not this client's fault.
                     Err(Failure::Overload | Failure::ClientOverload) if !mine => failure = Failure::Overload,
-                    _ => return Found::clone(&found),
+                    _ => return found.clone(),
                 },
                 None => failure = Failure::Interrupted,
             }
@@ -221,10 +221,6 @@ impl Found {
 
 /// The failures that are remembered; a cached failure has its place here, counted from 1, as its class.
 const REMEMBERED: [Failure; 3] = [Failure::Silent, Failure::Unreachable, Failure::Malformed];
-
-async fn landed(mut landing: Landing) -> Option<Arc<Found>> {
-    landing.wait_for(Option::is_some).await.ok()?.clone()
-}
 
 /// Asks the upstreams on behalf of all who wait.
 async fn fly(shared: Arc<Shared>, snapshot: Arc<Snapshot>, query: Query, inquiry: Inquiry, pilot: Pilot) {

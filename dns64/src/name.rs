@@ -52,14 +52,11 @@ impl WireName {
     /// # Errors
     /// An empty label, one of more than 63 octets, or more than 255 octets in all.
     pub fn from_labels<'a>(labels: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, MalformedName> {
-        let mut octets = Vec::with_capacity(MAX);
+        let mut name = Self::ROOT;
         for label in labels {
-            let length = u8::try_from(label.len()).ok().filter(|length| (1..64).contains(length));
-            octets.push(length.ok_or(MalformedName)?);
-            octets.extend_from_slice(label);
+            name.push(label)?;
         }
-        octets.push(0);
-        Self::parse(&octets)
+        Ok(name)
     }
 
     /// Puts one more label before the root.

@@ -28,7 +28,7 @@ pub enum Plan {
     /// Asked upstream for AAAA, and for A where AAAA is absent: [`crate::synth`].
     Synthesize(Arc<Synthesis>),
     /// The IPv4 address's reverse name is asked for upstream: [`reverse::assemble`].
-    Reverse(Box<Chase>),
+    Reverse(Chase),
 }
 
 /// Why a question about AAAA is forwarded plainly.
@@ -97,13 +97,13 @@ pub fn plan(question: &Question, policy: &Policy, view: &View, known: &Known<'_>
 
 /// Where a reverse name leads to the IPv4 address's, that name is judged as if it had been asked for.
 fn pursue(question: &Question, chase: Chase, known: &Known<'_>) -> Plan {
-    if let Some((name, ttl)) = hosts::pointer(&chase.target, known.hosts, known.now) {
+    if let Some((name, ttl)) = known.hosts.name_of_v4(chase.v4, known.now) {
         return Plan::Local(Box::new(reverse::found_here(question, &chase, &name, ttl)));
     }
-    let target = Question { name: chase.target, qtype: chase.qtype, ..question.clone() };
+    let target = Question { name: chase.target(), qtype: chase.qtype, ..question.clone() };
     match special::answer(&target, known.special, known.hosts) {
         Some(reply) => Plan::Local(Box::new(reverse::kept_here(question, &chase, reply))),
-        None => Plan::Reverse(Box::new(chase)),
+        None => Plan::Reverse(chase),
     }
 }
 

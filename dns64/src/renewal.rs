@@ -46,7 +46,7 @@ fn queries(job: &Job) -> Vec<Query> {
         Plan::Local(_) => Vec::new(),
         Plan::Forward | Plan::Strip => vec![own],
         Plan::Synthesize(_) => vec![own, query(job.question.name, RecordType::A)],
-        Plan::Reverse(chase) => vec![query(chase.target, chase.qtype)],
+        Plan::Reverse(chase) => vec![query(chase.target(), chase.qtype)],
     }
 }
 

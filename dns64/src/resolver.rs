@@ -23,7 +23,7 @@ use crate::question::{DropReason, Question, Refusal};
 use crate::quota::Quota;
 use crate::reply::{self, Extras, Origin, Outline, Reply, Room};
 use crate::snapshot::{Snapshot, seed};
-use crate::upstream::MAX_IN_FLIGHT;
+use crate::upstream::{MAX_IN_FLIGHT, most_files};
 use arc_swap::ArcSwap;
 use hickory_proto::op::ResponseCode;
 use std::net::SocketAddr;
@@ -35,12 +35,17 @@ use tokio::time::Instant;
 /// client may have a [`crate::quota::SHARE`]th of them. Four times as many as go upstream, since many ask the same.
 pub const MAX_WAITING: usize = 4 * MAX_IN_FLIGHT;
 
+/// What the connections of clients may take of the files that the process may open, so that upstreams, the admin
+/// socket and files of names always find some left.
+const PART: usize = 2;
+
 /// What all listeners of all workers share.
 #[derive(Debug)]
 pub struct Shared {
     snapshot: ArcSwap<Snapshot>,
     hosts: ArcSwap<Hosts>,
     gate: Gate,
+    connections: Arc<Quota>,
     metrics: Arc<Metrics>,
     flights: Arc<Flights>,
     habits: Habits,
@@ -72,6 +77,7 @@ impl Shared {
             snapshot: ArcSwap::from_pointee(snapshot),
             hosts: ArcSwap::default(),
             gate,
+            connections: Quota::new(most_files() / PART),
             metrics,
             flights: Arc::default(),
             habits: Habits::new(seed()),
@@ -155,6 +161,11 @@ impl Shared {
 
     pub(crate) fn query_log(&self) -> &QueryLog {
         &self.query_log
+    }
+
+    /// The connections of clients that each take a file of this process, whatever is spoken on them.
+    pub(crate) fn connections(&self) -> &Arc<Quota> {
+        &self.connections
     }
 
     /// The counters.

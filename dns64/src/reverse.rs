@@ -44,12 +44,19 @@ pub(crate) enum Found {
 /// What must be asked upstream about a reverse name, and what its reply is made of then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chase {
-    /// The IPv4 address's reverse name.
-    pub target: WireName,
+    /// The address inside.
+    pub(crate) v4: Ipv4Addr,
     /// The type.
     pub qtype: RecordType,
     direct: bool,
     prefix: Prefix64,
+}
+
+impl Chase {
+    /// The IPv4 address's reverse name.
+    pub fn target(&self) -> WireName {
+        reverse_v4(self.v4)
+    }
 }
 
 /// What becomes of `question`; `None` for names that are under no prefix.
@@ -86,25 +93,24 @@ fn judge(
         });
     }
     let v4 = prefix.extract(address).expect("the address was found in this prefix");
-    let owner = question.name.to_name();
+    let owner = || question.name.to_name();
     if ipv4only::ADDRESSES.contains(&v4) {
         return Found::Answer(match question.qtype {
-            RecordType::PTR | RecordType::ANY => Zone::answer(vec![ipv4only::pointer(owner)]),
+            RecordType::PTR | RecordType::ANY => Zone::answer(vec![ipv4only::pointer(owner())]),
             _ => zone().no_data(),
         });
     }
     if !site.allows(prefix, v4) {
         return Found::Answer(zone().name_error());
     }
-    let target = reverse_v4(v4);
     let direct = site.reverse == Reverse::Direct;
     match (direct, question.qtype) {
         (false, RecordType::CNAME | RecordType::ANY) => {
-            Found::Answer(Zone::answer(vec![alias(owner, target, MAX_TTL)]))
+            Found::Answer(Zone::answer(vec![alias(owner(), reverse_v4(v4), MAX_TTL)]))
         }
-        (false, qtype) => Found::Chase(Chase { target, qtype, direct, prefix }),
+        (false, qtype) => Found::Chase(Chase { v4, qtype, direct, prefix }),
         (true, RecordType::PTR | RecordType::ANY) => {
-            Found::Chase(Chase { target, qtype: RecordType::PTR, direct, prefix })
+            Found::Chase(Chase { v4, qtype: RecordType::PTR, direct, prefix })
         }
         (true, _) => Found::Answer(zone().no_data()),
     }
@@ -131,7 +137,7 @@ pub fn assemble(question: &Question, chase: &Chase, outcome: Outcome) -> Reply {
 
 /// An alias, and what it leads to.
 fn aliased(owner: Name, chase: &Chase, rcode: ResponseCode, message: Message) -> Built {
-    let mut answers = vec![alias(owner, chase.target, MAX_TTL.min(target_ttl(&message)))];
+    let mut answers = vec![alias(owner, chase.target(), MAX_TTL.min(target_ttl(&message)))];
     answers.extend(message.answers);
     let (authorities, additionals) = (message.authorities, message.additionals);
     Built { rcode, answers, authorities, additionals, ..Built::default() }
@@ -139,7 +145,7 @@ fn aliased(owner: Name, chase: &Chase, rcode: ResponseCode, message: Message) ->
 
 /// The PTR records at the end of the target's chain, as the name's own.
 fn own(owner: &Name, chase: &Chase, rcode: ResponseCode, message: &Message) -> Built {
-    let chain = Chain::follow(&chase.target, &message.answers);
+    let chain = Chain::follow(&chase.target(), &message.answers);
     let ttl = target_ttl(message);
     let pointers = message.answers.iter().filter(|record| record.name == *chain.end());
     let pointers = pointers.filter(|record| record.record_type() == RecordType::PTR);
@@ -156,13 +162,13 @@ fn own(owner: &Name, chase: &Chase, rcode: ResponseCode, message: &Message) -> B
 pub(crate) fn found_here(question: &Question, chase: &Chase, name: &WireName, ttl: u32) -> Reply {
     let owner = question.name.to_name();
     let pointer = |owner: Name| Record::from_rdata(owner, ttl, hosts::pointing_to(name));
-    let target = chase.target.to_name();
+    let target = chase.target().to_name();
     let (answers, authorities) = match (chase.direct, chase.qtype) {
         (true, _) => (vec![pointer(owner)], Vec::new()),
         (false, RecordType::PTR) => {
-            (vec![alias(owner, chase.target, ttl.min(MAX_TTL)), pointer(target)], Vec::new())
+            (vec![alias(owner, chase.target(), ttl.min(MAX_TTL)), pointer(target)], Vec::new())
         }
-        (false, _) => (vec![alias(owner, chase.target, ttl.min(MAX_TTL))], vec![zone::soa(target, ttl)]),
+        (false, _) => (vec![alias(owner, chase.target(), ttl.min(MAX_TTL))], vec![zone::soa(target, ttl)]),
     };
     let built = Built { authoritative: true, answers, authorities, ..Built::default() };
     Reply { origin: Origin::Hosts, body: Body::Built(built) }
@@ -196,11 +202,29 @@ fn alias(owner: Name, target: WireName, ttl: u32) -> Record {
     Record::from_rdata(owner, ttl, RData::CNAME(CNAME(target.to_name())))
 }
 
-/// `d.c.b.a.in-addr.arpa` of `a.b.c.d` (RFC 1035 §3.5).
+/// `d.c.b.a.in-addr.arpa` of `a.b.c.d` (RFC 1035 §3.5), without allocation.
 fn reverse_v4(v4: Ipv4Addr) -> WireName {
-    let octets = v4.octets().map(|octet| octet.to_string());
-    let labels = octets.iter().rev().map(String::as_str).chain(["in-addr", "arpa"]);
-    WireName::from_labels(labels.map(str::as_bytes)).expect("six short labels are a name")
+    let octets = v4.octets().map(Decimal::of);
+    let labels = octets.iter().rev().map(Decimal::digits).chain([b"in-addr".as_slice(), b"arpa"]);
+    WireName::from_labels(labels).expect("six short labels are a name")
+}
+
+/// An octet as a person writes it.
+struct Decimal {
+    digits: [u8; 3],
+    leading: usize,
+}
+
+impl Decimal {
+    fn of(octet: u8) -> Self {
+        let digits = [octet / 100, octet / 10 % 10, octet % 10];
+        let leading = digits.iter().take(2).take_while(|digit| **digit == 0).count();
+        Self { digits: digits.map(|digit| b'0' + digit), leading }
+    }
+
+    fn digits(&self) -> &[u8] {
+        &self.digits[self.leading..]
+    }
 }
 
 fn apex(prefix: Prefix64) -> Name {

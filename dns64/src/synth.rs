@@ -151,6 +151,8 @@ fn judge_records(question: &Question, answer: Answer, synthesis: &Synthesis) -> 
     }
     match found.excluded {
         Some((why, ttl)) => absent(Reason::Excluded(why), ttl, None),
+        // Nothing vouches for its records, and what is absent it does not say.
+        None if answer.is_truncated() && found.stray => Err(Reply::failed(Failure::Malformed)),
         None if answer.is_truncated() => Err(Reply::forwarded(answer)),
         None if found.stray => absent(Reason::Stray, absence_ttl(&message, stale), None),
         None => {

@@ -8,6 +8,7 @@
 //!
 //! Sockets and connections belong to workers: `lanes` keeps those of each runtime apart.
 
+mod attempts;
 mod breakdown;
 mod circle;
 mod descriptors;
@@ -38,8 +39,8 @@ use crate::metrics::Metrics;
 use crate::name::WireName;
 use crate::query::Query;
 use crate::quota::{Permit, Quota};
+use attempts::Attempts;
 use descriptors::Descriptors;
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use heard::Heard;
 use nix::sys::resource::{Resource, getrlimit};
 use prometheus_client::metrics::gauge::Gauge;
@@ -277,7 +278,7 @@ impl Upstreams {
         let put = inquiry.put.into_std();
         let standings = group.iter().map(|upstream| upstream.standing(&self.timing));
         let mut course = Course::new(standings, deadline + LINGER);
-        let mut attempts = FuturesUnordered::new();
+        let mut attempts = Attempts::default();
         let attempt = |index: usize| async move { (index, group[index].ask(query, put).await) };
         let mut alarm = std::pin::pin!(sleep_until(inquiry.deadline));
         let mut heard = Heard::default();
@@ -313,7 +314,7 @@ impl Upstreams {
                     }
                     tokio::select! {
                         biased;
-                        Some((index, result)) = attempts.next() => {
+                        (index, result) = attempts.next() => {
                             let by = &group[index];
                             if let Some(answer) = heard.hear(&mut course, by, index, result) {
                                 return Asked { outcome: Ok(answer), by: Some(Arc::clone(by)) };
@@ -357,8 +358,12 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// For the files that this process may open; for the usual number where the system does not say.
 fn descriptors(metrics: &Metrics) -> Arc<Descriptors> {
+    Descriptors::new(most_files(), metrics.upstream_sockets.clone())
+}
+
+/// How many files this process may open; the usual number where the system does not say.
+pub(crate) fn most_files() -> usize {
     let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
-    Descriptors::new(usize::try_from(files).unwrap_or(usize::MAX), metrics.upstream_sockets.clone())
+    usize::try_from(files).unwrap_or(usize::MAX)
 }

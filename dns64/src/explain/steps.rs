@@ -59,7 +59,8 @@ impl Case<'_> {
             Plan::Reverse(chase) => {
                 let text = format!(
                     "the name is an address under a prefix: {} {} is asked upstream",
-                    chase.target, chase.qtype
+                    chase.target(),
+                    chase.qtype
                 );
                 steps.push(step("plan", text));
             }

@@ -67,7 +67,10 @@ fn any_is_answered_with_one_small_record_over_udp_alone() {
     assert_eq!(shown(&reply.answers), ["www.example. 3600 HINFO RFC8482 "]);
     assert_eq!(minimal_any(&any, Transport::Tcp), None);
     assert_eq!(minimal_any(&question("www.example", RecordType::A), Transport::Udp), None);
-    assert_eq!(minimal_any(&Question { qclass: 3, ..any }, Transport::Udp), None);
+    let unknown = Some(ClientEdns { version: 1, ..ClientEdns::default() });
+    for other in [Question { qclass: 3, ..any.clone() }, Question { edns: unknown, ..any }] {
+        assert_eq!(minimal_any(&other, Transport::Udp), None, "{other:?}");
+    }
 }
 
 fn gate() -> Gate {

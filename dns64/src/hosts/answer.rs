@@ -36,7 +36,7 @@ pub(crate) fn answer(
 }
 
 /// The name that a reverse name leads to, and its TTL, if it is one of an address that is served here.
-pub(crate) fn pointer(name: &WireName, hosts: &Hosts, now: u64) -> Option<(WireName, u32)> {
+fn pointer(name: &WireName, hosts: &Hosts, now: u64) -> Option<(WireName, u32)> {
     if hosts.is_empty() {
         return None;
     }

@@ -117,7 +117,7 @@ fn reverse_names_are_translated_for_every_client_and_whatever_cd_says() {
         let asked = Question { checking_disabled: true, ..question(name, RecordType::PTR) };
         let plan = planned_for(client, &asked);
         let Plan::Reverse(chase) = plan else { panic!("{client}: {plan:?}") };
-        assert_eq!(chase.target.to_string(), "33.2.0.192.in-addr.arpa.");
+        assert_eq!(chase.target().to_string(), "33.2.0.192.in-addr.arpa.");
     }
 }
 

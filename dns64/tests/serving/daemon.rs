@@ -159,6 +159,29 @@ impl Daemon {
         std::fs::write(self.folder.path().join(name), content).unwrap();
     }
 
+    /// The same at one go, as whoever renames a finished file to its place.
+    pub(crate) fn replace(&self, name: &str, content: &str) {
+        let path = self.folder.path().join(name);
+        let beside = path.with_extension("new");
+        std::fs::write(&beside, content).unwrap();
+        std::fs::rename(beside, path).unwrap();
+    }
+
+    /// The processor time that the workers' threads have taken, and all threads, in nanoseconds.
+    pub(crate) fn processor_time(&self) -> (u64, u64) {
+        let threads = format!("/proc/{}/task", self.child.as_ref().unwrap().id());
+        let (mut workers, mut all) = (0, 0);
+        for thread in std::fs::read_dir(threads).unwrap() {
+            let read = |file: &str| std::fs::read_to_string(thread.as_ref().unwrap().path().join(file));
+            // A thread may end while it is looked at.
+            let (Ok(name), Ok(time)) = (read("comm"), read("schedstat")) else { continue };
+            let time: u64 = time.split(' ').next().unwrap().parse().unwrap();
+            all += time;
+            workers += if name.starts_with("dns64-") { time } else { 0 };
+        }
+        (workers, all)
+    }
+
     /// One request to the admin socket.
     pub(crate) async fn admin(&self, method: &str, path: &str) -> String {
         let socket = self.folder.path().join("causeway-dns64.sock");

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   bytes ──> World: parameters from the first bytes ──> translator ──> judge: view, kernel ──> panics if one is broken
+//!   message, hosts file ──> dns: the resolver's door, its pure modules ──> dns::view, dns::site
 //!   text  ──> config::parse, the importers, the packet grammar ─────> text
 //! ```
 //!
@@ -11,6 +12,7 @@
 //! toolchain.
 
 pub mod batch;
+pub mod dns;
 pub mod judge;
 pub mod kernel;
 pub mod quoted;
@@ -81,6 +83,30 @@ pub const TARGETS: &[Target] = &[
         check: text::check_unbound_conf,
         folders: &["config/tests/unbound"],
         seeds: Vec::new,
+    },
+    Target {
+        name: "dns_question",
+        check: dns::question::check,
+        folders: &["tests/fuzz/seeds/dns_question"],
+        seeds: dns::seeds::questions,
+    },
+    Target {
+        name: "dns_reply",
+        check: dns::reply::check,
+        folders: &["tests/fuzz/seeds/dns_reply"],
+        seeds: dns::seeds::replies,
+    },
+    Target {
+        name: "hosts_file",
+        check: dns::names::check_hosts,
+        folders: &["tests/fuzz/seeds/hosts_file"],
+        seeds: dns::seeds::hosts,
+    },
+    Target {
+        name: "lease_file",
+        check: dns::names::check_leases,
+        folders: &["tests/fuzz/seeds/lease_file"],
+        seeds: dns::seeds::leases,
     },
     Target {
         name: "gateway_toml",

@@ -98,6 +98,26 @@ fn seeds_of_gateway_toml_hold() {
 }
 
 #[test]
+fn seeds_of_dns_question_hold() {
+    replay("dns_question");
+}
+
+#[test]
+fn seeds_of_dns_reply_hold() {
+    replay("dns_reply");
+}
+
+#[test]
+fn seeds_of_hosts_file_hold() {
+    replay("hosts_file");
+}
+
+#[test]
+fn seeds_of_lease_file_hold() {
+    replay("lease_file");
+}
+
+#[test]
 fn seeds_are_those_of_the_generator() {
     for target in TARGETS {
         let seeds: BTreeMap<String, Vec<u8>> = (target.seeds)().into_iter().collect();

@@ -1,6 +1,7 @@
 //! Errors and silence on either side (RFC 6147 §5.1.2, §5.1.3, §5.1.6).
 
 use super::*;
+use crate::policy::Cases;
 
 fn aaaa_error(rcode: ResponseCode) -> Outcome {
     says("www.example", RecordType::AAAA, rcode, "")
@@ -112,4 +113,17 @@ fn a_truncated_answer_says_nothing_of_what_is_absent() {
     );
     let some = truncated(RecordType::A, "www.example 60 A 192.0.2.1");
     assert_eq!(reply(aaaa(NO_DATA), Some(some), &default()), Reply::failed(Failure::Malformed));
+}
+
+#[test]
+fn records_of_other_names_in_a_truncated_answer_are_not_passed_on() {
+    let query = query("www.example", RecordType::AAAA);
+    let mut message = upstream_reply(&query);
+    message.metadata.truncation = true;
+    message.add_answer(record("cdn.example 60 AAAA ::ffff:192.0.2.9"));
+    let stray = || Ok(answer(&query, &message));
+    let pass = Synthesis { cases: Cases { error: Treatment::Pass, ..Cases::default() }, ..default() };
+    assert_eq!(reply(stray(), None, &pass), Reply::failed(Failure::Malformed));
+    let a = a("www.example 60 A 192.0.2.1");
+    assert_eq!(answers(stray(), a), ["www.example. 60 AAAA 2001:db8:64::c000:201"]);
 }

@@ -42,12 +42,14 @@ async fn rule_61_edns_answers_edns_and_datagrams_keep_to_their_size() {
     ] {
         assert_eq!(site.ask(question).await.metadata.truncation, truncated, "{question}");
     }
-    let mut version = question("mid.example.", RecordType::A);
-    let at = version.len() - 5;
-    version[at] = 1;
-    let reply = Message::from_vec(&raw(&site, &version).await).unwrap();
-    assert_eq!(u16::from(reply.metadata.response_code), 16, "BADVERS");
-    assert_eq!(reply.edns.unwrap().version(), 0);
+    for qtype in [RecordType::A, RecordType::ANY] {
+        let mut version = question("mid.example.", qtype);
+        let at = version.len() - 5;
+        version[at] = 1;
+        let reply = Message::from_vec(&raw(&site, &version).await).unwrap();
+        assert_eq!(u16::from(reply.metadata.response_code), 16, "BADVERS to {qtype}");
+        assert_eq!(reply.edns.unwrap().version(), 0);
+    }
 }
 
 #[tokio::test]

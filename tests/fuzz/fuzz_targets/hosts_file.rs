@@ -1,0 +1,5 @@
+//! Hosts files.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| invariants::dns::names::check_hosts(input));
