@@ -211,3 +211,6 @@ async fn answer(send: &mut SendStream, receive: &mut RecvStream, seat: &Seat) ->
     seat.shared.metrics().dropped(DropReason::ConnectionGone);
     Err(Unanswered::Abandoned(REQUEST_CANCELLED))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::RecordType;
+use hickory_proto::rr::{RData, RecordType};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
@@ -108,6 +108,36 @@ async fn both_methods_are_answered_over_both_versions_with_a_lifetime() {
         request.headers_mut().insert("host", NAME.parse().unwrap());
         let response = timeout(LONG, one.send_request(request)).await.expect("a response").unwrap();
         assert_eq!(v6(&message(response).await), synthesized());
+    }
+}
+
+#[tokio::test]
+async fn every_answer_may_be_kept_for_as_long_as_its_records_and_errors_not_at_all() {
+    let site = Site::new().await;
+    let mut sender = http2(site.https, &site.pem).await;
+    for (name, qtype) in [
+        ("v4.example.", RecordType::A),
+        // From the cache, whose TTLs count down.
+        ("v4.example.", RecordType::A),
+        ("ipv4only.arpa.", RecordType::AAAA),
+        ("v4.example.", RecordType::MX),
+        ("www.invalid.", RecordType::A),
+        ("v4.example.", RecordType::AXFR),
+    ] {
+        let sent = sender.send_request(post(question(name, qtype)));
+        let response = timeout(LONG, sent).await.expect("a response").unwrap();
+        let said = response.headers()["cache-control"].to_str().unwrap().to_owned();
+        assert!(!response.headers().contains_key("age"), "the lifetime counts from this response");
+        let reply = message(response).await;
+        let answers = reply.answers.iter().map(|record| record.ttl).min();
+        let absence = reply.authorities.iter().find_map(|record| match &record.data {
+            RData::SOA(soa) => Some(record.ttl.min(soa.minimum)),
+            _ => None,
+        });
+        let error = ![ResponseCode::NoError, ResponseCode::NXDomain].contains(&reply.metadata.response_code);
+        let expect = if error { 0 } else { answers.or(absence).expect("a lifetime") };
+        assert_eq!(said, format!("max-age={expect}"), "{name} {qtype}");
+        assert_eq!(expect == 0, qtype == RecordType::AXFR, "{name} {qtype}");
     }
 }
 
