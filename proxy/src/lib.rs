@@ -10,12 +10,14 @@
 //! ```
 //!
 //! One thread per core does all of a connection. Pure modules decide and know no runtime: `pool::balance`,
-//! `pool::health`, `http::framing`, `http::guard`, `http::headers`, `http::forwarded`, `http::deadlines`.
+//! `pool::health`, `http::framing`, `http::guard`, `http::headers`, `http::forwarded`, `http::deadlines`,
+//! [`proxy_protocol`], [`client_hello`]. The last two are public for their fuzz targets.
 
 mod admin;
 mod alarm;
 mod app;
 mod capacity;
+pub mod client_hello;
 mod counts;
 mod dial;
 mod error;
@@ -24,6 +26,7 @@ mod linger;
 mod listener;
 mod metrics;
 mod pool;
+pub mod proxy_protocol;
 mod relay;
 mod reload;
 mod shortage;

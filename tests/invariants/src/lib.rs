@@ -3,6 +3,7 @@
 //! ```text
 //!   bytes ──> World: parameters from the first bytes ──> translator ──> judge: view, kernel ──> panics if one is broken
 //!   message, hosts file ──> dns: the resolver's door, its pure modules ──> dns::view, dns::site
+//!   bytes ──> the proxy's readers of PROXY headers and hellos of TLS ──> greeting
 //!   text  ──> config::parse, the importers, the packet grammar ─────> text
 //! ```
 //!
@@ -13,6 +14,7 @@
 
 pub mod batch;
 pub mod dns;
+pub mod greeting;
 pub mod judge;
 pub mod kernel;
 pub mod quoted;
@@ -113,5 +115,17 @@ pub const TARGETS: &[Target] = &[
         check: text::check_gateway_toml,
         folders: &["config/tests/tayga", "config/tests/bad"],
         seeds: Vec::new,
+    },
+    Target {
+        name: "proxy_protocol",
+        check: greeting::check_proxy_protocol,
+        folders: &["tests/fuzz/seeds/proxy_protocol"],
+        seeds: seeds::greeting::proxy_headers,
+    },
+    Target {
+        name: "client_hello",
+        check: greeting::check_client_hello,
+        folders: &["tests/fuzz/seeds/client_hello"],
+        seeds: seeds::greeting::client_hellos,
     },
 ];

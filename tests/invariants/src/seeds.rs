@@ -3,6 +3,8 @@
 //! etherparse builds them, so that they are right by another judgement than the translator's. They are committed in
 //! `tests/fuzz/seeds`; a test holds those files against this module, and writes them with `BLESS=1`.
 
+pub mod greeting;
+
 use crate::world::{CHOICE_LEN, CLIENT, LEASED, MAPPED, MAPPED_V4, OWN_V4, OWN_V6, REMOTE, REMOTE_V6};
 use etherparse::{
     IpFragOffset, IpNumber, Ipv4Header, Ipv4Options, Ipv6FragmentHeader, Ipv6Header, TcpHeader, UdpHeader,

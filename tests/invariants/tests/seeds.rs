@@ -118,6 +118,16 @@ fn seeds_of_lease_file_hold() {
 }
 
 #[test]
+fn seeds_of_proxy_protocol_hold() {
+    replay("proxy_protocol");
+}
+
+#[test]
+fn seeds_of_client_hello_hold() {
+    replay("client_hello");
+}
+
+#[test]
 fn seeds_are_those_of_the_generator() {
     for target in TARGETS {
         let seeds: BTreeMap<String, Vec<u8>> = (target.seeds)().into_iter().collect();
