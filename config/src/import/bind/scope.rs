@@ -29,8 +29,9 @@ pub(super) struct Scope {
     pub(super) prefetch: Option<(Spot, bool)>,
 }
 
-/// What a clause does.
-type Take = fn(&mut Scope, &Statement, &mut Reading<'_, '_>) -> Result<(), String>;
+/// The name of a clause and what it does to the block that it stands in.
+pub(super) type Clause<T> =
+    (&'static str, fn(&mut T, &Statement, &mut Reading<'_, '_>) -> Result<(), String>);
 
 /// What clauses read with, and where they leave what they cannot say.
 pub(super) struct Reading<'a, 'b> {
@@ -57,7 +58,7 @@ impl Reading<'_, '_> {
 }
 
 /// The clauses that are honoured.
-const CLAUSES: &[(&str, Take)] = &[
+const CLAUSES: &[Clause<Scope>] = &[
     ("dns64", |scope, clause, reading| {
         scope.dns64.extend(dns64::read(clause, reading));
         Ok(())
@@ -105,12 +106,22 @@ const CLAUSES: &[(&str, Take)] = &[
 impl Scope {
     /// Takes `clause`; `false` says that it is none of these.
     pub(super) fn take(&mut self, clause: &Statement, reading: &mut Reading<'_, '_>) -> bool {
-        let Some((_, take)) = CLAUSES.iter().find(|(name, _)| *name == clause.name()) else { return false };
-        if let Err(error) = take(self, clause, reading) {
-            reading.errors.push(error);
-        }
-        true
+        take(CLAUSES, self, clause, reading)
     }
+}
+
+/// Has `block` take `clause`; `false` says that none of `clauses` is it.
+pub(super) fn take<T>(
+    clauses: &[Clause<T>],
+    block: &mut T,
+    clause: &Statement,
+    reading: &mut Reading<'_, '_>,
+) -> bool {
+    let Some((_, take)) = clauses.iter().find(|(name, _)| *name == clause.name()) else { return false };
+    if let Err(error) = take(block, clause, reading) {
+        reading.errors.push(error);
+    }
+    true
 }
 
 /// The names of the clauses that are honoured.

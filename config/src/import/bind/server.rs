@@ -3,7 +3,7 @@
 use super::super::draft::Spot;
 use super::acl::Acl;
 use super::dns64::boolean;
-use super::scope::{Reading, port};
+use super::scope::{self, Clause, Reading, port};
 use super::statement::Statement;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -26,10 +26,8 @@ pub(super) struct Listening {
     pub(super) list: Vec<SocketAddr>,
 }
 
-type Take = fn(&mut Server, &Statement, &mut Reading<'_, '_>) -> Result<(), String>;
-
 /// The clauses that are honoured.
-const CLAUSES: &[(&str, Take)] = &[
+const CLAUSES: &[Clause<Server>] = &[
     ("listen-on", |server, clause, reading| {
         listen(&mut server.v4, clause, reading, "listen-on", IpAddr::is_ipv4)
     }),
@@ -61,11 +59,7 @@ const CLAUSES: &[(&str, Take)] = &[
 impl Server {
     /// Takes `clause`; `false` says that it is none of these.
     pub(super) fn take(&mut self, clause: &Statement, reading: &mut Reading<'_, '_>) -> bool {
-        let Some((_, take)) = CLAUSES.iter().find(|(name, _)| *name == clause.name()) else { return false };
-        if let Err(error) = take(self, clause, reading) {
-            reading.errors.push(error);
-        }
-        true
+        scope::take(CLAUSES, self, clause, reading)
     }
 }
 
