@@ -1,14 +1,18 @@
 //! What holds of every pair of outcomes under every policy.
 
 use super::*;
-use crate::policy::{Cases, PrefixRule};
+use crate::policy::{Cases, MappedNet, PrefixRule};
 use crate::question::ClientEdns;
 use crate::reply::{Extras, Room};
+use addr::Prefix64;
 use proptest::prelude::*;
+use std::net::Ipv6Addr;
 
 /// One record of an answer, or of its authority section behind `|`.
 fn any_record() -> impl Strategy<Value = String> {
-    let owner = || prop::sample::select(vec!["www.example", "cdn.example", "other.example"]);
+    let owner = || {
+        prop::sample::select(vec!["www.example", "www.example", "a.example", "b.example", "other.example"])
+    };
     let ttl = || prop_oneof![4 => 0_u32..5000, 1 => any::<u32>()];
     let v4 = || {
         prop_oneof![
@@ -21,7 +25,7 @@ fn any_record() -> impl Strategy<Value = String> {
         ]
     };
     let v6 = prop_oneof![
-        any::<u128>().prop_map(|bits| std::net::Ipv6Addr::from_bits(bits).to_string()),
+        any::<u128>().prop_map(|bits| Ipv6Addr::from_bits(bits).to_string()),
         v4().prop_map(|v4| format!("::ffff:{v4}")),
         v4().prop_map(|v4| format!("2001:db8:64::{v4}")),
         v4().prop_map(|v4| format!("64:ff9b::{v4}")),
@@ -50,7 +54,7 @@ fn any_outcome(qtype: RecordType) -> impl Strategy<Value = Outcome> {
     ]);
     let failure = prop::sample::select(vec![Failure::Silent, Failure::Unreachable, Failure::Overload]);
     prop_oneof![
-        8 => (rcode, prop::collection::vec(any_record(), 0..6)).prop_map(move |(rcode, records)| {
+        8 => (rcode, prop::collection::vec(any_record(), 0..9)).prop_map(move |(rcode, records)| {
             let (authority, answer): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.starts_with('|'));
             let section = |records: Vec<&String>| -> Vec<String> {
                 records.into_iter().map(|record| record.trim_start_matches("| ").to_owned()).collect()
@@ -62,33 +66,104 @@ fn any_outcome(qtype: RecordType) -> impl Strategy<Value = Outcome> {
     ]
 }
 
+/// Any legal prefix of any length.
+fn any_prefix() -> impl Strategy<Value = Prefix64> {
+    let lengths = prop::sample::select(vec![32_u8, 40, 48, 56, 64, 96]);
+    (any::<u128>(), lengths).prop_filter_map("a legal prefix", |(bits, length)| {
+        // Bits 64 to 71 are zero, and those behind the length.
+        let bits = bits & !(u128::MAX >> length) & !(0xff << 56);
+        Prefix64::new(Ipv6Addr::from_bits(bits), length).ok()
+    })
+}
+
+/// Networks that may be embedded or not; the first decides.
+fn any_mapped() -> impl Strategy<Value = Vec<MappedNet>> {
+    let nets = prop::sample::select(vec![
+        "0.0.0.0/0",
+        "0.0.0.0/0",
+        "9.0.0.0/8",
+        "10.0.0.0/8",
+        "192.0.2.0/24",
+        "128.0.0.0/1",
+    ]);
+    let one = (nets, any::<bool>()).prop_map(|(net, allow)| MappedNet { net: net.parse().unwrap(), allow });
+    prop::collection::vec(one, 0..4)
+}
+
+fn any_rule() -> impl Strategy<Value = PrefixRule> {
+    let known = ["2001:db8:64::/96", "64:ff9b::/96", "2001:db8:48::/48"]
+        .map(|text| text.parse::<Prefix64>().unwrap());
+    let prefix = prop_oneof![1 => prop::sample::select(known.to_vec()), 2 => any_prefix()];
+    (prefix, any::<u128>(), any_mapped()).prop_map(|(prefix, bits, mapped)| {
+        let free = u128::MAX.checked_shr(8 * u32::from(prefix.octets_before_suffix())).unwrap_or(0);
+        PrefixRule { prefix, suffix: Ipv6Addr::from_bits(bits & free), mapped }
+    })
+}
+
+/// IPv6 networks that do not count, none and all of them included.
+fn any_exclusion() -> impl Strategy<Value = Vec<ipnet::Ipv6Net>> {
+    let nets = ["::ffff:0:0/96", "64:ff9b::/96", "2001:db8:64::/96", "2001:db8::/32", "8000::/1", "::/0"];
+    prop::collection::vec(prop::sample::select(nets.to_vec()).prop_map(|net| net.parse().unwrap()), 0..3)
+}
+
 fn any_policy() -> impl Strategy<Value = Synthesis> {
     let treatment = || prop::sample::select(vec![Treatment::Synthesize, Treatment::Pass]);
-    let name_rule = prop::option::of(Just(NameRule::Force));
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
-    (treatment(), treatment(), treatment(), name_rule, flags).prop_map(
-        |(error, name_error, signed, forced, flags)| {
-            let (rebind_protection, private, trust_ad) = flags;
-            let suffixed =
-                PrefixRule { suffix: "::5".parse().unwrap(), ..rule("2001:db8:48::/48", &["9.0.0.0/8"]) };
-            Synthesis {
-                prefixes: vec![
-                    rule("2001:db8:64::/96", &["!10.1.0.0/16", "0.0.0.0/0"]),
-                    rule("64:ff9b::/96", &["0.0.0.0/0"]),
-                    suffixed,
-                ],
-                limits: Limits { rebind_protection, allow_private_ipv4: false },
-                names: names(&forced.map(|forced| ("example", forced)).into_iter().collect::<Vec<_>>()),
-                private_domains: names(if private { &[("example", ())] } else { &[] }),
-                cases: Cases { error, name_error, signed },
-                trust_ad,
-                ..synthesis(&["2001:db8:64::/96", "64:ff9b::/96"])
-            }
+    let cases = (treatment(), treatment(), treatment()).prop_map(|(error, name_error, signed)| Cases {
+        error,
+        name_error,
+        signed,
+    });
+    let forced = prop::option::of(Just(("example", NameRule::Force)));
+    let limits = (any::<bool>(), any::<bool>())
+        .prop_map(|(allow_private_ipv4, rebind_protection)| Limits { allow_private_ipv4, rebind_protection });
+    let rules = prop::collection::vec(any_rule(), 0..5);
+    let more = (any::<bool>(), any::<bool>(), cases);
+    (rules, any_exclusion(), limits, forced, more).prop_map(
+        |(prefixes, exclude, limits, forced, (private, trust_ad, cases))| Synthesis {
+            guarded: prefixes.iter().map(|rule| rule.prefix).collect(),
+            prefixes,
+            exclude,
+            limits,
+            names: names(forced.as_slice()),
+            private_domains: names(if private { &[("example", ())] } else { &[] }),
+            cases,
+            trust_ad,
         },
     )
 }
 
-fn v6_of(records: &[Record]) -> Vec<std::net::Ipv6Addr> {
+/// Whether `v6` stands for `v4` by one of the policy's prefixes, and may: a second opinion on RFC 6052 §2.2 and §3.1, on
+/// the lists, and on what is never embedded.
+fn may_stand_for(policy: &Synthesis, v4: Ipv4Addr, v6: Ipv6Addr) -> bool {
+    let first = v4.octets()[0];
+    let remote =
+        ![0, 127].contains(&first) && !v4.is_link_local() && !v4.is_multicast() && !v4.is_broadcast();
+    let trusted = !policy.private_domains.is_empty();
+    let protocols = v4.octets()[..3] == [192, 0, 0];
+    let public = addr::special::is_global_v4(v4);
+    remote
+        && (!policy.limits.rebind_protection || trusted || public || protocols)
+        && policy.prefixes.iter().any(|rule| {
+            let well_known = rule.prefix.addr() == "64:ff9b::".parse::<Ipv6Addr>().unwrap()
+                && rule.prefix.prefix_len() == 96;
+            let first = rule.mapped.iter().find(|mapped| mapped.net.contains(&v4));
+            first.is_some_and(|mapped| mapped.allow)
+                && (!well_known || public || policy.limits.allow_private_ipv4)
+                && embedded(rule, v4) == v6
+        })
+}
+
+/// Prefix, address around octet 8, suffix.
+fn embedded(rule: &PrefixRule, v4: Ipv4Addr) -> Ipv6Addr {
+    let mut octets = rule.prefix.addr().octets();
+    let places = (usize::from(rule.prefix.prefix_len()) / 8..16).filter(|at| *at != 8);
+    for (at, octet) in places.zip(v4.octets()) {
+        octets[at] = octet;
+    }
+    Ipv6Addr::from_bits(u128::from_be_bytes(octets) | rule.suffix.to_bits())
+}
+
+fn v6_of(records: &[Record]) -> Vec<Ipv6Addr> {
     records
         .iter()
         .filter_map(|record| if let RData::AAAA(AAAA(v6)) = record.data { Some(v6) } else { None })
@@ -133,7 +208,7 @@ fn holds(reply: &Reply, policy: &Synthesis, inputs: &Inputs) -> Result<(), TestC
             prop_assert!(policy.judge_v6(v6, source).is_ok(), "{v6} is excluded");
             continue;
         }
-        let made_of = |(v4, _): &&(Ipv4Addr, u32)| policy.embed(*v4, source).any(|allowed| allowed == v6);
+        let made_of = |(v4, _): &&(Ipv4Addr, u32)| may_stand_for(policy, *v4, v6);
         let ttl = inputs.a.iter().filter(made_of).map(|(_, ttl)| *ttl).max();
         prop_assert!(ttl.is_some(), "{v6} is made of no A record by the policy");
         prop_assert!(Some(record.ttl) <= ttl, "{v6} outlives its A record");
@@ -175,7 +250,7 @@ proptest! {
         prop_assert_eq!(sent.metadata.response_code, reply.rcode());
         if reply.origin == Origin::Forwarded && sent.metadata.response_code == ResponseCode::NoError {
             let source = policy.source(&question.name);
-            let believed = |v6: &std::net::Ipv6Addr| policy.judge_v6(*v6, source).is_ok();
+            let believed = |v6: &Ipv6Addr| policy.judge_v6(*v6, source).is_ok();
             prop_assert!(v6_of(&sent.answers).iter().all(believed), "an excluded record leaked");
         }
     }

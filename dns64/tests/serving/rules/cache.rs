@@ -176,6 +176,25 @@ async fn rule_68_a_real_address_replaces_the_synthetic_one_within_its_ttl() {
 }
 
 #[tokio::test]
+async fn rule_68_a_renewal_finds_the_real_address_before_the_synthetic_one_ends() {
+    let zone = "example. 900 SOA 10\nv4.example. A 192.0.2.1";
+    let site = Site::new(zone).await;
+    site.check("v4.example. AAAA", &["NOERROR", "v4.example. 10 AAAA 2001:db8:64::c000:201"]).await;
+    site.becomes(&format!("{zone}\nv4.example. 300 AAAA 2001:db8:1::1"));
+    let real = until(&site, "v4.example. AAAA", |reply| {
+        v6(reply) != synthesized() || {
+            assert!(reply.answers[0].ttl > 0, "its time is over");
+            false
+        }
+    })
+    .await;
+    assert_eq!(real.answers[0].data, aaaa("2001:db8:1::1"));
+    assert_eq!(site.upstream.count(RecordType::AAAA), 2);
+    assert_eq!(site.world.metric("cache_renewals_total"), "1");
+    assert_eq!(site.world.metric("cache_misses_total"), "1", "nobody waited for it");
+}
+
+#[tokio::test]
 async fn rule_71_a_changed_prefix_is_in_the_next_reply() {
     let site = Site::new("v4.example. A 192.0.2.1").await;
     site.check("v4.example. AAAA", &["NOERROR", SYNTHESIZED]).await;

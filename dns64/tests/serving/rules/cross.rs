@@ -26,9 +26,37 @@ const SHAPES: [(&str, &[&str], &[&str]); 10] = [
     ("no-data", &[], &[]),
 ];
 
-/// The flags a client asks with, or that it is a stranger to the file, and whether it is synthesized for.
-const CLIENTS: [(&str, bool); 6] =
-    [("", true), ("+do", true), ("+cd", false), ("+do +cd", false), ("-rd", false), ("stranger", false)];
+/// What the file says of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Group {
+    /// Addresses are made of what is mapped, in the site's prefix.
+    Usual,
+    /// The same in a second prefix as well, with a suffix.
+    Pair,
+    /// No AAAA record of anyone is believed.
+    Distrustful,
+    /// Nothing is made.
+    Stranger,
+}
+
+/// The flags that clients ask with, their group, and whether they are synthesized for.
+const CLIENTS: [(&str, Group, bool); 12] = [
+    ("", Group::Usual, true),
+    ("+do", Group::Usual, true),
+    ("+ad", Group::Usual, true),
+    ("noedns", Group::Usual, true),
+    ("+cd", Group::Usual, false),
+    ("+do +cd", Group::Usual, false),
+    ("-rd", Group::Usual, false),
+    ("tcp", Group::Pair, true),
+    ("+do", Group::Pair, true),
+    ("", Group::Distrustful, true),
+    ("", Group::Stranger, false),
+    ("+do", Group::Stranger, false),
+];
+
+/// The second prefix of a pair, and its suffix.
+const SECOND: (&str, &str) = ("3fff:f00::/40", "::5");
 
 const PREFIXES: [&str; 6] = [
     "2001:db8::/32",
@@ -60,19 +88,28 @@ fn zone(signed: bool) -> String {
         lines.extend(records.map(|data| format!("{label}.example. {data}")));
         lines.push(format!("{label}.example. TXT text"));
         lines.push(format!("alias-to-{label}.example. CNAME {label}.example."));
+        lines.push(format!("alias-to-alias-to-{label}.example. CNAME alias-to-{label}.example."));
     }
     lines.join("\n")
 }
 
 /// The addresses that a client must get.
-fn expected(pref64: &str, synthesizes: bool, aaaa: &[&str], a: &[&str]) -> Vec<Ipv6Addr> {
+fn expected(pref64: &str, (group, synthesizes): (Group, bool), aaaa: &[&str], a: &[&str]) -> Vec<Ipv6Addr> {
     let real = aaaa.iter().map(|v6| v6.parse::<Ipv6Addr>().unwrap());
     if !synthesizes {
         return real.collect();
     }
-    let kept: Vec<_> = real.filter(|v6| v6.to_ipv4_mapped().is_none()).collect();
-    let mapped = a.iter().map(|v4| v4.parse::<Ipv4Addr>().unwrap()).filter(|v4| v4.octets()[0] != 10);
-    if kept.is_empty() { mapped.map(|v4| embed(pref64, v4)).collect() } else { kept }
+    let kept = |v6: &Ipv6Addr| group != Group::Distrustful && v6.to_ipv4_mapped().is_none();
+    let kept: Vec<_> = real.filter(kept).collect();
+    if !kept.is_empty() {
+        return kept;
+    }
+    let v4 = a.iter().map(|v4| v4.parse::<Ipv4Addr>().unwrap()).filter(|v4| v4.octets()[0] != 10);
+    let suffix = SECOND.1.parse::<Ipv6Addr>().unwrap().to_bits();
+    let second = |v4| Ipv6Addr::from_bits(embed(SECOND.0, v4).to_bits() | suffix);
+    v4.flat_map(|v4| [Some(embed(pref64, v4)), (group == Group::Pair).then(|| second(v4))])
+        .flatten()
+        .collect()
 }
 
 fn check(context: &str, reply: &Message, alias: bool, expect: &[Ipv6Addr]) {
@@ -100,28 +137,38 @@ async fn rule_75_every_client_gets_what_is_due_to_it_for_every_shape_of_answer()
 }
 
 async fn ask_everything(pref64: &str, signed: bool) {
-    let stranger: IpAddr = own_address();
+    let [pair, distrustful, stranger]: [IpAddr; 3] = std::array::from_fn(|_| own_address());
+    let mapped = "mapped = [\"!10.0.0.0/8\", \"0.0.0.0/0\"]";
+    let (second, suffix) = SECOND;
     let clients = format!(
         "[[dns64.client]]\nfrom = [\"{stranger}\"]\nsynthesize = false\n\
-         [[dns64.client]]\nfrom = [\"0.0.0.0/0\"]\nmapped = [\"!10.0.0.0/8\", \"0.0.0.0/0\"]\n"
+         [[dns64.client]]\nfrom = [\"{distrustful}\"]\nexclude_aaaa = [\"::/0\"]\n{mapped}\n\
+         [[dns64.client]]\nfrom = [\"{pair}\"]\n{mapped}\n\
+         prefixes = [\"{pref64}\", {{ prefix = \"{second}\", suffix = \"{suffix}\" }}]\n\
+         [[dns64.client]]\nfrom = [\"0.0.0.0/0\"]\n{mapped}\n"
     );
     let site = Site::all(pref64, &zone(signed), &clients, patient()).await;
     for round in ["first", "again"] {
-        for (client, synthesizes) in CLIENTS {
-            let flags = client.replace("stranger", &format!("from={stranger}"));
+        for (flags, group, synthesizes) in CLIENTS {
+            let from = match group {
+                Group::Usual => String::new(),
+                Group::Pair => format!("from={pair}"),
+                Group::Distrustful => format!("from={distrustful}"),
+                Group::Stranger => format!("from={stranger}"),
+            };
             for (label, aaaa, a) in SHAPES {
-                let expect = expected(pref64, synthesizes, aaaa, a);
-                for (name, alias) in
-                    [(format!("{label}.example."), false), (format!("alias-to-{label}.example."), true)]
-                {
-                    let reply = site.ask(&format!("{name} AAAA {flags}")).await;
-                    let context = format!("{pref64} signed={signed} {round} {name} {client:?}");
-                    check(&context, &reply, alias, &expect);
+                let expect = expected(pref64, (group, synthesizes), aaaa, a);
+                for aliases in ["", "alias-to-", "alias-to-alias-to-"] {
+                    let name = format!("{aliases}{label}.example.");
+                    let reply = site.ask(&format!("{name} AAAA {flags} {from}")).await;
+                    let context = format!("{pref64} signed={signed} {round} {name} {flags:?} {group:?}");
+                    check(&context, &reply, !aliases.is_empty(), &expect);
                 }
             }
             for name in ["missing.example.", "alias-to-nothing.example."] {
-                let reply = site.ask(&format!("{name} AAAA {flags}")).await;
-                assert_eq!(reply.metadata.response_code, ResponseCode::NXDomain, "{name} {client}");
+                let reply = site.ask(&format!("{name} AAAA {flags} {from}")).await;
+                let context = format!("{name} {flags:?} {group:?}");
+                assert_eq!(reply.metadata.response_code, ResponseCode::NXDomain, "{context}");
             }
         }
     }
