@@ -13,6 +13,10 @@ pub(crate) enum Failure {
     NoMember,
     /// Every member that was tried refused the connection or did not answer in time.
     Unreachable,
+    /// A sender that must tell the client by a PROXY header did not send a right one.
+    BadProxyHeader,
+    /// The PROXY header did not arrive in time.
+    SlowProxyHeader,
     /// The client's request is not one that can be passed on without doubt.
     BadRequest,
     /// The client asked for something this proxy does not do.
@@ -35,9 +39,11 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// All of them, each at the place of its number, with its label.
-    pub(crate) const ALL: [(Self, &'static str); 11] = [
+    pub(crate) const ALL: [(Self, &'static str); 13] = [
         (Self::NoMember, "no_member"),
         (Self::Unreachable, "unreachable"),
+        (Self::BadProxyHeader, "bad_proxy_header"),
+        (Self::SlowProxyHeader, "slow_proxy_header"),
         (Self::BadRequest, "bad_request"),
         (Self::Unsupported, "unsupported"),
         (Self::SlowHead, "slow_head"),

@@ -3,7 +3,7 @@
 //! ```text
 //!  file ---> reload: prepare, commit ---> snapshot (immutable, one pointer)
 //!                                             |  read per connection and per request
-//!  client --> listener --> worker --+--> tcp --> dial --> relay ------------> member
+//!  client --> listener --> identity +--> tcp --> dial --> relay ------------> member
 //!                                   +--> http: guard, headers --> upstream --> member
 //!                                             |  read per pick
 //!  checks: one thread --> health -------------+
@@ -22,6 +22,7 @@ mod counts;
 mod dial;
 mod error;
 mod http;
+mod identity;
 mod linger;
 mod listener;
 mod metrics;

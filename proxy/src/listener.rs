@@ -5,9 +5,10 @@
 //! `0.0.0.0:80` stand side by side.
 
 use crate::error::Error;
+use crate::proxy_protocol::Ends;
 use crate::tcp;
 use crate::worker::{Local, Stop};
-use crate::{http, snapshot::Route};
+use crate::{http, identity, snapshot::Route};
 use config::model::Mode;
 use futures_util::FutureExt;
 use nix::errno::Errno;
@@ -121,13 +122,24 @@ pub(crate) async fn accept(
 /// One accepted connection.
 pub(crate) struct Accepted {
     pub(crate) stream: TcpStream,
-    pub(crate) peer: SocketAddr,
+    /// Its peer, or the client that its peer speaks for.
+    pub(crate) client: SocketAddr,
+    /// Where that client connected to, if its peer told; else it is the stream's own end.
+    pub(crate) destination: Option<SocketAddr>,
     /// The listening address it came to.
     pub(crate) address: SocketAddr,
     /// What becomes of it.
     pub(crate) route: Arc<Route>,
     /// Tells when the listener goes.
     pub(crate) stop: Stop,
+}
+
+impl Accepted {
+    /// The client's end and the one that it connected to.
+    pub(crate) fn ends(&self) -> Ends {
+        let destination = self.destination.or_else(|| self.stream.local_addr().ok());
+        Ends::new(self.client, destination.unwrap_or(self.address))
+    }
 }
 
 struct Accepting {
@@ -184,9 +196,11 @@ impl Accepting {
             self.route = Arc::clone(route);
         }
         let (route, stop) = (Arc::clone(&self.route), self.stop.clone());
-        let accepted = Accepted { stream, peer, address: self.address, route, stop };
+        let accepted =
+            Accepted { stream, client: peer, destination: None, address: self.address, route, stop };
         let local = Rc::clone(&self.local);
         self.local.spawn(Arc::clone(&self.route.counts), async move {
+            let Some(accepted) = identity::learn(&local, accepted).await else { return };
             match accepted.route.mode {
                 Mode::Http => http::serve(local, accepted).await,
                 // `App::check` lets no datagram listener through.

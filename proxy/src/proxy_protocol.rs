@@ -129,7 +129,7 @@ pub struct Malformed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// Neither version begins so.
-    #[error("this is no PROXY header; does the sender add one?")]
+    #[error("this is no PROXY header")]
     NotProxy,
     /// Version 1 ends within 107 octets; of version 2, 2048 octets of TLVs are read at most.
     #[error("the header is too long")]

@@ -55,6 +55,7 @@ pub(crate) struct Route {
     pub(crate) mode: Mode,
     pub(crate) forwarded_for: ForwardedFor,
     trusted_proxies: Vec<IpNet>,
+    proxy_protocol_from: Vec<IpNet>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) timeout: ProxyTimeouts,
     pub(crate) counts: Arc<ListenerCounts>,
@@ -120,6 +121,7 @@ impl Route {
             mode: listener.mode,
             forwarded_for: listener.forwarded_for,
             trusted_proxies: listener.trusted_proxies.clone(),
+            proxy_protocol_from: listener.proxy_protocol_from.clone(),
             pool,
             timeout: listener.timeout,
             counts: previous
@@ -129,9 +131,18 @@ impl Route {
 
     /// Whether forwarding headers of this address are believed. IPv4-mapped addresses count as IPv4.
     pub(crate) fn trusts(&self, client: IpAddr) -> bool {
-        let client = fold_mapped(client);
-        self.trusted_proxies.iter().any(|net| net.contains(&client))
+        holds(&self.trusted_proxies, client)
     }
+
+    /// Whether a connection from this address must begin with a PROXY header. IPv4-mapped addresses count as IPv4.
+    pub(crate) fn awaits_header(&self, peer: IpAddr) -> bool {
+        holds(&self.proxy_protocol_from, peer)
+    }
+}
+
+fn holds(networks: &[IpNet], address: IpAddr) -> bool {
+    let address = fold_mapped(address);
+    networks.iter().any(|network| network.contains(&address))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 ///
 /// Without a member the connection is closed in an orderly way: the client sees the end of the stream, not a reset.
 pub(crate) async fn serve(local: &Local, accepted: Accepted) {
-    let Accepted { route, stream: client, peer, .. } = accepted;
+    let Accepted { route, stream: client, client: peer, .. } = accepted;
     let counts = &route.counts;
     let (member, lease) = match reach(local, &route, peer).await {
         Ok(reached) => reached,

@@ -69,12 +69,6 @@ const LISTENER: &[Row<Listener>] = &[
         help: "leave out per_source, and have the firewall limit it",
     },
     Row {
-        key: "proxy_protocol_from",
-        asked: |listener| !listener.proxy_protocol_from.is_empty(),
-        what: "the PROXY protocol",
-        help: "leave out proxy_protocol_from, and have these proxies send none",
-    },
-    Row {
         key: "tls",
         asked: |listener| listener.tls.is_some(),
         what: "TLS",
@@ -111,7 +105,6 @@ const TIMEOUT: &[Wait] = &[
     ("tunnel", |timeout| timeout.tunnel),
     ("client_fin", |timeout| timeout.client_fin),
     ("server_fin", |timeout| timeout.server_fin),
-    ("handshake", |timeout| timeout.handshake),
     ("udp", |timeout| timeout.udp),
 ];
 

@@ -149,6 +149,7 @@ pub(crate) struct Local {
     connections: Cell<usize>,
     ended: Notify,
     shortages: Cell<Seldom>,
+    bad_headers: Cell<Seldom>,
 }
 
 impl Local {
@@ -163,6 +164,7 @@ impl Local {
             connections: Cell::new(0),
             ended: Notify::new(),
             shortages: Cell::default(),
+            bad_headers: Cell::default(),
         }
     }
 
@@ -184,10 +186,12 @@ impl Local {
 
     /// Whether a shortage may be logged, and how many were not since the last one.
     pub(crate) fn admit_shortage(&self) -> Option<u64> {
-        let mut seldom = self.shortages.get();
-        let admitted = seldom.admit(Instant::now().into_std());
-        self.shortages.set(seldom);
-        admitted
+        admit(&self.shortages)
+    }
+
+    /// The same of a PROXY header that is malformed or does not come.
+    pub(crate) fn admit_bad_header(&self) -> Option<u64> {
+        admit(&self.bad_headers)
     }
 
     /// Returns when the next connection or accept loop of this worker ends.
@@ -241,6 +245,13 @@ impl Local {
     async fn tend_upstreams(self: Rc<Self>) {
         self.upstreams.tend(&self.shared).await;
     }
+}
+
+fn admit(cell: &Cell<Seldom>) -> Option<u64> {
+    let mut seldom = cell.get();
+    let admitted = seldom.admit(Instant::now().into_std());
+    cell.set(seldom);
+    admitted
 }
 
 /// Counts a task while it runs.

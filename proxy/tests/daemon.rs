@@ -24,6 +24,9 @@ mod http;
 #[path = "daemon/identity.rs"]
 mod identity;
 #[cfg(test)]
+#[path = "daemon/proxy_protocol.rs"]
+mod proxy_protocol;
+#[cfg(test)]
 #[path = "daemon/reload.rs"]
 mod reload;
 #[cfg(test)]

@@ -7,7 +7,6 @@ use super::framing::{Fault, Framing};
 use crate::listener::Accepted;
 use crate::snapshot::Route;
 use crate::worker::Local;
-use addr::{fold_mapped, fold_mapped_socket};
 use config::model::Mode;
 use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
@@ -40,12 +39,13 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(local: Rc<Local>, accepted: &Accepted) -> Self {
-        let Accepted { stream, peer, address, route, .. } = accepted;
+        let Accepted { address, route, .. } = accepted;
+        let ends = accepted.ends();
         Self {
             local,
-            client: fold_mapped(peer.ip()),
+            client: ends.source().ip(),
             address: *address,
-            connected_to: stream.local_addr().map_or(*address, fold_mapped_socket),
+            connected_to: ends.destination(),
             framing: RefCell::new(Framing::new()),
             waits: RefCell::new(Deadlines::new(route.timeout, now())),
             route: RefCell::new(Arc::clone(route)),

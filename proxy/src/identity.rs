@@ -1,0 +1,104 @@
+//! Who the client of a connection is: its peer, or whom a sender that must tell it names in a PROXY header; and the
+//! same told to members that want to know.
+//!
+//! Whether a header is awaited depends on the peer's address alone. From everybody else nothing is looked for, so that
+//! no client can name another one.
+
+use crate::counts::Failure;
+use crate::listener::Accepted;
+use crate::proxy_protocol::{self, Ends, LONGEST, Malformed, Origin};
+use crate::worker::Local;
+use nix::sys::socket::{MsgFlags, recv};
+use std::io;
+use std::os::fd::AsRawFd;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::time;
+
+/// Why the client of a connection is not known.
+#[derive(Debug, thiserror::Error)]
+enum Unknown {
+    #[error("the PROXY header is malformed at {0}")]
+    Malformed(#[from] Malformed),
+    #[error("the PROXY header did not come within proxy.timeout.handshake")]
+    Late,
+    /// As checks do that only connect.
+    #[error("the connection ended before a PROXY header: {0}")]
+    Gone(#[from] io::Error),
+}
+
+/// The connection with its client known. None if it ends here, counted and logged.
+pub(crate) async fn learn(local: &Local, mut accepted: Accepted) -> Option<Accepted> {
+    if !accepted.route.awaits_header(accepted.client.ip()) {
+        return Some(accepted);
+    }
+    // Few connections need what is held meanwhile; none should carry room for it.
+    let received = Box::pin(time::timeout(accepted.route.timeout.handshake, receive(&accepted.stream)));
+    match received.await.unwrap_or(Err(Unknown::Late)) {
+        Ok(told) => {
+            if let Some(ends) = told {
+                accepted.client = ends.source();
+                accepted.destination = Some(ends.destination());
+            }
+            Some(accepted)
+        }
+        Err(unknown) => {
+            refuse(local, &accepted, &unknown);
+            None
+        }
+    }
+}
+
+fn refuse(local: &Local, accepted: &Accepted, unknown: &Unknown) {
+    let Accepted { route, client: sender, .. } = accepted;
+    let listener = &route.name;
+    let failure = match unknown {
+        Unknown::Malformed(_) => Failure::BadProxyHeader,
+        Unknown::Late => Failure::SlowProxyHeader,
+        Unknown::Gone(_) => Failure::ClientGone,
+    };
+    route.counts.failed(local.index(), failure);
+    tracing::debug!(%sender, listener, %unknown, "connection is closed");
+    if failure != Failure::ClientGone
+        && let Some(more) = local.admit_bad_header()
+    {
+        let rule = "whoever is in proxy_protocol_from must begin with a PROXY header";
+        tracing::warn!(listener, more, %unknown, "connection is closed: {rule}");
+    }
+}
+
+/// Takes the header from the stream, and nothing behind it. None: the sender speaks for itself, or names nobody.
+async fn receive(stream: &TcpStream) -> Result<Option<Ends>, Unknown> {
+    let mut held = Vec::new();
+    let parsed = stream.async_io(Interest::READABLE, || take_header(stream, &mut held)).await?;
+    Ok(parsed?)
+}
+
+/// Reads what is there until the header is whole, or the kernel has no more.
+fn take_header(stream: &TcpStream, held: &mut Vec<u8>) -> io::Result<Result<Option<Ends>, Malformed>> {
+    let socket = stream.as_raw_fd();
+    let mut seen = [0; LONGEST];
+    loop {
+        // A header that takes all the room is whole, so there always is some left.
+        let room = &mut seen[..LONGEST - held.len()];
+        let count = recv(socket, room, MsgFlags::MSG_PEEK)?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let before = held.len();
+        held.extend_from_slice(&room[..count]);
+        let (header, taken) = match proxy_protocol::parse(held) {
+            Ok(Some((header, length))) => (Some(header), length - before),
+            Ok(None) => (None, count),
+            Err(malformed) => return Ok(Err(malformed)),
+        };
+        // What was seen is there, so all of it comes at once.
+        recv(socket, &mut room[..taken], MsgFlags::empty())?;
+        if let Some(header) = header {
+            return Ok(Ok(match header.origin {
+                Origin::Inet { ends, .. } => Some(ends),
+                Origin::Local | Origin::Unknown | Origin::Unix { .. } => None,
+            }));
+        }
+    }
+}
