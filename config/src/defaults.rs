@@ -1,8 +1,9 @@
 //! The value of every key that may be left out, each with its reason.
 
 use crate::model::{
-    Balance, CheckKind, ClassOctet, ClientAuth, Denied, ForwardedFor, Hairpin, Level, LogFormat, Mode,
-    MssClamp, Offload, PrivateZones, ReverseNames, TlsVersion, Treatment, UdpZeroChecksum,
+    AdminState, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, Denied, ForwardedFor, Hairpin,
+    Level, LogFormat, Mode, MssClamp, Offload, PrivateZones, ProxyProtocol, ReverseNames, StatusRange,
+    TlsVersion, Treatment, UdpZeroChecksum,
 };
 use ipnet::Ipv6Net;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -135,6 +136,40 @@ pub const HTTP_ALPN: [&str; 2] = ["h2", "http/1.1"];
 pub const CHECK_KIND: CheckKind = CheckKind::Tcp;
 /// `proxy.pool.balance`: needs no knowledge of the members.
 pub const BALANCE: Balance = Balance::Roundrobin;
+/// `proxy.pool.source_prefix_v6`: each address is a client of its own, as with HAProxy.
+pub const BALANCE_PREFIX_V6: u8 = 128;
+/// `proxy.pool.retries`: HAProxy's.
+pub const RETRIES: u32 = 3;
+/// `proxy.pool.redispatch`: a member that just died should not cost a client its connection.
+pub const REDISPATCH: bool = true;
+/// `proxy.pool.max_queue`: a burst waits, a flood is told at once.
+pub const MAX_QUEUE: u32 = 1024;
+/// `proxy.pool.slow_start`: most servers take their share from the first moment.
+pub const SLOW_START: Duration = Duration::ZERO;
+/// `proxy.pool.proxy_protocol`: a member that does not expect the header takes it for data.
+pub const PROXY_PROTOCOL: ProxyProtocol = ProxyProtocol::Off;
+/// `proxy.pool.tls.verify`: TLS to nobody in particular hides nothing.
+pub const VERIFY: bool = true;
+/// `proxy.pool.stick.size`: what router VMs have set in HAProxy for years.
+pub const STICK_SIZE: u32 = 200_000;
+/// `proxy.pool.stick.expire`: the same.
+pub const STICK_EXPIRE: Duration = Duration::from_secs(1800);
+/// `proxy.pool.passive.failures`: Envoy's.
+pub const PASSIVE_FAILURES: u32 = 5;
+/// `proxy.pool.passive.window`: Envoy's.
+pub const PASSIVE_WINDOW: Duration = Duration::from_secs(10);
+/// `proxy.pool.passive.ejection`: Envoy's.
+pub const PASSIVE_EJECTION: Duration = Duration::from_secs(30);
+/// `proxy.pool.check.method`: what every server answers.
+pub const CHECK_METHOD: CheckMethod = CheckMethod::Get;
+/// `proxy.pool.check.path`: what every server has.
+pub const CHECK_PATH: &str = "/";
+/// `proxy.pool.check.expect_status`: HAProxy's; a redirect is an answer too.
+pub const CHECK_STATUS: StatusRange = StatusRange { first: 200, last: 399 };
+/// `proxy.pool.member.backup`: a member carries its share.
+pub const BACKUP: bool = false;
+/// `proxy.pool.member.state`: a member is named to be used.
+pub const ADMIN_STATE: AdminState = AdminState::Ready;
 /// `proxy.pool.check.interval`: HAProxy's.
 pub const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// `proxy.pool.check.rise`: HAProxy's; one good check may be luck.

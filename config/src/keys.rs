@@ -84,6 +84,8 @@ pub fn all() -> impl Iterator<Item = &'static Key> {
         proxy::PROXY,
         proxy::listener::LISTENER,
         proxy::pool::POOL,
+        proxy::check::CHECK,
+        proxy::member::MEMBER,
         shared::ADMIN,
         shared::LOG,
     ];

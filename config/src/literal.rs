@@ -3,9 +3,10 @@
 use crate::defaults::EXCLUDE_AAAA;
 use crate::domain::Domain;
 use crate::model::{
-    Balance, CheckKind, ClassOctet, ClientAuth, ClientPrefix, Denied, Endpoint, ForwardedFor, Hairpin, Level,
-    LogFormat, MappedRule, Mode, MssClamp, NextHopMtu, Offload, PrivateZones, ReverseNames, ServerName,
-    TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
+    AdminState, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ClientPrefix, Denied, Endpoint,
+    ForwardedFor, Hairpin, Header, Level, LogFormat, MappedRule, Mode, MssClamp, NextHopMtu, Offload,
+    PrivateZones, ProxyProtocol, ReverseNames, ServerName, StatusRange, TlsVersion, Treatment,
+    UdpZeroChecksum, Upstream, UpstreamTransport,
 };
 use crate::reader::{duration_text, size_text};
 use crate::words::Word;
@@ -52,7 +53,19 @@ macro_rules! as_word {
 
 bare!(bool, u8, u16, u32);
 in_quotes!(
-    String, Domain, Endpoint, ServerName, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, Ipv4Net, Ipv6Net, IpNet,
+    String,
+    Domain,
+    Endpoint,
+    Header,
+    ServerName,
+    StatusRange,
+    IpAddr,
+    Ipv4Addr,
+    Ipv6Addr,
+    SocketAddr,
+    Ipv4Net,
+    Ipv6Net,
+    IpNet,
     Prefix64
 );
 as_word!(
@@ -63,6 +76,9 @@ as_word!(
     UdpZeroChecksum,
     Mode,
     ForwardedFor,
+    AdminState,
+    CheckMethod,
+    ProxyProtocol,
     ClientAuth,
     TlsVersion,
     Balance,

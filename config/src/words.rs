@@ -1,8 +1,8 @@
 //! The words that stand for the values of choices such as `nat64.offload`.
 
 use crate::model::{
-    Balance, CheckKind, ClientAuth, Denied, ForwardedFor, Hairpin, Level, LogFormat, Mode, Offload,
-    PrivateZones, ReverseNames, TlsVersion, Treatment, UdpZeroChecksum,
+    AdminState, Balance, CheckKind, CheckMethod, ClientAuth, Denied, ForwardedFor, Hairpin, Level, LogFormat,
+    Mode, Offload, PrivateZones, ProxyProtocol, ReverseNames, TlsVersion, Treatment, UdpZeroChecksum,
 };
 
 /// A type whose values are words in the file.
@@ -42,7 +42,10 @@ words! {
     }
     ClientAuth { Off = "off", Optional = "optional", Required = "required" }
     TlsVersion { V1_2 = "1.2", V1_3 = "1.3" }
-    CheckKind { Tcp = "tcp", Off = "off" }
+    ProxyProtocol { Off = "off", V1 = "v1", V2 = "v2" }
+    AdminState { Ready = "ready", Drain = "drain", Maintenance = "maintenance" }
+    CheckKind { Tcp = "tcp", Tls = "tls", Http = "http", Off = "off" }
+    CheckMethod { Get = "GET", Head = "HEAD", Options = "OPTIONS" }
     Level { Error = "error", Warn = "warn", Info = "info", Debug = "debug", Trace = "trace" }
     LogFormat { Text = "text", Json = "json" }
 }

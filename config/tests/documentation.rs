@@ -34,13 +34,35 @@ name = "a"
 address = "192.0.2.11:8080"
 "#;
 
-/// Tables that mean something by standing there, with the least that must stand in them.
-const OPTIONAL: &[(&str, &str)] = &[("proxy.listener.tls", "{ certificates = [\"/etc/causeway/web.pem\"] }")];
+/// Keys, or all keys of a table, that need a table which a file may lack, and the least that it must hold.
+const NEEDS: &[(&str, &str, &str)] = &[
+    ("proxy.listener.tls", "proxy.listener.tls", "{ certificates = [\"/etc/causeway/web.pem\"] }"),
+    ("proxy.pool.tls", "proxy.pool.tls", "{}"),
+    ("proxy.pool.stick", "proxy.pool.stick", "{}"),
+    ("proxy.pool.passive", "proxy.pool.passive", "{}"),
+    ("proxy.pool.check.method", "proxy.pool.check", "{ kind = \"http\" }"),
+    ("proxy.pool.check.path", "proxy.pool.check", "{ kind = \"http\" }"),
+    ("proxy.pool.check.headers", "proxy.pool.check", "{ kind = \"http\" }"),
+    ("proxy.pool.check.expect_status", "proxy.pool.check", "{ kind = \"http\" }"),
+];
 
 /// Keys that mean nothing without another one.
-const DEPENDENT: &[(&str, &str)] = &[
-    ("proxy.listener.mode", "proxy.listener.forwarded_for"),
-    ("proxy.listener.tls.client_ca", "proxy.listener.tls.client_auth"),
+const DEPENDENT: &[(&str, &[&str])] = &[
+    ("proxy.listener.mode", &["proxy.listener.forwarded_for"]),
+    ("proxy.listener.tls.client_ca", &["proxy.listener.tls.client_auth"]),
+    ("proxy.pool.balance", &["proxy.pool.source_prefix_v6"]),
+    (
+        "proxy.pool.check.kind",
+        &[
+            "proxy.pool.check.server_name",
+            "proxy.pool.check.method",
+            "proxy.pool.check.path",
+            "proxy.pool.check.host",
+            "proxy.pool.check.headers",
+            "proxy.pool.check.expect_status",
+            "proxy.pool.check.expect_body",
+        ],
+    ),
 ];
 
 /// What the page says of one key.
@@ -57,6 +79,10 @@ fn every_example_is_valid() {
     let sample: Table = every_key().parse().expect("the whole file is TOML");
     for entry in entries() {
         let mut file = sample.clone();
+        if entry.example.starts_with("[[proxy.pool") {
+            // Its pools stand in the place of those that the listeners name.
+            remove(&mut file, "proxy.listener");
+        }
         merge(&mut file, entry.example.parse().unwrap_or_else(|error| panic!("{}: {error}", entry.path)));
         assert_valid(&toml::to_string(&file).expect("a table is TOML"));
     }
@@ -118,7 +144,8 @@ fn defaults_are_those_of_the_reader() {
         match key.default {
             Default::Value(literal) => {
                 let mut file: Table = LEAST.parse().expect("the least file is TOML");
-                for (table, least) in OPTIONAL.iter().filter(|(table, _)| key.table() == *table) {
+                for (_, table, least) in NEEDS.iter().filter(|(of, ..)| [key.table(), key.path].contains(of))
+                {
                     set(&mut file, table, literal_value(least));
                 }
                 let without = model(&toml::to_string(&file).expect("a table is TOML"));
@@ -147,9 +174,8 @@ fn required_keys_are_required_and_others_are_not() {
     for key in keys::all().filter(|key| matches!(key.kind, Kind::Value(_))) {
         let mut file = whole.clone();
         remove(&mut file, key.path);
-        for (_, dependent) in DEPENDENT.iter().filter(|(needed, _)| key.path == *needed) {
-            remove(&mut file, dependent);
-        }
+        let dependent = DEPENDENT.iter().filter(|(needed, _)| key.path == *needed);
+        dependent.flat_map(|(_, keys)| *keys).for_each(|key| remove(&mut file, key));
         let result = parse(&toml::to_string(&file).expect("a table is TOML"), "without.toml");
         match (key.default, result) {
             (Default::Required, Ok(_)) => panic!("{} can be left out", key.path),

@@ -72,6 +72,8 @@ impl PoolView {
             balance: balance(pool.config.balance),
             check: match pool.config.check.kind {
                 CheckKind::Tcp => "tcp",
+                CheckKind::Tls => "tls",
+                CheckKind::Http => "http",
                 CheckKind::Off => "off",
             },
             members: members.map(|(state, member)| MemberView::new(state, member.weight)).collect(),

@@ -3,8 +3,10 @@
 //! A row is the refusal of one key. Whoever serves the key removes its row, and the `#` in front of it in the whole
 //! file of docs/configuration.md; a test holds the two against each other.
 
-use config::Refusal;
-use config::model::{Endpoint, Gateway, Listener, Mode, ProxyTimeouts};
+use config::model::{
+    AdminState, CheckKind, Endpoint, Gateway, Listener, Member, Mode, Pool, ProxyProtocol, ProxyTimeouts,
+};
+use config::{Refusal, defaults};
 use std::time::Duration;
 
 /// A key that is not served, of what `T` is the model of.
@@ -82,6 +84,114 @@ const LISTENER: &[Row<Listener>] = &[
     },
 ];
 
+const POOL: &[Row<Pool>] = &[
+    Row {
+        key: "source_prefix_v6",
+        asked: |pool| pool.source_prefix_v6 != defaults::BALANCE_PREFIX_V6,
+        what: "networks of clients that count as one",
+        help: "leave out source_prefix_v6: each address then counts for itself",
+    },
+    Row {
+        key: "retries",
+        asked: |pool| pool.retries != defaults::RETRIES,
+        what: "another number of attempts",
+        help: "leave out retries",
+    },
+    Row {
+        key: "redispatch",
+        asked: |pool| !pool.redispatch,
+        what: "attempts at one member alone",
+        help: "leave out redispatch",
+    },
+    Row {
+        key: "max_queue",
+        asked: |pool| pool.max_queue != defaults::MAX_QUEUE,
+        what: "queues",
+        help: "leave out max_queue",
+    },
+    Row {
+        key: "slow_start",
+        asked: |pool| pool.slow_start != defaults::SLOW_START,
+        what: "shares that grow",
+        help: "leave out slow_start",
+    },
+    Row {
+        key: "proxy_protocol",
+        asked: |pool| pool.proxy_protocol != ProxyProtocol::Off,
+        what: "the PROXY protocol",
+        help: "leave out proxy_protocol, and have the members expect none",
+    },
+    Row {
+        key: "tls",
+        asked: |pool| pool.tls.is_some(),
+        what: "TLS to members",
+        help: "leave out tls, and name the ports where the members take plain connections",
+    },
+    Row {
+        key: "stick",
+        asked: |pool| pool.stick.is_some(),
+        what: "tables of clients",
+        help: "leave out stick, and set balance = \"hash\": a client then has the same member while it lives",
+    },
+    Row {
+        key: "passive",
+        asked: |pool| pool.passive.is_some(),
+        what: "judging members by the connections of clients",
+        help: "leave out passive: checks take a member out that fails",
+    },
+    Row {
+        key: "check.kind",
+        asked: |pool| matches!(pool.check.kind, CheckKind::Tls | CheckKind::Http),
+        what: "checks of this kind",
+        help: "set kind = \"tcp\" or \"off\"",
+    },
+    Row {
+        key: "check.fast_interval",
+        asked: |pool| pool.check.fast_interval != pool.check.interval,
+        what: "a second interval",
+        help: "leave out fast_interval, or make it the interval",
+    },
+    Row {
+        key: "check.port",
+        asked: |pool| pool.check.port.is_some(),
+        what: "checks of another port",
+        help: "leave out port",
+    },
+    Row {
+        key: "check.address",
+        asked: |pool| pool.check.address.is_some(),
+        what: "checks of another address",
+        help: "leave out address",
+    },
+    Row {
+        key: "check.proxy_protocol",
+        asked: |pool| pool.check.proxy_protocol != ProxyProtocol::Off,
+        what: "the PROXY protocol",
+        help: "leave out proxy_protocol, and have the members expect none",
+    },
+];
+
+const MEMBER: &[Row<Member>] = &[
+    Row {
+        key: "backup",
+        asked: |member| member.backup,
+        what: "members in reserve",
+        help: "leave out backup, or give the member the weight 0 until it is needed",
+    },
+    Row {
+        key: "max_connections",
+        asked: |member| member.max_connections.is_some(),
+        what: "limits of members",
+        help: "leave out max_connections",
+    },
+    Row {
+        key: "state",
+        asked: |member| member.state != AdminState::Ready,
+        what: "states that are set by hand",
+        help: "leave out state, and give the member the weight 0",
+    },
+];
+
 const ENDPOINT: &[Row<Endpoint>] = &[
     Row {
         key: "",
@@ -119,6 +229,13 @@ pub(crate) fn refusals(model: &Gateway) -> Vec<Refusal> {
         found.extend(waits(&format!("{at}.timeout"), &listener.timeout, &proxy.timeout));
         for (index, endpoint) in listener.bind.iter().enumerate() {
             found.extend(rows(ENDPOINT, &format!("{at}.bind[{index}]"), endpoint));
+        }
+    }
+    for (place, pool) in proxy.pool.iter().enumerate() {
+        let at = format!("proxy.pool[{place}]");
+        found.extend(rows(POOL, &at, pool));
+        for (index, member) in pool.member.iter().enumerate() {
+            found.extend(rows(MEMBER, &format!("{at}.member[{index}]"), member));
         }
     }
     found

@@ -3,7 +3,9 @@
 use super::record::Record;
 use super::{Changed, Keyed};
 use crate::literal::Literal;
-use crate::model::{Balance, Check, Listener, Member, PerSource, Pool, Proxy, ProxyTimeouts, SniRoute, Tls};
+use crate::model::{
+    Check, Listener, Member, Passive, PerSource, Pool, PoolTls, Proxy, ProxyTimeouts, SniRoute, Stick, Tls,
+};
 
 /// What differs in `[proxy]`; `None` where a key stayed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,13 +17,12 @@ pub struct ProxyDiff {
     pub pool: Keyed<Pool, PoolDiff>,
 }
 
-/// What differs in one `[[proxy.pool]]`; `None` where a key stayed.
+/// What differs in one `[[proxy.pool]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields of model::Pool")]
 pub struct PoolDiff {
-    pub name: String,
-    pub balance: Option<Changed<Balance>>,
-    pub check: Option<Changed<Check>>,
+    /// The pool before and after.
+    pub pool: Changed<Pool>,
+    /// What became of its members.
     pub member: Keyed<Member>,
 }
 
@@ -132,29 +133,85 @@ fn sni(record: &mut Record, path: &str, old: &[SniRoute], new: &[SniRoute]) {
 }
 
 fn pool(record: &mut Record, path: &str, old: &Pool, new: &Pool) -> PoolDiff {
-    PoolDiff {
-        name: new.name.clone(),
-        balance: record.key(&format!("{path}.balance"), &old.balance, &new.balance),
-        check: check(record, &format!("{path}.check"), &old.check, &new.check),
-        member: record.keyed(
-            &format!("{path}.member"),
-            (&old.member, &new.member),
-            |member| member.name.clone(),
-            |member| member.address.literal(),
-            |record, path, old, new| {
-                record.key(&format!("{path}.address"), &old.address, &new.address);
-                record.key(&format!("{path}.weight"), &old.weight, &new.weight);
-                Changed { old: old.clone(), new: new.clone() }
-            },
-        ),
+    record.key(&format!("{path}.balance"), &old.balance, &new.balance);
+    record.key(&format!("{path}.source_prefix_v6"), &old.source_prefix_v6, &new.source_prefix_v6);
+    record.key(&format!("{path}.retries"), &old.retries, &new.retries);
+    record.key(&format!("{path}.redispatch"), &old.redispatch, &new.redispatch);
+    record.key(&format!("{path}.max_queue"), &old.max_queue, &new.max_queue);
+    record.key(&format!("{path}.slow_start"), &old.slow_start, &new.slow_start);
+    record.key(&format!("{path}.proxy_protocol"), &old.proxy_protocol, &new.proxy_protocol);
+    pool_tls(record, &format!("{path}.tls"), old.tls.as_ref(), new.tls.as_ref());
+    stick(record, &format!("{path}.stick"), old.stick, new.stick);
+    passive(record, &format!("{path}.passive"), old.passive, new.passive);
+    check(record, &format!("{path}.check"), &old.check, &new.check);
+    let member = record.keyed(
+        &format!("{path}.member"),
+        (&old.member, &new.member),
+        |member| member.name.clone(),
+        |member| member.address.literal(),
+        member,
+    );
+    PoolDiff { pool: Changed { old: old.clone(), new: new.clone() }, member }
+}
+
+fn pool_tls(record: &mut Record, path: &str, old: Option<&PoolTls>, new: Option<&PoolTls>) {
+    if let (Some(old), Some(new)) = (old, new) {
+        record.optional(&format!("{path}.server_name"), old.server_name.as_ref(), new.server_name.as_ref());
+        record.optional(&format!("{path}.ca"), old.ca.as_ref(), new.ca.as_ref());
+        record.key(&format!("{path}.verify"), &old.verify, &new.verify);
+        record.optional(&format!("{path}.certificate"), old.certificate.as_ref(), new.certificate.as_ref());
+    } else {
+        record.table(path, old.is_some(), new.is_some());
     }
 }
 
-fn check(record: &mut Record, path: &str, old: &Check, new: &Check) -> Option<Changed<Check>> {
+fn stick(record: &mut Record, path: &str, old: Option<Stick>, new: Option<Stick>) {
+    if let (Some(old), Some(new)) = (old, new) {
+        record.key(&format!("{path}.size"), &old.size, &new.size);
+        record.key(&format!("{path}.expire"), &old.expire, &new.expire);
+        record.key(&format!("{path}.prefix_v6"), &old.prefix_v6, &new.prefix_v6);
+        record.key(&format!("{path}.prefix_v4"), &old.prefix_v4, &new.prefix_v4);
+    } else {
+        record.table(path, old.is_some(), new.is_some());
+    }
+}
+
+fn passive(record: &mut Record, path: &str, old: Option<Passive>, new: Option<Passive>) {
+    if let (Some(old), Some(new)) = (old, new) {
+        record.key(&format!("{path}.failures"), &old.failures, &new.failures);
+        record.key(&format!("{path}.window"), &old.window, &new.window);
+        record.key(&format!("{path}.ejection"), &old.ejection, &new.ejection);
+    } else {
+        record.table(path, old.is_some(), new.is_some());
+    }
+}
+
+fn check(record: &mut Record, path: &str, old: &Check, new: &Check) {
     record.key(&format!("{path}.kind"), &old.kind, &new.kind);
     record.key(&format!("{path}.interval"), &old.interval, &new.interval);
+    record.key(&format!("{path}.fast_interval"), &old.fast_interval, &new.fast_interval);
     record.key(&format!("{path}.timeout"), &old.timeout, &new.timeout);
     record.key(&format!("{path}.rise"), &old.rise, &new.rise);
     record.key(&format!("{path}.fall"), &old.fall, &new.fall);
-    (old != new).then(|| Changed { old: old.clone(), new: new.clone() })
+    record.optional(&format!("{path}.port"), old.port.as_ref(), new.port.as_ref());
+    record.optional(&format!("{path}.address"), old.address.as_ref(), new.address.as_ref());
+    record.key(&format!("{path}.proxy_protocol"), &old.proxy_protocol, &new.proxy_protocol);
+    record.optional(&format!("{path}.server_name"), old.server_name.as_ref(), new.server_name.as_ref());
+    let (old, new) = (&old.http, &new.http);
+    record.key(&format!("{path}.method"), &old.method, &new.method);
+    record.key(&format!("{path}.path"), &old.path, &new.path);
+    record.optional(&format!("{path}.host"), old.host.as_ref(), new.host.as_ref());
+    record.key(&format!("{path}.headers"), &old.headers, &new.headers);
+    record.key(&format!("{path}.expect_status"), &old.expect_status, &new.expect_status);
+    record.optional(&format!("{path}.expect_body"), old.expect_body.as_ref(), new.expect_body.as_ref());
+}
+
+fn member(record: &mut Record, path: &str, old: &Member, new: &Member) -> Changed<Member> {
+    record.key(&format!("{path}.address"), &old.address, &new.address);
+    record.key(&format!("{path}.weight"), &old.weight, &new.weight);
+    record.key(&format!("{path}.backup"), &old.backup, &new.backup);
+    let most = format!("{path}.max_connections");
+    record.optional(&most, old.max_connections.as_ref(), new.max_connections.as_ref());
+    record.key(&format!("{path}.state"), &old.state, &new.state);
+    Changed { old: old.clone(), new: new.clone() }
 }

@@ -59,6 +59,14 @@ impl Record {
         self.push(path, kind, old, new);
     }
 
+    /// Writes down that the table at `path` came or went; nothing if neither.
+    pub(super) fn table(&mut self, path: &str, old: bool, new: bool) {
+        let header = |is_there: bool| is_there.then(|| format!("[{}]", keys::schema(path)));
+        if old != new {
+            self.present(path, header(old), header(new));
+        }
+    }
+
     /// Compares a section.
     pub(super) fn part<S: Clone + PartialEq, D>(
         &mut self,

@@ -93,7 +93,7 @@ fn members_are_matched_by_name_inside_their_pool() {
     let proxy = diff.proxy.changed().expect("proxy changed");
     assert!(proxy.listener.is_empty());
     let [pool] = &proxy.pool.changed[..] else { panic!("one pool changed") };
-    assert_eq!(pool.name, "web");
+    assert_eq!(pool.pool.new.name, "web");
     let names = |members: &[Member]| members.iter().map(|member| member.name.clone()).collect::<Vec<_>>();
     assert_eq!(
         (names(&pool.member.added), names(&pool.member.removed)),

@@ -1,6 +1,8 @@
 //! `[proxy]`.
 
+pub(super) mod check;
 pub(super) mod listener;
+pub(super) mod member;
 pub(super) mod pool;
 
 use super::Apply::{Live, Restart};

@@ -1,14 +1,16 @@
 //! `[proxy]`: how the proxy works as a whole, and the time it gives to others.
 
+mod check;
 mod endpoint;
 mod listener;
 mod pool;
 
+pub use check::{Check, CheckKind, CheckMethod, Header, HttpCheck, StatusRange};
 pub use endpoint::Endpoint;
 pub use listener::{
     ClientAuth, ForwardedFor, Listener, Mode, PerSource, ServerName, SniRoute, Tls, TlsVersion,
 };
-pub use pool::{Balance, Check, CheckKind, Member, Pool};
+pub use pool::{AdminState, Balance, Member, Passive, Pool, PoolTls, ProxyProtocol, Stick};
 
 use crate::defaults;
 use std::time::Duration;

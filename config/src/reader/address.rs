@@ -151,12 +151,7 @@ impl Value<'_> {
     pub(super) fn domain(&self) -> Read<Domain> {
         let text = self.text(DOMAIN)?;
         text.parse().map_err(|error| {
-            let help = if text.is_ascii() {
-                ""
-            } else {
-                "write the name in its ASCII form, which begins with \"xn--\""
-            };
-            self.at.refuse(format!("{text:?} is not a domain name: {error}"), help)
+            self.at.refuse(format!("{text:?} is not a domain name: {error}"), ascii_form(text))
         })
     }
 
@@ -176,17 +171,18 @@ impl Value<'_> {
             Some(name) => (true, name),
             None => (false, text),
         };
-        let domain: Option<Domain> = name.parse().ok().filter(|_| is_dns_name(name));
-        domain.map(|domain| ServerName { domain, wildcard }).ok_or_else(|| {
-            let help = if !name.is_ascii() {
-                "write the name in its ASCII form, which begins with \"xn--\""
-            } else if name.contains('*') {
-                "a '*' stands for whole labels, in front: \"*.b.example\""
-            } else {
-                ""
-            };
-            self.mismatch_but(SERVER_NAME, help)
-        })
+        if let Some(domain) = dns_name(name) {
+            return Ok(ServerName { domain, wildcard });
+        }
+        let star = "a '*' stands for whole labels, in front: \"*.b.example\"";
+        let help = if name.contains('*') { star } else { ascii_form(name) };
+        Err(self.mismatch_but(SERVER_NAME, help))
+    }
+
+    /// The name of one host, as certificates have it.
+    pub(super) fn host_name(&self) -> Read<Domain> {
+        let text = self.text(HOST_NAME)?;
+        dns_name(text).ok_or_else(|| self.mismatch_but(HOST_NAME, ascii_form(text)))
     }
 
     /// Refuses what nothing can be connected to.
@@ -204,6 +200,7 @@ impl Value<'_> {
 }
 
 const DOMAIN: &str = "a domain name such as \"vm1.lan\"";
+const HOST_NAME: &str = "the name of a host such as \"web.example\"";
 const SERVER_NAME: &str = "the name of a server such as \"a.example\" or \"*.b.example\"";
 const PREFIX64: &str = "an IPv6 prefix such as \"64:ff9b::/96\"";
 const MAPPED_RULE: &str = "an IPv4 network such as \"192.0.2.0/24\" or \"!10.0.0.0/8\"";
@@ -231,6 +228,16 @@ pub(super) fn is_dns_name(name: &str) -> bool {
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     name.len() <= 253 && name.split('.').all(legal)
+}
+
+/// [`is_dns_name`], folded.
+fn dns_name(text: &str) -> Option<Domain> {
+    text.parse().ok().filter(|_| is_dns_name(text))
+}
+
+/// The remedy for a name that is not ASCII; empty for others.
+const fn ascii_form(name: &str) -> &'static str {
+    if name.is_ascii() { "" } else { "write the name in its ASCII form, which begins with \"xn--\"" }
 }
 
 /// The remedy for what [`Prefix64`] refuses.

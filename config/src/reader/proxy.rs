@@ -1,5 +1,6 @@
 //! `[proxy]`: what is the same for all listeners and pools, and how they are called.
 
+mod check;
 mod endpoint;
 mod listener;
 mod pool;
@@ -8,7 +9,7 @@ mod tls;
 
 use super::{Placed, Read, Table, Value, all, unique};
 use crate::defaults;
-use crate::model::Proxy;
+use crate::model::{Pool, Proxy};
 
 pub(super) fn read(table: &Table<'_>) -> Read<Proxy> {
     let workers = table.or("workers", defaults::WORKERS, |value| value.integer(super::nat64::WORKER_RANGE));
@@ -16,11 +17,19 @@ pub(super) fn read(table: &Table<'_>) -> Read<Proxy> {
     let pools = table.tables("pool").map(Named::read);
     // If a pool's name could not be read, nobody can say which pools there are.
     let known = pools.as_ref().ok().and_then(|pools| all(pools.iter().map(|pool| pool.name.clone())).ok());
-    let usual = timeout.unwrap_or_default();
-    let listener =
-        table.tables("listener").and_then(|tables| listener::all_of(tables, known.as_deref(), usual));
     let pool = pools.and_then(|pools| unique_names(&pools).and(all(pools.into_iter().map(pool::read))));
+    let known = Pools { names: known, read: pool.as_deref().unwrap_or_default() };
+    let usual = timeout.unwrap_or_default();
+    let listener = table.tables("listener").and_then(|tables| listener::all_of(tables, &known, usual));
     Ok(Proxy { workers: workers?, timeout: timeout?, listener: listener?, pool: pool? })
+}
+
+/// The pools that listeners may name.
+struct Pools<'a> {
+    /// All names with their places, if each could be read.
+    names: Option<Vec<Placed<'a, String>>>,
+    /// All pools, if each could be read.
+    read: &'a [Pool],
 }
 
 /// A table and the name that it goes by.

@@ -1,7 +1,7 @@
 //! `[proxy]`.
 
 use super::Page;
-use crate::model::{Listener, Member, Pool, Proxy, ProxyTimeouts, SniRoute};
+use crate::model::{Check, CheckKind, Listener, Member, Pool, Proxy, ProxyTimeouts, SniRoute};
 
 pub(super) fn write(page: &mut Page, proxy: &Proxy) {
     page.table("proxy");
@@ -70,16 +70,62 @@ fn pool(page: &mut Page, pool: &Pool) {
     page.element("proxy.pool");
     page.key("name", &pool.name);
     page.key("balance", &pool.balance);
-    page.table("proxy.pool.check");
-    page.key("kind", &pool.check.kind);
-    page.key("interval", &pool.check.interval);
-    page.key("timeout", &pool.check.timeout);
-    page.key("rise", &pool.check.rise);
-    page.key("fall", &pool.check.fall);
-    for Member { name, address, weight } in &pool.member {
+    page.key("source_prefix_v6", &pool.source_prefix_v6);
+    page.key("retries", &pool.retries);
+    page.key("redispatch", &pool.redispatch);
+    page.key("max_queue", &pool.max_queue);
+    page.key("slow_start", &pool.slow_start);
+    page.key("proxy_protocol", &pool.proxy_protocol);
+    if let Some(tls) = &pool.tls {
+        page.table("proxy.pool.tls");
+        page.optional("server_name", tls.server_name.as_ref());
+        page.optional("ca", tls.ca.as_ref());
+        page.key("verify", &tls.verify);
+        page.optional("certificate", tls.certificate.as_ref());
+    }
+    if let Some(stick) = &pool.stick {
+        page.table("proxy.pool.stick");
+        page.key("size", &stick.size);
+        page.key("expire", &stick.expire);
+        page.key("prefix_v6", &stick.prefix_v6);
+        page.key("prefix_v4", &stick.prefix_v4);
+    }
+    if let Some(passive) = &pool.passive {
+        page.table("proxy.pool.passive");
+        page.key("failures", &passive.failures);
+        page.key("window", &passive.window);
+        page.key("ejection", &passive.ejection);
+    }
+    check(page, &pool.check);
+    for Member { name, address, weight, backup, max_connections, state } in &pool.member {
         page.element("proxy.pool.member");
         page.key("name", name);
         page.key("address", address);
         page.key("weight", weight);
+        page.key("backup", backup);
+        page.optional("max_connections", max_connections.as_ref());
+        page.key("state", state);
+    }
+}
+
+fn check(page: &mut Page, check: &Check) {
+    page.table("proxy.pool.check");
+    page.key("kind", &check.kind);
+    page.key("interval", &check.interval);
+    page.key("fast_interval", &check.fast_interval);
+    page.key("timeout", &check.timeout);
+    page.key("rise", &check.rise);
+    page.key("fall", &check.fall);
+    page.optional("port", check.port.as_ref());
+    page.optional("address", check.address.as_ref());
+    page.key("proxy_protocol", &check.proxy_protocol);
+    page.optional("server_name", check.server_name.as_ref());
+    if check.kind == CheckKind::Http {
+        page.key("method", &check.http.method);
+        page.key("path", &check.http.path);
+        page.optional("host", check.http.host.as_ref());
+        page.key("headers", &check.http.headers);
+        page.key("expect_status", &check.http.expect_status);
+        page.optional("expect_body", check.http.expect_body.as_ref());
     }
 }

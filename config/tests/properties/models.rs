@@ -2,10 +2,11 @@
 
 use addr::{ExplicitMap, ExplicitMaps, Prefix64, Prefixes, RangedPrefix};
 use config::model::{
-    Admin, Admission, Balance, Check, CheckKind, ClassOctet, ClientAuth, ClientPrefix, Denied, Dns64,
-    DnsCache, DnsClient, Endpoint, Forward, ForwardedFor, Gateway, Hairpin, Host, Level, Listener,
-    LocalNames, Log, LogFormat, MappedRule, Member, Mode, MssClamp, Nat64, NextHopMtu, Offload, PerSource,
-    Pool, Prefix, PrivateZones, Proxy, ProxyTimeouts, ReverseNames, ServerName, SniRoute, SynthesisRules,
+    Admin, AdminState, Admission, Balance, Check, CheckKind, CheckMethod, ClassOctet, ClientAuth,
+    ClientPrefix, Denied, Dns64, DnsCache, DnsClient, Endpoint, Forward, ForwardedFor, Gateway, Hairpin,
+    Header, Host, HttpCheck, Level, Listener, LocalNames, Log, LogFormat, MappedRule, Member, Mode, MssClamp,
+    Nat64, NextHopMtu, Offload, Passive, PerSource, Pool, PoolTls, Prefix, PrivateZones, Proxy,
+    ProxyProtocol, ProxyTimeouts, ReverseNames, ServerName, SniRoute, StatusRange, Stick, SynthesisRules,
     Tls, TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
 };
 use config::{Domain, defaults};
@@ -426,7 +427,11 @@ fn proxy() -> impl Strategy<Value = Proxy> {
         let mut listener = Vec::new();
         for (name, front) in names.into_iter().zip(fronts) {
             let mut bind: Vec<Endpoint> = sockets.by_ref().take(2).map(Endpoint::from).collect();
-            let target = pool.get(listener.len() % pool.len().max(1)).map(|pool: &Pool| pool.name.clone());
+            let takes = |pool: &&Pool| {
+                front.mode != Mode::Udp || pool.tls.is_none() && pool.proxy_protocol != ProxyProtocol::V1
+            };
+            let target =
+                pool.get(listener.len() % pool.len().max(1)).filter(takes).map(|pool| pool.name.clone());
             if let (false, Some(target)) = (bind.is_empty(), target) {
                 let sni =
                     front.sni.into_iter().map(|route| SniRoute { pool: target.clone(), ..route }).collect();
@@ -538,38 +543,133 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
         Balance::Random,
         Balance::Hash,
     ]);
-    let check = (
-        select(vec![CheckKind::Tcp, CheckKind::Off]),
-        duration(50, 3_600_000),
-        duration(1, 86_400_000),
-        1u32..=1000,
-        1u32..=1000,
+    let numbers = (0u32..=100, any::<bool>(), 0u32..=10_000_000, duration(0, 3_600_000), 1u8..=128);
+    let tables = (option::of(pool_tls()), option::of(stick()), option::of(passive()));
+    let members = names(4).prop_flat_map(|names| names.into_iter().map(member).collect::<Vec<_>>());
+    (balance, numbers, version(), tables, check(), members).prop_map(
+        move |(balance, numbers, proxy_protocol, (tls, stick, passive), mut check, member)| {
+            let (retries, redispatch, max_queue, slow_start, prefix) = numbers;
+            let by_address = matches!(balance, Balance::Source | Balance::Hash);
+            let speaks_tls = match check.kind {
+                CheckKind::Tls => true,
+                CheckKind::Http => tls.is_some(),
+                CheckKind::Tcp | CheckKind::Off => false,
+            };
+            let usual = tls.as_ref().and_then(|tls| tls.server_name.clone());
+            check.server_name = check.server_name.or(usual).filter(|_| speaks_tls);
+            Pool {
+                name: name.clone(),
+                balance,
+                source_prefix_v6: if by_address { prefix } else { defaults::BALANCE_PREFIX_V6 },
+                retries,
+                redispatch,
+                max_queue,
+                slow_start,
+                proxy_protocol,
+                tls,
+                stick,
+                passive,
+                check,
+                member,
+            }
+        },
     )
-        .prop_map(|(kind, interval, timeout, rise, fall)| Check {
-            kind,
-            interval,
-            timeout: timeout.min(interval),
-            rise,
-            fall,
-        });
-    let members = names(4).prop_flat_map(|names| {
-        names
-            .into_iter()
-            .map(|name| {
-                (socket(), 0u16..=256).prop_map(move |(address, weight)| Member {
-                    name: name.clone(),
+}
+
+fn version() -> impl Strategy<Value = ProxyProtocol> {
+    select(vec![ProxyProtocol::Off, ProxyProtocol::V1, ProxyProtocol::V2])
+}
+
+fn host_name() -> impl Strategy<Value = Domain> {
+    "[a-z_]{1,8}(\\.[a-z0-9-]{1,8}){0,2}".prop_map(|name| name.parse().expect("a name"))
+}
+
+fn pool_tls() -> impl Strategy<Value = PoolTls> {
+    (option::of(host_name()), option::of(path()), any::<bool>(), option::of(path())).prop_map(
+        |(server_name, ca, verify, certificate)| PoolTls {
+            server_name,
+            ca: ca.filter(|_| verify),
+            verify,
+            certificate,
+        },
+    )
+}
+
+fn stick() -> impl Strategy<Value = Stick> {
+    (1u32..=10_000_000, duration(1000, 86_400_000), 1u8..=128, 1u8..=32)
+        .prop_map(|(size, expire, prefix_v6, prefix_v4)| Stick { size, expire, prefix_v6, prefix_v4 })
+}
+
+fn passive() -> impl Strategy<Value = Passive> {
+    (1u32..=1000, duration(100, 3_600_000), duration(100, 3_600_000))
+        .prop_map(|(failures, window, ejection)| Passive { failures, window, ejection })
+}
+
+fn check() -> impl Strategy<Value = Check> {
+    let kind = select(vec![CheckKind::Tcp, CheckKind::Tls, CheckKind::Http, CheckKind::Off]);
+    let times = (duration(50, 3_600_000), duration(50, 3_600_000), duration(1, 86_400_000));
+    let target = (
+        option::of(1u16..),
+        option::of(prop_oneof![v4().prop_map(IpAddr::from), v6().prop_map(IpAddr::from)]),
+    );
+    (kind, times, (1u32..=1000, 1u32..=1000), target, (version(), option::of(host_name())), http_check())
+        .prop_map(
+            |(
+                kind,
+                (interval, fast, timeout),
+                (rise, fall),
+                (port, address),
+                (proxy_protocol, server_name),
+                http,
+            )| {
+                Check {
+                    kind,
+                    interval,
+                    fast_interval: fast.min(interval),
+                    timeout: timeout.min(interval),
+                    rise,
+                    fall,
+                    port,
                     address,
-                    weight,
-                })
-            })
-            .collect::<Vec<_>>()
-    });
-    (balance, check, members).prop_map(move |(balance, check, member)| Pool {
-        name: name.clone(),
-        balance,
-        check,
-        member,
-    })
+                    proxy_protocol,
+                    server_name,
+                    http: if kind == CheckKind::Http { http } else { HttpCheck::default() },
+                }
+            },
+        )
+}
+
+fn http_check() -> impl Strategy<Value = HttpCheck> {
+    let header = ("X-[A-Za-z0-9!#$*+.^_`|~-]{1,8}", "([!-~]([ -~]{0,8}[!-~])?)?")
+        .prop_map(|(name, value)| Header { name, value });
+    let status = (100u16..=599, 0u16..=499)
+        .prop_map(|(first, more)| StatusRange { first, last: (first + more).min(599) });
+    let method = select(vec![CheckMethod::Get, CheckMethod::Head, CheckMethod::Options]);
+    let asked = (method, "/[!-~&&[^#]]{0,12}", option::of("[a-z0-9.:-]{1,12}"), vec(header, 0..3));
+    (asked, vec(status, 1..3), option::of("[^\u{0}]{1,20}")).prop_map(
+        |((method, path, host, headers), expect_status, body)| HttpCheck {
+            method,
+            path,
+            host,
+            headers,
+            expect_status,
+            expect_body: body.filter(|_| method != CheckMethod::Head),
+        },
+    )
+}
+
+fn member(name: String) -> impl Strategy<Value = Member> {
+    let state = select(vec![AdminState::Ready, AdminState::Drain, AdminState::Maintenance]);
+    (socket(), 0u16..=256, any::<bool>(), option::of(1u32..=10_000_000), state).prop_map(
+        move |(address, weight, backup, max_connections, state)| Member {
+            name: name.clone(),
+            address,
+            weight,
+            backup,
+            max_connections,
+            state,
+        },
+    )
 }
 
 fn admin() -> impl Strategy<Value = Admin> {

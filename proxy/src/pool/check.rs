@@ -114,7 +114,8 @@ fn watch(plan: Plan, shared: &Arc<Shared>, round: Option<Rc<Round>>) -> Watched 
             member.publish(changed, "members of this pool are not checked");
             None
         }
-        CheckKind::Tcp => {
+        // `App::check` lets none but tcp through.
+        CheckKind::Tcp | CheckKind::Tls | CheckKind::Http => {
             let (watched, asked, shared, mut round) =
                 (Arc::clone(&member), check.clone(), Arc::clone(shared), round);
             let start =

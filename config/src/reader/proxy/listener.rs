@@ -3,29 +3,25 @@
 use super::super::shared::twice;
 use super::super::{Placed, Read, Table, Value, all, listing, nat64, not_empty, unique, values};
 use super::endpoint::{self, Claim};
-use super::{Named, timeouts, tls, unique_names};
+use super::{Named, Pools, timeouts, tls, unique_names};
 use crate::defaults;
 use crate::keys;
-use crate::model::{Endpoint, ForwardedFor, Listener, Mode, PerSource, ProxyTimeouts, ServerName, SniRoute};
+use crate::model::{
+    Endpoint, ForwardedFor, Listener, Mode, PerSource, Pool, ProxyProtocol, ProxyTimeouts, ServerName,
+    SniRoute,
+};
 use ipnet::IpNet;
 use std::ops::RangeInclusive;
 
 /// More than the files a process may have open on any system.
-const CONNECTIONS_RANGE: RangeInclusive<u32> = 1..=10_000_000;
+pub(super) const CONNECTIONS_RANGE: RangeInclusive<u32> = 1..=10_000_000;
 /// More than a machine accepts in a second.
 const RATE_RANGE: RangeInclusive<u32> = 1..=1_000_000;
 /// A source must be smaller than everything.
 pub(super) const PREFIX_V6_RANGE: RangeInclusive<u8> = 1..=128;
 pub(super) const PREFIX_V4_RANGE: RangeInclusive<u8> = 1..=32;
 
-/// The pools that there are, where all their names could be read.
-type Pools<'p, 'a> = Option<&'p [Placed<'a, String>]>;
-
-pub(super) fn all_of(
-    tables: Vec<Table<'_>>,
-    pools: Pools<'_, '_>,
-    usual: ProxyTimeouts,
-) -> Read<Vec<Listener>> {
+pub(super) fn all_of(tables: Vec<Table<'_>>, pools: &Pools<'_>, usual: ProxyTimeouts) -> Read<Vec<Listener>> {
     let tables = Named::read(tables);
     let names = unique_names(&tables);
     let mut claims = Vec::new();
@@ -35,7 +31,7 @@ pub(super) fn all_of(
 
 fn listener<'a>(
     Named { table, name }: Named<'a>,
-    pools: Pools<'_, '_>,
+    pools: &Pools<'_>,
     usual: ProxyTimeouts,
     claims: &mut Vec<Placed<'a, Claim>>,
 ) -> Read<Listener> {
@@ -71,7 +67,7 @@ fn listener<'a>(
     let sni = sni(&table, mode, pools);
     let forwarded_for = forwarded_for(&table, mode);
     let trusted_proxies = table.list("trusted_proxies", Value::client_network).map(Option::unwrap_or_default);
-    let pool = table.need("pool", |value| existing_pool(value, pools));
+    let pool = table.need("pool", |value| existing_pool(value, pools, mode));
     Ok(Listener {
         name: name?.value,
         bind: fits?,
@@ -153,7 +149,7 @@ fn proxy_protocol_from(table: &Table<'_>, mode: Read<Mode>) -> Read<Vec<IpNet>> 
     }
 }
 
-fn sni(table: &Table<'_>, mode: Read<Mode>, pools: Pools<'_, '_>) -> Read<Vec<SniRoute>> {
+fn sni(table: &Table<'_>, mode: Read<Mode>, pools: &Pools<'_>) -> Read<Vec<SniRoute>> {
     let tables = table.tables("sni")?;
     if let (Ok(Mode::Http | Mode::Udp), Some(first)) = (mode, tables.first()) {
         return Err(first.at.refuse(
@@ -166,7 +162,7 @@ fn sni(table: &Table<'_>, mode: Read<Mode>, pools: Pools<'_, '_>) -> Read<Vec<Sn
             let names = all(value.elements()?.map(|element| Ok(element.at.with(element.server_name()?))))?;
             not_empty(&value.at, names, "name")
         });
-        let pool = table.need("pool", |value| existing_pool(value, pools));
+        let pool = table.need("pool", |value| existing_pool(value, pools, mode));
         Ok((names?, pool?))
     }))?;
     let names: Vec<_> = routes.iter().flat_map(|(names, _)| names.iter().cloned()).collect();
@@ -188,17 +184,34 @@ fn forwarded_for(table: &Table<'_>, mode: Read<Mode>) -> Read<ForwardedFor> {
     }
 }
 
-fn existing_pool(value: &Value<'_>, pools: Pools<'_, '_>) -> Read<String> {
+fn existing_pool(value: &Value<'_>, pools: &Pools<'_>, mode: Read<Mode>) -> Read<String> {
     let name = value.name()?;
-    let Some(pools) = pools else { return Ok(name) };
-    if pools.iter().any(|pool| pool.value == name) {
+    if let (Ok(Mode::Udp), Some(pool)) = (mode, pools.read.iter().find(|pool| pool.name == name)) {
+        takes_datagrams(value, pool)?;
+    }
+    let Some(known) = &pools.names else { return Ok(name) };
+    if known.iter().any(|pool| pool.value == name) {
         return Ok(name);
     }
-    let names = || pools.iter().map(|pool| pool.value.as_str());
+    let names = || known.iter().map(|pool| pool.value.as_str());
     let help = match keys::nearest(&name, names()) {
         Some(near) => format!("did you mean {near:?}?"),
-        None if pools.is_empty() => format!("add [[proxy.pool]] with name = {name:?}"),
+        None if known.is_empty() => format!("add [[proxy.pool]] with name = {name:?}"),
         None => format!("the pools are {}", listing(names().map(|name| format!("{name:?}")), "and")),
     };
     Err(value.at.lacks(format!("there is no pool {name:?}"), help))
+}
+
+/// Refuses a pool whose members are sent what no datagram can carry.
+fn takes_datagrams(value: &Value<'_>, pool: &Pool) -> Read<()> {
+    let name = &pool.name;
+    if pool.tls.is_some() {
+        let message = format!("pool {name:?} speaks TLS to its members, and the mode is \"udp\"");
+        return Err(value.at.refuse(message, "name a pool without tls"));
+    }
+    if pool.proxy_protocol == ProxyProtocol::V1 {
+        let message = format!("pool {name:?} sends PROXY version 1, which has no word for datagrams");
+        return Err(value.at.refuse(message, "set proxy_protocol = \"v2\" or \"off\" in that pool"));
+    }
+    Ok(())
 }
