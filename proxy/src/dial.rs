@@ -6,9 +6,10 @@ use crate::pool::{Lease, MemberState, Pool};
 use crate::shortage::is_shortage;
 use crate::worker::Local;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time;
 
@@ -48,18 +49,19 @@ impl<'a> Dial<'a> {
     }
 }
 
-/// Connects to a member within the limit, counted and logged.
-pub(crate) async fn connect(local: &Local, member: &MemberState, limit: Duration) -> io::Result<TcpStream> {
-    let connected = match time::timeout(limit, TcpStream::connect(member.address)).await {
+/// Connects to a member and tells it `header` before all else, within the limit, counted and logged.
+pub(crate) async fn connect(
+    local: &Local,
+    member: &MemberState,
+    limit: Duration,
+    header: &[u8],
+) -> io::Result<TcpStream> {
+    let connected = match time::timeout(limit, open(member.address, header)).await {
         Ok(connected) => connected,
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}"))),
     };
     match &connected {
-        Ok(stream) => {
-            member.counts.connected(local.index());
-            // Bytes are handed to the kernel in the chunks the other side sent them in: waiting for more only delays.
-            let _ = stream.set_nodelay(true);
-        }
+        Ok(_) => member.counts.connected(local.index()),
         Err(error) => {
             // A shortage of ours is no fault of the member.
             if !is_shortage(error) {
@@ -69,4 +71,12 @@ pub(crate) async fn connect(local: &Local, member: &MemberState, limit: Duration
         }
     }
     connected
+}
+
+async fn open(address: SocketAddr, header: &[u8]) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(address).await?;
+    // Bytes are handed to the kernel in the chunks the other side sent them in: waiting for more only delays.
+    let _ = stream.set_nodelay(true);
+    stream.write_all(header).await?;
+    Ok(stream)
 }

@@ -6,8 +6,9 @@
 
 use crate::counts::Failure;
 use crate::listener::Accepted;
-use crate::proxy_protocol::{self, Ends, LONGEST, Malformed, Origin};
+use crate::proxy_protocol::{self, Ends, Facts, Header, LONGEST, Malformed, Origin};
 use crate::worker::Local;
+use config::model::ProxyProtocol;
 use nix::sys::socket::{MsgFlags, recv};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -99,6 +100,18 @@ fn take_header(stream: &TcpStream, held: &mut Vec<u8>) -> io::Result<Result<Opti
                 Origin::Inet { ends, .. } => Some(ends),
                 Origin::Local | Origin::Unknown | Origin::Unix { .. } => None,
             }));
+        }
+    }
+}
+
+/// The header that a member is sent before all else; empty if it wants none.
+pub(crate) fn header(version: ProxyProtocol, origin: impl FnOnce() -> Origin<'static>) -> Vec<u8> {
+    match version {
+        ProxyProtocol::Off => Vec::new(),
+        ProxyProtocol::V1 => origin().to_v1(),
+        ProxyProtocol::V2 => {
+            let header = Header { origin: origin(), facts: Facts::default() };
+            header.to_v2().expect("addresses of IP alone are short")
         }
     }
 }

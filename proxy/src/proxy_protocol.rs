@@ -91,6 +91,11 @@ impl Ends {
         self.destination
     }
 
+    /// Whose connection it is when TCP lies between them.
+    pub const fn over_tcp(self) -> Origin<'static> {
+        Origin::Inet { transport: Transport::Stream, ends: self }
+    }
+
     /// Both as a header writes them, with the ports: of one family.
     const fn in_one_family(&self) -> OneFamily {
         match (self.source, self.destination) {

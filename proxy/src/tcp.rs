@@ -2,6 +2,7 @@
 
 use crate::counts::Failure;
 use crate::dial::{self, Dial};
+use crate::identity;
 use crate::linger;
 use crate::listener::Accepted;
 use crate::pool::Lease;
@@ -16,9 +17,10 @@ use tokio::net::TcpStream;
 ///
 /// Without a member the connection is closed in an orderly way: the client sees the end of the stream, not a reset.
 pub(crate) async fn serve(local: &Local, accepted: Accepted) {
+    let header = identity::header(accepted.route.pool.config.proxy_protocol, || accepted.ends().over_tcp());
     let Accepted { route, stream: client, client: peer, .. } = accepted;
     let counts = &route.counts;
-    let (member, lease) = match reach(local, &route, peer).await {
+    let (member, lease) = match reach(local, &route, peer, &header).await {
         Ok(reached) => reached,
         Err(failure) => {
             counts.failed(local.index(), failure);
@@ -34,14 +36,19 @@ pub(crate) async fn serve(local: &Local, accepted: Accepted) {
     }
 }
 
-async fn reach(local: &Local, route: &Route, peer: SocketAddr) -> Result<(TcpStream, Lease), Failure> {
+async fn reach(
+    local: &Local,
+    route: &Route,
+    peer: SocketAddr,
+    header: &[u8],
+) -> Result<(TcpStream, Lease), Failure> {
     let mut dial = Dial::new(local, &route.pool, fold_mapped(peer.ip()));
     loop {
         let (member, lease) = dial.next().map_err(|none| match none {
             dial::NoMember::AllOut => Failure::NoMember,
             dial::NoMember::AllTried => Failure::Unreachable,
         })?;
-        if let Ok(stream) = dial::connect(local, &member, route.timeout.connect).await {
+        if let Ok(stream) = dial::connect(local, &member, route.timeout.connect, header).await {
             return Ok((stream, lease));
         }
     }

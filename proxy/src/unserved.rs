@@ -3,9 +3,7 @@
 //! A row is the refusal of one key. Whoever serves the key removes its row, and the `#` in front of it in the whole
 //! file of docs/configuration.md; a test holds the two against each other.
 
-use config::model::{
-    AdminState, CheckKind, Endpoint, Gateway, Listener, Member, Mode, Pool, ProxyProtocol, ProxyTimeouts,
-};
+use config::model::{AdminState, CheckKind, Endpoint, Gateway, Listener, Member, Mode, Pool, ProxyTimeouts};
 use config::{Refusal, defaults};
 use std::time::Duration;
 
@@ -116,12 +114,6 @@ const POOL: &[Row<Pool>] = &[
         help: "leave out slow_start",
     },
     Row {
-        key: "proxy_protocol",
-        asked: |pool| pool.proxy_protocol != ProxyProtocol::Off,
-        what: "the PROXY protocol",
-        help: "leave out proxy_protocol, and have the members expect none",
-    },
-    Row {
         key: "tls",
         asked: |pool| pool.tls.is_some(),
         what: "TLS to members",
@@ -162,12 +154,6 @@ const POOL: &[Row<Pool>] = &[
         asked: |pool| pool.check.address.is_some(),
         what: "checks of another address",
         help: "leave out address",
-    },
-    Row {
-        key: "check.proxy_protocol",
-        asked: |pool| pool.check.proxy_protocol != ProxyProtocol::Off,
-        what: "the PROXY protocol",
-        help: "leave out proxy_protocol, and have the members expect none",
     },
 ];
 

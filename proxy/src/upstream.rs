@@ -48,16 +48,19 @@ pub(crate) struct Upstream {
     /// Whether it has carried a request before.
     pub(crate) reused: bool,
     idle_since: Instant,
+    /// Whether the member takes every request on it to come from the client that a header named.
+    is_told: bool,
 }
 
 impl Upstream {
-    /// Opens a connection.
+    /// Opens a connection, which begins with `header`.
     pub(crate) async fn open(
         local: &Local,
         member: Arc<MemberState>,
         limit: Duration,
+        header: &[u8],
     ) -> io::Result<Box<Self>> {
-        let stream = dial::connect(local, &member, limit).await?;
+        let stream = dial::connect(local, &member, limit, header).await?;
         let socket = stream.as_raw_fd();
         let heard = Rc::new(Cell::new(false));
         let io = TokioIo::new(MemberStream::new(stream, Rc::clone(&heard)));
@@ -71,6 +74,7 @@ impl Upstream {
             ended: false,
             heard,
             reused: false,
+            is_told: !header.is_empty(),
             idle_since: Instant::now(),
         }))
     }
@@ -118,9 +122,9 @@ impl Upstreams {
         None
     }
 
-    /// Keeps a connection whose response has ended, if it can be used again.
+    /// Keeps a connection whose response has ended, if any client can use it again.
     pub(crate) fn check_in(&self, mut upstream: Box<Upstream>) {
-        if !upstream.is_usable() {
+        if upstream.is_told || !upstream.is_usable() {
             return;
         }
         upstream.reused = true;

@@ -12,6 +12,9 @@ mod client;
 #[path = "daemon/faults.rs"]
 mod faults;
 #[cfg(test)]
+#[path = "daemon/foreign.rs"]
+mod foreign;
+#[cfg(test)]
 #[path = "daemon/gateway.rs"]
 mod gateway;
 #[cfg(test)]

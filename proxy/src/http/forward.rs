@@ -7,6 +7,7 @@ use super::framing::{Fault, Good};
 use super::session::Session;
 use super::{forwarded, guard, headers};
 use crate::dial::{Dial, NoMember};
+use crate::identity;
 use crate::pool::Lease;
 use crate::snapshot::Route;
 use crate::upstream::{Upstream, poll_with};
@@ -109,7 +110,7 @@ fn prepare(
         headers.insert(HOST, host);
     } else if !headers.contains_key(HOST) {
         // Left out by a client of HTTP/1.0; RFC 9112 §3.3 lets the address stand for it.
-        let host = HeaderValue::from_str(&session.connected_to.to_string());
+        let host = HeaderValue::from_str(&session.ends.destination().to_string());
         headers.insert(HOST, host.expect("an address and a port are plain characters"));
     }
     if let Some(left) = target.max_forwards {
@@ -146,7 +147,9 @@ async fn send(
     let mut dial = Dial::new(&session.local, &route.pool, session.client);
     // A connection that turns out to be dead loses a request that cannot be repeated, so the first one of a client goes
     // on a fresh connection: that client could not know why.
-    let may_reuse = outgoing.repeatable || !session.is_first();
+    // One that is kept may have told another client, or none.
+    let header = identity::header(route.pool.config.proxy_protocol, || session.ends.over_tcp());
+    let may_reuse = header.is_empty() && (outgoing.repeatable || !session.is_first());
     let mut outgoing = outgoing;
     loop {
         let (member, lease) = dial.next().map_err(|none| match none {
@@ -157,7 +160,9 @@ async fn send(
         loop {
             let upstream = match idle.take() {
                 Some(upstream) => Ok(upstream),
-                None => Upstream::open(&session.local, Arc::clone(&member), route.timeout.connect).await,
+                None => {
+                    Upstream::open(&session.local, Arc::clone(&member), route.timeout.connect, &header).await
+                }
             };
             let Ok(mut upstream) = upstream else { break };
             let spare = if upstream.reused { outgoing.spare() } else { None };

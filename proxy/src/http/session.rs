@@ -5,6 +5,7 @@
 use super::deadlines::{Deadlines, Overdue};
 use super::framing::{Fault, Framing};
 use crate::listener::Accepted;
+use crate::proxy_protocol::Ends;
 use crate::snapshot::Route;
 use crate::worker::Local;
 use config::model::Mode;
@@ -21,8 +22,8 @@ pub(crate) struct Session {
     pub(crate) client: IpAddr,
     /// The listening address it came to, which may be a wildcard.
     address: SocketAddr,
-    /// The address that the client connected to.
-    pub(crate) connected_to: SocketAddr,
+    /// The client's end and the one that it connected to.
+    pub(crate) ends: Ends,
     /// The route of the latest request.
     route: RefCell<Arc<Route>>,
     pub(crate) framing: RefCell<Framing>,
@@ -45,7 +46,7 @@ impl Session {
             local,
             client: ends.source().ip(),
             address: *address,
-            connected_to: ends.destination(),
+            ends,
             framing: RefCell::new(Framing::new()),
             waits: RefCell::new(Deadlines::new(route.timeout, now())),
             route: RefCell::new(Arc::clone(route)),

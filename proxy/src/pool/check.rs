@@ -6,6 +6,8 @@
 use super::health::{Health, Outcome, Status};
 use super::{MemberState, Pool};
 use crate::error::Error;
+use crate::identity;
+use crate::proxy_protocol::Origin;
 use crate::shortage::is_shortage;
 use crate::snapshot::Shared;
 use config::model::{Check, CheckKind};
@@ -16,6 +18,7 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -159,8 +162,13 @@ async fn checks(member: Arc<MemberState>, check: Check, shared: Arc<Shared>, mut
 }
 
 async fn connect(member: &MemberState, check: &Check) -> (Outcome, String) {
-    match time::timeout(check.timeout, TcpStream::connect(member.address)).await {
-        Ok(Ok(_)) => (Outcome::Good, "tcp connection accepted".to_owned()),
+    let header = identity::header(check.proxy_protocol, || Origin::Local);
+    let reached = async {
+        let mut stream = TcpStream::connect(member.address).await?;
+        stream.write_all(&header).await
+    };
+    match time::timeout(check.timeout, reached).await {
+        Ok(Ok(())) => (Outcome::Good, "tcp connection accepted".to_owned()),
         Ok(Err(error)) if is_shortage(&error) => {
             (Outcome::Inconclusive, format!("check not possible: {error}"))
         }
