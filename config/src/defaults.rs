@@ -1,9 +1,9 @@
 //! The value of every key that may be left out, each with its reason.
 
 use crate::model::{
-    AdminState, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, Denied, ForwardedFor, Hairpin,
-    Level, LogFormat, Mode, MssClamp, Offload, PrivateZones, ProxyProtocol, ReverseNames, StatusRange,
-    TlsVersion, Treatment, UdpZeroChecksum,
+    AdminState, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ConnectionLog, Denied, Facility,
+    ForwardedFor, Hairpin, Level, LogFormat, Mode, MssClamp, Offload, PrivateZones, ProxyProtocol,
+    ReverseNames, StatusRange, TlsVersion, Treatment, UdpZeroChecksum,
 };
 use ipnet::Ipv6Net;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -118,6 +118,12 @@ pub const FIN: Duration = Duration::from_secs(30);
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 /// `proxy.timeout.udp`: what the kernel's connection tracking takes for a flow without a reply.
 pub const UDP: Duration = Duration::from_secs(30);
+/// `proxy.log.format`: the lines name clients, who must be asked for.
+pub const CONNECTION_LOG: ConnectionLog = ConnectionLog::Off;
+/// `proxy.log.facility`: what router VMs have set in HAProxy for years.
+pub const FACILITY: Facility = Facility::Local0;
+/// `proxy.log.tag`: the daemon's name, as its own log has it.
+pub const TAG: &str = "causeway-proxy";
 /// `proxy.listener.v6only`: `[::]:80` and `0.0.0.0:80` stand side by side, whatever the system's default.
 pub const V6ONLY: bool = true;
 /// `proxy.listener.freebind`: an address that is mistyped is heard of at once.

@@ -3,10 +3,10 @@
 use crate::defaults::EXCLUDE_AAAA;
 use crate::domain::Domain;
 use crate::model::{
-    AdminState, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ClientPrefix, Denied, Endpoint,
-    ForwardedFor, Hairpin, Header, Level, LogFormat, MappedRule, Mode, MssClamp, NextHopMtu, Offload,
-    PrivateZones, ProxyProtocol, ReverseNames, ServerName, StatusRange, TlsVersion, Treatment,
-    UdpZeroChecksum, Upstream, UpstreamTransport,
+    AdminState, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ClientPrefix, ConnectionLog, Denied,
+    Endpoint, Facility, ForwardedFor, Hairpin, Header, Level, LogFormat, LogTarget, MappedRule, Mode,
+    MssClamp, NextHopMtu, Offload, PrivateZones, ProxyProtocol, ReverseNames, ServerName, StatusRange,
+    TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
 };
 use crate::reader::{duration_text, size_text};
 use crate::words::Word;
@@ -53,6 +53,7 @@ macro_rules! as_word {
 
 bare!(bool, u8, u16, u32);
 in_quotes!(
+    LogTarget,
     String,
     Domain,
     Endpoint,
@@ -69,6 +70,8 @@ in_quotes!(
     Prefix64
 );
 as_word!(
+    ConnectionLog,
+    Facility,
     PrivateZones,
     Denied,
     Hairpin,

@@ -14,9 +14,9 @@ pub use admission::{Admission, Denied};
 pub use cache::DnsCache;
 pub use names::{Host, LocalNames, PrivateZones};
 pub use proxy::{
-    AdminState, Balance, Check, CheckKind, CheckMethod, ClientAuth, Endpoint, ForwardedFor, Header,
-    HttpCheck, Listener, Member, Mode, Passive, PerSource, Pool, PoolTls, Proxy, ProxyProtocol,
-    ProxyTimeouts, ServerName, SniRoute, StatusRange, Stick, Tls, TlsVersion,
+    AdminState, Balance, Check, CheckKind, CheckMethod, ClientAuth, ConnectionLog, Endpoint, Facility,
+    ForwardedFor, Header, HttpCheck, Listener, LogTarget, Member, Mode, Passive, PerSource, Pool, PoolTls,
+    Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, ServerName, SniRoute, StatusRange, Stick, Tls, TlsVersion,
 };
 pub use synthesis::{ClientPrefix, DnsClient, MappedRule, ReverseNames, SynthesisRules, Treatment};
 pub use upstream::{Forward, Upstream, UpstreamTransport};

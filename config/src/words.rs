@@ -1,8 +1,9 @@
 //! The words that stand for the values of choices such as `nat64.offload`.
 
 use crate::model::{
-    AdminState, Balance, CheckKind, CheckMethod, ClientAuth, Denied, ForwardedFor, Hairpin, Level, LogFormat,
-    Mode, Offload, PrivateZones, ProxyProtocol, ReverseNames, TlsVersion, Treatment, UdpZeroChecksum,
+    AdminState, Balance, CheckKind, CheckMethod, ClientAuth, ConnectionLog, Denied, Facility, ForwardedFor,
+    Hairpin, Level, LogFormat, Mode, Offload, PrivateZones, ProxyProtocol, ReverseNames, TlsVersion,
+    Treatment, UdpZeroChecksum,
 };
 
 /// A type whose values are words in the file.
@@ -42,6 +43,10 @@ words! {
     }
     ClientAuth { Off = "off", Optional = "optional", Required = "required" }
     TlsVersion { V1_2 = "1.2", V1_3 = "1.3" }
+    ConnectionLog { Off = "off", Tcplog = "tcplog", Json = "json" }
+    Facility {
+        User = "user", Mail = "mail", Daemon = "daemon", Auth = "auth", Syslog = "syslog", News = "news", Cron = "cron", Authpriv = "authpriv", Ftp = "ftp", Local0 = "local0", Local1 = "local1", Local2 = "local2", Local3 = "local3", Local4 = "local4", Local5 = "local5", Local6 = "local6", Local7 = "local7"
+    }
     ProxyProtocol { Off = "off", V1 = "v1", V2 = "v2" }
     AdminState { Ready = "ready", Drain = "drain", Maintenance = "maintenance" }
     CheckKind { Tcp = "tcp", Tls = "tls", Http = "http", Off = "off" }

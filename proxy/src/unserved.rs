@@ -3,8 +3,7 @@
 //! A row is the refusal of one key. Whoever serves the key removes its row, and the `#` in front of it in the whole
 //! file of docs/configuration.md; a test holds the two against each other.
 
-use config::model::{AdminState, CheckKind, Endpoint, Gateway, Listener, Member, Mode, Pool, ProxyTimeouts};
-use config::{Refusal, defaults};
+use config::{Refusal, defaults, model};
 use std::time::Duration;
 
 /// A key that is not served, of what `T` is the model of.
@@ -19,7 +18,14 @@ struct Row<T: 'static> {
     help: &'static str,
 }
 
-const LISTENER: &[Row<Listener>] = &[
+const PROXY: &[Row<model::Proxy>] = &[Row {
+    key: "log.format",
+    asked: |proxy| proxy.log.format != model::ConnectionLog::Off,
+    what: "lines about connections",
+    help: "leave out proxy.log, and count connections by /metrics",
+}];
+
+const LISTENER: &[Row<model::Listener>] = &[
     Row {
         key: "v6only",
         asked: |listener| !listener.v6only,
@@ -40,7 +46,7 @@ const LISTENER: &[Row<Listener>] = &[
     },
     Row {
         key: "mode",
-        asked: |listener| listener.mode == Mode::Udp,
+        asked: |listener| listener.mode == model::Mode::Udp,
         what: "datagrams",
         help: "set mode = \"tcp\" or \"http\", or remove the listener",
     },
@@ -82,7 +88,7 @@ const LISTENER: &[Row<Listener>] = &[
     },
 ];
 
-const POOL: &[Row<Pool>] = &[
+const POOL: &[Row<model::Pool>] = &[
     Row {
         key: "source_prefix_v6",
         asked: |pool| pool.source_prefix_v6 != defaults::BALANCE_PREFIX_V6,
@@ -133,7 +139,7 @@ const POOL: &[Row<Pool>] = &[
     },
     Row {
         key: "check.kind",
-        asked: |pool| matches!(pool.check.kind, CheckKind::Tls | CheckKind::Http),
+        asked: |pool| matches!(pool.check.kind, model::CheckKind::Tls | model::CheckKind::Http),
         what: "checks of this kind",
         help: "set kind = \"tcp\" or \"off\"",
     },
@@ -157,7 +163,7 @@ const POOL: &[Row<Pool>] = &[
     },
 ];
 
-const MEMBER: &[Row<Member>] = &[
+const MEMBER: &[Row<model::Member>] = &[
     Row {
         key: "backup",
         asked: |member| member.backup,
@@ -172,29 +178,29 @@ const MEMBER: &[Row<Member>] = &[
     },
     Row {
         key: "state",
-        asked: |member| member.state != AdminState::Ready,
+        asked: |member| member.state != model::AdminState::Ready,
         what: "states that are set by hand",
         help: "leave out state, and give the member the weight 0",
     },
 ];
 
-const ENDPOINT: &[Row<Endpoint>] = &[
+const ENDPOINT: &[Row<model::Endpoint>] = &[
     Row {
         key: "",
-        asked: |endpoint| matches!(endpoint, Endpoint::Unix(_)),
+        asked: |endpoint| matches!(endpoint, model::Endpoint::Unix(_)),
         what: "unix sockets",
         help: "give an address with its port",
     },
     Row {
         key: "",
-        asked: |endpoint| matches!(endpoint, Endpoint::Inherited(_)),
+        asked: |endpoint| matches!(endpoint, model::Endpoint::Inherited(_)),
         what: "inherited sockets",
         help: "give an address with its port",
     },
 ];
 
 /// A time that is not waited for, and its value.
-type Wait = (&'static str, fn(&ProxyTimeouts) -> Duration);
+type Wait = (&'static str, fn(&model::ProxyTimeouts) -> Duration);
 
 const TIMEOUT: &[Wait] = &[
     ("queue", |timeout| timeout.queue),
@@ -205,10 +211,11 @@ const TIMEOUT: &[Wait] = &[
 ];
 
 /// Everything in the file that causeway-proxy does not serve.
-pub(crate) fn refusals(model: &Gateway) -> Vec<Refusal> {
+pub(crate) fn refusals(model: &model::Gateway) -> Vec<Refusal> {
     let Some(proxy) = &model.proxy else { return Vec::new() };
-    let usual = ProxyTimeouts { queue: proxy.timeout.connect, ..ProxyTimeouts::default() };
-    let mut found: Vec<Refusal> = waits("proxy.timeout", &proxy.timeout, &usual).collect();
+    let usual = model::ProxyTimeouts { queue: proxy.timeout.connect, ..model::ProxyTimeouts::default() };
+    let mut found: Vec<Refusal> = rows(PROXY, "proxy", proxy).collect();
+    found.extend(waits("proxy.timeout", &proxy.timeout, &usual));
     for (place, listener) in proxy.listener.iter().enumerate() {
         let at = format!("proxy.listener[{place}]");
         found.extend(rows(LISTENER, &at, listener));
@@ -235,7 +242,11 @@ fn rows<T>(table: &'static [Row<T>], at: &str, model: &T) -> impl Iterator<Item 
     })
 }
 
-fn waits(at: &str, asked: &ProxyTimeouts, usual: &ProxyTimeouts) -> impl Iterator<Item = Refusal> {
+fn waits(
+    at: &str,
+    asked: &model::ProxyTimeouts,
+    usual: &model::ProxyTimeouts,
+) -> impl Iterator<Item = Refusal> {
     TIMEOUT.iter().filter(|(_, wait)| wait(asked) != wait(usual)).map(move |(key, _)| Refusal {
         path: format!("{at}.{key}"),
         message: "causeway-proxy does not serve this timeout yet".to_owned(),

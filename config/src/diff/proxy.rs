@@ -4,7 +4,8 @@ use super::record::Record;
 use super::{Changed, Keyed};
 use crate::literal::Literal;
 use crate::model::{
-    Check, Listener, Member, Passive, PerSource, Pool, PoolTls, Proxy, ProxyTimeouts, SniRoute, Stick, Tls,
+    Check, Listener, Member, Passive, PerSource, Pool, PoolTls, Proxy, ProxyLog, ProxyTimeouts, SniRoute,
+    Stick, Tls,
 };
 
 /// What differs in `[proxy]`; `None` where a key stayed.
@@ -13,6 +14,7 @@ use crate::model::{
 pub struct ProxyDiff {
     pub workers: Option<Changed<u16>>,
     pub timeout: Option<Changed<ProxyTimeouts>>,
+    pub log: Option<Changed<ProxyLog>>,
     pub listener: Keyed<Listener>,
     pub pool: Keyed<Pool, PoolDiff>,
 }
@@ -30,6 +32,7 @@ pub(super) fn proxy(record: &mut Record, old: &Proxy, new: &Proxy) -> ProxyDiff 
     ProxyDiff {
         workers: record.key("proxy.workers", &old.workers, &new.workers),
         timeout: timeout(record, "proxy.timeout", old.timeout, new.timeout),
+        log: log(record, &old.log, &new.log),
         listener: record.keyed(
             "proxy.listener",
             (&old.listener, &new.listener),
@@ -68,6 +71,14 @@ fn timeout(
     record.key(&format!("{path}.keep_alive"), &old.keep_alive, &new.keep_alive);
     record.key(&format!("{path}.udp"), &old.udp, &new.udp);
     (old != new).then_some(Changed { old, new })
+}
+
+fn log(record: &mut Record, old: &ProxyLog, new: &ProxyLog) -> Option<Changed<ProxyLog>> {
+    record.key("proxy.log.format", &old.format, &new.format);
+    record.key("proxy.log.to", &old.to, &new.to);
+    record.key("proxy.log.facility", &old.facility, &new.facility);
+    record.key("proxy.log.tag", &old.tag, &new.tag);
+    (old != new).then(|| Changed { old: old.clone(), new: new.clone() })
 }
 
 fn listener(record: &mut Record, path: &str, old: &Listener, new: &Listener) -> Changed<Listener> {

@@ -103,6 +103,30 @@ fn members_are_matched_by_name_inside_their_pool() {
 }
 
 #[test]
+fn a_timeout_of_the_section_changes_the_listeners_that_have_none_of_their_own() {
+    let diff = after(&[("[proxy]", "[proxy.timeout]\nclient = \"10s\"")]);
+    assert_eq!(
+        lines(&diff),
+        [
+            "proxy.timeout.client: \"50s\" -> \"10s\"",
+            "proxy.listener[web].timeout.client: \"50s\" -> \"10s\"",
+        ]
+    );
+    let own = [("pool = \"web\"", "pool = \"web\"\ntimeout = { client = \"50s\" }")];
+    let diff = after(&[own[0], ("[proxy]", "[proxy.timeout]\nclient = \"10s\"")]);
+    assert_eq!(lines(&diff), ["proxy.timeout.client: \"50s\" -> \"10s\""]);
+}
+
+#[test]
+fn a_table_that_comes_or_goes_is_named() {
+    let diff = after(&[(
+        "name = \"web\"\n[[proxy.pool.member]]",
+        "name = \"web\"\nstick = {}\n[[proxy.pool.member]]",
+    )]);
+    assert_eq!(lines(&diff), ["proxy.pool[web].stick: added [proxy.pool.stick]"]);
+}
+
+#[test]
 fn a_renamed_listener_is_another_listener() {
     let diff = after(&[("name = \"web\"", "name = \"shop\"")]);
     assert_eq!(

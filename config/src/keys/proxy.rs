@@ -130,6 +130,48 @@ pub(super) const PROXY: &[Key] = &[
         "\"1m\"",
         "For both ends of a flow of datagrams together.",
     ),
+    table(
+        "proxy.log",
+        Derived("the defaults of its keys"),
+        Live,
+        "A line about each connection of a client, apart from what the daemon says of itself.",
+    ),
+    key(
+        "proxy.log.format",
+        "`\"off\"`, `\"tcplog\"` or `\"json\"`",
+        Value("\"off\""),
+        Live,
+        "HAProxy `option tcplog`",
+        "\"tcplog\"",
+        "No lines, HAProxy's lines, or one JSON object a line.",
+    ),
+    key(
+        "proxy.log.to",
+        "`\"stdout\"`, `\"udp://ADDRESS\"` or `\"unix://PATH\"`",
+        Value("\"stdout\""),
+        Live,
+        "HAProxy `log`",
+        "\"udp://[2001:db8::514]:514\"",
+        "Where the lines go: to standard output, or as syslog to an address, at port 514 if none is given, or to a socket such as `/dev/log`.",
+    ),
+    key(
+        "proxy.log.facility",
+        "name of a facility of syslog",
+        Value("\"local0\""),
+        Live,
+        "RFC 5424 §6.2.1, HAProxy `log`",
+        "\"local2\"",
+        "The facility of the lines: `user`, `mail`, `daemon`, `auth`, `syslog`, `news`, `cron`, `authpriv`, `ftp`, or `local0` to `local7`; not with `\"stdout\"`.",
+    ),
+    key(
+        "proxy.log.tag",
+        "text of 1 to 48 visible ASCII characters without `:` and `[`",
+        Value("\"causeway-proxy\""),
+        Live,
+        "RFC 5424 §6.2.5, HAProxy `log-tag`",
+        "\"gw1\"",
+        "The program that syslog is told; not with `\"stdout\"`.",
+    ),
 ];
 
 /// Of every timeout.

@@ -3,6 +3,7 @@
 mod check;
 mod endpoint;
 mod listener;
+mod log;
 mod pool;
 
 pub use check::{Check, CheckKind, CheckMethod, Header, HttpCheck, StatusRange};
@@ -10,6 +11,7 @@ pub use endpoint::Endpoint;
 pub use listener::{
     ClientAuth, ForwardedFor, Listener, Mode, PerSource, ServerName, SniRoute, Tls, TlsVersion,
 };
+pub use log::{ConnectionLog, Facility, LogTarget, ProxyLog};
 pub use pool::{AdminState, Balance, Member, Passive, Pool, PoolTls, ProxyProtocol, Stick};
 
 use crate::defaults;
@@ -22,6 +24,8 @@ pub struct Proxy {
     pub workers: u16,
     /// `[proxy.timeout]`.
     pub timeout: ProxyTimeouts,
+    /// `[proxy.log]`.
+    pub log: ProxyLog,
     /// `[[proxy.listener]]`; names are unique, and no two want the same address.
     pub listener: Vec<Listener>,
     /// `[[proxy.pool]]`; names are unique.

@@ -3,6 +3,7 @@
 mod check;
 mod endpoint;
 mod listener;
+mod log;
 mod pool;
 mod timeouts;
 mod tls;
@@ -14,6 +15,7 @@ use crate::model::{Pool, Proxy};
 pub(super) fn read(table: &Table<'_>) -> Read<Proxy> {
     let workers = table.or("workers", defaults::WORKERS, |value| value.integer(super::nat64::WORKER_RANGE));
     let timeout = table.section("timeout", timeouts::of_section).map(Option::unwrap_or_default);
+    let log = table.section("log", log::read).map(Option::unwrap_or_default);
     let pools = table.tables("pool").map(Named::read);
     // If a pool's name could not be read, nobody can say which pools there are.
     let known = pools.as_ref().ok().and_then(|pools| all(pools.iter().map(|pool| pool.name.clone())).ok());
@@ -21,7 +23,7 @@ pub(super) fn read(table: &Table<'_>) -> Read<Proxy> {
     let known = Pools { names: known, read: pool.as_deref().unwrap_or_default() };
     let usual = timeout.unwrap_or_default();
     let listener = table.tables("listener").and_then(|tables| listener::all_of(tables, &known, usual));
-    Ok(Proxy { workers: workers?, timeout: timeout?, listener: listener?, pool: pool? })
+    Ok(Proxy { workers: workers?, timeout: timeout?, log: log?, listener: listener?, pool: pool? })
 }
 
 /// The pools that listeners may name.

@@ -8,6 +8,11 @@ pub(super) fn write(page: &mut Page, proxy: &Proxy) {
     page.key("workers", &proxy.workers);
     page.table("proxy.timeout");
     timeouts(page, &proxy.timeout);
+    page.table("proxy.log");
+    page.key("format", &proxy.log.format);
+    page.key("to", &proxy.log.to);
+    page.key("facility", &proxy.log.facility);
+    page.key("tag", &proxy.log.tag);
     for one in &proxy.listener {
         listener(page, one);
     }

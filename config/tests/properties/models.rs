@@ -3,11 +3,12 @@
 use addr::{ExplicitMap, ExplicitMaps, Prefix64, Prefixes, RangedPrefix};
 use config::model::{
     Admin, AdminState, Admission, Balance, Check, CheckKind, CheckMethod, ClassOctet, ClientAuth,
-    ClientPrefix, Denied, Dns64, DnsCache, DnsClient, Endpoint, Forward, ForwardedFor, Gateway, Hairpin,
-    Header, Host, HttpCheck, Level, Listener, LocalNames, Log, LogFormat, MappedRule, Member, Mode, MssClamp,
-    Nat64, NextHopMtu, Offload, Passive, PerSource, Pool, PoolTls, Prefix, PrivateZones, Proxy,
-    ProxyProtocol, ProxyTimeouts, ReverseNames, ServerName, SniRoute, StatusRange, Stick, SynthesisRules,
-    Tls, TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
+    ClientPrefix, ConnectionLog, Denied, Dns64, DnsCache, DnsClient, Endpoint, Facility, Forward,
+    ForwardedFor, Gateway, Hairpin, Header, Host, HttpCheck, Level, Listener, LocalNames, Log, LogFormat,
+    LogTarget, MappedRule, Member, Mode, MssClamp, Nat64, NextHopMtu, Offload, Passive, PerSource, Pool,
+    PoolTls, Prefix, PrivateZones, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, ReverseNames, ServerName,
+    SniRoute, StatusRange, Stick, SynthesisRules, Tls, TlsVersion, Treatment, UdpZeroChecksum, Upstream,
+    UpstreamTransport,
 };
 use config::{Domain, defaults};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -422,32 +423,48 @@ fn client() -> impl Strategy<Value = DnsClient> {
 fn proxy() -> impl Strategy<Value = Proxy> {
     let pools = names(3).prop_flat_map(|names| names.into_iter().map(pool).collect::<Vec<_>>());
     let fronts = (names(4), sockets(8), vec(front(), 4));
-    (0u16..=256, timeouts(), pools, fronts).prop_map(|(workers, timeout, pool, (names, sockets, fronts))| {
-        let mut sockets = sockets.into_iter();
-        let mut listener = Vec::new();
-        for (name, front) in names.into_iter().zip(fronts) {
-            let mut bind: Vec<Endpoint> = sockets.by_ref().take(2).map(Endpoint::from).collect();
-            let takes = |pool: &&Pool| {
-                front.mode != Mode::Udp || pool.tls.is_none() && pool.proxy_protocol != ProxyProtocol::V1
-            };
-            let target =
-                pool.get(listener.len() % pool.len().max(1)).filter(takes).map(|pool| pool.name.clone());
-            if let (false, Some(target)) = (bind.is_empty(), target) {
-                let sni =
-                    front.sni.into_iter().map(|route| SniRoute { pool: target.clone(), ..route }).collect();
-                let has_v6 = bind.iter().flat_map(Endpoint::addresses).any(|address| address.is_ipv6());
-                let v6only = front.v6only || !has_v6;
-                // Of their own, so that no other listener has them.
-                bind.extend(front.bind.into_iter().map(|endpoint| match endpoint {
-                    Endpoint::Inherited(_) => {
-                        Endpoint::Inherited(name.replace(':', "-") + &listener.len().to_string())
-                    }
-                    other => other,
-                }));
-                listener.push(Listener { name, bind, v6only, sni, pool: target, ..front });
+    (0u16..=256, timeouts(), proxy_log(), pools, fronts).prop_map(
+        |(workers, timeout, log, pool, (names, sockets, fronts))| {
+            let mut sockets = sockets.into_iter();
+            let mut listener = Vec::new();
+            for (name, front) in names.into_iter().zip(fronts) {
+                let mut bind: Vec<Endpoint> = sockets.by_ref().take(2).map(Endpoint::from).collect();
+                let takes = |pool: &&Pool| {
+                    front.mode != Mode::Udp || pool.tls.is_none() && pool.proxy_protocol != ProxyProtocol::V1
+                };
+                let target =
+                    pool.get(listener.len() % pool.len().max(1)).filter(takes).map(|pool| pool.name.clone());
+                if let (false, Some(target)) = (bind.is_empty(), target) {
+                    let sni = front
+                        .sni
+                        .into_iter()
+                        .map(|route| SniRoute { pool: target.clone(), ..route })
+                        .collect();
+                    let has_v6 = bind.iter().flat_map(Endpoint::addresses).any(|address| address.is_ipv6());
+                    let v6only = front.v6only || !has_v6;
+                    // Of their own, so that no other listener has them.
+                    bind.extend(front.bind.into_iter().map(|endpoint| match endpoint {
+                        Endpoint::Inherited(_) => {
+                            Endpoint::Inherited(name.replace(':', "-") + &listener.len().to_string())
+                        }
+                        other => other,
+                    }));
+                    listener.push(Listener { name, bind, v6only, sni, pool: target, ..front });
+                }
             }
-        }
-        Proxy { workers, timeout, listener, pool }
+            Proxy { workers, timeout, log, listener, pool }
+        },
+    )
+}
+
+fn proxy_log() -> impl Strategy<Value = ProxyLog> {
+    let format = select(vec![ConnectionLog::Off, ConnectionLog::Tcplog, ConnectionLog::Json]);
+    let syslog = prop_oneof![socket().prop_map(LogTarget::Udp), path().prop_map(LogTarget::Unix)];
+    let facility = select(vec![Facility::User, Facility::Authpriv, Facility::Local0, Facility::Local7]);
+    (format, option::of((syslog, facility, "[!-~&&[^:\\[]]{1,48}"))).prop_map(|(format, syslog)| match syslog
+    {
+        Some((to, facility, tag)) => ProxyLog { format, to, facility, tag },
+        None => ProxyLog { format, ..ProxyLog::default() },
     })
 }
 

@@ -23,7 +23,7 @@ pub(super) fn read<'a>(value: &Value<'a>) -> Read<Vec<Placed<'a, Endpoint>>> {
 fn endpoint(value: &Value<'_>) -> Read<Endpoint> {
     let text = value.text(EXPECTED)?;
     if let Some(path) = text.strip_prefix("unix:") {
-        return unix(value, path);
+        return socket_path(value, path, EXPECTED).map(Endpoint::Unix);
     }
     if let Some(name) = text.strip_prefix("fd:") {
         return inherited(value, name);
@@ -31,22 +31,23 @@ fn endpoint(value: &Value<'_>) -> Read<Endpoint> {
     address(value, text)
 }
 
-fn unix(value: &Value<'_>, path: &str) -> Read<Endpoint> {
+/// The absolute path of a unix socket; `expected` says what the whole value should have been.
+pub(super) fn socket_path(value: &Value<'_>, path: &str, expected: &str) -> Read<PathBuf> {
     if !path.starts_with('/') || path.contains('\0') {
         return Err(
-            value.mismatch_but(EXPECTED, "begin the path with '/': a daemon has no directory of its own")
+            value.mismatch_but(expected, "begin the path with '/': a daemon has no directory of its own")
         );
     }
     if path.len() > LONGEST_SOCKET_PATH {
+        let length = path.len();
         return Err(value.at.refuse(
             format!(
-                "the path of a unix socket has at most {LONGEST_SOCKET_PATH} bytes, this one has {}",
-                path.len()
+                "the path of a unix socket has at most {LONGEST_SOCKET_PATH} bytes, this one has {length}"
             ),
             "choose a shorter path",
         ));
     }
-    Ok(Endpoint::Unix(PathBuf::from(path)))
+    Ok(PathBuf::from(path))
 }
 
 fn inherited(value: &Value<'_>, name: &str) -> Read<Endpoint> {
