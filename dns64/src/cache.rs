@@ -32,7 +32,10 @@ const SMALLEST_SHARD: usize = 64 << 10;
 
 const MOST_SHARDS: usize = 1024;
 
-/// The bits of a hash that tell the entries of one name apart.
+/// The types that synthesis looks for: A and AAAA.
+const TOGETHER: [u16; 2] = [1, 28];
+
+/// The bits of a hash that tell the entries of one name and these types apart.
 const APART: u32 = 5;
 
 /// Entries with a shorter lifetime in seconds are not renewed before their time.
@@ -335,8 +338,9 @@ impl Cache {
     #[expect(clippy::cast_possible_truncation, reason = "the parts of a hash")]
     /// The shard of a key, locked, and the key's hash in it.
     ///
-    /// All about one name stands in one shard under hashes that differ in their last bits, so that the index has it
-    /// in one place of the memory: a question that is not answered at once looks for several entries.
+    /// What synthesis looks for of one name stands in one shard under hashes that differ in their last bits, so that
+    /// the index has it in one place of the memory. Other types have their own places: a client chooses how many of them
+    /// it asks for.
     fn shard(&self, key: &Key<'_>) -> (MutexGuard<'_, Shard>, u32) {
         let (kind, view) = match key.kind {
             Kind::Answer => (0, 0),
@@ -345,10 +349,16 @@ impl Cache {
         };
         let flags = u64::from(key.dnssec_ok) << 2 | u64::from(key.checking_disabled) << 3;
         let selector = (u64::from(key.qtype) << 4 | flags | kind) ^ view.rotate_left(32);
-        let apart = selector.wrapping_mul(self.keys) >> (u64::BITS - APART);
-        let (high, low) = ((key.name.hash >> 32) as u32, key.name.hash as u32);
-        let hash = high >> APART << APART | apart as u32;
-        (lock(&self.shards[low as usize & (self.shards.len() - 1)]), hash)
+        // The name's hash is unforeseeable; this spreads what belongs to one name.
+        let own = u128::from(key.name.hash ^ selector) * u128::from(self.keys);
+        let own = (own ^ own >> 64) as u64;
+        let (shard, hash) = if TOGETHER.contains(&key.qtype) {
+            let home = (key.name.hash >> 32) as u32 >> APART << APART;
+            (key.name.hash, home | own as u32 & ((1 << APART) - 1))
+        } else {
+            (own, (own >> 32) as u32)
+        };
+        (lock(&self.shards[shard as usize & (self.shards.len() - 1)]), hash)
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::wire::{HEADER, QUESTION_TAIL};
 use proptest::prelude::*;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 const A: u16 = 1;
 const AAAA: u16 = 28;
@@ -103,6 +103,22 @@ fn everything_in_a_key_tells_entries_apart() {
     put(&cache, "www.example", AAAA, Kind::Reply { view: 1 }, 300, 0);
     assert!(fresh(&cache, "www.example", AAAA, Kind::Reply { view: 2 }, 0).is_none());
     assert!(fresh(&cache, "www.example", AAAA, Kind::Reply { view: 1 }, 0).is_some());
+}
+
+#[test]
+fn many_types_of_one_name_stand_apart_and_its_addresses_together() {
+    let cache = Cache::new(8 << 20, [1, 2, 0x9e37_79b9_7f4a_7c15]);
+    let name = cache.name(&wire("www.example"));
+    let place = |qtype: u16, kind: Kind| {
+        let (shard, hash) = cache.shard(&key(&name, qtype, kind));
+        (std::ptr::from_ref(&*shard) as usize, hash >> APART)
+    };
+    let kinds = [Kind::Answer, Kind::Failure, Kind::Reply { view: 7 }];
+    let homes: HashSet<_> = (2..28).chain(29..5000).map(|qtype| place(qtype, Kind::Answer)).collect();
+    assert!(homes.len() > 4900, "{} places for 4997 types", homes.len());
+    let addresses: HashSet<_> =
+        TOGETHER.iter().flat_map(|qtype| kinds.map(|kind| place(*qtype, kind))).collect();
+    assert_eq!(addresses.len(), 1);
 }
 
 #[test]

@@ -34,6 +34,7 @@ struct Flight {
     query: Query,
     spelling: WireName,
     strikes: u8,
+    sent: bool,
     waker: Option<Waker>,
     landed: Option<Result<Landing, Breakdown>>,
 }
@@ -87,6 +88,7 @@ impl Flights {
             query: query.clone(),
             spelling: *spelling,
             strikes: 0,
+            sent: false,
             waker: None,
             landed: None,
         });
@@ -142,9 +144,32 @@ impl Flights {
         Message::Stray(mismatch)
     }
 
-    /// Ends all of `whom` with the same breakdown.
-    pub(super) fn fail(&mut self, breakdown: &Breakdown, whom: impl Fn(u16) -> bool) {
-        for (_, flight) in self.ids.iter().zip(&mut self.waiting).filter(|(id, _)| whom(**id)) {
+    /// Query `id` has left.
+    pub(super) fn depart(&mut self, id: u16) {
+        if let Some(at) = self.ids.iter().position(|known| *known == id) {
+            self.waiting[at].sent = true;
+        }
+    }
+
+    /// Ends all with the same breakdown.
+    pub(super) fn fail(&mut self, breakdown: &Breakdown) {
+        self.fail_where(breakdown, |_| true);
+    }
+
+    /// Ends those that have left: the news is about them alone.
+    pub(super) fn fail_sent(&mut self, breakdown: &Breakdown) {
+        self.fail_where(breakdown, |flight| flight.sent);
+    }
+
+    /// Ends query `id`.
+    pub(super) fn fail_one(&mut self, id: u16, breakdown: Breakdown) {
+        if let Some(at) = self.ids.iter().position(|known| *known == id) {
+            self.expected -= self.waiting[at].land(Err(breakdown));
+        }
+    }
+
+    fn fail_where(&mut self, breakdown: &Breakdown, whom: impl Fn(&Flight) -> bool) {
+        for flight in self.waiting.iter_mut().filter(|flight| whom(flight)) {
             self.expected -= flight.land(Err(breakdown.clone()));
         }
     }
@@ -293,9 +318,23 @@ mod tests {
     }
 
     #[test]
+    fn news_of_what_was_sent_leaves_the_others_waiting() {
+        let (mut flights, sent, _) = flying();
+        let query = query("www.example", RecordType::A);
+        let staged = flights.enter(&query, &query.name, || Ok(8)).unwrap();
+        flights.depart(sent);
+        flights.fail_sent(&Breakdown::Closed);
+        assert!(matches!(poll(&mut flights, sent), Poll::Ready(Err(Breakdown::Closed))));
+        assert!(poll(&mut flights, staged).is_pending());
+        flights.fail_one(staged, Breakdown::Resources);
+        assert!(matches!(poll(&mut flights, staged), Poll::Ready(Err(Breakdown::Resources))));
+        assert!(!flights.expect_more());
+    }
+
+    #[test]
     fn a_failure_is_everybodys() {
         let (mut flights, id, _) = flying();
-        flights.fail(&Breakdown::Closed, |_| true);
+        flights.fail(&Breakdown::Closed);
         assert!(matches!(poll(&mut flights, id), Poll::Ready(Err(Breakdown::Closed))));
     }
 }

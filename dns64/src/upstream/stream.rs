@@ -313,7 +313,7 @@ impl Connection {
     fn end(&self, breakdown: &Breakdown) {
         let mut state = self.state();
         state.closing = true;
-        state.flights.fail(breakdown, |_| true);
+        state.flights.fail(breakdown);
         self.abort();
     }
 

@@ -219,7 +219,7 @@ impl Socket {
             let interest = if ready.is_readable() { Interest::READABLE } else { Interest::ERROR };
             match self.udp.try_io(interest, || self.drain()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => self.flights().fail(&error.into(), |_| true),
+                Err(error) => self.flights().fail_sent(&error.into()),
                 Ok(()) => tokio::task::yield_now().await,
             }
         }

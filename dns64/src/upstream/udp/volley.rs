@@ -70,15 +70,26 @@ impl Volley {
                 sent = room.await.map_err(|error| Errno::try_from(error).unwrap_or(Errno::EIO));
             }
             match sent {
-                Ok(()) => rest = later,
+                Ok(()) => {
+                    let mut flights = self.socket.flights();
+                    for query in run {
+                        flights.depart(query.id);
+                    }
+                    rest = later;
+                }
                 Err(Errno::EINTR) => {}
                 // The news is about queries that were sent before.
-                Err(Errno::ECONNREFUSED) => self.fail(Errno::ECONNREFUSED, |id| !holds(rest, id)),
-                Err(Errno::EIO | Errno::EINVAL | Errno::EOPNOTSUPP) if count > 1 => {
+                Err(errno @ Errno::ECONNREFUSED) => {
+                    self.socket.flights().fail_sent(&io::Error::from(errno).into());
+                }
+                Err(Errno::EIO | Errno::EINVAL | Errno::EOPNOTSUPP | Errno::EMSGSIZE) if count > 1 => {
                     SEGMENTS.store(false, Ordering::Relaxed);
                 }
                 Err(errno) => {
-                    self.fail(errno, |id| holds(run, id));
+                    let mut flights = self.socket.flights();
+                    for query in run {
+                        flights.fail_one(query.id, io::Error::from(errno).into());
+                    }
                     rest = later;
                 }
             }
@@ -99,20 +110,12 @@ impl Volley {
         sendmsg::<()>(socket, &parts[..run.len()], &cut, MsgFlags::MSG_DONTWAIT, None)?;
         Ok(())
     }
-
-    fn fail(&self, errno: Errno, whom: impl Fn(u16) -> bool) {
-        self.socket.flights().fail(&io::Error::from(errno).into(), whom);
-    }
 }
 
 /// How many of `queries`, longer ones first, can go as one: all of one length but a last, shorter one.
 fn run(queries: &[Staged]) -> usize {
     let equal = queries.iter().take_while(|query| query.place.len() == queries[0].place.len()).count();
     queries.len().min(equal + 1)
-}
-
-fn holds(queries: &[Staged], id: u16) -> bool {
-    queries.iter().any(|query| query.id == id)
 }
 
 #[cfg(test)]
@@ -122,12 +125,11 @@ mod tests {
     use crate::metrics::Metrics;
     use crate::query::Edns;
     use crate::upstream::descriptors::Descriptors;
-    use crate::upstream::flights::Landing;
     use hickory_proto::rr::RecordType;
     use prometheus_client::metrics::gauge::Gauge;
     use prometheus_client::registry::Registry;
-    use std::future::poll_fn;
     use std::net::SocketAddr;
+    use std::task::{Context, Poll, Waker};
     use std::time::Instant;
     use tokio::net::UdpSocket;
 
@@ -137,11 +139,11 @@ mod tests {
         Socket::open(address, Instant::now(), metrics, descriptor).unwrap()
     }
 
-    /// A volley of queries for names of these lengths, and their numbers.
-    fn volley(socket: &Arc<Socket>, lengths: &[usize]) -> (Volley, Vec<u16>) {
+    /// A volley of queries for names of these lengths, and their numbers, which count up from `first`.
+    fn volley(socket: &Arc<Socket>, first: u16, lengths: &[usize]) -> (Volley, Vec<u16>) {
         let mut volley = Volley::new(Arc::clone(socket));
         let mut ids = Vec::new();
-        for (number, length) in (1..).zip(lengths) {
+        for (number, length) in (first..).zip(lengths) {
             let query = query(&format!("{}.example", "x".repeat(*length)), RecordType::AAAA);
             let id = socket.flights().enter(&query, &query.name, || Ok(number)).unwrap();
             volley.add(id, |out| query.encode(id, &query.name, Edns::Off, out));
@@ -155,7 +157,7 @@ mod tests {
         let upstream = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let socket = socket(upstream.local_addr().unwrap());
         let lengths: Vec<usize> = (0..MOST).map(|at| [9, 3, 3, 20, 9, 1, 3][at % 7]).collect();
-        let (full, ids) = volley(&socket, &lengths);
+        let (full, ids) = volley(&socket, 1, &lengths);
         assert!(full.is_full());
         full.send().await;
         let mut seen = Vec::new();
@@ -173,14 +175,23 @@ mod tests {
 
     #[tokio::test]
     async fn a_closed_port_fails_what_was_sent_and_not_what_is_yet_to_be() {
-        let closed = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let socket = socket(closed);
-        // Three runs, of which the first two are known to be lost when the last one leaves.
-        let (queries, ids) = volley(&socket, &[30, 20, 20, 10, 10, 5]);
-        queries.send().await;
-        for id in ids {
-            let landed = poll_fn(|context| socket.flights().poll(id, context)).await;
-            assert!(!matches!(landed, Ok(Landing::Answer(_))), "query {id}");
+        let address = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let socket = socket(address);
+        let poll = |id| socket.flights().poll(id, &mut Context::from_waker(Waker::noop()));
+        let (first, lost) = volley(&socket, 1, &[30, 20, 20]);
+        first.send().await;
+        // What the kernel knows of the closed port it tells when the second volley leaves, for a port that is open.
+        let (second, waiting) = volley(&socket, 10, &[10, 5]);
+        let upstream = UdpSocket::bind(address).await.unwrap();
+        second.send().await;
+        for id in &waiting {
+            let mut buffer = [0; 512];
+            upstream.recv(&mut buffer).await.unwrap();
+            assert_eq!(buffer[..2], id.to_be_bytes());
+            assert!(poll(*id).is_pending(), "query {id} was taken for lost");
+        }
+        for id in lost {
+            assert!(matches!(poll(id), Poll::Ready(Err(_))), "query {id}");
         }
     }
 }
