@@ -6,11 +6,11 @@ use crate::snapshot::{Route, Shared};
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
-use config::model::{Balance, CheckKind, Mode};
+use config::model::{AdminState, Balance, CheckKind, Member, Mode};
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Instant, UNIX_EPOCH};
 
 /// `GET /pools` and `GET /listeners`.
 pub(crate) fn routes(shared: Arc<Shared>) -> Router {
@@ -30,6 +30,10 @@ struct PoolView {
     name: String,
     balance: &'static str,
     check: &'static str,
+    /// Connections (tcp) and requests (http) that wait for a place at a member.
+    queue: usize,
+    /// Client networks that are remembered with their member.
+    stick_entries: usize,
     members: Vec<MemberView>,
 }
 
@@ -38,6 +42,11 @@ struct MemberView {
     name: String,
     address: SocketAddr,
     weight: u16,
+    backup: bool,
+    /// What the operator wants of it: `ready`, `drain` or `maintenance`.
+    admin: &'static str,
+    /// Whether it is left out because clients fared badly there.
+    ejected: bool,
     /// `up`, `down` or `unchecked`.
     state: &'static str,
     /// What the latest check saw.
@@ -46,6 +55,7 @@ struct MemberView {
     since: u64,
     /// Connections (tcp) and requests (http) under way.
     connections: u64,
+    max_connections: Option<u32>,
     /// Connections and requests given to it so far.
     used: u64,
     connect_failures: u64,
@@ -76,18 +86,27 @@ impl PoolView {
                 CheckKind::Http => "http",
                 CheckKind::Off => "off",
             },
-            members: members.map(|(state, member)| MemberView::new(state, member.weight)).collect(),
+            queue: pool.state.line.length(),
+            stick_entries: pool.state.bound(),
+            members: members.map(|(state, member)| MemberView::new(state, member)).collect(),
         }
     }
 }
 
 impl MemberView {
-    fn new(state: &MemberState, weight: u16) -> Self {
+    fn new(state: &MemberState, config: &Member) -> Self {
         let sight = state.sight();
         Self {
             name: state.name.clone(),
             address: state.address,
-            weight,
+            weight: config.weight,
+            backup: config.backup,
+            admin: match config.state {
+                AdminState::Ready => "ready",
+                AdminState::Drain => "drain",
+                AdminState::Maintenance => "maintenance",
+            },
+            ejected: state.is_ejected(Instant::now()),
             state: match state.status() {
                 Status::Unchecked => "unchecked",
                 Status::Up => "up",
@@ -96,6 +115,7 @@ impl MemberView {
             why: sight.why,
             since: sight.since.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             connections: state.load(),
+            max_connections: config.max_connections,
             used: state.counts.uses(),
             connect_failures: state.counts.connect_failures(),
         }

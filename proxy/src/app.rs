@@ -51,6 +51,7 @@ impl Daemon for App {
         let checker = Checker::start(Arc::clone(&shared), boot.failures.clone())?;
 
         let snapshot = shared.snapshot.load_full();
+        snapshot.put_in_force();
         let first_round = checker.check(snapshot.pools.values());
         tokio::spawn(async move {
             // An error means that the checks have failed, and the daemon with them.

@@ -17,6 +17,10 @@ pub(crate) enum Failure {
     BadProxyHeader,
     /// The PROXY header did not arrive in time.
     SlowProxyHeader,
+    /// All members were full, and as many clients waited as may.
+    QueueFull,
+    /// All members were full for too long.
+    QueueTimeout,
     /// The client's request is not one that can be passed on without doubt.
     BadRequest,
     /// The client asked for something this proxy does not do.
@@ -39,11 +43,13 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// All of them, each at the place of its number, with its label.
-    pub(crate) const ALL: [(Self, &'static str); 13] = [
+    pub(crate) const ALL: [(Self, &'static str); 15] = [
         (Self::NoMember, "no_member"),
         (Self::Unreachable, "unreachable"),
         (Self::BadProxyHeader, "bad_proxy_header"),
         (Self::SlowProxyHeader, "slow_proxy_header"),
+        (Self::QueueFull, "queue_full"),
+        (Self::QueueTimeout, "queue_timeout"),
         (Self::BadRequest, "bad_request"),
         (Self::Unsupported, "unsupported"),
         (Self::SlowHead, "slow_head"),

@@ -1,24 +1,33 @@
-//! From a pool to a connection: picks a member, connects, and goes on to the next where that fails.
+//! From a pool to a connection: waits for a place at a member, connects, and tries again where that fails.
 //!
-//! Each member is tried once at most; a client waits for one connect timeout per member at worst.
+//! A client waits for `timeout.queue` in all, and for one connect timeout and one pause per attempt at worst.
 
-use crate::pool::{Lease, MemberState, Pool};
+use crate::pool::attempts::{self, Next};
+use crate::pool::line::{Call, Entry, Line};
+use crate::pool::{Lease, MemberId, MemberState, Pick, Pool, Wanted};
 use crate::shortage::is_shortage;
 use crate::worker::Local;
+use config::model::ProxyTimeouts;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time;
+use tokio::time::{self, Instant};
 
 /// The search for a member on behalf of one client.
 pub(crate) struct Dial<'a> {
     local: &'a Local,
-    pool: &'a Pool,
+    pool: &'a Arc<Pool>,
+    timeout: &'a ProxyTimeouts,
     client: IpAddr,
-    tried: Vec<usize>,
+    /// The place of the member to have, if it takes the client.
+    own: Option<usize>,
+    tried: Vec<MemberId>,
+    /// The member of the latest attempt.
+    last: Option<MemberId>,
+    /// Attempts so far.
+    made: u32,
 }
 
 /// Why no member could be had.
@@ -26,51 +35,142 @@ pub(crate) struct Dial<'a> {
 pub(crate) enum NoMember {
     /// None takes work.
     AllOut,
-    /// All that take work were tried.
+    /// None of the attempts succeeded.
     AllTried,
+    /// All are full, and so is the queue.
+    QueueFull,
+    /// All were full for too long.
+    QueueTimeout,
 }
 
 impl<'a> Dial<'a> {
-    pub(crate) const fn new(local: &'a Local, pool: &'a Pool, client: IpAddr) -> Self {
-        Self { local, pool, client, tried: Vec::new() }
+    /// `client` is folded: IPv4-mapped addresses are IPv4.
+    pub(crate) fn new(
+        local: &'a Local,
+        pool: &'a Arc<Pool>,
+        timeout: &'a ProxyTimeouts,
+        client: IpAddr,
+    ) -> Self {
+        let own = pool.own(client, now());
+        Self { local, pool, timeout, client, own, tried: Vec::new(), last: None, made: 0 }
     }
 
-    /// The next member for this client, with its load counted.
-    pub(crate) fn next(&mut self) -> Result<(Arc<MemberState>, Lease), NoMember> {
-        let picked = self.pool.pick(self.client, &self.tried, &mut || self.local.random());
-        let Some(place) = picked else {
-            return Err(if self.tried.is_empty() { NoMember::AllOut } else { NoMember::AllTried });
-        };
-        self.tried.push(place);
-        let member = Arc::clone(&self.pool.members[place]);
+    /// A place at the next member for this client. Asked again, the attempt at the one before has failed.
+    pub(crate) async fn next(&mut self) -> Result<Lease, NoMember> {
+        if self.made > 0 {
+            self.prepare_another().await?;
+        }
+        let lease = self.seat().await?;
+        let member = lease.member();
+        self.made += 1;
+        self.last = Some(member.id);
+        self.tried.push(member.id);
         member.counts.chosen(self.local.index());
-        let lease = member.lease();
-        Ok((member, lease))
+        Ok(lease)
+    }
+
+    /// Connects to a member and tells it `header` before all else, within the limit, counted and logged.
+    pub(crate) async fn connect(&self, member: &MemberState, header: &[u8]) -> io::Result<TcpStream> {
+        let (limit, worker) = (self.timeout.connect, self.local.index());
+        let connected = match time::timeout(limit, open(member.address, header)).await {
+            Ok(connected) => connected,
+            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}"))),
+        };
+        match &connected {
+            Ok(_) => {
+                member.counts.connected(worker);
+                self.reached(member);
+            }
+            Err(error) => {
+                // A shortage of ours is no fault of the member.
+                if !is_shortage(error) {
+                    member.counts.refused(worker);
+                    self.blame(member);
+                }
+                tracing::debug!(%error, pool = member.pool, member = member.name, "member cannot be reached");
+            }
+        }
+        connected
+    }
+
+    /// The client is served by this member, and belongs to it from here on if the pool is sticky.
+    pub(crate) fn reached(&self, member: &MemberState) {
+        self.pool.bind(self.client, member, now());
+    }
+
+    /// The member has failed the client: not reached, or no whole answer came.
+    pub(crate) fn blame(&self, member: &MemberState) {
+        let Some(limits) = &self.pool.config.passive else { return };
+        if let Some(ejected_for) = member.failed_a_client(limits, now()) {
+            let (pool, member) = (&member.pool, &member.name);
+            tracing::warn!(pool, member, ?ejected_for, "member failed too many clients and is ejected");
+        }
+    }
+
+    /// Decides where the next attempt goes.
+    async fn prepare_another(&mut self) -> Result<(), NoMember> {
+        let config = &self.pool.config;
+        let last = self.last.and_then(|id| self.pool.place(id));
+        let is_own = last.is_some() && last == self.own;
+        let pause = attempts::PAUSE.min(self.timeout.connect);
+        match attempts::after(self.made, is_own, config.retries, config.redispatch) {
+            Next::GiveUp => return Err(NoMember::AllTried),
+            Next::Same => {
+                self.own = last;
+                time::sleep(pause).await;
+            }
+            Next::Another => {
+                self.own = None;
+                if self.pool.has_all_tried(&self.tried, now()) {
+                    time::sleep(pause).await;
+                    self.tried.clear();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn seat(&self) -> Result<Lease, NoMember> {
+        let mut deadline = None;
+        loop {
+            let entry = if self.pool.state.line.is_empty() {
+                match self.take() {
+                    Pick::Seat(lease) => return Ok(lease),
+                    Pick::Nobody => Entry::Nobody,
+                    Pick::Full(_) => self.enter(),
+                }
+            } else {
+                self.enter()
+            };
+            let mut waiting = match entry {
+                Entry::Seat(lease) => return Ok(lease),
+                Entry::Nobody if self.made == 0 => return Err(NoMember::AllOut),
+                Entry::Nobody => return Err(NoMember::AllTried),
+                Entry::Full => return Err(NoMember::QueueFull),
+                Entry::Wait(waiting) => waiting,
+            };
+            let until = *deadline.get_or_insert_with(|| Instant::now() + self.timeout.queue);
+            match time::timeout_at(until, waiting.called()).await {
+                Ok(Call::Seat(lease)) => return Ok(lease),
+                Ok(Call::Again) => {}
+                Err(_) => return Err(NoMember::QueueTimeout),
+            }
+        }
+    }
+
+    fn enter(&self) -> Entry {
+        let bound = usize::try_from(self.pool.config.max_queue).unwrap_or(usize::MAX);
+        Line::enter(self.pool, bound, || self.take())
+    }
+
+    fn take(&self) -> Pick {
+        let wanted = Wanted { client: self.client, own: self.own, tried: &self.tried, now: now() };
+        self.pool.take(&wanted, &mut || self.local.random())
     }
 }
 
-/// Connects to a member and tells it `header` before all else, within the limit, counted and logged.
-pub(crate) async fn connect(
-    local: &Local,
-    member: &MemberState,
-    limit: Duration,
-    header: &[u8],
-) -> io::Result<TcpStream> {
-    let connected = match time::timeout(limit, open(member.address, header)).await {
-        Ok(connected) => connected,
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}"))),
-    };
-    match &connected {
-        Ok(_) => member.counts.connected(local.index()),
-        Err(error) => {
-            // A shortage of ours is no fault of the member.
-            if !is_shortage(error) {
-                member.counts.refused(local.index());
-            }
-            tracing::debug!(%error, pool = member.pool, member = member.name, "member cannot be reached");
-        }
-    }
-    connected
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
 }
 
 async fn open(address: SocketAddr, header: &[u8]) -> io::Result<TcpStream> {

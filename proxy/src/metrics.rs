@@ -4,8 +4,8 @@
 //! closed sets of words.
 
 use crate::counts::{CLASSES, Failure, ListenerCounts};
-use crate::pool::MemberState;
 use crate::pool::health::Status;
+use crate::pool::{MemberState, Pool};
 use crate::snapshot::{Shared, Snapshot};
 use config::model::Mode;
 use prometheus_client::collector::Collector;
@@ -35,6 +35,14 @@ struct OfListener {
     values: fn(&ListenerCounts) -> Vec<Sample>,
     /// Whether only http listeners have it.
     http: bool,
+}
+
+/// A metric of each pool.
+struct OfPool {
+    name: &'static str,
+    help: &'static str,
+    kind: Kind,
+    value: fn(&Pool) -> u64,
 }
 
 /// A metric of each member.
@@ -100,7 +108,28 @@ const LISTENERS: [OfListener; 5] = [
     },
 ];
 
-const MEMBERS: [OfMember; 6] = [
+const POOLS: [OfPool; 3] = [
+    OfPool {
+        name: "pool_queue",
+        help: "Connections (tcp) and requests (http) that wait for a place at a member",
+        kind: Kind::Gauge,
+        value: |pool| pool.state.line.length() as u64,
+    },
+    OfPool {
+        name: "pool_queued",
+        help: "Connections (tcp) and requests (http) that had to wait for a place at a member",
+        kind: Kind::Counter,
+        value: |pool| pool.state.line.joined(),
+    },
+    OfPool {
+        name: "pool_stick_entries",
+        help: "Client networks that are remembered with their member",
+        kind: Kind::Gauge,
+        value: |pool| pool.state.bound() as u64,
+    },
+];
+
+const MEMBERS: [OfMember; 7] = [
     OfMember {
         name: "member_up",
         help: "1 if the member takes work: up, or not checked yet",
@@ -132,6 +161,12 @@ const MEMBERS: [OfMember; 6] = [
         value: |member| member.counts.connect_failures(),
     },
     OfMember {
+        name: "member_ejections",
+        help: "Times the member was left out because clients fared badly there",
+        kind: Kind::Counter,
+        value: MemberState::ejections,
+    },
+    OfMember {
         name: "member_check_panics",
         help: "Health checks of the member that panicked and were started again",
         kind: Kind::Counter,
@@ -143,6 +178,9 @@ impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let snapshot = self.0.snapshot.load();
         for metric in &LISTENERS {
+            metric.encode(&mut encoder, &snapshot)?;
+        }
+        for metric in &POOLS {
             metric.encode(&mut encoder, &snapshot)?;
         }
         for metric in &MEMBERS {
@@ -161,6 +199,14 @@ impl OfListener {
                 (std::iter::once(("listener", name)).chain(label).collect(), value)
             })
         });
+        encode(encoder, (self.name, self.help, self.kind), samples)
+    }
+}
+
+impl OfPool {
+    fn encode(&self, encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
+        let samples =
+            snapshot.pools.iter().map(|(name, pool)| (vec![("pool", name.as_str())], (self.value)(pool)));
         encode(encoder, (self.name, self.help, self.kind), samples)
     }
 }
@@ -236,8 +282,8 @@ mod tests {
             let cells = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
             cells.collect()
         };
-        let names =
-            LISTENERS.iter().map(|metric| metric.name).chain(MEMBERS.iter().map(|metric| metric.name));
+        let names = LISTENERS.iter().map(|metric| metric.name).chain(POOLS.iter().map(|metric| metric.name));
+        let names = names.chain(MEMBERS.iter().map(|metric| metric.name));
         let names: Vec<_> = names.map(|name| format!("causeway_proxy_{name}")).collect();
         assert_eq!(rows("## causeway-proxy\n"), names);
         let reasons: Vec<_> = Failure::ALL.iter().map(|(_, label)| *label).collect();

@@ -1,20 +1,34 @@
 //! Pools and their members as the data path sees them.
 //!
-//! A [`Pool`] is immutable but for the turn it counts; what lives longer than a configuration (health, load, counters)
-//! is in [`MemberState`], which is shared by all configurations that name the same member of the same pool at the same
-//! address.
+//! A [`Pool`] is immutable but for the turn it counts; what lives longer than a configuration is in [`PoolState`] (those
+//! who wait, whom clients belong to) and in [`MemberState`] (health, load, counters), which is shared by all
+//! configurations that name the same member of the same pool at the same address.
 
+pub(crate) mod attempts;
 pub(crate) mod balance;
 pub(crate) mod check;
+mod ejection;
 pub(crate) mod health;
+pub(crate) mod line;
+mod member;
+mod queue;
+mod standing;
+mod state;
+mod stick;
 
-use crate::counts::MemberCounts;
-use balance::{Balancer, Draw, Field, Share};
-use health::Status;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+pub(crate) use member::{Lease, MemberId, MemberState};
+
+use addr::fold_mapped;
+use balance::{Balancer, Draw, Field, Share, WHOLE};
+use config::model::Balance;
+use ipnet::IpNet;
+use queue::Wish;
+use standing::{Standing, Tier};
+use state::PoolState;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 /// One pool of one configuration.
 #[derive(Debug)]
@@ -23,26 +37,50 @@ pub(crate) struct Pool {
     pub(crate) config: config::model::Pool,
     /// The members, in the order of the file.
     pub(crate) members: Vec<Arc<MemberState>>,
+    pub(crate) state: Arc<PoolState>,
     balancer: Balancer,
     turn: AtomicU64,
 }
 
+/// On whose behalf a member is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) client: IpAddr,
+    /// The place of the member that the client belongs to.
+    pub(crate) own: Option<usize>,
+    /// Members that are out of the question.
+    pub(crate) tried: &'a [MemberId],
+    pub(crate) now: Instant,
+}
+
+/// What comes of picking a member.
+#[derive(Debug)]
+pub(crate) enum Pick {
+    Seat(Lease),
+    /// All that may be had are full.
+    Full(Wish<MemberId>),
+    /// None takes this client.
+    Nobody,
+}
+
 impl Pool {
-    /// Builds a pool; members that `previous` has too keep their state.
+    /// Builds a pool; it and members that `previous` has too keep their state.
     pub(crate) fn new(config: &config::model::Pool, previous: Option<&Self>, workers: usize) -> Self {
+        let state = previous.map_or_else(Arc::default, |pool| Arc::clone(&pool.state));
         let members = config
             .member
             .iter()
             .map(|member| {
-                previous
-                    .and_then(|pool| pool.find(member))
-                    .unwrap_or_else(|| Arc::new(MemberState::new(&config.name, member, workers)))
+                previous.and_then(|pool| pool.find(member)).unwrap_or_else(|| {
+                    Arc::new(MemberState::new(&config.name, member, Arc::clone(&state), workers))
+                })
             })
             .collect();
         let shares: Vec<_> =
             config.member.iter().map(|member| Share { name: &member.name, weight: member.weight }).collect();
         Self {
             members,
+            state,
             balancer: Balancer::new(config.balance, &shares),
             turn: AtomicU64::new(previous.map_or(0, |pool| pool.turn.load(Ordering::Relaxed))),
             config: config.clone(),
@@ -56,35 +94,142 @@ impl Pool {
             .cloned()
     }
 
-    /// The place of a member for this client that is not among those `tried`.
-    pub(crate) fn pick(
-        &self,
-        client: IpAddr,
-        tried: &[usize],
-        random: &mut dyn FnMut() -> u64,
-    ) -> Option<usize> {
-        let ahead = (!tried.is_empty()).then(|| self.turn.load(Ordering::Relaxed));
-        self.balancer.pick(client, &Candidates { pool: self, tried }, &mut Lots { pool: self, ahead, random })
+    /// This configuration is in force from here on.
+    pub(crate) fn put_in_force(self: &Arc<Self>) {
+        let names = self.members.iter().map(|member| member.name.as_str());
+        self.state.stick_to(self.config.stick.as_ref(), names);
+        self.state.line.follow(self);
+    }
+
+    /// The place of the member that the client belongs to.
+    pub(crate) fn own(&self, client: IpAddr, now: Instant) -> Option<usize> {
+        self.config.stick?;
+        let name = self.state.member_of(client, now)?;
+        self.members.iter().position(|member| member.name == name)
+    }
+
+    /// From here on the client belongs to this member, if clients of this pool do.
+    pub(crate) fn bind(&self, client: IpAddr, member: &MemberState, now: Instant) {
+        if self.config.stick.is_some() {
+            self.state.bind(client, &member.name, now);
+        }
+    }
+
+    /// Takes a place at a member for a client.
+    pub(crate) fn take(&self, wanted: &Wanted<'_>, random: &mut dyn FnMut() -> u64) -> Pick {
+        if let Some(own) = wanted.own.filter(|own| self.standing(*own, wanted.now).takes_its_own()) {
+            return self.take_at(own);
+        }
+        let mut candidates = Candidates::new(self, wanted);
+        if candidates.tier.is_none() {
+            return Pick::Nobody;
+        }
+        let key = self.balance_key(wanted.client);
+        let ahead = (!wanted.tried.is_empty()).then(|| self.turn.load(Ordering::Relaxed));
+        let mut lots = Lots { pool: self, ahead, random };
+        let by_address = matches!(self.config.balance, Balance::Source | Balance::Hash);
+        candidates.only_with_room = !by_address;
+        // A place that another worker takes first makes its member full: each round has one candidate less.
+        while let Some(place) = self.balancer.pick(key, &candidates, &mut lots) {
+            if by_address {
+                return self.take_at(place);
+            }
+            if let Some(lease) = self.lease(place) {
+                return Pick::Seat(lease);
+            }
+        }
+        Pick::Full(Wish::Any)
+    }
+
+    fn take_at(&self, place: usize) -> Pick {
+        self.lease(place).map_or_else(|| Pick::Full(Wish::At(self.members[place].id)), Pick::Seat)
+    }
+
+    fn lease(&self, place: usize) -> Option<Lease> {
+        self.members[place].lease(self.config.member[place].max_connections)
+    }
+
+    /// What of the client's address `balance` looks at.
+    fn balance_key(&self, client: IpAddr) -> IpAddr {
+        let client = fold_mapped(client);
+        let length = if client.is_ipv6() { self.config.source_prefix_v6 } else { 32 };
+        IpNet::new(client, length).map_or(client, |net| net.network())
+    }
+
+    fn standing(&self, place: usize, now: Instant) -> Standing {
+        let (config, member) = (&self.config.member[place], &self.members[place]);
+        Standing {
+            state: config.state,
+            weight: config.weight,
+            backup: config.backup,
+            status: member.status(),
+            ejected: self.config.passive.is_some() && member.is_ejected(now),
+        }
+    }
+
+    /// The first tier that has a member which was not tried.
+    fn tier(&self, tried: &[MemberId], now: Instant) -> Option<Tier> {
+        let mut lowest = None;
+        for place in (0..self.members.len()).filter(|place| !tried.contains(&self.members[*place].id)) {
+            let tier = self.standing(place, now).tier();
+            if tier == Some(Tier::First) {
+                return tier;
+            }
+            lowest = lowest.into_iter().chain(tier).min();
+        }
+        lowest
+    }
+
+    pub(crate) fn place(&self, id: MemberId) -> Option<usize> {
+        self.members.iter().position(|member| member.id == id)
+    }
+
+    /// Whether every member that takes work was tried.
+    pub(crate) fn has_all_tried(&self, tried: &[MemberId], now: Instant) -> bool {
+        self.tier(tried, now).is_none()
     }
 
     /// Whether no member takes work.
     pub(crate) fn is_out(&self) -> bool {
-        !self
-            .members
-            .iter()
-            .zip(&self.config.member)
-            .any(|(state, member)| member.weight > 0 && state.status() != Status::Down)
+        self.tier(&[], Instant::now()).is_none()
     }
 }
 
+/// The members that may be had at this moment.
 struct Candidates<'a> {
     pool: &'a Pool,
-    tried: &'a [usize],
+    wanted: &'a Wanted<'a>,
+    tier: Option<Tier>,
+    only_with_room: bool,
+}
+
+impl<'a> Candidates<'a> {
+    fn new(pool: &'a Pool, wanted: &'a Wanted<'a>) -> Self {
+        let tier = pool.tier(wanted.tried, wanted.now);
+        Self { pool, wanted, tier, only_with_room: false }
+    }
+
+    fn has_room(&self, place: usize) -> bool {
+        let limit = self.pool.config.member[place].max_connections;
+        limit.is_none_or(|limit| self.load(place) < u64::from(limit))
+    }
 }
 
 impl Field for Candidates<'_> {
     fn usable(&self, member: usize) -> bool {
-        self.pool.members[member].status() != Status::Down && !self.tried.contains(&member)
+        let tier = self.pool.standing(member, self.wanted.now).tier();
+        tier.is_some()
+            && tier == self.tier
+            && !self.wanted.tried.contains(&self.pool.members[member].id)
+            && (!self.only_with_room || self.has_room(member))
+    }
+
+    fn part(&self, member: usize) -> u16 {
+        let slow_start = self.pool.config.slow_start;
+        if slow_start.is_zero() {
+            return WHOLE;
+        }
+        standing::part(self.pool.members[member].back_for(self.wanted.now), slow_start)
     }
 
     fn load(&self, member: usize) -> u64 {
@@ -116,167 +261,5 @@ impl Draw for Lots<'_> {
     }
 }
 
-/// What is known of one member across configurations.
-#[derive(Debug)]
-pub(crate) struct MemberState {
-    pub(crate) pool: String,
-    pub(crate) name: String,
-    pub(crate) address: SocketAddr,
-    pub(crate) counts: MemberCounts,
-    status: AtomicU8,
-    load: AtomicU64,
-    check_panics: AtomicU64,
-    last: Mutex<Sight>,
-}
-
-/// Since when a member has its status, and what the check saw.
-#[derive(Clone, Debug)]
-pub(crate) struct Sight {
-    /// When the status began.
-    pub(crate) since: SystemTime,
-    /// What the latest check saw, or why there is none.
-    pub(crate) why: String,
-}
-
-impl MemberState {
-    fn new(pool: &str, member: &config::model::Member, workers: usize) -> Self {
-        Self {
-            pool: pool.to_owned(),
-            name: member.name.clone(),
-            address: member.address,
-            counts: MemberCounts::new(workers),
-            status: AtomicU8::new(encode(Status::Unchecked)),
-            load: AtomicU64::new(0),
-            check_panics: AtomicU64::new(0),
-            last: Mutex::new(Sight { since: SystemTime::now(), why: "no check has ended yet".to_owned() }),
-        }
-    }
-
-    pub(crate) fn status(&self) -> Status {
-        decode(self.status.load(Ordering::Relaxed))
-    }
-
-    pub(crate) fn sight(&self) -> Sight {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Publishes what a check saw; `changed` is the new status if it is one.
-    pub(crate) fn publish(&self, changed: Option<Status>, why: &str) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(status) = changed {
-            self.status.store(encode(status), Ordering::Relaxed);
-            last.since = SystemTime::now();
-        }
-        if last.why != why {
-            why.clone_into(&mut last.why);
-        }
-    }
-
-    pub(crate) fn check_panicked(&self) {
-        self.check_panics.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How often its check has panicked.
-    pub(crate) fn check_panics(&self) -> u64 {
-        self.check_panics.load(Ordering::Relaxed)
-    }
-
-    /// The connections or requests it is busy with.
-    pub(crate) fn load(&self) -> u64 {
-        self.load.load(Ordering::Relaxed)
-    }
-
-    /// Takes one unit of load until the lease is dropped.
-    pub(crate) fn lease(self: &Arc<Self>) -> Lease {
-        self.load.fetch_add(1, Ordering::Relaxed);
-        Lease(Arc::clone(self))
-    }
-}
-
-const fn encode(status: Status) -> u8 {
-    status as u8
-}
-
-const fn decode(byte: u8) -> Status {
-    match byte {
-        0 => Status::Unchecked,
-        1 => Status::Up,
-        _ => Status::Down,
-    }
-}
-
-/// One unit of a member's load.
-#[derive(Debug)]
-pub(crate) struct Lease(Arc<MemberState>);
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.0.load.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use config::model::{Check, CheckKind, Member};
-
-    fn pool(members: &[(&str, &str, u16)]) -> config::model::Pool {
-        let member = |(name, address, weight): &(&str, &str, u16)| Member {
-            weight: *weight,
-            ..Member::new(*name, address.parse().unwrap())
-        };
-        config::model::Pool {
-            check: Check { kind: CheckKind::Off, ..Check::default() },
-            ..config::model::Pool::new("web", members.iter().map(member).collect())
-        }
-    }
-
-    fn client() -> IpAddr {
-        "2001:db8::1".parse().unwrap()
-    }
-
-    #[test]
-    fn a_member_keeps_its_state_while_name_and_address_stay() {
-        let old = Pool::new(&pool(&[("a", "192.0.2.1:80", 1), ("b", "192.0.2.2:80", 1)]), None, 1);
-        old.members[0].publish(Some(Status::Down), "refused");
-        old.members[1].publish(Some(Status::Down), "refused");
-        let new = Pool::new(&pool(&[("a", "192.0.2.1:80", 9), ("b", "192.0.2.3:80", 1)]), Some(&old), 1);
-        assert_eq!(new.members[0].status(), Status::Down);
-        assert_eq!(new.members[1].status(), Status::Unchecked, "another address is another member");
-    }
-
-    #[test]
-    fn members_that_are_down_or_tried_are_not_picked() {
-        let pool = Pool::new(&pool(&[("a", "192.0.2.1:80", 1), ("b", "192.0.2.2:80", 1)]), None, 1);
-        pool.members[0].publish(Some(Status::Down), "refused");
-        for _ in 0..4 {
-            assert_eq!(pool.pick(client(), &[], &mut || 0), Some(1));
-        }
-        assert_eq!(pool.pick(client(), &[1], &mut || 0), None);
-        assert!(!pool.is_out());
-        pool.members[1].publish(Some(Status::Down), "refused");
-        assert!(pool.is_out());
-    }
-
-    #[test]
-    fn a_second_try_takes_nobodys_turn() {
-        let pool = Pool::new(&pool(&[("a", "192.0.2.1:80", 1), ("b", "192.0.2.2:80", 1)]), None, 1);
-        let first: Vec<_> = (0..4)
-            .map(|_| {
-                let first = pool.pick(client(), &[], &mut || 0).unwrap();
-                assert_eq!(pool.pick(client(), &[first], &mut || 0), Some(1 - first));
-                first
-            })
-            .collect();
-        assert_eq!(first, [0, 1, 0, 1]);
-    }
-
-    #[test]
-    fn load_lasts_as_long_as_its_lease() {
-        let pool = Pool::new(&pool(&[("a", "192.0.2.1:80", 1)]), None, 1);
-        let lease = pool.members[0].lease();
-        assert_eq!(pool.members[0].load(), 1);
-        drop(lease);
-        assert_eq!(pool.members[0].load(), 0);
-    }
-}
+mod tests;

@@ -44,6 +44,7 @@ pub(crate) fn commit(app: &App, prepared: Prepared) {
     let Prepared { snapshot, opened, closed } = prepared;
     let snapshot = Arc::new(snapshot);
     app.shared.snapshot.store(Arc::clone(&snapshot));
+    snapshot.put_in_force();
     open(&app.workers, &snapshot, opened);
     for address in closed {
         for worker in &app.workers {

@@ -93,6 +93,13 @@ impl Snapshot {
         Self { listeners, pools, routes, members }
     }
 
+    /// Tells the pools that this configuration is in force from here on.
+    pub(crate) fn put_in_force(&self) {
+        for pool in self.pools.values() {
+            pool.put_in_force();
+        }
+    }
+
     /// What becomes of connections to this listening address.
     pub(crate) fn route(&self, address: &SocketAddr) -> Option<&Arc<Route>> {
         self.routes.get(address)

@@ -1,7 +1,7 @@
 //! tcp mode: one connection of a client becomes one connection to a member.
 
 use crate::counts::Failure;
-use crate::dial::{self, Dial};
+use crate::dial::{Dial, NoMember};
 use crate::identity;
 use crate::linger;
 use crate::listener::Accepted;
@@ -42,13 +42,15 @@ async fn reach(
     peer: SocketAddr,
     header: &[u8],
 ) -> Result<(TcpStream, Lease), Failure> {
-    let mut dial = Dial::new(local, &route.pool, fold_mapped(peer.ip()));
+    let mut dial = Dial::new(local, &route.pool, &route.timeout, fold_mapped(peer.ip()));
     loop {
-        let (member, lease) = dial.next().map_err(|none| match none {
-            dial::NoMember::AllOut => Failure::NoMember,
-            dial::NoMember::AllTried => Failure::Unreachable,
+        let lease = dial.next().await.map_err(|none| match none {
+            NoMember::AllOut => Failure::NoMember,
+            NoMember::AllTried => Failure::Unreachable,
+            NoMember::QueueFull => Failure::QueueFull,
+            NoMember::QueueTimeout => Failure::QueueTimeout,
         })?;
-        if let Ok(stream) = dial::connect(local, &member, route.timeout.connect, header).await {
+        if let Ok(stream) = dial.connect(lease.member(), header).await {
             return Ok((stream, lease));
         }
     }

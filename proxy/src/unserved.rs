@@ -3,7 +3,7 @@
 //! A row is the refusal of one key. Whoever serves the key removes its row, and the `#` in front of it in the whole
 //! file of docs/configuration.md; a test holds the two against each other.
 
-use config::{Refusal, defaults, model};
+use config::{Refusal, model};
 use std::time::Duration;
 
 /// A key that is not served, of what `T` is the model of.
@@ -90,52 +90,10 @@ const LISTENER: &[Row<model::Listener>] = &[
 
 const POOL: &[Row<model::Pool>] = &[
     Row {
-        key: "source_prefix_v6",
-        asked: |pool| pool.source_prefix_v6 != defaults::BALANCE_PREFIX_V6,
-        what: "networks of clients that count as one",
-        help: "leave out source_prefix_v6: each address then counts for itself",
-    },
-    Row {
-        key: "retries",
-        asked: |pool| pool.retries != defaults::RETRIES,
-        what: "another number of attempts",
-        help: "leave out retries",
-    },
-    Row {
-        key: "redispatch",
-        asked: |pool| !pool.redispatch,
-        what: "attempts at one member alone",
-        help: "leave out redispatch",
-    },
-    Row {
-        key: "max_queue",
-        asked: |pool| pool.max_queue != defaults::MAX_QUEUE,
-        what: "queues",
-        help: "leave out max_queue",
-    },
-    Row {
-        key: "slow_start",
-        asked: |pool| pool.slow_start != defaults::SLOW_START,
-        what: "shares that grow",
-        help: "leave out slow_start",
-    },
-    Row {
         key: "tls",
         asked: |pool| pool.tls.is_some(),
         what: "TLS to members",
         help: "leave out tls, and name the ports where the members take plain connections",
-    },
-    Row {
-        key: "stick",
-        asked: |pool| pool.stick.is_some(),
-        what: "tables of clients",
-        help: "leave out stick, and set balance = \"hash\": a client then has the same member while it lives",
-    },
-    Row {
-        key: "passive",
-        asked: |pool| pool.passive.is_some(),
-        what: "judging members by the connections of clients",
-        help: "leave out passive: checks take a member out that fails",
     },
     Row {
         key: "check.kind",
@@ -163,27 +121,6 @@ const POOL: &[Row<model::Pool>] = &[
     },
 ];
 
-const MEMBER: &[Row<model::Member>] = &[
-    Row {
-        key: "backup",
-        asked: |member| member.backup,
-        what: "members in reserve",
-        help: "leave out backup, or give the member the weight 0 until it is needed",
-    },
-    Row {
-        key: "max_connections",
-        asked: |member| member.max_connections.is_some(),
-        what: "limits of members",
-        help: "leave out max_connections",
-    },
-    Row {
-        key: "state",
-        asked: |member| member.state != model::AdminState::Ready,
-        what: "states that are set by hand",
-        help: "leave out state, and give the member the weight 0",
-    },
-];
-
 const ENDPOINT: &[Row<model::Endpoint>] = &[
     Row {
         key: "",
@@ -203,7 +140,6 @@ const ENDPOINT: &[Row<model::Endpoint>] = &[
 type Wait = (&'static str, fn(&model::ProxyTimeouts) -> Duration);
 
 const TIMEOUT: &[Wait] = &[
-    ("queue", |timeout| timeout.queue),
     ("tunnel", |timeout| timeout.tunnel),
     ("client_fin", |timeout| timeout.client_fin),
     ("server_fin", |timeout| timeout.server_fin),
@@ -213,9 +149,8 @@ const TIMEOUT: &[Wait] = &[
 /// Everything in the file that causeway-proxy does not serve.
 pub(crate) fn refusals(model: &model::Gateway) -> Vec<Refusal> {
     let Some(proxy) = &model.proxy else { return Vec::new() };
-    let usual = model::ProxyTimeouts { queue: proxy.timeout.connect, ..model::ProxyTimeouts::default() };
     let mut found: Vec<Refusal> = rows(PROXY, "proxy", proxy).collect();
-    found.extend(waits("proxy.timeout", &proxy.timeout, &usual));
+    found.extend(waits("proxy.timeout", &proxy.timeout, &model::ProxyTimeouts::default()));
     for (place, listener) in proxy.listener.iter().enumerate() {
         let at = format!("proxy.listener[{place}]");
         found.extend(rows(LISTENER, &at, listener));
@@ -225,11 +160,7 @@ pub(crate) fn refusals(model: &model::Gateway) -> Vec<Refusal> {
         }
     }
     for (place, pool) in proxy.pool.iter().enumerate() {
-        let at = format!("proxy.pool[{place}]");
-        found.extend(rows(POOL, &at, pool));
-        for (index, member) in pool.member.iter().enumerate() {
-            found.extend(rows(MEMBER, &format!("{at}.member[{index}]"), member));
-        }
+        found.extend(rows(POOL, &format!("proxy.pool[{place}]"), pool));
     }
     found
 }

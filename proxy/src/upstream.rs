@@ -4,12 +4,11 @@
 //! second and dropped when the member has closed it, when it has been idle for long, or when the member has left the
 //! configuration.
 
-use crate::dial;
+use crate::dial::Dial;
 use crate::http::body::RequestBody;
 use crate::http::io::MemberStream;
 use crate::pool::MemberState;
 use crate::snapshot::{Shared, Snapshot};
-use crate::worker::Local;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use nix::errno::Errno;
@@ -55,12 +54,11 @@ pub(crate) struct Upstream {
 impl Upstream {
     /// Opens a connection, which begins with `header`.
     pub(crate) async fn open(
-        local: &Local,
+        dial: &Dial<'_>,
         member: Arc<MemberState>,
-        limit: Duration,
         header: &[u8],
     ) -> io::Result<Box<Self>> {
-        let stream = dial::connect(local, &member, limit, header).await?;
+        let stream = dial.connect(&member, header).await?;
         let socket = stream.as_raw_fd();
         let heard = Rc::new(Cell::new(false));
         let io = TokioIo::new(MemberStream::new(stream, Rc::clone(&heard)));

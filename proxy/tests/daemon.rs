@@ -27,8 +27,14 @@ mod http;
 #[path = "daemon/identity.rs"]
 mod identity;
 #[cfg(test)]
+#[path = "daemon/pools.rs"]
+mod pools;
+#[cfg(test)]
 #[path = "daemon/proxy_protocol.rs"]
 mod proxy_protocol;
+#[cfg(test)]
+#[path = "daemon/queue.rs"]
+mod queue;
 #[cfg(test)]
 #[path = "daemon/reload.rs"]
 mod reload;

@@ -31,6 +31,16 @@ pub(crate) const UNREACHABLE: Answer = answer(
     Failure::Unreachable,
     "No server behind this address can be reached.",
 );
+pub(crate) const QUEUE_FULL: Answer = answer(
+    StatusCode::SERVICE_UNAVAILABLE,
+    Failure::QueueFull,
+    "The servers behind this address are busy, and too many wait for them.",
+);
+pub(crate) const QUEUE_TIMEOUT: Answer = answer(
+    StatusCode::SERVICE_UNAVAILABLE,
+    Failure::QueueTimeout,
+    "The servers behind this address were busy for too long.",
+);
 pub(crate) const MEMBER_GONE: Answer = answer(
     StatusCode::BAD_GATEWAY,
     Failure::MemberGone,
@@ -98,6 +108,12 @@ pub(crate) const fn to_refusal(refusal: Refusal) -> Answer {
 }
 
 impl Answer {
+    /// Whether it is the member that has failed the client.
+    pub(crate) fn blames_member(self) -> bool {
+        use Failure::{BadResponse, MemberGone, MemberTimeout};
+        self.failure.is_some_and(|failure| [MemberGone, BadResponse, MemberTimeout].contains(&failure))
+    }
+
     fn text(self) -> String {
         if self.reason.is_empty() {
             return String::new();

@@ -144,7 +144,7 @@ async fn send(
     route: &Route,
     outgoing: Outgoing,
 ) -> Result<Response<ResponseBody>, Answer> {
-    let mut dial = Dial::new(&session.local, &route.pool, session.client);
+    let mut dial = Dial::new(&session.local, &route.pool, &route.timeout, session.client);
     // A connection that turns out to be dead loses a request that cannot be repeated, so the first one of a client goes
     // on a fresh connection: that client could not know why.
     // One that is kept may have told another client, or none.
@@ -152,24 +152,38 @@ async fn send(
     let may_reuse = header.is_empty() && (outgoing.repeatable || !session.is_first());
     let mut outgoing = outgoing;
     loop {
-        let (member, lease) = dial.next().map_err(|none| match none {
+        let lease = dial.next().await.map_err(|none| match none {
             NoMember::AllOut => answer::NO_MEMBER,
             NoMember::AllTried => answer::UNREACHABLE,
+            NoMember::QueueFull => answer::QUEUE_FULL,
+            NoMember::QueueTimeout => answer::QUEUE_TIMEOUT,
         })?;
+        let member = Arc::clone(lease.member());
         let mut idle = if may_reuse { session.local.upstreams.check_out(&member) } else { None };
         loop {
             let upstream = match idle.take() {
-                Some(upstream) => Ok(upstream),
-                None => {
-                    Upstream::open(&session.local, Arc::clone(&member), route.timeout.connect, &header).await
+                Some(upstream) => {
+                    dial.reached(&member);
+                    Ok(upstream)
                 }
+                None => Upstream::open(&dial, Arc::clone(&member), &header).await,
             };
             let Ok(mut upstream) = upstream else { break };
             let spare = if upstream.reused { outgoing.spare() } else { None };
-            match exchange(session, &mut upstream, outgoing).await {
-                Ok(response) => return respond(session, response, upstream, lease),
-                Err(lost) => outgoing = lost.again(upstream.reused, spare)?,
+            let answered = match exchange(session, &mut upstream, outgoing).await {
+                Ok(response) => respond(session, response, upstream, lease),
+                Err(lost) => match lost.again(upstream.reused, spare) {
+                    Ok(again) => {
+                        outgoing = again;
+                        continue;
+                    }
+                    Err(answer) => Err(answer),
+                },
+            };
+            if answered.as_ref().is_err_and(|answer| answer.blames_member()) {
+                dial.blame(&member);
             }
+            return answered;
         }
     }
 }

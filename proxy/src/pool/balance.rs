@@ -3,7 +3,8 @@
 //! Weighted kinds share one schedule, the smooth weighted round robin over one full cycle: a member of weight 5 beside
 //! two of weight 1 is spread out, not taken five times in a row. The schedule belongs to the configuration and never
 //! changes with health: a turn that falls on an unusable member is passed over and the next turn is drawn, so what it
-//! would have got is spread over all others and not over its neighbour.
+//! would have got is spread over all others and not over its neighbour. A member that takes a part of its weight only
+//! passes over the other part of its turns in the same way.
 //!
 //! Deliberately without state: the caller counts turns.
 
@@ -13,10 +14,15 @@ use std::net::IpAddr;
 /// How often is drawn before the usable members are looked for one by one.
 const DRAWS: u64 = 8;
 
+/// What a member that takes all of its weight takes.
+pub(crate) const WHOLE: u16 = 256;
+
 /// What a pick needs to know of the members at this moment.
 pub(crate) trait Field {
     /// Whether the member may be given work.
     fn usable(&self, member: usize) -> bool;
+    /// How much of its weight it takes, 1 to [`WHOLE`].
+    fn part(&self, member: usize) -> u16;
     /// What the member is busy with: connections or requests.
     fn load(&self, member: usize) -> u64;
 }
@@ -78,8 +84,19 @@ impl Balancer {
         self.schedule[usize::try_from(place).expect("the remainder is below a length")] as usize
     }
 
+    /// Whether the member takes this turn, for a number whose upper eight bits are by chance.
+    fn takes(&self, member: usize, number: u64, field: &impl Field) -> bool {
+        self.usable(member, field) && number >> 56 < u64::from(field.part(member))
+    }
+
     fn in_turn(&self, field: &impl Field, draw: &mut impl Draw) -> Option<usize> {
-        (0..self.schedule.len()).map(|_| self.at(draw.turn())).find(|&member| self.usable(member, field))
+        for _ in 0..self.schedule.len() {
+            let member = self.at(draw.turn());
+            if self.takes(member, draw.random(), field) {
+                return Some(member);
+            }
+        }
+        None
     }
 
     /// Load is compared per weight and counts the work about to be given, so that weights matter on idle members
@@ -96,7 +113,8 @@ impl Balancer {
     /// Whether load per weight is lower: the fractions are compared crosswise.
     fn lighter(&self, member: usize, than: usize, field: &impl Field) -> bool {
         let busy = |member| u128::from(field.load(member).saturating_add(1));
-        busy(member) * u128::from(self.weights[than]) < busy(than) * u128::from(self.weights[member])
+        let share = |member: usize| u128::from(self.weights[member]) * u128::from(field.part(member));
+        busy(member) * share(than) < busy(than) * share(member)
     }
 
     fn by_source(&self, key: u64, field: &impl Field) -> Option<usize> {
@@ -104,8 +122,10 @@ impl Balancer {
             return None;
         }
         (0..DRAWS)
-            .map(|draw| self.at(mix(key.wrapping_add(draw))))
-            .find(|&member| self.usable(member, field))
+            .map(|draw| mix(key.wrapping_add(draw)))
+            .map(|number| (self.at(number), number))
+            .find(|&(member, number)| self.takes(member, number, field))
+            .map(|(member, _)| member)
             .or_else(|| self.nth_usable(mix(key.wrapping_add(DRAWS)), field))
     }
 
@@ -115,9 +135,10 @@ impl Balancer {
         }
         let mut first = None;
         for _ in 0..DRAWS {
-            let member = self.at(draw.random());
+            let number = draw.random();
+            let member = self.at(number);
             match first {
-                _ if !self.usable(member, field) => {}
+                _ if !self.takes(member, number, field) => {}
                 None => first = Some(member),
                 Some(held) if held == member => {}
                 Some(held) => return Some(if self.lighter(member, held, field) { member } else { held }),
@@ -132,7 +153,7 @@ impl Balancer {
     fn highest_score(&self, key: u64, field: &impl Field) -> Option<usize> {
         let score = |member: usize| {
             let uniform = ((mix(key ^ self.seeds[member]) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
-            f64::from(self.weights[member]) / -uniform.ln()
+            f64::from(self.weights[member]) * f64::from(field.part(member)) / -uniform.ln()
         };
         (0..self.weights.len())
             .filter(|&member| self.usable(member, field))

@@ -10,7 +10,7 @@ use crate::identity;
 use crate::proxy_protocol::Origin;
 use crate::shortage::is_shortage;
 use crate::snapshot::Shared;
-use config::model::{Check, CheckKind};
+use config::model::{AdminState, Check, CheckKind};
 use futures_util::FutureExt;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -56,7 +56,9 @@ impl Checker {
             .flat_map(|pool| {
                 pool.members
                     .iter()
-                    .map(|member| Plan { member: Arc::clone(member), check: pool.config.check.clone() })
+                    .zip(&pool.config.member)
+                    .filter(|(_, config)| config.state != AdminState::Maintenance)
+                    .map(|(member, _)| Plan { member: Arc::clone(member), check: pool.config.check.clone() })
             })
             .collect();
         let (first_round, done) = oneshot::channel();

@@ -132,8 +132,11 @@ fn a_client_that_resets_in_mid_body_disturbs_nobody() {
 #[test]
 fn a_refusal_reaches_a_client_that_is_still_sending() {
     let port = free_port();
-    let config =
-        Config::new("").listener("web", "http", port, "web", "").pool("web", UNCHECKED, &[v4(free_port())]);
+    let config = Config::new("").listener("web", "http", port, "web", "").pool(
+        "web",
+        &format!("{UNCHECKED}\nretries = 0"),
+        &[v4(free_port())],
+    );
     let _gateway = Gateway::start(&config);
     for _ in 0..10 {
         let mut client = Client::connect(v6(port));

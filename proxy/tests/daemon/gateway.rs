@@ -78,11 +78,20 @@ impl Config {
     }
 
     /// A pool; `lines` may set `balance` and `check`.
-    pub(crate) fn pool(mut self, name: &str, lines: &str, members: &[SocketAddr]) -> Self {
+    pub(crate) fn pool(self, name: &str, lines: &str, members: &[SocketAddr]) -> Self {
+        let plain: Vec<_> = members.iter().map(|address| (*address, "")).collect();
+        self.pool_of(name, lines, &plain)
+    }
+
+    /// A pool whose members have lines of their own.
+    pub(crate) fn pool_of(mut self, name: &str, lines: &str, members: &[(SocketAddr, &str)]) -> Self {
         write!(self.text, "[[proxy.pool]]\nname = \"{name}\"\n{lines}\n").unwrap();
-        for (place, address) in members.iter().enumerate() {
-            write!(self.text, "[[proxy.pool.member]]\nname = \"m{place}\"\naddress = \"{address}\"\n")
-                .unwrap();
+        for (place, (address, lines)) in members.iter().enumerate() {
+            write!(
+                self.text,
+                "[[proxy.pool.member]]\nname = \"m{place}\"\naddress = \"{address}\"\n{lines}\n"
+            )
+            .unwrap();
         }
         self
     }

@@ -81,7 +81,7 @@ fn a_pool_whose_members_all_refuse_is_answered_503() {
     let port = free_port();
     let config = Config::new("").listener("web", "http", port, "web", "").pool(
         "web",
-        UNCHECKED,
+        &format!("{UNCHECKED}\nretries = 1"),
         &[v4(free_port()), v4(free_port())],
     );
     let gateway = Gateway::start(&config);

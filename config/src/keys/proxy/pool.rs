@@ -54,7 +54,7 @@ pub(in crate::keys) const POOL: &[Key] = &[
         Live,
         "HAProxy `option redispatch`",
         "false",
-        "Whether the last attempt goes to another member.",
+        "Whether attempts may go to another member.",
     ),
     key(
         "proxy.pool.max_queue",

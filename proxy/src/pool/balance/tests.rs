@@ -23,11 +23,23 @@ impl Draw for Counter {
 struct Members {
     down: Vec<usize>,
     loads: RefCell<Vec<u64>>,
+    /// Members that take a part of their weight.
+    parts: Vec<(usize, u16)>,
+}
+
+impl Members {
+    fn new(down: &[usize], loads: Vec<u64>) -> Self {
+        Self { down: down.to_vec(), loads: RefCell::new(loads), parts: Vec::new() }
+    }
 }
 
 impl Field for Members {
     fn usable(&self, member: usize) -> bool {
         !self.down.contains(&member)
+    }
+
+    fn part(&self, member: usize) -> u16 {
+        self.parts.iter().find(|(warming, _)| *warming == member).map_or(WHOLE, |(_, part)| *part)
     }
 
     fn load(&self, member: usize) -> u64 {
@@ -50,7 +62,7 @@ fn client(number: u64) -> IpAddr {
 /// How often each member is picked in `picks` picks of different clients, nothing ever finishing if `keep`.
 fn spread(kind: Balance, weights: &[u16], down: &[usize], picks: u64, keep: bool) -> Vec<u64> {
     let balancer = balancer(kind, weights);
-    let members = Members { down: down.to_vec(), loads: RefCell::new(vec![0; weights.len()]) };
+    let members = Members::new(down, vec![0; weights.len()]);
     let mut draw = Counter { turn: 0, chance: 0 };
     let mut counts = vec![0; weights.len()];
     for number in 0..picks {
@@ -106,7 +118,7 @@ fn least_loaded_members_without_work_take_turns() {
 #[test]
 fn of_two_the_less_loaded_is_taken() {
     let balancer = balancer(Balance::Random, &[1, 1]);
-    let members = Members { down: vec![], loads: RefCell::new(vec![9, 1]) };
+    let members = Members::new(&[], vec![9, 1]);
     let mut draw = Counter { turn: 0, chance: 7 };
     let light = (0..1_000).filter(|_| balancer.pick(client(0), &members, &mut draw) == Some(1)).count();
     // Only draws that fall on the heavy one eight times in a row may end there.
@@ -123,8 +135,45 @@ fn weighted_kinds_give_each_member_its_share() {
 }
 
 #[test]
+fn a_warming_member_gets_a_part_of_its_share() {
+    for (kind, part) in KINDS.into_iter().flat_map(|kind| [(kind, WHOLE / 4), (kind, WHOLE / 2)]) {
+        let balancer = balancer(kind, &[100, 100]);
+        let mut members = Members::new(&[], vec![0, 0]);
+        members.parts.push((1, part));
+        let mut draw = Counter { turn: 0, chance: 0 };
+        let keeps = matches!(kind, Balance::Leastconn | Balance::Random);
+        let mut counts = [0_u32; 2];
+        for number in 0..40_000 {
+            let member = balancer.pick(client(number), &members, &mut draw).expect("both are usable");
+            counts[member] += 1;
+            members.loads.borrow_mut()[member] += u64::from(keeps);
+        }
+        let expect = 40_000 * u32::from(part) / (u32::from(WHOLE) + u32::from(part));
+        assert!(counts[1].abs_diff(expect) < expect / 10, "{kind:?} at {part}: {counts:?}, not {expect}");
+    }
+}
+
+#[test]
+fn clients_move_only_to_a_warming_member_as_it_warms() {
+    for kind in [Balance::Source, Balance::Hash] {
+        let balancer = balancer(kind, &[100, 100, 100]);
+        let mut draw = Counter { turn: 0, chance: 0 };
+        let mut pick = |number: u64, part: u16| {
+            let mut members = Members::new(&[], vec![0; 3]);
+            members.parts.push((2, part));
+            balancer.pick(client(number), &members, &mut draw)
+        };
+        for number in 0..2_000 {
+            let path = [1, 64, 128, 192, WHOLE].map(|part| pick(number, part));
+            let moves = path.windows(2).filter(|pair| pair[0] != pair[1]).count();
+            assert!(moves == 0 || (moves == 1 && path[4] == Some(2)), "{kind:?}: {path:?}");
+        }
+    }
+}
+
+#[test]
 fn the_same_client_meets_the_same_member() {
-    let members = Members { down: vec![], loads: RefCell::new(vec![0; 4]) };
+    let members = Members::new(&[], vec![0; 4]);
     for kind in [Balance::Source, Balance::Hash] {
         let balancer = balancer(kind, &[1, 1, 1, 1]);
         for number in 0..100 {
@@ -137,7 +186,7 @@ fn the_same_client_meets_the_same_member() {
 
 #[test]
 fn a_new_member_takes_only_its_share_of_hashed_clients() {
-    let members = Members { down: vec![], loads: RefCell::new(vec![0; 5]) };
+    let members = Members::new(&[], vec![0; 5]);
     let (before, after) = (balancer(Balance::Hash, &[1; 4]), balancer(Balance::Hash, &[1; 5]));
     let mut draw = Counter { turn: 0, chance: 0 };
     let mut moved = 0;
@@ -173,7 +222,7 @@ proptest! {
     ) {
         let dead: Vec<usize> = (0..weights.len()).filter(|&member| down[member]).collect();
         let possible = (0..weights.len()).any(|member| weights[member] > 0 && !down[member]);
-        let members = Members { down: dead.clone(), loads: RefCell::new(vec![3; weights.len()]) };
+        let members = Members::new(&dead, vec![3; weights.len()]);
         for kind in KINDS {
             let mut draw = Counter { turn: seed, chance: seed };
             match balancer(kind, &weights).pick(client(seed), &members, &mut draw) {
