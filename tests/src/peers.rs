@@ -1,9 +1,9 @@
 //! `cargo peers`: ours and the program that people run today, measured side by side in one run.
 //!
 //! ```text
-//! field (nat64, dns64) ── rows ──> choice ──> suite ──> rounds ── numbers ──> figure ──> table, or lines for machines
-//!     │                                         │
-//!   tayga, unbound, bind       stream, flood, crowd, datagram, dnsperf <── batch, span, cpu, cores, memory, ends
+//! field (nat64, dns64, proxy) ── rows ──> choice ──> suite ──> rounds ── numbers ──> figure ──> table, or lines for machines
+//!     │                                                │
+//!   tayga, unbound, bind, haproxy      stream, flood, crowd, datagram, dnsperf, wrk, iperf <── batch, span, cpu, cores, memory, ends
 //! ```
 //!
 //! A [`suite::Field`] starts all contestants in the lab's network, and its rows say what is measured and how good ours has
@@ -20,10 +20,14 @@ pub mod dns64;
 pub mod dnsperf;
 pub mod ends;
 pub mod figure;
+pub mod files;
 pub mod flood;
+pub mod foreign;
 pub mod installed;
+pub mod iperf;
 pub mod memory;
 pub mod nat64;
+pub mod proxy;
 pub mod rounds;
 pub mod row;
 pub mod span;
@@ -31,6 +35,7 @@ pub mod stream;
 pub mod suite;
 pub mod table;
 pub mod tayga;
+pub mod wrk;
 
 use crate::binaries::Binaries;
 use anyhow::Result;

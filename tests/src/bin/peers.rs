@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use tests::binaries::Binaries;
 use tests::interrupt::Interrupt;
-use tests::peers::{Missing, Suite, Unknown, cpu, dns64, nat64, table};
+use tests::peers::{Missing, Suite, Unknown, cpu, dns64, nat64, proxy, table};
 use tests::report::Paint;
 use tests::sandbox;
 
@@ -41,6 +41,8 @@ enum Name {
     Nat64,
     /// causeway-dns64 beside Unbound and BIND.
     Dns64,
+    /// causeway-proxy beside HAProxy.
+    Proxy,
 }
 
 fn main() -> ExitCode {
@@ -63,6 +65,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let suite: Box<dyn Suite> = match arguments.suite {
         Name::Nat64 => Box::new(nat64::Suite::choose(&arguments.only)?),
         Name::Dns64 => Box::new(dns64::Suite::choose(&arguments.only)?),
+        Name::Proxy => Box::new(proxy::Suite::choose(&arguments.only)?),
     };
     let ours = Binaries::build_only(&[suite.package()])?;
     // From here on the machine's own network is out of reach; nothing before may have made a thread.

@@ -29,10 +29,10 @@ mod unbound;
 mod volley;
 pub mod way;
 
-use super::dnsperf;
 use super::figure::{Other, Side};
 use super::row::Row;
 use super::suite::{Chosen, Field, obituary};
+use super::{dnsperf, foreign};
 use crate::binaries::Binaries;
 use crate::gateway::Role;
 use crate::namespace::Namespace;
@@ -61,12 +61,9 @@ pub type Suite = Chosen<Bench>;
 
 /// The Debian packages that are not installed.
 pub fn missing() -> Vec<&'static str> {
-    let programs = [&unbound::UNBOUND, &bind::BIND, &authority::KNOT];
-    let absent = programs.into_iter().filter(|program| program.find().is_none());
-    absent
-        .map(|program| program.package)
-        .chain(dnsperf::find().is_none().then_some(dnsperf::PACKAGE))
-        .collect()
+    let mut packages = foreign::missing(&[&unbound::UNBOUND, &bind::BIND, &authority::KNOT]);
+    packages.extend(dnsperf::find().is_none().then_some(dnsperf::PACKAGE));
+    packages
 }
 
 impl Field for Bench {

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use serde_json::Value;
 use std::sync::Arc;
-use tests::peers::{Suite, dns64, nat64, tayga};
+use tests::peers::{Suite, dns64, nat64, proxy, tayga};
 
 /// The keys of a line, which programs rely on.
 const KEYS: [&str; 11] =
@@ -14,11 +14,13 @@ const KEYS: [&str; 11] =
 /// The rows that take the least time.
 const NAT64_ROW: &str = "udp_round_trip";
 const DNS64_ROW: &str = "udp_cached";
+const PROXY_ROW: &str = "stream_up";
 
 pub(crate) fn trials(stage: &Arc<Stage>) -> Vec<Trial> {
     vec![
         trial(stage, "peers", "one_round_of_one_row_measures_ours_tayga_and_the_kernel", with_tayga),
         trial(stage, "peers", "one_round_of_one_row_measures_ours_unbound_and_bind", with_resolvers),
+        trial(stage, "peers", "one_round_of_one_row_measures_ours_and_haproxy_both_ways", with_haproxy),
     ]
 }
 
@@ -48,6 +50,24 @@ fn with_resolvers(stage: &Stage) -> Result<Verdict> {
         [DNS64_ROW, "bind"],
         ["udp_cached_cpu", "unbound"],
         ["udp_cached_cpu", "bind"],
+    ];
+    ensure!(found == expected, "{found:?}");
+    Ok(Verdict::Passed)
+}
+
+fn with_haproxy(stage: &Stage) -> Result<Verdict> {
+    let missing = proxy::missing();
+    if !missing.is_empty() {
+        return Ok(Verdict::Skipped(format!("Debian packages are not installed: {}", missing.join(" "))));
+    }
+    let suite = proxy::Suite::choose(&[PROXY_ROW.to_owned()])?;
+    let lines = one_round(stage, &suite, &["ours", "haproxy", "splicing", "direct"])?;
+    let found: Vec<_> = lines.iter().map(|line| [&line["name"], &line["peer"]]).collect();
+    let expected = [
+        [PROXY_ROW, "haproxy"],
+        [PROXY_ROW, "splicing"],
+        ["stream_up_cpu", "haproxy"],
+        ["stream_up_cpu", "splicing"],
     ];
     ensure!(found == expected, "{found:?}");
     Ok(Verdict::Passed)

@@ -1,9 +1,9 @@
 //! The authoritative server that all resolvers ask: Debian's Knot DNS with one zone, without response rate limiting.
 
-use super::product::Foreign;
 use super::questions::{ZONE, zone};
 use super::setting::AUTHORITY;
 use crate::namespace::Namespace;
+use crate::peers::foreign::Foreign;
 use crate::program::Program;
 use anyhow::{Context, Result};
 use std::fs;
@@ -21,7 +21,7 @@ pub(super) fn start(host: &Namespace, folder: &Path) -> Result<Program> {
     fs::create_dir(&zones).with_context(|| format!("cannot make {}", zones.display()))?;
     fs::write(zones.join(ZONE), zone()).context("cannot write the zone")?;
     host.add_address("lo", std::net::IpAddr::from(AUTHORITY).into())?;
-    KNOT.start(&[], &text(&zones), host, &folder.join(KNOT.name))
+    KNOT.launch(&["-c"], &text(&zones), &folder.join(KNOT.name))?.start(host)
 }
 
 fn text(zones: &Path) -> String {

@@ -2,9 +2,10 @@
 //! queries, and room for all questions and connections at a time.
 
 use super::certificate::Certificate;
-use super::product::{Foreign, Place};
+use super::product::Place;
 use super::questions::PREFIX;
 use crate::namespace::Namespace;
+use crate::peers::foreign::Foreign;
 use crate::program::Program;
 use anyhow::Result;
 
@@ -13,7 +14,8 @@ pub(super) const BIND: Foreign = Foreign { name: "bind", program: "named", packa
 
 /// Starts one.
 pub(super) fn start(place: &Place<'_>, host: &Namespace) -> Result<Program> {
-    BIND.start(&["-f", "-n", &place.setting.cores.to_string()], &text(place), host, place.folder)
+    let threads = place.setting.cores.to_string();
+    BIND.launch(&["-f", "-n", &threads, "-c"], &text(place), place.folder)?.start(host)
 }
 
 /// Its file.

@@ -10,13 +10,12 @@ use super::{bind, causeway, unbound};
 use crate::binaries::Binaries;
 use crate::gateway::Daemon;
 use crate::namespace::Namespace;
-use crate::peers::{cores, cpu, installed};
-use crate::program::{Launch, Program};
-use anyhow::{Context, Result};
+use crate::peers::{cores, cpu};
+use crate::program::Program;
+use anyhow::Result;
 use nix::sched::CpuSet;
-use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// A resolver that people run.
@@ -30,17 +29,6 @@ pub enum Product {
     Bind,
     /// None, but what hardly one is cheaper than.
     Mirror,
-}
-
-/// A program of another package that reads one file.
-#[derive(Debug)]
-pub struct Foreign {
-    /// Its name for people.
-    pub name: &'static str,
-    /// Its command.
-    pub program: &'static str,
-    /// The Debian package that it comes in.
-    pub package: &'static str,
 }
 
 /// What a resolver is told.
@@ -112,26 +100,6 @@ impl Product {
             Self::Mirror => Process::Mirror(Mirror::start(host, SocketAddr::new(address, PORT))?),
         };
         Ok(Running { address, process })
-    }
-}
-
-impl Foreign {
-    /// Its command, if it is installed.
-    pub fn find(&self) -> Option<PathBuf> {
-        installed::find(self.program)
-    }
-
-    /// Starts it inside `host` with these arguments and a file that says `text`, in the new folder `folder`.
-    pub fn start(&self, arguments: &[&str], text: &str, host: &Namespace, folder: &Path) -> Result<Program> {
-        fs::create_dir(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let config = folder.join("config");
-        fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))?;
-        let program = self.find().with_context(|| format!("apt-get install {}", self.package))?;
-        Launch::new(self.name, program)
-            .args(arguments)
-            .args([Path::new("-c"), &config])
-            .log_to(folder.join("log"))
-            .start(host)
     }
 }
 

@@ -3,9 +3,10 @@
 //! questions at a time.
 
 use super::certificate::Certificate;
-use super::product::{Foreign, Place};
+use super::product::Place;
 use super::questions::PREFIX;
 use crate::namespace::Namespace;
+use crate::peers::foreign::Foreign;
 use crate::program::Program;
 use anyhow::Result;
 
@@ -14,7 +15,7 @@ pub(super) const UNBOUND: Foreign = Foreign { name: "unbound", program: "unbound
 
 /// Starts one.
 pub(super) fn start(place: &Place<'_>, host: &Namespace) -> Result<Program> {
-    UNBOUND.start(&["-d", "-p"], &text(place), host, place.folder)
+    UNBOUND.launch(&["-d", "-p", "-c"], &text(place), place.folder)?.start(host)
 }
 
 /// Its file. `chroot`, `username` and `pidfile` are empty since it lives in a private folder and network anyway.

@@ -18,7 +18,7 @@ use tests::binaries::Binaries;
 use tests::folder;
 use tests::gateway::{Daemon, Files, Role};
 use tests::namespace::Namespace;
-use tests::peers::dns64::product::Foreign;
+use tests::peers::foreign::Foreign;
 use tests::program::Program;
 use tests::wait::{PATIENCE, until};
 
@@ -63,9 +63,13 @@ impl Arena {
         let path = folder.path();
         let theirs = vec![
             knot(&host, path)?,
-            UNBOUND.start(&["-d", "-p"], &resolver(&path.join("resolver")), &host, &path.join("resolver"))?,
-            UNBOUND.start(&["-d", "-p"], &unbound(&path.join("unbound")), &host, &path.join("unbound"))?,
-            BIND.start(&["-f"], &bind(&path.join("bind")), &host, &path.join("bind"))?,
+            UNBOUND
+                .launch(&["-d", "-p", "-c"], &resolver(&path.join("resolver")), &path.join("resolver"))?
+                .start(&host)?,
+            UNBOUND
+                .launch(&["-d", "-p", "-c"], &unbound(&path.join("unbound")), &path.join("unbound"))?
+                .start(&host)?,
+            BIND.launch(&["-f", "-c"], &bind(&path.join("bind")), &path.join("bind"))?.start(&host)?,
         ];
         let ours = ours(binaries, &host, &path.join("ours"))?;
         let arena = Self { host, _folder: folder, _ours: ours, _theirs: theirs, number: Cell::new(0) };
@@ -169,7 +173,7 @@ fn knot(host: &Namespace, folder: &Path) -> Result<Program> {
         entry(ZONES[1], "on"),
         entry(REVERSE, "off"),
     );
-    KNOT.start(&[], &text, host, &folder.join("knot"))
+    KNOT.launch(&["-c"], &text, &folder.join("knot"))?.start(host)
 }
 
 const COMMON: &str = "    username: \"\"\n    chroot: \"\"\n    pidfile: \"\"\n    use-syslog: no\n    verbosity: 0\n    \

@@ -1,0 +1,131 @@
+//! causeway-proxy beside Debian's HAProxy.
+//!
+//! ```text
+//!   wrk,           ┌──> causeway-proxy ────┐
+//!   iperf3,  ──────┼──> haproxy ───────────┼──> nginx, iperf3 -s
+//!   crowd          ├──> haproxy, splicing ─┘
+//!                  └──> nobody: the limit
+//! ```
+//!
+//! All live in one network that has nothing but a loopback device; proxies are asked over IPv6 and ask over IPv4. Each
+//! proxy runs once for every [`setting`] that a chosen row needs, from the start of the run to its end; those that are not
+//! measured have nothing to do and sleep. A measured one has one thread and one processor, all else has the others if there
+//! are any. [`rows`] says what is measured.
+
+mod causeway;
+mod changes;
+mod haproxy;
+mod idle;
+mod nginx;
+pub mod product;
+pub mod rows;
+pub mod setting;
+pub mod way;
+
+use super::cores::Places;
+use super::figure::{Other, Side};
+use super::iperf::{self, IPERF};
+use super::row::Row;
+use super::suite::{Chosen, Field, obituary};
+use super::wrk::{WRK, Wrk};
+use super::{files, foreign};
+use crate::binaries::Binaries;
+use crate::gateway::Role;
+use crate::namespace::Namespace;
+use crate::program::Program;
+use crate::wait::{PATIENCE, until};
+use anyhow::{Context, Result, bail};
+use product::Product;
+use rows::{ROWS, Who};
+use setting::{BEHIND, BULK, CORES, FILES, WEB};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::path::Path;
+use way::{Bench, Proxy, Way};
+
+/// No proxy at all.
+const LIMIT: &str = "direct";
+
+/// The suite.
+pub type Suite = Chosen<Bench>;
+
+/// The Debian packages that are not installed.
+pub fn missing() -> Vec<&'static str> {
+    foreign::missing(&[&haproxy::HAPROXY, &nginx::NGINX, &WRK, &IPERF])
+}
+
+impl Field for Bench {
+    const NAME: &'static str = "proxy";
+    const PACKAGE: &'static str = "proxy";
+    const OURS: &'static str = Role::Proxy.program();
+    const OTHERS: &'static [Other] = &[
+        (Side::Theirs, Product::Haproxy.name()),
+        (Side::Second, Product::Splicing.name()),
+        (Side::Limit, LIMIT),
+    ];
+    const ROWS: &'static [Row<Self>] = ROWS;
+
+    type Who = Who;
+    type Way<'a> = Way<'a>;
+
+    fn missing() -> Vec<&'static str> {
+        missing()
+    }
+
+    fn open(ours: &Binaries, folder: &Path, wanted: &[Who]) -> Result<Self> {
+        files::allow(FILES)?;
+        let places = Places::new(CORES)?;
+        let host = Namespace::new("host")?;
+        host.sysctl("ipv4/ip_local_port_range", "1024 65535")?;
+        host.add_address("lo", IpAddr::from(BEHIND).into())?;
+        let nginx = nginx::start(&host, &places, folder)?;
+        let sink = iperf::serve(&host, places.rest, SocketAddr::new(BEHIND.into(), BULK), folder)?;
+        let mut proxies = HashMap::new();
+        for who in wanted {
+            if let Who::Proxy(product, setting) = *who
+                && let Entry::Vacant(place) = proxies.entry((product, setting.name))
+            {
+                let running = product.start(setting, ours, &host, folder)?;
+                place.insert(Proxy::new(running));
+            }
+        }
+        Ok(Self { wrk: Wrk::new(folder)?, host, places, nginx, sink, proxies })
+    }
+
+    fn name(who: Who) -> &'static str {
+        who.name()
+    }
+
+    fn way(&self, who: Who) -> Result<Way<'_>> {
+        let proxy = match who {
+            Who::Proxy(product, setting) => self.proxies.get(&(product, setting.name)),
+            Who::Direct => None,
+        };
+        let way = Way { bench: self, proxy };
+        wait_until_open(way).with_context(|| format!("the way through {} does not open", who.name()))?;
+        Ok(way)
+    }
+
+    fn programs(&self) -> Vec<&Program> {
+        self.proxies.values().map(|proxy| proxy.running.program()).chain([&self.nginx, &self.sink]).collect()
+    }
+
+    fn note(processors: usize) -> Option<String> {
+        Some(setting::note(processors))
+    }
+}
+
+/// Waits until both servers are reached.
+fn wait_until_open(way: Way<'_>) -> Result<()> {
+    until(PATIENCE, "the first answer", || {
+        if let Some(obituary) = way.proxy.and_then(|proxy| obituary(proxy.running.program())) {
+            bail!(obituary);
+        }
+        Ok(idle::exchange_once(&way.bench.host, way.server(WEB)).ok())
+    })?;
+    let bulk = way.server(BULK);
+    until(PATIENCE, "a connection to iperf3", || {
+        Ok(way.bench.host.run(|| TcpStream::connect(bulk)).ok().map(drop))
+    })
+}

@@ -1,0 +1,145 @@
+//! Debian's HAProxy: mode tcp, no log, one thread, room for all connections.
+
+use super::product::Place;
+use super::setting::{BEHIND, BULK, CHANGING, CORES, SOMETIMES, Setting, WEB};
+use crate::namespace::Namespace;
+use crate::peers::foreign::Foreign;
+use crate::program::Program;
+use crate::wait::{PATIENCE, until};
+use anyhow::{Context, Result};
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{IpAddr, Shutdown};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+/// The program.
+pub(super) const HAPROXY: Foreign = Foreign { name: "haproxy", program: "haproxy", package: "haproxy" };
+
+/// How bytes pass through it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Through its buffers.
+    Buffers,
+    /// Through pipes of the kernel, where it thinks that worth while.
+    Pipes,
+}
+
+/// One that was started.
+pub(super) struct Haproxy {
+    pub(super) program: Program,
+    folder: PathBuf,
+    address: IpAddr,
+    room: u16,
+    way: Way,
+}
+
+/// Starts one. One whose configuration is to change has a master, which starts a new worker for each change and passes the
+/// listening sockets on to it; any other is a single process, so that its time and memory are the whole.
+pub(super) fn start(place: &Place<'_>, setting: &Setting, way: Way, host: &Namespace) -> Result<Haproxy> {
+    let Place { address, folder } = *place;
+    let socket = master(folder).display().to_string();
+    let arguments: &[&str] = if *setting == CHANGING { &["-W", "-S", &socket, "-f"] } else { &["-db", "-f"] };
+    let inner = folder.join("haproxy");
+    let program =
+        HAPROXY.launch(arguments, &text(address, folder, (setting.room, way), 0), &inner)?.start(host)?;
+    Ok(Haproxy { program, folder: folder.to_path_buf(), address, room: setting.room, way })
+}
+
+impl Haproxy {
+    /// Puts the configuration with this number in force.
+    pub(super) fn change(&self, number: u32) -> Result<()> {
+        let file = self.folder.join("haproxy").join("config");
+        fs::write(&file, text(self.address, &self.folder, (self.room, self.way), number))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        let before = self.reloads()?.context("a master that tells how often it has reloaded")?;
+        ask(&master(&self.folder), "reload")?;
+        until(PATIENCE, "a reload of haproxy", || {
+            // The master takes no questions while it starts anew.
+            let now = self.reloads().unwrap_or_default();
+            Ok(now.filter(|now| *now > before).map(drop))
+        })
+    }
+
+    /// How often the master has reloaded, once it has a worker.
+    fn reloads(&self) -> Result<Option<u32>> {
+        Ok(reloads(&ask(&master(&self.folder), "show proc")?))
+    }
+}
+
+fn master(folder: &Path) -> PathBuf {
+    folder.join("master.sock")
+}
+
+fn ask(socket: &Path, question: &str) -> Result<String> {
+    let mut stream = UnixStream::connect(socket).with_context(|| format!("no {}", socket.display()))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(format!("{question}\n").as_bytes())?;
+    // It keeps a connection on which more may be asked.
+    stream.shutdown(Shutdown::Write)?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// The third column of the master's line (HAProxy's management guide, `show proc`), if a worker's line follows.
+fn reloads(processes: &str) -> Option<u32> {
+    let mut lines = processes.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let count = lines.find(|line| line.get(1) == Some(&"master"))?.get(2)?.parse().ok()?;
+    lines
+        .take_while(|line| line.as_slice() != ["#", "old", "workers"])
+        .find(|line| line.get(1) == Some(&"worker"))?;
+    Some(count)
+}
+
+/// Its file. Each number gives the first server another weight than the number before, and every other one a listener more.
+fn text(address: IpAddr, folder: &Path, (room, way): (u16, Way), number: u32) -> String {
+    let splice = match way {
+        Way::Buffers => "",
+        Way::Pipes => "    option splice-auto\n",
+    };
+    let mut text = format!(
+        "global
+    maxconn {room}
+    nbthread {CORES}
+    stats socket {socket} mode 600 level admin expose-fd listeners
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 1h
+    timeout server 1h
+{splice}",
+        socket = folder.join("stats.sock").display(),
+    );
+    let sometimes = (number % 2 == 1).then_some(("sometimes", SOMETIMES, WEB));
+    for (name, front, back) in [("web", WEB, WEB), ("bulk", BULK, BULK)].into_iter().chain(sometimes) {
+        let weight = 1 + number % 100;
+        // No formatting into a string fails.
+        let _ = write!(
+            text,
+            "listen {name}
+    bind [{address}]:{front}
+    server behind {BEHIND}:{back} weight {weight}
+"
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reload_is_over_when_there_is_a_new_worker() {
+        let head = "#<PID>          <type>          <reloads>       <uptime>        <version>\n";
+        let master = "1162            master          5               0d00h02m07s     2.6.12\n";
+        let [new, old] = ["# workers\n", "# old workers\n"].map(|head| {
+            format!("{head}1271            worker          0               0d00h00m00s     2.6.12\n")
+        });
+        assert_eq!(reloads(&format!("{head}{master}{new}{old}# programs\n\n")), Some(5));
+        assert_eq!(reloads(&format!("{head}{master}# workers\n{old}# programs\n\n")), None);
+        assert_eq!(reloads(""), None);
+    }
+}

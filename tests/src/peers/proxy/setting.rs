@@ -1,0 +1,82 @@
+//! Under which circumstances proxies are measured: each runs once for every setting that a chosen row needs.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// What all proxies of one kind of measurement have in common.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name, for folders and messages.
+    pub name: &'static str,
+    /// Its number in the addresses of proxies.
+    number: u16,
+    /// Client connections that a proxy may hold.
+    pub room: u16,
+}
+
+/// Threads that a proxy serves with, and processors that it is held to.
+pub const CORES: usize = 1;
+
+/// Where the servers are.
+pub const BEHIND: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 80);
+
+/// The port of nginx, before the proxies and behind them.
+pub const WEB: u16 = 80;
+
+/// The port of iperf3, likewise.
+pub const BULK: u16 = 5201;
+
+/// The port of a listener that is there after every other change.
+pub const SOMETIMES: u16 = 8080;
+
+/// Connections that are open and silent.
+pub const CROWD: u16 = 9000;
+
+/// Open files of a proxy that holds them all: two for each, and some for itself.
+pub const FILES: u64 = 19_500;
+
+/// Most rows.
+pub const USUAL: Setting = Setting { name: "usual", number: 1, room: 4000 };
+
+/// Nothing but open connections.
+pub const IDLE: Setting = Setting { name: "idle", number: 2, room: CROWD + 500 };
+
+/// A configuration that changes.
+pub const CHANGING: Setting = Setting { name: "changing", number: 3, ..USUAL };
+
+impl Setting {
+    /// The address of the proxy with this number.
+    pub const fn address(&self, product: u16) -> IpAddr {
+        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0x80, 0, 0, 0, self.number, product))
+    }
+}
+
+/// What shares processors with what, on a machine with so many.
+pub fn note(processors: usize) -> String {
+    let shared = match processors.saturating_sub(CORES) {
+        0 => "the proxy shares it with the load and the servers".to_owned(),
+        rest => format!("the proxy has one alone; the load and the servers have {rest}"),
+    };
+    format!("Processors: {processors}. Each proxy has one thread; {shared}.\nIPv6 in front, IPv4 behind.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn note_says_what_is_shared() {
+        assert!(note(2).contains("the proxy has one alone; the load and the servers have 1"));
+        assert!(note(1).contains("the proxy shares it"));
+    }
+
+    #[test]
+    fn no_two_share_an_address_or_a_folder() {
+        let all = [&USUAL, &IDLE, &CHANGING];
+        for (place, one) in all.iter().enumerate() {
+            for other in &all[..place] {
+                assert_ne!(one.address(1), other.address(1));
+                assert_ne!(one.name, other.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! One proxy, and what can be measured of it.
+
+use super::changes;
+use super::idle;
+use super::nginx::{LARGE, SMALL};
+use super::product::Running;
+use super::setting::{BEHIND, BULK, WEB};
+use crate::namespace::Namespace;
+use crate::peers::cores::{self, Places};
+use crate::peers::stream::Direction;
+use crate::peers::wrk::{Load, Outcome, Wrk};
+use crate::peers::{cpu, iperf};
+use crate::program::Program;
+use anyhow::{Context, Result, ensure};
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::product::Product;
+
+/// How long a stream lasts, in seconds.
+const STREAM: u32 = 2;
+
+/// Short answers over connections that stay.
+pub const KEPT: Load = Load { target: SMALL, connections: 50, closing: false, seconds: 2 };
+
+/// A connection for each short answer.
+pub const CLOSING: Load = Load { closing: true, ..KEPT };
+
+/// Long answers over connections that stay.
+pub const LONG: Load = Load { target: LARGE, connections: 10, ..KEPT };
+
+/// What asks while the configuration changes, and before.
+const MEANWHILE: Load = Load { connections: 4, seconds: 10, ..CLOSING };
+const CALM: Load = Load { seconds: 4, ..MEANWHILE };
+
+/// What all proxies share, and they themselves, by product and by the name of their setting.
+pub struct Bench {
+    /// The network of all.
+    pub host: Namespace,
+    /// The load.
+    pub(super) wrk: Wrk,
+    /// Who runs where.
+    pub places: Places,
+    /// The web server behind the proxies.
+    pub nginx: Program,
+    /// The end of streams.
+    pub sink: Program,
+    /// The proxies.
+    pub proxies: HashMap<(Product, &'static str), Proxy>,
+}
+
+/// A proxy that was started.
+pub struct Proxy {
+    /// The process.
+    pub running: Running,
+    /// What an idle connection takes, once that was measured: memory that was given back is no longer seen to grow.
+    idle: Cell<Option<f64>>,
+}
+
+/// A proxy on its bench, or nobody: then the servers are asked without one.
+#[derive(Clone, Copy)]
+pub struct Way<'a> {
+    /// The bench.
+    pub bench: &'a Bench,
+    /// The proxy.
+    pub proxy: Option<&'a Proxy>,
+}
+
+impl Proxy {
+    /// One that was just started.
+    pub const fn new(running: Running) -> Self {
+        Self { running, idle: Cell::new(None) }
+    }
+}
+
+impl<'a> Way<'a> {
+    /// Where a port of the servers is reached.
+    pub fn server(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.proxy.map_or(BEHIND.into(), |proxy| proxy.running.address), port)
+    }
+
+    /// Answers a second, answers for each second of CPU time, and the median and the 99th percentile of how long one
+    /// takes, in microseconds.
+    pub fn answers(&self, load: Load) -> Result<Vec<Option<f64>>> {
+        let (outcome, used) = self.measure(|| self.load(load))?;
+        ensure!(outcome.failed == 0, "{} of {} requests failed", outcome.failed, outcome.requests);
+        let [median, p99] = [outcome.median, outcome.p99].map(lossy);
+        let requests = outcome.requests;
+        Ok(vec![Some(outcome.a_second(requests)), per(requests, used), Some(median), Some(p99)])
+    }
+
+    /// Payload of one stream, in Gbit a second and in Gbit for each second of CPU time.
+    pub fn stream(&self, direction: Direction) -> Result<Vec<Option<f64>>> {
+        let bench = self.bench;
+        let (outcome, used) = self
+            .measure(|| iperf::run(&bench.host, bench.places.rest, self.server(BULK), direction, STREAM))?;
+        let cost = per(outcome.bytes, used).map(|bytes| bytes * 8.0 / 1e9);
+        Ok(vec![Some(outcome.bits_per_second / 1e9), cost])
+    }
+
+    /// Memory of an idle connection, in bytes.
+    pub fn idle(&self) -> Result<Vec<Option<f64>>> {
+        let proxy = self.proxy()?;
+        if proxy.idle.get().is_none() {
+            let process = proxy.running.program().pid();
+            proxy.idle.set(Some(idle::memory(&self.bench.host, self.server(WEB), process)?));
+        }
+        Ok(vec![proxy.idle.get()])
+    }
+
+    /// What part of all exchanges went well while the configuration changed, how many times it changed, the 99th
+    /// percentile of how long an exchange took in parts of the same without changes, and how long a change took until it
+    /// was in force, in milliseconds.
+    pub fn changes(&self) -> Result<Vec<Option<f64>>> {
+        let running = &self.proxy()?.running;
+        let calm = self.load(CALM)?;
+        let (changed, count) = changes::during(running, || self.load(MEANWHILE))?;
+        let Outcome { requests, failed, p99, .. } = changed.outcome;
+        let answered = lossy(requests) / lossy(requests + failed);
+        let slower = lossy(p99) / lossy(calm.p99);
+        Ok([answered, f64::from(count), slower, changed.each.as_secs_f64() * 1e3].map(Some).into())
+    }
+
+    fn proxy(&self) -> Result<&'a Proxy> {
+        self.proxy.context("this is measured of proxies only")
+    }
+
+    /// Asks by wrk.
+    fn load(&self, load: Load) -> Result<Outcome> {
+        let Places { rest, others, .. } = self.bench.places;
+        self.bench.wrk.run(&self.bench.host, (rest, others), self.server(WEB), load)
+    }
+
+    /// What `measure` found, and the CPU time that the proxy used meanwhile, on processors of its own if there are any.
+    fn measure<T>(&self, measure: impl FnOnce() -> Result<T>) -> Result<(T, Option<Duration>)> {
+        let Some(proxy) = self.proxy else { return Ok((measure()?, None)) };
+        let process = proxy.running.program().pid();
+        cores::bind(process, &self.bench.places.measured)?;
+        let before = cpu::time_of(process)?;
+        let found = measure()?;
+        let used = cpu::time_of(process)?.saturating_sub(before);
+        ensure!(!used.is_zero(), "it took no CPU time");
+        Ok((found, Some(used)))
+    }
+}
+
+/// A count for each second of CPU time, where somebody used any.
+fn per(count: u64, used: Option<Duration>) -> Option<f64> {
+    used.map(|used| lossy(count) / used.as_secs_f64())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nothing counts to 2^53 in a few seconds")]
+fn lossy(count: u64) -> f64 {
+    count as f64
+}
