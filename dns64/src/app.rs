@@ -12,6 +12,7 @@ use crate::hosts::watch;
 use crate::listen::{self, Endpoint};
 use crate::metrics::Metrics;
 use crate::own_address;
+use crate::query_log::{self, Note};
 use crate::reload::Prepared;
 use crate::resolver::Shared;
 use crate::snapshot::{self, Snapshot};
@@ -41,8 +42,7 @@ pub struct App {
     /// Reads hosts files and leases again.
     pub(crate) watcher: RefCell<JoinHandle<()>>,
     rotation: JoinHandle<()>,
-    /// Writes the query log.
-    logger: JoinHandle<()>,
+    logger: query_log::Writer,
 }
 
 impl Daemon for App {
@@ -100,10 +100,8 @@ impl Daemon for App {
         });
         let watcher = RefCell::new(tokio::spawn(watch::run(Arc::clone(&shared), sources)));
         let rotation = tokio::spawn(change_secrets(Arc::clone(&shared)));
-        let logger = tokio::spawn({
-            let shared = Arc::clone(&shared);
-            async move { shared.query_log().run().await }
-        });
+        let logger =
+            query_log::Writer::start(Arc::clone(shared.query_log()), Note::write).map_err(Error::QueryLog)?;
         serving.open();
         let listening = RefCell::new(listen::endpoints(dns64));
         Ok(Self { shared, workers, encryption, listening, prober, watcher, rotation, logger })
@@ -144,10 +142,12 @@ impl Daemon for App {
             // A worker that is gone has nothing left to finish.
             let _ = drained.await;
         }
-        self.logger.abort();
-        self.shared.query_log().flush();
+        self.logger.end(LAST_LINES_LIMIT).await;
     }
 }
+
+/// How long the log of queries may take for the lines that wait at the end.
+const LAST_LINES_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long the secret of cookies stays; cookies of the one before count as long again (RFC 7873 §7.1).
 const SECRET_LIFETIME: Duration = Duration::from_secs(86_400);

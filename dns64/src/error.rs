@@ -33,6 +33,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The query log's thread.
+    #[error("cannot start the thread of the query log")]
+    QueryLog(#[source] io::Error),
     /// The system's random numbers.
     #[error("the system gives no random numbers")]
     Random(#[source] io::Error),

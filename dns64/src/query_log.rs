@@ -1,8 +1,8 @@
 //! The query log: one query in so many, drawn at random, as one structured line with what became of it.
 //!
-//! Whoever answers a drawn query leaves a note; a task of its own writes the lines, so that a log that is slow or stuck
-//! costs lines, which are counted, and no replies. Who asked and for what is written at level debug alone. While the
-//! log is off it costs one comparison a query.
+//! Whoever answers a drawn query leaves a note; a thread of its own writes the lines, so that a log that is slow or
+//! stuck costs lines, which are counted, and neither replies nor turns of the main loop. Who asked and for what is
+//! written at level debug alone. While the log is off it costs one comparison a query.
 
 use crate::metrics::Transport;
 use crate::name::WireName;
@@ -11,13 +11,16 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use prometheus_client::metrics::counter::Counter;
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
+use std::{io, thread};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-/// Notes that may wait to be written: half a megabyte.
+/// Notes that may wait to be written: half a megabyte, and as much again is being written.
 const MOST: usize = 1024;
 
 thread_local! {
@@ -108,7 +111,8 @@ pub(crate) struct Note {
 }
 
 impl Note {
-    fn write(&self) {
+    /// Writes the line. Waits for as long as the log takes no more.
+    pub(crate) fn write(&self) {
         let Self { client, name, qtype, outcome, .. } = self;
         let transport = self.transport.label();
         let rcode = format!("{:?}", self.rcode).to_ascii_uppercase();
@@ -133,41 +137,90 @@ impl Note {
 /// Notes on their way to the log.
 #[derive(Debug, Default)]
 pub(crate) struct QueryLog {
-    notes: Mutex<Vec<Note>>,
-    changed: Notify,
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    notes: Vec<Note>,
+    /// Whether no more notes come.
+    ended: bool,
 }
 
 impl QueryLog {
     /// Takes a note to be written; one for which there is no room is counted in `lost`.
     pub(crate) fn take(&self, note: Note, lost: &Counter) {
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        if notes.len() >= MOST {
+        let mut queue = self.queue();
+        if queue.notes.len() >= MOST {
             lost.inc();
             return;
         }
-        notes.push(note);
-        drop(notes);
+        queue.notes.push(note);
+        drop(queue);
         self.changed.notify_one();
     }
 
-    /// Writes what waits.
-    pub(crate) fn flush(&self) {
-        let notes = std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
-        notes.iter().for_each(Note::write);
+    /// What waits, as soon as anything does; `None` at the end.
+    fn next(&self) -> Option<Vec<Note>> {
+        let idle = |queue: &mut Queue| queue.notes.is_empty() && !queue.ended;
+        let mut queue = self.changed.wait_while(self.queue(), idle).unwrap_or_else(PoisonError::into_inner);
+        Some(std::mem::take(&mut queue.notes)).filter(|notes| !notes.is_empty())
     }
 
-    /// Writes notes as they come.
-    pub(crate) async fn run(&self) {
-        loop {
-            self.changed.notified().await;
-            self.flush();
-        }
+    fn end(&self) {
+        self.queue().ended = true;
+        self.changed.notify_one();
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread that writes a log. Dropping the handle ends it when it has written what waits.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    log: Arc<QueryLog>,
+    /// Closes when the thread ends. Nothing is ever sent.
+    ended: oneshot::Receiver<Infallible>,
+}
+
+impl Writer {
+    /// Starts to give the notes of `log` to `write`, which may take its time.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub(crate) fn start(log: Arc<QueryLog>, write: impl Fn(&Note) + Send + 'static) -> io::Result<Self> {
+        let (ending, ended) = oneshot::channel();
+        let notes = Arc::clone(&log);
+        thread::Builder::new().name("query-log".to_owned()).spawn(move || {
+            let _ending = ending;
+            while let Some(notes) = notes.next() {
+                notes.iter().for_each(&write);
+            }
+        })?;
+        Ok(Self { log, ended })
+    }
+
+    /// Ends with all that waits, or at `limit` without.
+    pub(crate) async fn end(mut self, limit: Duration) {
+        self.log.end();
+        // The thread that is stuck is left behind.
+        let _ = timeout(limit, &mut self.ended).await;
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.log.end();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::mpsc;
 
     fn note() -> Note {
         Note {
@@ -211,8 +264,41 @@ mod tests {
             log.take(note(), &lost);
         }
         assert_eq!(lost.get(), 3);
-        log.flush();
+        assert_eq!(log.next().unwrap().len(), MOST);
         log.take(note(), &lost);
-        assert_eq!((lost.get(), log.notes.lock().unwrap().len()), (3, 1));
+        assert_eq!((lost.get(), log.next().unwrap().len()), (3, 1));
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_written_before_the_end() {
+        let (log, lost) = (Arc::new(QueryLog::default()), Counter::default());
+        let (written, lines) = mpsc::channel();
+        let writer = Writer::start(Arc::clone(&log), move |note| written.send(note.qtype).unwrap()).unwrap();
+        for _ in 0..5 {
+            log.take(note(), &lost);
+        }
+        writer.end(Duration::MAX).await;
+        assert_eq!(lines.iter().count(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_log_that_is_stuck_holds_up_neither_notes_nor_the_end() {
+        let (log, lost) = (Arc::new(QueryLog::default()), Counter::default());
+        let (tell, calls) = mpsc::channel();
+        let (release, released) = mpsc::channel::<Infallible>();
+        let writer = Writer::start(Arc::clone(&log), move |_| {
+            tell.send(()).unwrap();
+            let _ = released.recv();
+        })
+        .unwrap();
+        log.take(note(), &lost);
+        calls.recv().unwrap();
+        for _ in 0..=MOST {
+            log.take(note(), &lost);
+        }
+        assert_eq!(lost.get(), 1);
+        writer.end(Duration::ZERO).await;
+        drop(release);
+        assert_eq!(calls.iter().count(), MOST, "whoever is stuck goes on if it can");
     }
 }

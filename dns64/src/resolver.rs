@@ -51,7 +51,7 @@ pub struct Shared {
     habits: Habits,
     renewals: Arc<Semaphore>,
     waiting: Arc<Quota>,
-    query_log: QueryLog,
+    query_log: Arc<QueryLog>,
     started: Instant,
 }
 
@@ -83,7 +83,7 @@ impl Shared {
             habits: Habits::new(seed()),
             renewals: Arc::new(Semaphore::new(crate::renewal::MOST)),
             waiting: Quota::new(MAX_WAITING),
-            query_log: QueryLog::default(),
+            query_log: Arc::default(),
             started: Instant::now(),
         }
     }
@@ -159,7 +159,8 @@ impl Shared {
         &self.gate
     }
 
-    pub(crate) fn query_log(&self) -> &QueryLog {
+    /// What is to be said of queries.
+    pub(crate) fn query_log(&self) -> &Arc<QueryLog> {
         &self.query_log
     }
 

@@ -4,12 +4,13 @@ use crate::scripted::own_address;
 use crate::world::{LONG, question};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::File;
-use std::io::Write;
+use std::io::{PipeReader, Write};
 use std::net::SocketAddr;
-use std::process::{Child, Command, ExitStatus, Output};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket, UnixDatagram, UnixStream};
@@ -55,8 +56,12 @@ fn command(folder: &TempDir) -> Command {
     command
 }
 
-fn spawn(mut command: Command, folder: &TempDir) -> Child {
+fn spawn(command: Command, folder: &TempDir) -> Child {
     let log = File::create(folder.path().join("log")).unwrap();
+    spawn_logging(command, folder, log)
+}
+
+fn spawn_logging(mut command: Command, folder: &TempDir, log: impl Into<Stdio>) -> Child {
     command.env("NOTIFY_SOCKET", folder.path().join("notify")).stderr(log).spawn().unwrap()
 }
 
@@ -100,6 +105,19 @@ impl Daemon {
         let daemon = Self { child: Some(child), folder, notices };
         daemon.notice("READY=1").await;
         daemon
+    }
+
+    /// Starts it with a log that has room for a few lines and is read by whoever has the pipe's other end.
+    pub(crate) async fn start_logging_to_pipe(text: &str) -> (Self, PipeReader) {
+        let folder = TempDir::new().unwrap();
+        write(&folder, text);
+        let notices = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+        let (log, pipe) = std::io::pipe().unwrap();
+        fcntl(&pipe, FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
+        let child = spawn_logging(command(&folder), &folder, pipe);
+        let daemon = Self { child: Some(child), folder, notices };
+        daemon.notice("READY=1").await;
+        (daemon, log)
     }
 
     /// Kills it without a warning, and starts it again with the same file.

@@ -114,6 +114,27 @@ async fn of_many_queries_about_one_in_so_many_is_logged() {
 }
 
 #[tokio::test]
+async fn a_log_that_nobody_reads_costs_lines_and_neither_answers_nor_the_admin_socket() {
+    let (upstream, address) = (Scripted::start(only_a).await, listener());
+    let text = text(address, upstream.address, "query_log = 1\n", "info");
+    let (daemon, mut log) = Daemon::start_logging_to_pipe(&text).await;
+    let lines_are_lost = async {
+        while daemon.metric("causeway_dns64_query_log_lost_total").await == "0" {
+            for _ in 0..100 {
+                ask_udp(address, "ipv4only.arpa.", RecordType::A).await;
+            }
+        }
+    };
+    timeout(LONG, lines_are_lost).await.expect("lines are lost");
+    assert!(daemon.admin("GET", "/upstreams").await.contains(&upstream.address.to_string()));
+    let reader = std::thread::spawn(move || std::io::read_to_string(&mut log).unwrap());
+    daemon.terminate();
+    assert!(daemon.ended().await.success());
+    let said = reader.join().unwrap();
+    assert!(said.contains(r#""message":"query""#) && said.contains("ends"), "{said}");
+}
+
+#[tokio::test]
 async fn times_are_counted_apart_for_what_is_at_hand_and_what_is_looked_up() {
     let (upstream, address) = (Scripted::start(only_a).await, listener());
     let daemon = Daemon::start(&file(PREF64, &[address], &[upstream.address], "")).await;
