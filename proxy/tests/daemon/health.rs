@@ -102,3 +102,21 @@ fn an_empty_pool_is_answered_503() {
     let _gateway = Gateway::start(&config);
     assert_eq!(Client::connect(v6(port)).get("/").status, 503);
 }
+
+#[test]
+fn a_member_in_maintenance_is_not_checked() {
+    let (a, b) = (Backend::http("a"), Backend::http("b"));
+    let port = free_port();
+    let with = |state: &str| {
+        Config::new("").listener("web", "http", port, "web", "").pool_of(
+            "web",
+            QUICK,
+            &[(a.address, state), (b.address, "")],
+        )
+    };
+    let gateway = Gateway::start(&with("state = \"maintenance\""));
+    wait_for("some rounds of checks", || (b.accepted() >= 3).then_some(()));
+    assert_eq!((a.accepted(), gateway.state("web", "m0").as_str()), (0, "unchecked"));
+    gateway.change(&with(""));
+    wait_state(&gateway, "m0", "up");
+}

@@ -215,6 +215,19 @@ proptest! {
     }
 
     #[test]
+    fn full_cycles_of_round_robin_give_each_member_exactly_its_share(
+        weights in prop::collection::vec(0_u16..=32, 1..8).prop_filter("one has a weight", |w| w.iter().any(|w| *w > 0)),
+        cycles in 1_u64..4,
+    ) {
+        let cycle = smooth(&weights).len() as u64;
+        let counts = spread(Balance::Roundrobin, &weights, &[], cycle * cycles, false);
+        let sum: u64 = weights.iter().copied().map(u64::from).sum();
+        for (count, weight) in counts.iter().zip(&weights) {
+            prop_assert_eq!(count * sum, cycle * cycles * u64::from(*weight));
+        }
+    }
+
+    #[test]
     fn a_pick_is_usable_and_found_whenever_there_is_one(
         weights in prop::collection::vec(0_u16..=256, 1..8),
         down in prop::collection::vec(any::<bool>(), 8),
@@ -230,5 +243,59 @@ proptest! {
                 None => prop_assert!(!possible, "{kind:?} found none"),
             }
         }
+    }
+}
+
+proptest! {
+    // Each case picks thousands of times.
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn picks_by_chance_and_by_address_follow_the_weights(
+        weights in prop::collection::vec(16_u16..=256, 2..6),
+    ) {
+        let sum: u64 = weights.iter().copied().map(u64::from).sum();
+        for kind in [Balance::Source, Balance::Hash] {
+            let counts = spread(kind, &weights, &[], 20_000, false);
+            for (count, weight) in counts.iter().zip(&weights) {
+                // Six standard deviations of a share of 20,000 are at most 425.
+                let expect = 20_000 * u64::from(*weight) / sum;
+                prop_assert!(count.abs_diff(expect) < 425, "{:?}: {:?} for {:?}", kind, counts, weights);
+            }
+        }
+        let counts = spread(Balance::Leastconn, &weights, &[], 20_000, true);
+        for (count, weight) in counts.iter().zip(&weights) {
+            let expect = 20_000 * u64::from(*weight) / sum;
+            prop_assert!(count.abs_diff(expect) <= 8, "{:?} for {:?}", counts, weights);
+        }
+    }
+
+    #[test]
+    fn hashed_clients_move_only_from_a_member_that_goes_and_to_one_that_comes(
+        weights in prop::collection::vec(16_u16..=256, 2..8),
+        place in any::<prop::sample::Index>(),
+        seed in any::<u32>(),
+    ) {
+        let gone = place.index(weights.len());
+        let all = balancer(Balance::Hash, &weights);
+        let everyone = Members::new(&[], vec![0; weights.len()]);
+        let without = Members::new(&[gone], vec![0; weights.len()]);
+        let mut draw = Counter { turn: 0, chance: 0 };
+        let mut moved = 0_u64;
+        for number in 0..4_000 {
+            let client = client(u64::from(seed) << 16 | number);
+            let before = all.pick(client, &everyone, &mut draw);
+            let after = all.pick(client, &without, &mut draw);
+            if before == Some(gone) {
+                moved += 1;
+                prop_assert_ne!(after, before);
+            } else {
+                prop_assert_eq!(after, before, "who was not at the member stays");
+            }
+        }
+        let sum: u64 = weights.iter().copied().map(u64::from).sum();
+        let share = 4_000 * u64::from(weights[gone]) / sum;
+        // Six standard deviations of a share of 4,000 are at most 190.
+        prop_assert!(moved.abs_diff(share) < 191, "{} moved, its share is {}", moved, share);
     }
 }
