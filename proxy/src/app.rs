@@ -69,6 +69,8 @@ impl Daemon for App {
     }
 
     async fn prepare(&self, model: Arc<Gateway>, _: &Diff) -> Result<Prepared, Error> {
+        // What the last change closed may be an address that this one listens on.
+        join_all(self.workers.iter().map(Worker::reported)).await;
         reload::prepare(&model, Some(&self.shared.snapshot.load()), self.shared.workers)
     }
 

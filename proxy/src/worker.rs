@@ -86,15 +86,19 @@ impl Worker {
 async fn run(local: Local, mut queue: mpsc::UnboundedReceiver<Order>) {
     let local = Rc::new(local);
     tokio::task::spawn_local(Rc::clone(&local).tend_upstreams());
-    let mut accepting: HashMap<SocketAddr, watch::Sender<bool>> = HashMap::new();
+    let mut accepting: HashMap<SocketAddr, Accepting> = HashMap::new();
     while let Some(order) = queue.recv().await {
         match order {
             Order::Open { address, route, socket } => match TcpListener::from_std(socket) {
                 Ok(listener) => {
-                    let (sender, stop) = watch::channel(false);
-                    let task = listener::accept(Rc::clone(&local), listener, address, route, Stop(stop));
-                    local.track(task);
-                    accepting.insert(address, sender);
+                    let (stop, stopped) = watch::channel(false);
+                    let task = listener::accept(Rc::clone(&local), listener, address, route, Stop(stopped));
+                    let (open, closed) = oneshot::channel::<()>();
+                    local.track(async move {
+                        task.await;
+                        drop(open);
+                    });
+                    accepting.insert(address, Accepting { stop, closed });
                 }
                 Err(error) => {
                     // The kernel gives the connections to the sockets of the other workers.
@@ -102,8 +106,10 @@ async fn run(local: Local, mut queue: mpsc::UnboundedReceiver<Order>) {
                 }
             },
             Order::Close(address) => {
-                if let Some(sender) = accepting.remove(&address) {
-                    sender.send_replace(true);
+                if let Some(Accepting { stop, closed }) = accepting.remove(&address) {
+                    stop.send_replace(true);
+                    // Whoever has this reported may listen on the address again. The sender is only ever dropped.
+                    let _ = closed.await;
                 }
             }
             Order::Report(done) => {
@@ -111,8 +117,8 @@ async fn run(local: Local, mut queue: mpsc::UnboundedReceiver<Order>) {
                 let _ = done.send(());
             }
             Order::Drain(done) => {
-                for (_, sender) in accepting.drain() {
-                    sender.send_replace(true);
+                for (_, Accepting { stop, .. }) in accepting.drain() {
+                    stop.send_replace(true);
                 }
                 let local = Rc::clone(&local);
                 tokio::task::spawn_local(async move {
@@ -122,6 +128,13 @@ async fn run(local: Local, mut queue: mpsc::UnboundedReceiver<Order>) {
             }
         }
     }
+}
+
+/// An accept loop that runs.
+struct Accepting {
+    stop: watch::Sender<bool>,
+    /// Ends when its socket is closed.
+    closed: oneshot::Receiver<()>,
 }
 
 /// The word to stop: to accepting, and to http connections, which then close after the response under way.

@@ -1,8 +1,9 @@
 use super::*;
 use crate::capacity::Capacity;
 use crate::snapshot::Snapshot;
-use crate::snapshot::tests::{ENDLESS, model};
+use crate::snapshot::tests::{ENDLESS, listener, model};
 use arc_swap::ArcSwap;
+use config::model::Mode;
 
 fn local() -> Rc<Local> {
     local_with(ENDLESS)
@@ -73,4 +74,26 @@ fn a_worker_is_full_until_one_of_its_connections_ends() {
 fn random_numbers_of_two_workers_differ() {
     let (one, two) = (local(), local());
     assert_ne!((one.random(), one.random()), (two.random(), two.random()));
+}
+
+#[test]
+fn an_address_that_was_closed_is_free_once_that_is_reported() {
+    let bind = "[2001:db8::80]:80";
+    let snapshot = Snapshot::new(&model(vec![listener("web", bind, Mode::Tcp, "web")], &["web"]), None, 1);
+    let route = Arc::clone(&snapshot.listeners["web"]);
+    let shared =
+        Arc::new(Shared { snapshot: ArcSwap::from_pointee(snapshot), workers: 1, capacity: ENDLESS });
+    let worker = Worker::start(0, shared, mpsc::unbounded_channel().0).unwrap();
+    let mut address: SocketAddr = "[::1]:0".parse().unwrap();
+    on_a_worker(async {
+        // A single round could be won by luck.
+        for _ in 0..50 {
+            let socket = std::net::TcpListener::bind(address).expect("nobody listens here");
+            socket.set_nonblocking(true).unwrap();
+            address = socket.local_addr().unwrap();
+            worker.order(Order::Open { address, route: Arc::clone(&route), socket });
+            worker.order(Order::Close(address));
+            worker.reported().await;
+        }
+    });
 }
