@@ -227,6 +227,7 @@ impl Answer {
                     (open, self.edns) = (false, true);
                     self.rcode |= u16::from(record.ttl.to_be_bytes()[0]) << 4;
                     self.errors = read_errors(&self.message[record.data.clone()]);
+                    self.errors.truncate(MAX_ERRORS);
                 }
                 at = record.data.end;
                 pure &= record.class == class || class == CLASS_ANY || record.rtype == wire::OPT;
@@ -260,10 +261,10 @@ impl Answer {
         Self { authentic: trusted && self.says_authentic(), ..self }
     }
 
-    /// The same with one more extended error.
+    /// The same with one more extended error, which stands before the upstream's.
     #[must_use]
     pub(crate) fn explained(mut self, error: ExtendedError) -> Self {
-        self.errors.push(error);
+        self.errors.insert(0, error);
         self
     }
 
@@ -277,7 +278,7 @@ impl Answer {
         self.edns
     }
 
-    /// The upstream's extended errors.
+    /// Our own extended errors and then the upstream's.
     pub fn extended_errors(&self) -> &[ExtendedError] {
         &self.errors
     }
@@ -361,21 +362,21 @@ fn of_class(message: &[u8], class: u16) -> Result<Vec<u8>, Unreadable> {
 /// RCODE 3.
 const NAME_ERROR: u16 = 3;
 
-/// How many extended errors of one answer are passed on.
+/// How many of an upstream's extended errors are passed on.
 const MAX_ERRORS: usize = 3;
 
 /// Octets of an extended error's text that are passed on: a sentence. What stands behind them is cut off, so that every
 /// answer can be remembered with its errors.
 const MAX_TEXT: usize = 128;
 
-/// The extended errors among EDNS options.
+/// All extended errors among EDNS options.
 pub(crate) fn read_errors(options: &[u8]) -> Vec<ExtendedError> {
     let bodies = wire::options(options).filter(|(code, _)| *code == wire::OPTION_EDE);
     let errors = bodies.filter_map(|(_, body)| {
         let code = wire::u16_at(body, 0)?;
         Some(ExtendedError { code, text: Cow::Owned(cut_text(&body[2..]).to_vec()) })
     });
-    errors.take(MAX_ERRORS).collect()
+    errors.collect()
 }
 
 /// The start of `text`, without a part of a character at its end.

@@ -159,7 +159,7 @@ impl Reply {
         Self { origin: Origin::Refused, body: Body::Built(Built { rcode, ..Built::default() }) }
     }
 
-    /// The same with one more extended error, which stands last.
+    /// The same with one more extended error.
     #[must_use]
     pub fn explained(self, error: ExtendedError) -> Self {
         let body = match self.body {

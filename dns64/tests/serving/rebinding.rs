@@ -97,6 +97,28 @@ async fn protection_that_is_turned_on_or_off_forgets_what_it_concerns_and_nothin
 }
 
 #[tokio::test]
+async fn protection_that_is_turned_off_forgets_what_it_emptied_whatever_upstreams_said_besides() {
+    let upstream = Scripted::start(|query, _| {
+        let mut message = with(query, [a("192.168.1.1")]);
+        let options = message.edns.as_mut().expect("queries have OPT").options_mut();
+        for code in [4, 13, 24, 25] {
+            options.insert(EdnsOption::Unknown(15, vec![0, code]));
+        }
+        back(&message)
+    })
+    .await;
+    let world = world(&upstream, "rebind_protection = true");
+    for _ in ["fresh", "from the cache"] {
+        let guarded = world.ask("evil.example.", RecordType::A).await;
+        assert!(guarded.answers.is_empty() && blocked(&guarded), "{guarded:?}");
+    }
+    // Made of the remembered answer.
+    assert!(blocked(&world.ask("evil.example.", RecordType::AAAA).await));
+    world.reload(&[upstream.address.to_string()], unhurried(), PREF64, "");
+    assert_eq!(world.ask("evil.example.", RecordType::A).await.answers.len(), 1);
+}
+
+#[tokio::test]
 async fn a_changed_prefix_drops_what_lies_in_it_and_what_was_synthesized() {
     let upstream = hostile().await;
     for keys in ["", "rebind_protection = true"] {
