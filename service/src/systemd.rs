@@ -50,8 +50,8 @@ pub(crate) async fn watchdog() -> Infallible {
     loop {
         pings.tick().await;
         // A ping that comes late is a lie: it goes at once or not at all.
-        if OUTBOX.is_empty() {
-            notify(&[NotifyState::Watchdog]);
+        if !is_silent() {
+            OUTBOX.post_now(&text(&[NotifyState::Watchdog]));
         }
     }
 }
@@ -71,7 +71,16 @@ static SILENT: AtomicBool = AtomicBool::new(false);
 static OUTBOX: Outbox = Outbox::new();
 
 fn notify(states: &[NotifyState<'_>]) {
-    if !SILENT.load(Ordering::Relaxed) {
-        OUTBOX.post(states.iter().fold(String::new(), |message, state| message + &state.to_string() + "\n"));
+    if !is_silent() {
+        OUTBOX.post(text(states));
     }
+}
+
+fn is_silent() -> bool {
+    SILENT.load(Ordering::Relaxed)
+}
+
+/// The message of `states`, each on a line.
+fn text(states: &[NotifyState<'_>]) -> String {
+    states.iter().fold(String::new(), |message, state| message + &state.to_string() + "\n")
 }

@@ -29,17 +29,18 @@ impl Outbox {
         Self { waiting: Mutex::new(VecDeque::new()), stuck: Notify::const_new() }
     }
 
-    /// Whether everything was delivered.
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting().is_empty()
-    }
-
     /// Sends `message` behind all that waits, or lets it wait. Without a manager there is nothing to do.
     pub(super) fn post(&self, message: String) {
         let Some(manager) = env::var_os(VARIABLE) else { return };
         if !self.submit(message, |message| connect(&manager)?.send(message.as_bytes()).map(drop)) {
             self.stuck.notify_one();
         }
+    }
+
+    /// Sends `message` unless it would have to wait; then nobody gets it.
+    pub(super) fn post_now(&self, message: &str) {
+        let Some(manager) = env::var_os(VARIABLE) else { return };
+        self.submit_now(message, |message| connect(&manager)?.send(message.as_bytes()).map(drop));
     }
 
     /// Delivers what waits whenever the manager takes more, for as long as it is polled.
@@ -70,6 +71,16 @@ impl Outbox {
         waiting.push_back(message);
         drop(waiting);
         self.send(send)
+    }
+
+    /// Sends `message` if nothing waits, and keeps it in no case.
+    fn submit_now(&self, message: &str, send: impl FnOnce(&str) -> io::Result<()>) {
+        let waiting = self.waiting();
+        if waiting.is_empty()
+            && let Err(error) = send(message)
+        {
+            tracing::debug!(%error, "cannot reach the service manager at once");
+        }
     }
 
     /// Sends what waits until `send` has no room; true where nothing is left. What cannot be sent at all is given up.
@@ -112,20 +123,37 @@ mod tests {
         let (outbox, mut sent) = (Outbox::new(), Vec::new());
         let mut full = |_: &str| Err(io::ErrorKind::WouldBlock.into());
         assert!(!outbox.submit("one".to_owned(), &mut full));
-        assert!(!outbox.submit("two".to_owned(), &mut full) && !outbox.is_empty());
+        assert!(!outbox.submit("two".to_owned(), &mut full) && !outbox.waiting().is_empty());
         let mut room = |message: &str| {
             sent.push(message.to_owned());
             Ok(())
         };
-        assert!(outbox.submit("three".to_owned(), &mut room) && outbox.is_empty());
+        assert!(outbox.submit("three".to_owned(), &mut room) && outbox.waiting().is_empty());
         assert_eq!(sent, ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn what_has_no_sense_later_goes_at_once_or_not_at_all() {
+        let (outbox, mut sent) = (Outbox::new(), Vec::new());
+        let full = |_: &str| Err(io::ErrorKind::WouldBlock.into());
+        outbox.submit_now("late", full);
+        assert!(outbox.waiting().is_empty(), "a full socket keeps nothing for later");
+        assert!(!outbox.submit("kept".to_owned(), full));
+        outbox.submit_now("overtaking", |_| unreachable!("something waits"));
+        let mut room = |message: &str| {
+            sent.push(message.to_owned());
+            Ok(())
+        };
+        assert!(outbox.send(&mut room));
+        outbox.submit_now("prompt", room);
+        assert_eq!(sent, ["kept", "prompt"]);
     }
 
     #[test]
     fn what_nobody_takes_is_given_up_and_no_more_is_kept_than_anyone_reads() {
         let outbox = Outbox::new();
         assert!(outbox.submit("lost".to_owned(), |_| Err(io::ErrorKind::ConnectionRefused.into())));
-        assert!(outbox.is_empty());
+        assert!(outbox.waiting().is_empty());
         for _ in 0..MOST + 5 {
             outbox.submit("kept".to_owned(), |_| Err(io::ErrorKind::WouldBlock.into()));
         }
