@@ -40,7 +40,7 @@ pub enum Kind {
 
 /// What the kernel is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Protocols {
+pub(crate) enum Protocols {
     Udp,
     Tcp,
 }
@@ -91,7 +91,8 @@ impl Kind {
         }
     }
 
-    const fn protocols(self) -> &'static [Protocols] {
+    /// What its sockets take.
+    pub(crate) const fn protocols(self) -> &'static [Protocols] {
         match self {
             Self::Plain => &[Protocols::Udp, Protocols::Tcp],
             Self::Tls | Self::Https => &[Protocols::Tcp],

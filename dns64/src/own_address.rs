@@ -3,10 +3,11 @@
 //! The file alone shows the upstreams that stand among the listeners or are loopback addresses; what other addresses
 //! the host has only the system knows. A circle by way of other hosts shows only while serving: `loops`.
 
+use crate::listen::{self, Endpoint, Protocols};
 use config::Refusal;
-use config::model::{Dns64, Upstream};
+use config::model::{Dns64, Upstream, UpstreamTransport};
 use nix::ifaddrs::getifaddrs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 /// The upstreams that would send every question back here. None where the system does not tell its addresses.
 pub(crate) fn refusals(dns64: &Dns64) -> Vec<Refusal> {
@@ -21,13 +22,23 @@ fn address(address: &nix::sys::socket::SockaddrStorage) -> Option<IpAddr> {
 }
 
 fn circles(dns64: &Dns64, own: &[IpAddr]) -> Vec<Refusal> {
-    let lists = [&dns64.listen, &dns64.listen_tls, &dns64.listen_https, &dns64.listen_quic];
-    let wildcards: Vec<SocketAddr> =
-        lists.into_iter().flatten().filter(|address| address.ip().is_unspecified()).copied().collect();
+    let wildcards: Vec<Endpoint> = listen::endpoints(dns64)
+        .into_iter()
+        .filter(|endpoint| endpoint.address.ip().is_unspecified())
+        .collect();
     let refusal = |path: String, upstream: &Upstream| {
         let address = addr::fold_mapped_socket(upstream.address);
-        let takes = |own: &&SocketAddr| own.port() == address.port() && own.is_ipv6() == address.is_ipv6();
-        let listener = wildcards.iter().find(takes).filter(|_| own.contains(&address.ip()))?;
+        let takes = |own: &&Endpoint| {
+            own.address.port() == address.port()
+                && own.address.is_ipv6() == address.is_ipv6()
+                && own
+                    .kind
+                    .protocols()
+                    .iter()
+                    .any(|protocol| protocols(&upstream.transport).contains(protocol))
+        };
+        let Endpoint { address: listener, .. } =
+            wildcards.iter().find(takes).filter(|_| own.contains(&address.ip()))?;
         Some(Refusal {
             path,
             message: format!("{address} is an address of this host, where dns64 itself listens ({listener})"),
@@ -41,6 +52,16 @@ fn circles(dns64: &Dns64, own: &[IpAddr]) -> Vec<Refusal> {
         forward.upstream.iter().enumerate().filter_map(move |(at, one)| refusal(path(at), one))
     });
     default.chain(forward).collect()
+}
+
+/// What questions travel over.
+const fn protocols(transport: &UpstreamTransport) -> &'static [Protocols] {
+    match transport {
+        UpstreamTransport::Plain => &[Protocols::Udp, Protocols::Tcp],
+        UpstreamTransport::Tcp | UpstreamTransport::Tls { .. } | UpstreamTransport::Https { .. } => {
+            &[Protocols::Tcp]
+        }
+    }
 }
 
 #[cfg(test)]
@@ -68,6 +89,13 @@ mod tests {
         check("\"0.0.0.0\"", "\"192.0.2.1:5353\"", "", &[]);
         check("\"192.0.2.9\"", "\"192.0.2.1\"", "", &[]);
         check("\"192.0.2.9\"", "\"tls://192.0.2.1#a.example\"", tls, &["dns64.upstream[0]"]);
+        let quic =
+            |address: &str| format!("listen_quic = [\"{address}\"]\ntls = {{ certificates = [\"/x.pem\"] }}");
+        check("\"192.0.2.9\"", "\"tls://192.0.2.1#a.example\"", &quic("0.0.0.0"), &[]);
+        check("\"192.0.2.9\"", "\"https://192.0.2.1/q#a.example\"", &quic("0.0.0.0:443"), &[]);
+        check("\"192.0.2.9\"", "\"tcp://192.0.2.1:853\"", &quic("0.0.0.0"), &[]);
+        check("\"192.0.2.9\"", "\"192.0.2.1:853\"", &quic("0.0.0.0"), &["dns64.upstream[0]"]);
+        check("\"192.0.2.9\"", "\"192.0.2.1:853\"", tls, &["dns64.upstream[0]"]);
         let forward = "[[dns64.forward]]\ndomains = [\"a.example\"]\nupstream = [\"192.0.2.1\"]";
         check("\"0.0.0.0\"", "\"192.0.2.53\"", forward, &["dns64.forward[0].upstream[0]"]);
     }

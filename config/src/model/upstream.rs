@@ -34,6 +34,11 @@ pub enum UpstreamTransport {
 }
 
 impl UpstreamTransport {
+    /// Whether questions go over UDP as well as over TCP.
+    pub fn has_datagrams(&self) -> bool {
+        matches!(self, Self::Plain)
+    }
+
     /// Whether a certificate is verified.
     pub fn is_encrypted(&self) -> bool {
         matches!(self, Self::Tls { .. } | Self::Https { .. })

@@ -3,6 +3,7 @@
 use super::super::shared::{certificates, same_listener, twice};
 use super::super::{Placed, Read, Table, Value, not_empty, unique, values};
 use crate::defaults::{self, DNS_HTTPS_PORT, DNS_PORT, DNS_TLS_PORT};
+use crate::model::UpstreamTransport;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -21,10 +22,11 @@ pub(super) struct Listening<'a> {
 }
 
 impl Listening<'_> {
-    /// Every address that questions are taken at.
-    pub(super) fn all(&self) -> Vec<SocketAddr> {
+    /// Every address whose socket takes what goes over `transport`: QUIC has the port of UDP alone.
+    pub(super) fn taking(&self, transport: &UpstreamTransport) -> impl Iterator<Item = SocketAddr> {
         let plain = self.plain.iter().map(|placed| placed.value);
-        plain.chain([&self.tls, &self.https, &self.quic].into_iter().flatten().copied()).collect()
+        let quic = if transport.has_datagrams() { &self.quic[..] } else { &[] };
+        plain.chain([&self.tls[..], &self.https, quic].into_iter().flatten().copied())
     }
 }
 

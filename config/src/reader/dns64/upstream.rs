@@ -20,15 +20,14 @@ pub(super) struct Upstreams {
 }
 
 pub(super) fn read(table: &Table<'_>, listening: Option<&Listening<'_>>) -> Read<Upstreams> {
-    let own = listening.map(Listening::all).unwrap_or_default();
-    let upstream = list(table, &own);
+    let upstream = list(table, listening);
     let upstream_ca = table.maybe("upstream_ca", Value::path);
-    let forward = table.tables("forward").and_then(|tables| forward(&tables, &own));
+    let forward = table.tables("forward").and_then(|tables| forward(&tables, listening));
     Ok(Upstreams { upstream: upstream?, upstream_ca: upstream_ca?, forward: forward? })
 }
 
 /// The key `upstream` of `[dns64]` or of a `[[dns64.forward]]`.
-fn list(table: &Table<'_>, own: &[SocketAddr]) -> Read<Vec<Upstream>> {
+fn list(table: &Table<'_>, listening: Option<&Listening<'_>>) -> Read<Vec<Upstream>> {
     let list = table.need("upstream", |value| {
         all(value.elements()?.map(|element| Ok(element.at.with(upstream(&element)?))))
     })?;
@@ -41,9 +40,10 @@ fn list(table: &Table<'_>, own: &[SocketAddr]) -> Read<Vec<Upstream>> {
         ));
     }
     let loops = list.iter().filter_map(|placed| {
-        let own = own.iter().find(|own| reaches(placed.value.address, **own))?;
+        let Upstream { transport, address } = &placed.value;
+        let own = listening?.taking(transport).find(|own| reaches(*address, *own))?;
         Some(Err(placed.at.refuse(
-            format!("{} is where dns64 itself listens ({own})", placed.value.address),
+            format!("{address} is where dns64 itself listens ({own})"),
             "give the address of another resolver: questions would go in a circle",
         )))
     });
@@ -62,13 +62,13 @@ fn list(table: &Table<'_>, own: &[SocketAddr]) -> Read<Vec<Upstream>> {
     Ok(values(list))
 }
 
-fn forward(tables: &[Table<'_>], own: &[SocketAddr]) -> Read<Vec<Forward>> {
+fn forward(tables: &[Table<'_>], listening: Option<&Listening<'_>>) -> Read<Vec<Forward>> {
     let groups = all(tables.iter().map(|table| {
         let domains = table.need("domains", |value| {
             let domains = value.elements()?.map(|element| Ok(element.at.with(element.proper_domain()?)));
             not_empty(&value.at, all(domains)?, "domain")
         });
-        let upstream = list(table, own);
+        let upstream = list(table, listening);
         Ok((domains?, upstream?))
     }))?;
     let domains: Vec<_> = groups.iter().flat_map(|(domains, _)| domains.iter().cloned()).collect();
@@ -183,5 +183,23 @@ mod tests {
         );
         check("https://192.0.2.55#d.example", ("https", "192.0.2.55", None, Some("d.example")));
         check("https://192.0.2.55/a/b", ("https", "192.0.2.55", Some("/a/b"), None));
+    }
+
+    #[test]
+    fn an_upstream_at_the_address_of_a_listener_is_another_server_where_they_share_no_protocol() {
+        let check = |upstream: &str, listener: &str, expect: bool| {
+            let text = format!(
+                "[prefix]\npref64 = \"64:ff9b::/96\"\n[dns64]\nlisten = [\"127.0.0.1:5300\"]\n\
+                 upstream = [\"{upstream}\"]\n{listener}\ntls = {{ certificates = [\"/x.pem\"] }}\n"
+            );
+            assert_eq!(crate::parse(&text, "gateway.toml").is_ok(), expect, "{upstream} {listener}");
+        };
+        let quic = "listen_quic = [\"192.0.2.1\", \"192.0.2.1:443\"]";
+        check("tls://192.0.2.1#a.example", quic, true);
+        check("https://192.0.2.1/q#a.example", quic, true);
+        check("tcp://192.0.2.1:853", quic, true);
+        check("192.0.2.1:853", quic, false);
+        check("tls://192.0.2.1#a.example", "listen_tls = [\"192.0.2.1\"]", false);
+        check("192.0.2.1:853", "listen_tls = [\"192.0.2.1\"]", false);
     }
 }
