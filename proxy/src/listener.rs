@@ -202,7 +202,8 @@ impl Accepting {
         self.local.spawn(Arc::clone(&self.route.counts), async move {
             let Some(accepted) = identity::learn(&local, accepted).await else { return };
             match accepted.route.mode {
-                Mode::Http => http::serve(local, accepted).await,
+                // Its state is many times that of a relay, which would have to make room for it too.
+                Mode::Http => Box::pin(http::serve(local, accepted)).await,
                 // `App::check` lets no datagram listener through.
                 Mode::Tcp | Mode::Udp => tcp::serve(&local, accepted).await,
             }
