@@ -27,12 +27,17 @@ fn an_address_shared_by_another_process_of_ours_is_refused_too() {
     assert!(bind("web", address, 2, false).is_err());
 }
 
+/// A connection of another test may hold a port in one family alone, so several ports are tried: if the two families
+/// were in each other's way, they would be on each of them.
 #[test]
 fn both_families_stand_side_by_side_on_one_port() {
-    let port = free().port();
-    let six = bind("web", SocketAddr::new("::".parse().unwrap(), port), 1, false).unwrap();
-    let four = bind("web", SocketAddr::new("0.0.0.0".parse().unwrap(), port), 1, false);
-    assert!(four.is_ok(), "{:?} beside {six:?}", four.err());
+    let both = || {
+        let port = free().port();
+        let _six = bind("web", SocketAddr::new("::".parse().unwrap(), port), 1, false)?;
+        bind("web", SocketAddr::new("0.0.0.0".parse().unwrap(), port), 1, false)
+    };
+    let failures: Vec<_> = (0..20).map_while(|_| both().err()).collect();
+    assert!(failures.len() < 20, "{failures:?}");
 }
 
 #[test]
