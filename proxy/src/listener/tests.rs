@@ -1,7 +1,8 @@
 use super::*;
 
+/// Of an address that nothing else uses, so that its port stays free.
 fn free() -> SocketAddr {
-    std::net::TcpListener::bind("[::1]:0").unwrap().local_addr().unwrap()
+    std::net::TcpListener::bind("127.81.0.1:0").unwrap().local_addr().unwrap()
 }
 
 #[test]

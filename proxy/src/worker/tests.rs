@@ -84,7 +84,8 @@ fn an_address_that_was_closed_is_free_once_that_is_reported() {
     let shared =
         Arc::new(Shared { snapshot: ArcSwap::from_pointee(snapshot), workers: 1, capacity: ENDLESS });
     let worker = Worker::start(0, shared, mpsc::unbounded_channel().0).unwrap();
-    let mut address: SocketAddr = "[::1]:0".parse().unwrap();
+    // Nothing else uses this address, so its port stays free.
+    let mut address: SocketAddr = "127.82.0.1:0".parse().unwrap();
     on_a_worker(async {
         // A single round could be won by luck.
         for _ in 0..50 {
