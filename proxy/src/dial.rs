@@ -6,6 +6,7 @@ use crate::pool::attempts::{self, Next};
 use crate::pool::line::{Call, Entry, Line};
 use crate::pool::{Lease, MemberId, MemberState, Pick, Pool, Wanted};
 use crate::shortage::is_shortage;
+use crate::stream::Stream;
 use crate::worker::Local;
 use config::model::ProxyTimeouts;
 use std::io;
@@ -70,7 +71,7 @@ impl<'a> Dial<'a> {
     }
 
     /// Connects to a member and tells it `header` before all else, within the limit, counted and logged.
-    pub(crate) async fn connect(&self, member: &MemberState, header: &[u8]) -> io::Result<TcpStream> {
+    pub(crate) async fn connect(&self, member: &MemberState, header: &[u8]) -> io::Result<Stream> {
         let (limit, worker) = (self.timeout.connect, self.local.index());
         let connected = match time::timeout(limit, open(member.address, header)).await {
             Ok(connected) => connected,
@@ -173,10 +174,9 @@ fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
 
-async fn open(address: SocketAddr, header: &[u8]) -> io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(address).await?;
-    // Bytes are handed to the kernel in the chunks the other side sent them in: waiting for more only delays.
-    let _ = stream.set_nodelay(true);
+async fn open(address: SocketAddr, header: &[u8]) -> io::Result<Stream> {
+    let mut stream = Stream::from(TcpStream::connect(address).await?);
+    stream.socket().set_nodelay();
     stream.write_all(header).await?;
     Ok(stream)
 }

@@ -37,12 +37,14 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
+use tokio::io::AsyncWriteExt;
+use tokio::time;
 
 /// Carries one client connection from accept to close. When told to stop it finishes the response under way.
 pub(crate) async fn serve(local: Rc<Local>, accepted: Accepted) {
     let session = Rc::new(Session::new(local, &accepted));
     let Accepted { stream, mut stop, .. } = accepted;
-    let _ = stream.set_nodelay(true);
+    stream.socket().set_nodelay();
     let io = TokioIo::new(ClientStream::new(stream, Rc::clone(&session)));
     let service = {
         let session = Rc::clone(&session);
@@ -127,9 +129,9 @@ async fn refuse(session: &Session, client: ClientStream, answer: Answer) {
         route.counts.failed(worker, failure);
     }
     route.counts.answered(worker, answer.status);
-    let stream = client.into_inner();
+    let mut stream = client.into_inner();
     // The answer fits into an empty socket; a client that takes nothing gets the close alone.
-    if let Ok(sent) = stream.try_write(&answer.bytes()) {
+    if let Ok(Ok(sent)) = time::timeout(linger::LIMIT, stream.write(&answer.bytes())).await {
         route.counts.sent(worker, sent as u64);
     }
     linger::close(stream).await;

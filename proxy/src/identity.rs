@@ -7,13 +7,12 @@
 use crate::counts::Failure;
 use crate::listener::Accepted;
 use crate::proxy_protocol::{self, Ends, Facts, Header, LONGEST, Malformed, Origin};
+use crate::stream::Socket;
 use crate::worker::Local;
 use config::model::ProxyProtocol;
 use nix::sys::socket::{MsgFlags, recv};
 use std::io;
 use std::os::fd::AsRawFd;
-use tokio::io::Interest;
-use tokio::net::TcpStream;
 use tokio::time;
 
 /// Why the client of a connection is not known.
@@ -34,7 +33,8 @@ pub(crate) async fn learn(local: &Local, mut accepted: Accepted) -> Option<Accep
         return Some(accepted);
     }
     // Few connections need what is held meanwhile; none should carry room for it.
-    let received = Box::pin(time::timeout(accepted.route.timeout.handshake, receive(&accepted.stream)));
+    let received =
+        Box::pin(time::timeout(accepted.route.timeout.handshake, receive(accepted.stream.socket())));
     match received.await.unwrap_or(Err(Unknown::Late)) {
         Ok(told) => {
             if let Some(ends) = told {
@@ -69,15 +69,15 @@ fn refuse(local: &Local, accepted: &Accepted, unknown: &Unknown) {
 }
 
 /// Takes the header from the stream, and nothing behind it. None: the sender speaks for itself, or names nobody.
-async fn receive(stream: &TcpStream) -> Result<Option<Ends>, Unknown> {
+async fn receive(socket: &Socket) -> Result<Option<Ends>, Unknown> {
     let mut held = Vec::new();
-    let parsed = stream.async_io(Interest::READABLE, || take_header(stream, &mut held)).await?;
+    let parsed = socket.when_readable(|| take_header(socket, &mut held)).await?;
     Ok(parsed?)
 }
 
 /// Reads what is there until the header is whole, or the kernel has no more.
-fn take_header(stream: &TcpStream, held: &mut Vec<u8>) -> io::Result<Result<Option<Ends>, Malformed>> {
-    let socket = stream.as_raw_fd();
+fn take_header(socket: &Socket, held: &mut Vec<u8>) -> io::Result<Result<Option<Ends>, Malformed>> {
+    let socket = socket.as_raw_fd();
     let mut seen = [0; LONGEST];
     loop {
         // A header that takes all the room is whole, so there always is some left.

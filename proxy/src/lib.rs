@@ -32,6 +32,7 @@ mod relay;
 mod reload;
 mod shortage;
 mod snapshot;
+mod stream;
 mod tcp;
 mod thread;
 mod unserved;

@@ -4,13 +4,13 @@
 //! read yet: the last answer would be lost with it. So the write side is closed first, and what still comes is read
 //! and dropped for a while.
 
+use crate::stream::Stream;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time;
 
 /// How long the peer has to close its side.
@@ -32,7 +32,7 @@ impl Default for Linger {
 
 impl Linger {
     /// Reads and drops; ready at the end of the stream, an error, or the limit of bytes.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, stream: &mut TcpStream) -> Poll<()> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, stream: &mut Stream) -> Poll<()> {
         let mut scratch = [std::mem::MaybeUninit::uninit(); 8 << 10];
         while self.left > 0 {
             let mut buffer = ReadBuf::uninit(&mut scratch);
@@ -47,7 +47,7 @@ impl Linger {
 }
 
 /// Closes in an orderly way, within [`LIMIT`].
-pub(crate) async fn close(mut stream: TcpStream) {
+pub(crate) async fn close(mut stream: Stream) {
     let mut linger = Linger::default();
     let orderly = async {
         poll_fn(|cx| Pin::new(&mut stream).poll_shutdown(cx)).await?;
@@ -56,10 +56,4 @@ pub(crate) async fn close(mut stream: TcpStream) {
     };
     // Either way the socket is closed by the drop that follows.
     let _ = time::timeout(LIMIT, orderly).await;
-}
-
-/// Makes the coming close a reset: the peer must not take what it has for the whole.
-pub(crate) fn abort(stream: &TcpStream) {
-    // Where it fails the connection is gone already.
-    let _ = stream.set_zero_linger();
 }

@@ -6,6 +6,7 @@
 
 use crate::error::Error;
 use crate::proxy_protocol::Ends;
+use crate::stream::Stream;
 use crate::tcp;
 use crate::worker::{Local, Stop};
 use crate::{http, identity, snapshot::Route};
@@ -121,7 +122,7 @@ pub(crate) async fn accept(
 
 /// One accepted connection.
 pub(crate) struct Accepted {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     /// Its peer, or the client that its peer speaks for.
     pub(crate) client: SocketAddr,
     /// Where that client connected to, if its peer told; else it is the stream's own end.
@@ -137,7 +138,7 @@ pub(crate) struct Accepted {
 impl Accepted {
     /// The client's end and the one that it connected to.
     pub(crate) fn ends(&self) -> Ends {
-        let destination = self.destination.or_else(|| self.stream.local_addr().ok());
+        let destination = self.destination.or_else(|| self.stream.socket().local_addr());
         Ends::new(self.client, destination.unwrap_or(self.address))
     }
 }
@@ -196,8 +197,14 @@ impl Accepting {
             self.route = Arc::clone(route);
         }
         let (route, stop) = (Arc::clone(&self.route), self.stop.clone());
-        let accepted =
-            Accepted { stream, client: peer, destination: None, address: self.address, route, stop };
+        let accepted = Accepted {
+            stream: stream.into(),
+            client: peer,
+            destination: None,
+            address: self.address,
+            route,
+            stop,
+        };
         let local = Rc::clone(&self.local);
         self.local.spawn(Arc::clone(&self.route.counts), async move {
             let Some(accepted) = identity::learn(&local, accepted).await else { return };

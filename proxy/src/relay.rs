@@ -7,8 +7,8 @@
 //! a write, and kept only while the receiver does not take what was read. So an idle connection costs two sockets.
 
 use crate::alarm::Alarm;
-use crate::linger;
 use crate::snapshot::Route;
+use crate::stream::Stream;
 use crate::worker::Local;
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -17,7 +17,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// Bytes moved by one read and one write at most.
@@ -58,7 +57,7 @@ pub(crate) enum End {
 }
 
 /// Relays until the end, counting bytes as they pass.
-pub(crate) async fn relay(local: &Local, route: &Route, mut client: TcpStream, mut member: TcpStream) -> End {
+pub(crate) async fn relay(local: &Local, route: &Route, mut client: Stream, mut member: Stream) -> End {
     let now = Instant::now();
     let mut relay = Relay {
         upward: Flow::default(),
@@ -82,8 +81,8 @@ pub(crate) async fn relay(local: &Local, route: &Route, mut client: TcpStream, m
     })
     .await;
     if end != End::Whole {
-        linger::abort(&client);
-        linger::abort(&member);
+        client.socket().abort();
+        member.socket().abort();
     }
     end
 }
@@ -107,8 +106,8 @@ impl Relay {
         &mut self,
         cx: &mut Context<'_>,
         buffers: &Buffers,
-        client: &mut TcpStream,
-        member: &mut TcpStream,
+        client: &mut Stream,
+        member: &mut Stream,
     ) -> Poll<End> {
         let upward = self.upward.poll(cx, buffers, client, member);
         let downward = self.downward.poll(cx, buffers, member, client);
@@ -224,8 +223,8 @@ impl Flow {
         &mut self,
         cx: &mut Context<'_>,
         buffers: &Buffers,
-        from: &mut TcpStream,
-        to: &mut TcpStream,
+        from: &mut Stream,
+        to: &mut Stream,
     ) -> Poll<Result<(), Broken>> {
         loop {
             if let Some(held) = self.held.take() {
@@ -242,13 +241,13 @@ impl Flow {
         }
     }
 
-    /// Writes what is held; keeps what is not taken.
+    /// Writes what is held; keeps it until all of it has left.
     fn pass_on(
         &mut self,
         cx: &mut Context<'_>,
         buffers: &Buffers,
         mut held: Held,
-        to: &mut TcpStream,
+        to: &mut Stream,
     ) -> Poll<io::Result<()>> {
         while held.start < held.end {
             match Pin::new(&mut *to).poll_write(cx, &held.buffer[held.start..held.end]) {
@@ -265,17 +264,16 @@ impl Flow {
                 }
             }
         }
+        if Pin::new(&mut *to).poll_flush(cx)?.is_pending() {
+            self.held = Some(held);
+            return Poll::Pending;
+        }
         buffers.put(held.buffer);
         Poll::Ready(Ok(()))
     }
 
     /// Reads once into a borrowed buffer, which is held only if something came.
-    fn read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffers: &Buffers,
-        from: &mut TcpStream,
-    ) -> Poll<io::Result<()>> {
+    fn read(&mut self, cx: &mut Context<'_>, buffers: &Buffers, from: &mut Stream) -> Poll<io::Result<()>> {
         let mut buffer = buffers.take();
         let mut target = ReadBuf::new(&mut buffer);
         let polled = Pin::new(from).poll_read(cx, &mut target);

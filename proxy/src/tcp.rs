@@ -8,10 +8,10 @@ use crate::listener::Accepted;
 use crate::pool::Lease;
 use crate::relay::{self, End};
 use crate::snapshot::Route;
+use crate::stream::Stream;
 use crate::worker::Local;
 use addr::fold_mapped;
 use std::net::SocketAddr;
-use tokio::net::TcpStream;
 
 /// Carries one connection from accept to close.
 ///
@@ -27,7 +27,7 @@ pub(crate) async fn serve(local: &Local, accepted: Accepted) {
             return linger::close(client).await;
         }
     };
-    let _ = client.set_nodelay(true);
+    client.socket().set_nodelay();
     let end = relay::relay(local, &route, client, member).await;
     drop(lease);
     if let Some(failure) = failure(end) {
@@ -41,7 +41,7 @@ async fn reach(
     route: &Route,
     peer: SocketAddr,
     header: &[u8],
-) -> Result<(TcpStream, Lease), Failure> {
+) -> Result<(Stream, Lease), Failure> {
     let mut dial = Dial::new(local, &route.pool, &route.timeout, fold_mapped(peer.ip()));
     loop {
         let lease = dial.next().await.map_err(|none| match none {

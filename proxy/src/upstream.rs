@@ -59,7 +59,7 @@ impl Upstream {
         header: &[u8],
     ) -> io::Result<Box<Self>> {
         let stream = dial.connect(&member, header).await?;
-        let socket = stream.as_raw_fd();
+        let socket = stream.socket().as_raw_fd();
         let heard = Rc::new(Cell::new(false));
         let io = TokioIo::new(MemberStream::new(stream, Rc::clone(&heard)));
         let (sender, connection) =

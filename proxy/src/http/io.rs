@@ -1,34 +1,34 @@
 //! The sockets of both sides as the HTTP library sees them, with what it does not tell.
 
 use super::session::{Session, now};
-use crate::linger::{self, Linger};
+use crate::linger::Linger;
+use crate::stream::Stream;
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// The client's socket. Its bytes are counted and followed by [`super::framing`], refused writes start a deadline, and
 /// the close waits for the client.
 pub(crate) struct ClientStream {
-    stream: Option<TcpStream>,
+    stream: Option<Stream>,
     session: Rc<Session>,
     linger: Linger,
 }
 
 impl ClientStream {
-    pub(crate) fn new(stream: TcpStream, session: Rc<Session>) -> Self {
+    pub(crate) fn new(stream: Stream, session: Rc<Session>) -> Self {
         Self { stream: Some(stream), session, linger: Linger::default() }
     }
 
     /// The socket itself, once the HTTP library is done with it.
-    pub(crate) fn into_inner(mut self) -> TcpStream {
+    pub(crate) fn into_inner(mut self) -> Stream {
         self.stream.take().expect("taken here only, and this consumes self")
     }
 
-    fn stream(&mut self) -> &mut TcpStream {
+    fn stream(&mut self) -> &mut Stream {
         self.stream.as_mut().expect("taken by into_inner only, which consumes self")
     }
 
@@ -90,9 +90,13 @@ impl AsyncWrite for ClientStream {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A TCP socket holds nothing back.
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(self.stream()).poll_flush(cx);
+        match &flushed {
+            Poll::Ready(_) => self.session.sent(0),
+            Poll::Pending => self.session.stalled(),
+        }
+        flushed
     }
 
     /// Closes the write side; with a request body unread, waits for the client so that the answer is not lost.
@@ -115,20 +119,20 @@ impl AsyncWrite for ClientStream {
 impl Drop for ClientStream {
     fn drop(&mut self) {
         if let (Some(stream), true) = (&self.stream, self.session.abort.get()) {
-            linger::abort(stream);
+            stream.socket().abort();
         }
     }
 }
 
 /// A member's socket. Tells whether anything has been heard on it.
 pub(crate) struct MemberStream {
-    stream: TcpStream,
+    stream: Stream,
     heard: Rc<Cell<bool>>,
 }
 
 impl MemberStream {
     /// `heard` is set when a byte arrives.
-    pub(crate) const fn new(stream: TcpStream, heard: Rc<Cell<bool>>) -> Self {
+    pub(crate) const fn new(stream: Stream, heard: Rc<Cell<bool>>) -> Self {
         Self { stream, heard }
     }
 }
@@ -165,8 +169,8 @@ impl AsyncWrite for MemberStream {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

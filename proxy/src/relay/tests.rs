@@ -5,7 +5,7 @@ use arc_swap::ArcSwap;
 use config::model::Mode;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(50);
@@ -36,7 +36,10 @@ impl Bench {
     async fn run<F: Future>(&self, ends: impl FnOnce(TcpStream, TcpStream) -> F) -> (End, F::Output) {
         let (client, client_side) = pair().await;
         let (member, member_side) = pair().await;
-        tokio::join!(relay(&self.local, &self.route, client_side, member_side), ends(client, member))
+        tokio::join!(
+            relay(&self.local, &self.route, client_side.into(), member_side.into()),
+            ends(client, member)
+        )
     }
 
     fn free_buffers(&self) -> usize {

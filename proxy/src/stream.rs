@@ -1,0 +1,197 @@
+//! A connection of either side, whatever carries it: a socket of TCP or a Unix socket, with TLS in it or bare.
+//!
+//! All that depends on the kind of a socket stands in [`Socket`], so that one more kind is one more arm in each of
+//! three short matches. TLS is boxed: a bare connection takes no more room than its socket.
+
+use socket2::SockRef;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsStream;
+
+/// A connected socket.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// What the bytes of a connection are read from and written to.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Bare(Socket),
+    /// Of either side.
+    Tls(Box<TlsStream<Socket>>),
+}
+
+/// Both directions of anything.
+trait Io: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
+
+impl Socket {
+    fn io(&mut self) -> Pin<&mut dyn Io> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream),
+            Self::Unix(stream) => Pin::new(stream),
+        }
+    }
+
+    /// Calls `operation` whenever the socket may be read until it does not return `WouldBlock`.
+    pub(crate) async fn when_readable<T>(&self, operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        match self {
+            Self::Tcp(stream) => stream.async_io(Interest::READABLE, operation).await,
+            Self::Unix(stream) => stream.async_io(Interest::READABLE, operation).await,
+        }
+    }
+
+    /// The end of this side. None: it has no address of IP.
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        SockRef::from(self).local_addr().ok()?.as_socket()
+    }
+
+    /// Has bytes leave in the chunks they were written in: waiting for more only delays.
+    pub(crate) fn set_nodelay(&self) {
+        // Where it fails there is nothing that could delay: no TCP, or no connection any more.
+        let _ = SockRef::from(self).set_tcp_nodelay(true);
+    }
+
+    /// Makes the coming close a reset: the peer must not take what it has for the whole.
+    pub(crate) fn abort(&self) {
+        // Where it fails the connection is gone already.
+        let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl Stream {
+    fn io(&mut self) -> Pin<&mut dyn Io> {
+        match self {
+            Self::Bare(socket) => socket.io(),
+            Self::Tls(stream) => Pin::new(stream.as_mut()),
+        }
+    }
+
+    /// What carries the connection.
+    pub(crate) fn socket(&self) -> &Socket {
+        match self {
+            Self::Bare(socket) => socket,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+}
+
+impl From<TcpStream> for Socket {
+    fn from(stream: TcpStream) -> Self {
+        Self::Tcp(stream)
+    }
+}
+
+impl From<UnixStream> for Socket {
+    fn from(stream: UnixStream) -> Self {
+        Self::Unix(stream)
+    }
+}
+
+impl<T: Into<Socket>> From<T> for Stream {
+    fn from(socket: T) -> Self {
+        Self::Bare(socket.into())
+    }
+}
+
+impl From<TlsStream<Socket>> for Stream {
+    fn from(stream: TlsStream<Socket>) -> Self {
+        Self::Tls(Box::new(stream))
+    }
+}
+
+/// Both ways through whatever `io` gives.
+macro_rules! through_io {
+    ($kind:ty) => {
+        impl AsyncRead for $kind {
+            fn poll_read(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffer: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                self.io().poll_read(cx, buffer)
+            }
+        }
+
+        impl AsyncWrite for $kind {
+            fn poll_write(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bytes: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                self.io().poll_write(cx, bytes)
+            }
+
+            fn poll_write_vectored(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                slices: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                self.io().poll_write_vectored(cx, slices)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                true
+            }
+
+            /// TLS holds bytes back that the socket does not take; a bare socket never does.
+            fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.io().poll_flush(cx)
+            }
+
+            fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.io().poll_shutdown(cx)
+            }
+        }
+    };
+}
+
+through_io!(Socket);
+through_io!(Stream);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[test]
+    fn a_bare_connection_has_little_more_than_its_socket() {
+        assert!(size_of::<Stream>() <= size_of::<TcpStream>() + size_of::<usize>());
+    }
+
+    #[tokio::test]
+    async fn a_unix_socket_carries_bytes_and_has_no_address() {
+        let (one, other) = UnixStream::pair().unwrap();
+        let (mut one, mut other) = (Stream::from(one), Stream::from(other));
+        one.write_all(b"hello").await.unwrap();
+        one.shutdown().await.unwrap();
+        let mut got = Vec::new();
+        other.read_to_end(&mut got).await.unwrap();
+        assert_eq!(got, b"hello");
+        assert_eq!(one.socket().local_addr(), None);
+    }
+}
