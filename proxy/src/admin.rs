@@ -64,7 +64,7 @@ struct MemberView {
 #[derive(Debug, Serialize)]
 struct ListenerView {
     name: String,
-    bind: Vec<SocketAddr>,
+    bind: Vec<String>,
     mode: &'static str,
     pool: String,
     /// Client connections open.
@@ -126,7 +126,7 @@ impl ListenerView {
     fn new(route: &Route) -> Self {
         Self {
             name: route.name.clone(),
-            bind: route.bind.clone(),
+            bind: route.sites.iter().map(ToString::to_string).collect(),
             mode: match route.mode {
                 Mode::Tcp => "tcp",
                 Mode::Http => "http",

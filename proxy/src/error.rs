@@ -1,18 +1,17 @@
 //! What can keep the daemon from starting or a change from being made.
 
 use std::io;
-use std::net::SocketAddr;
 
 /// An error of the proxy daemon.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A listening address cannot be had: a matter of the configuration or of the machine.
-    #[error("listener \"{listener}\" cannot listen on {address}: {cause}; {remedy}")]
+    #[error("listener \"{listener}\" cannot listen on {site}: {cause}; {remedy}")]
     Bind {
         /// The listener's name.
         listener: String,
-        /// The address it asks for.
-        address: SocketAddr,
+        /// What it asks for, as the file writes it.
+        site: String,
         /// What the system said.
         cause: io::Error,
         /// What to do about it.

@@ -9,9 +9,9 @@
 //!  checks: one thread --> health -------------+
 //! ```
 //!
-//! One thread per core does all of a connection. Pure modules decide and know no runtime: `pool::balance`,
-//! `pool::health`, `http::framing`, `http::guard`, `http::headers`, `http::forwarded`, `http::deadlines`,
-//! [`proxy_protocol`], [`client_hello`]. The last two are public for their fuzz targets.
+//! One thread per core does all of a connection. Pure modules decide and know no runtime: `listener::site`,
+//! `pool::balance`, `pool::health`, `http::framing`, `http::guard`, `http::headers`, `http::forwarded`,
+//! `http::deadlines`, [`proxy_protocol`], [`client_hello`]. The last two are public for their fuzz targets.
 
 mod admin;
 mod alarm;

@@ -2,12 +2,12 @@
 
 use crate::app::App;
 use crate::error::Error;
-use crate::listener::{self, Sockets};
+use crate::listener::Site;
+use crate::listener::socket::{self, Manner, Sockets};
 use crate::snapshot::Snapshot;
 use crate::worker::{Order, Worker};
 use config::Gateway;
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// A configuration that is ready to be put in force. Dropping it closes the sockets that were made for it.
@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub struct Prepared {
     snapshot: Snapshot,
     opened: Vec<Sockets>,
-    closed: Vec<SocketAddr>,
+    closed: Vec<Site>,
 }
 
 /// Builds the configuration and listens on every address that it adds.
@@ -26,17 +26,20 @@ pub(crate) fn prepare(
 ) -> Result<Prepared, Error> {
     let section = model.proxy.as_ref().ok_or(Error::NoSection)?;
     let snapshot = Snapshot::new(section, current, workers);
-    let addresses =
-        |snapshot: &Snapshot| snapshot.addresses().map(|(address, _)| address).collect::<BTreeSet<_>>();
-    let (old, new) = (current.map(addresses).unwrap_or_default(), addresses(&snapshot));
+    let sites = |snapshot: &Snapshot| snapshot.sites().map(|(site, _)| site.clone()).collect::<BTreeSet<_>>();
+    let (old, new) = (current.map(sites).unwrap_or_default(), sites(&snapshot));
     let mut opened: Vec<Sockets> = Vec::new();
-    for (address, name) in snapshot.addresses().filter(|(address, _)| !old.contains(address)) {
-        let same_port =
-            |other: &SocketAddr| other.port() == address.port() && other.is_ipv6() == address.is_ipv6();
-        let shared = old.iter().any(same_port) || opened.iter().any(|sockets| same_port(&sockets.address));
-        opened.push(listener::bind(name, address, workers, shared)?);
+    for site in new.difference(&old) {
+        let Some(route) = snapshot.route(site) else { continue };
+        let shared =
+            old.iter().chain(opened.iter().map(|sockets| &sockets.site)).any(|other| other.meets(site));
+        opened.push(socket::bind(
+            &route.name,
+            site,
+            Manner { count: workers, shared, freebind: route.freebind },
+        )?);
     }
-    Ok(Prepared { opened, closed: old.difference(&new).copied().collect(), snapshot })
+    Ok(Prepared { opened, closed: old.difference(&new).cloned().collect(), snapshot })
 }
 
 /// Puts a prepared configuration in force: routes first, so that a new socket never lacks one.
@@ -46,9 +49,9 @@ pub(crate) fn commit(app: &App, prepared: Prepared) {
     app.shared.snapshot.store(Arc::clone(&snapshot));
     snapshot.put_in_force();
     open(&app.workers, &snapshot, opened);
-    for address in closed {
+    for site in closed {
         for worker in &app.workers {
-            worker.order(Order::Close(address));
+            worker.order(Order::Close(site.clone()));
         }
     }
     // Nobody waits for the first round of a change: members count as up until then.
@@ -57,10 +60,11 @@ pub(crate) fn commit(app: &App, prepared: Prepared) {
 
 /// Hands each worker its socket of every address.
 pub(crate) fn open(workers: &[Worker], snapshot: &Snapshot, opened: Vec<Sockets>) {
-    for Sockets { address, sockets } in opened {
-        let Some(route) = snapshot.route(&address) else { continue };
+    for Sockets { site, sockets } in opened {
+        let Some(route) = snapshot.route(&site) else { continue };
+        let site = Arc::new(site);
         for (worker, socket) in workers.iter().zip(sockets) {
-            worker.order(Order::Open { address, route: Arc::clone(route), socket });
+            worker.order(Order::Open { site: Arc::clone(&site), route: Arc::clone(route), socket });
         }
     }
 }

@@ -5,13 +5,14 @@
 
 use crate::capacity::Capacity;
 use crate::counts::ListenerCounts;
+use crate::listener::Site;
 use crate::pool::{MemberState, Pool};
 use addr::fold_mapped;
 use arc_swap::ArcSwap;
-use config::model::{Endpoint, ForwardedFor, Listener, Mode, Proxy, ProxyTimeouts};
+use config::model::{ForwardedFor, Listener, Mode, Proxy, ProxyTimeouts};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What all threads of the daemon share.
@@ -40,8 +41,8 @@ pub(crate) struct Snapshot {
     pub(crate) listeners: BTreeMap<String, Arc<Route>>,
     /// By name.
     pub(crate) pools: BTreeMap<String, Arc<Pool>>,
-    /// By the address that is listened on.
-    routes: HashMap<SocketAddr, Arc<Route>>,
+    /// By what is listened on.
+    routes: HashMap<Site, Arc<Route>>,
     /// The number of members in all pools.
     members: usize,
 }
@@ -50,8 +51,10 @@ pub(crate) struct Snapshot {
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) name: String,
-    /// Every address that is listened on.
-    pub(crate) bind: Vec<SocketAddr>,
+    /// Everything that is listened on.
+    pub(crate) sites: Vec<Site>,
+    /// Whether addresses are listened on that are missing still.
+    pub(crate) freebind: bool,
     pub(crate) mode: Mode,
     pub(crate) forwarded_for: ForwardedFor,
     trusted_proxies: Vec<IpNet>,
@@ -87,7 +90,7 @@ impl Snapshot {
             .collect();
         let routes = listeners
             .values()
-            .flat_map(|route| route.bind.iter().map(|address| (*address, Arc::clone(route))))
+            .flat_map(|route| route.sites.iter().map(|site| (site.clone(), Arc::clone(route))))
             .collect();
         let members = pools.values().map(|pool| pool.members.len()).sum();
         Self { listeners, pools, routes, members }
@@ -100,9 +103,9 @@ impl Snapshot {
         }
     }
 
-    /// What becomes of connections to this listening address.
-    pub(crate) fn route(&self, address: &SocketAddr) -> Option<&Arc<Route>> {
-        self.routes.get(address)
+    /// What becomes of connections that come here.
+    pub(crate) fn route(&self, site: &Site) -> Option<&Arc<Route>> {
+        self.routes.get(site)
     }
 
     /// Whether the member is part of this configuration.
@@ -112,11 +115,9 @@ impl Snapshot {
             .is_some_and(|pool| pool.members.iter().any(|known| Arc::ptr_eq(known, member)))
     }
 
-    /// Every listening address with the name of its listener.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = (SocketAddr, &str)> {
-        self.listeners
-            .values()
-            .flat_map(|route| route.bind.iter().map(|address| (*address, route.name.as_str())))
+    /// Everything that is listened on, with its route.
+    pub(crate) fn sites(&self) -> impl Iterator<Item = (&Site, &Arc<Route>)> {
+        self.routes.iter()
     }
 }
 
@@ -124,7 +125,8 @@ impl Route {
     fn new(listener: &Listener, pool: Arc<Pool>, previous: Option<&Self>, workers: usize) -> Self {
         Self {
             name: listener.name.clone(),
-            bind: listener.bind.iter().flat_map(Endpoint::addresses).collect(),
+            sites: Site::all_of(listener).collect(),
+            freebind: listener.freebind,
             mode: listener.mode,
             forwarded_for: listener.forwarded_for,
             trusted_proxies: listener.trusted_proxies.clone(),
@@ -155,7 +157,8 @@ fn holds(networks: &[IpNet], address: IpAddr) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use config::model::{Check, CheckKind, Member};
+    use config::model::{Check, CheckKind, Endpoint, Member};
+    use std::net::SocketAddr;
 
     /// Bounds nothing.
     pub(crate) const ENDLESS: Capacity = Capacity { files: u64::MAX, memory: u64::MAX };
@@ -167,6 +170,10 @@ pub(crate) mod tests {
             trusted_proxies: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8:1::/48".parse().unwrap()],
             ..Listener::new(name, vec![bind.into()], mode, pool)
         }
+    }
+
+    fn site(address: &str) -> Site {
+        Site { address: address.parse().unwrap(), both_families: false, interface: None }
     }
 
     pub(crate) fn model(listener: Vec<Listener>, pools: &[&str]) -> Proxy {
@@ -186,7 +193,7 @@ pub(crate) mod tests {
         let two = Snapshot::new(&changed, Some(&one), 1);
         assert_eq!(two.listeners["web"].counts.total(), 1);
         assert!(Arc::ptr_eq(&one.pools["web"], &two.pools["web"]));
-        assert_eq!(two.route(&bind.parse().unwrap()).unwrap().pool.config.name, "new");
+        assert_eq!(two.route(&site(bind)).unwrap().pool.config.name, "new");
     }
 
     #[test]
@@ -196,7 +203,7 @@ pub(crate) mod tests {
         let listener = Listener { timeout, ..Listener::new("web", vec![range], Mode::Tcp, "web") };
         let snapshot = Snapshot::new(&model(vec![listener], &["web"]), None, 1);
         let check = |address: &str, expect: bool| {
-            let route = snapshot.route(&address.parse().unwrap());
+            let route = snapshot.route(&site(address));
             assert_eq!(route.is_some(), expect, "{address}");
             assert!(route.is_none_or(|route| route.timeout == timeout), "{address}");
         };

@@ -27,24 +27,6 @@ const PROXY: &[Row<model::Proxy>] = &[Row {
 
 const LISTENER: &[Row<model::Listener>] = &[
     Row {
-        key: "v6only",
-        asked: |listener| !listener.v6only,
-        what: "sockets that take both families",
-        help: "leave out v6only, and give the IPv4 address in bind as well: \"0.0.0.0:80\"",
-    },
-    Row {
-        key: "interface",
-        asked: |listener| listener.interface.is_some(),
-        what: "listening on one interface",
-        help: "leave out interface, and give an address that only this interface has",
-    },
-    Row {
-        key: "freebind",
-        asked: |listener| listener.freebind,
-        what: "addresses that do not exist yet",
-        help: "leave out freebind, and start the daemon when the address is there",
-    },
-    Row {
         key: "mode",
         asked: |listener| listener.mode == model::Mode::Udp,
         what: "datagrams",

@@ -5,7 +5,7 @@
 
 use crate::counts::{Failure, ListenerCounts};
 use crate::error::Error;
-use crate::listener;
+use crate::listener::{self, Site};
 use crate::pool::balance::mix;
 use crate::relay::Buffers;
 use crate::shortage::Seldom;
@@ -15,7 +15,6 @@ use futures_util::FutureExt;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,14 +28,14 @@ pub(crate) enum Order {
     /// Accept from this socket.
     Open {
         /// What it listens on.
-        address: SocketAddr,
+        site: Arc<Site>,
         /// What becomes of its connections.
         route: Arc<Route>,
-        /// The worker's own socket of that address.
+        /// The worker's own socket of that site.
         socket: std::net::TcpListener,
     },
-    /// Accept no longer at this address; what was accepted is finished.
-    Close(SocketAddr),
+    /// Accept no longer here; what was accepted is finished.
+    Close(Site),
     /// Say so when everything ordered before has been done.
     Report(oneshot::Sender<()>),
     /// Accept no longer anywhere, and say so when all connections have ended.
@@ -86,27 +85,33 @@ impl Worker {
 async fn run(local: Local, mut queue: mpsc::UnboundedReceiver<Order>) {
     let local = Rc::new(local);
     tokio::task::spawn_local(Rc::clone(&local).tend_upstreams());
-    let mut accepting: HashMap<SocketAddr, Accepting> = HashMap::new();
+    let mut accepting: HashMap<Site, Accepting> = HashMap::new();
     while let Some(order) = queue.recv().await {
         match order {
-            Order::Open { address, route, socket } => match TcpListener::from_std(socket) {
+            Order::Open { site, route, socket } => match TcpListener::from_std(socket) {
                 Ok(listener) => {
                     let (stop, stopped) = watch::channel(false);
-                    let task = listener::accept(Rc::clone(&local), listener, address, route, Stop(stopped));
+                    let task = listener::accept(
+                        Rc::clone(&local),
+                        listener,
+                        Arc::clone(&site),
+                        route,
+                        Stop(stopped),
+                    );
                     let (open, closed) = oneshot::channel::<()>();
                     local.track(async move {
                         task.await;
                         drop(open);
                     });
-                    accepting.insert(address, Accepting { stop, closed });
+                    accepting.insert((*site).clone(), Accepting { stop, closed });
                 }
                 Err(error) => {
                     // The kernel gives the connections to the sockets of the other workers.
                     tracing::warn!(%error, worker = local.index, listener = route.name, "socket is lost");
                 }
             },
-            Order::Close(address) => {
-                if let Some(Accepting { stop, closed }) = accepting.remove(&address) {
+            Order::Close(site) => {
+                if let Some(Accepting { stop, closed }) = accepting.remove(&site) {
                     stop.send_replace(true);
                     // Whoever has this reported may listen on the address again. The sender is only ever dropped.
                     let _ = closed.await;

@@ -27,6 +27,12 @@ mod http;
 #[path = "daemon/identity.rs"]
 mod identity;
 #[cfg(test)]
+#[path = "daemon/listeners.rs"]
+mod listeners;
+#[cfg(test)]
+#[path = "daemon/namespace.rs"]
+mod namespace;
+#[cfg(test)]
 #[path = "daemon/pools.rs"]
 mod pools;
 #[cfg(test)]

@@ -56,6 +56,7 @@ const PURE: &[&str] = &[
     "dns64/src/quic/query.rs",
     "dns64/src/upstream/circle.rs",
     "dns64/src/upstream/select.rs",
+    "proxy/src/listener/site.rs",
     "proxy/src/pool/attempts.rs",
     "proxy/src/pool/balance.rs",
     "proxy/src/pool/ejection.rs",

@@ -4,13 +4,13 @@
 
 use super::deadlines::{Deadlines, Overdue};
 use super::framing::{Fault, Framing};
-use crate::listener::Accepted;
+use crate::listener::{Accepted, Site};
 use crate::proxy_protocol::Ends;
 use crate::snapshot::Route;
 use crate::worker::Local;
 use config::model::Mode;
 use std::cell::{Cell, RefCell};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,8 +20,8 @@ pub(crate) struct Session {
     pub(crate) local: Rc<Local>,
     /// The client, IPv4-mapped addresses as IPv4.
     pub(crate) client: IpAddr,
-    /// The listening address it came to, which may be a wildcard.
-    address: SocketAddr,
+    /// Where it came to.
+    site: Arc<Site>,
     /// The client's end and the one that it connected to.
     pub(crate) ends: Ends,
     /// The route of the latest request.
@@ -40,12 +40,12 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(local: Rc<Local>, accepted: &Accepted) -> Self {
-        let Accepted { address, route, .. } = accepted;
+        let Accepted { site, route, .. } = accepted;
         let ends = accepted.ends();
         Self {
             local,
             client: ends.source().ip(),
-            address: *address,
+            site: Arc::clone(site),
             ends,
             framing: RefCell::new(Framing::new()),
             waits: RefCell::new(Deadlines::new(route.timeout, now())),
@@ -65,7 +65,7 @@ impl Session {
     /// The route in force, and whether the listener still is: if not, the last one serves once more.
     pub(crate) fn refresh(&self) -> (Arc<Route>, bool) {
         let snapshot = self.local.shared().snapshot.load();
-        let Some(route) = snapshot.route(&self.address).filter(|route| route.mode == Mode::Http) else {
+        let Some(route) = snapshot.route(&self.site).filter(|route| route.mode == Mode::Http) else {
             return (self.route(), false);
         };
         if !Arc::ptr_eq(&self.route.borrow(), route) {

@@ -85,15 +85,16 @@ fn an_address_that_was_closed_is_free_once_that_is_reported() {
         Arc::new(Shared { snapshot: ArcSwap::from_pointee(snapshot), workers: 1, capacity: ENDLESS });
     let worker = Worker::start(0, shared, mpsc::unbounded_channel().0).unwrap();
     // Nothing else uses this address, so its port stays free.
-    let mut address: SocketAddr = "127.82.0.1:0".parse().unwrap();
+    let mut address: std::net::SocketAddr = "127.82.0.1:0".parse().unwrap();
     on_a_worker(async {
         // A single round could be won by luck.
         for _ in 0..50 {
             let socket = std::net::TcpListener::bind(address).expect("nobody listens here");
             socket.set_nonblocking(true).unwrap();
             address = socket.local_addr().unwrap();
-            worker.order(Order::Open { address, route: Arc::clone(&route), socket });
-            worker.order(Order::Close(address));
+            let site = Site { address, both_families: false, interface: None };
+            worker.order(Order::Open { site: Arc::new(site.clone()), route: Arc::clone(&route), socket });
+            worker.order(Order::Close(site));
             worker.reported().await;
         }
     });

@@ -67,11 +67,15 @@ impl Config {
     }
 
     /// A listener on the IPv6 loopback address, and on the IPv4 one at the same port.
-    pub(crate) fn listener(mut self, name: &str, mode: &str, port: u16, pool: &str, lines: &str) -> Self {
-        let bind = format!("[\"{}\", \"{}\"]", v6(port), v4(port));
+    pub(crate) fn listener(self, name: &str, mode: &str, port: u16, pool: &str, lines: &str) -> Self {
+        self.bound(name, mode, &format!("\"{}\", \"{}\"", v6(port), v4(port)), pool, lines)
+    }
+
+    /// A listener bound to these, in quotes and with commas between them.
+    pub(crate) fn bound(mut self, name: &str, mode: &str, bind: &str, pool: &str, lines: &str) -> Self {
         write!(
             self.text,
-            "[[proxy.listener]]\nname = \"{name}\"\nmode = \"{mode}\"\nbind = {bind}\npool = \"{pool}\"\n{lines}\n"
+            "[[proxy.listener]]\nname = \"{name}\"\nmode = \"{mode}\"\nbind = [{bind}]\npool = \"{pool}\"\n{lines}\n"
         )
         .unwrap();
         self

@@ -1,0 +1,169 @@
+//! Accepting: each worker from its own sockets.
+
+use super::site::Site;
+use crate::proxy_protocol::Ends;
+use crate::stream::Stream;
+use crate::tcp;
+use crate::worker::{Local, Stop};
+use crate::{http, identity, snapshot::Route};
+use config::model::Mode;
+use futures_util::FutureExt;
+use nix::errno::Errno;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time;
+
+/// How long accepting rests at most when the process is short of something and none of its connections end.
+const REST: Duration = Duration::from_millis(100);
+
+/// Accepts connections until told to stop. What the kernel has accepted by then is still served, as far as there is room.
+pub(crate) async fn accept(
+    local: Rc<Local>,
+    listener: TcpListener,
+    site: Arc<Site>,
+    route: Arc<Route>,
+    stop: Stop,
+) {
+    let mut accepting = Accepting { local, site, route, stop };
+    let mut stopped = accepting.stop.clone();
+    loop {
+        tokio::select! {
+            biased;
+            () = stopped.wait() => break,
+            accepted = accepting.next(&listener) => accepting.take(accepted).await,
+        }
+    }
+    while let Some(Ok((stream, peer))) = accepting.next(&listener).now_or_never() {
+        accepting.serve(stream, peer);
+    }
+}
+
+/// One accepted connection.
+pub(crate) struct Accepted {
+    pub(crate) stream: Stream,
+    /// Its peer, or the client that its peer speaks for.
+    pub(crate) client: SocketAddr,
+    /// Where that client connected to, if its peer told; else it is the stream's own end.
+    pub(crate) destination: Option<SocketAddr>,
+    /// Where it came to.
+    pub(crate) site: Arc<Site>,
+    /// What becomes of it.
+    pub(crate) route: Arc<Route>,
+    /// Tells when the listener goes.
+    pub(crate) stop: Stop,
+}
+
+impl Accepted {
+    /// The client's end and the one that it connected to.
+    pub(crate) fn ends(&self) -> Ends {
+        let destination = self.destination.or_else(|| self.stream.socket().local_addr());
+        Ends::new(self.client, destination.unwrap_or(self.site.address))
+    }
+}
+
+struct Accepting {
+    local: Rc<Local>,
+    site: Arc<Site>,
+    /// The route in force when the last connection came: it serves those that come while the listener goes.
+    route: Arc<Route>,
+    stop: Stop,
+}
+
+impl Accepting {
+    /// The next connection, once the worker has room for it. Until then it waits in the kernel's backlog.
+    async fn next(&self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+        loop {
+            // Another address of this worker may take the last place while this one waits for a client.
+            let accepted = poll_fn(|cx| {
+                if self.local.is_full() { Poll::Ready(None) } else { listener.poll_accept(cx).map(Some) }
+            });
+            if let Some(accepted) = accepted.await {
+                return accepted;
+            }
+            if let Some(more) = self.local.admit_shortage() {
+                let listener = &self.route.name;
+                tracing::warn!(
+                    listener,
+                    more,
+                    "as many connections as may be; accepting rests until connections end"
+                );
+            }
+            self.local.connection_ended().await;
+        }
+    }
+
+    async fn take(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>) {
+        match accepted {
+            Ok((stream, peer)) => {
+                self.serve(stream, peer);
+            }
+            Err(error) if concerns_one(&error) => {
+                tracing::debug!(%error, "client was gone before it was accepted");
+            }
+            Err(error) => {
+                if let Some(more) = self.local.admit_shortage() {
+                    tracing::warn!(%error, listener = self.route.name, more, "accepting rests until connections end");
+                }
+                // Either a connection of this worker ends or another thread frees something.
+                let _ = time::timeout(REST, self.local.connection_ended()).await;
+            }
+        }
+    }
+
+    fn serve(&mut self, stream: TcpStream, peer: SocketAddr) {
+        if let Some(route) = self.local.shared().snapshot.load().route(&self.site) {
+            self.route = Arc::clone(route);
+        }
+        let (route, stop) = (Arc::clone(&self.route), self.stop.clone());
+        let site = Arc::clone(&self.site);
+        let accepted = Accepted { stream: stream.into(), client: peer, destination: None, site, route, stop };
+        let local = Rc::clone(&self.local);
+        self.local.spawn(Arc::clone(&self.route.counts), async move {
+            let Some(accepted) = identity::learn(&local, accepted).await else { return };
+            match accepted.route.mode {
+                // Its state is many times that of a relay, which would have to make room for it too.
+                Mode::Http => Box::pin(http::serve(local, accepted)).await,
+                // `App::check` lets no datagram listener through.
+                Mode::Tcp | Mode::Udp => tcp::serve(&local, accepted).await,
+            }
+        });
+    }
+}
+
+/// Whether the error is of one connection that broke in the queue (accept(2)), and not a shortage of the process.
+fn concerns_one(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(Errno::from_raw),
+        Some(
+            Errno::ECONNABORTED
+                | Errno::ECONNRESET
+                | Errno::EINTR
+                | Errno::EPROTO
+                | Errno::EPERM
+                | Errno::ENETDOWN
+                | Errno::ENOPROTOOPT
+                | Errno::EHOSTDOWN
+                | Errno::ENONET
+                | Errno::EHOSTUNREACH
+                | Errno::EOPNOTSUPP
+                | Errno::ENETUNREACH
+        )
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_broke_in_the_queue_is_no_shortage() {
+        assert!(concerns_one(&Errno::ECONNABORTED.into()));
+        assert!(!concerns_one(&Errno::EMFILE.into()));
+    }
+}
