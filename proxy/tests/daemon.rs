@@ -30,6 +30,9 @@ mod identity;
 #[path = "daemon/listeners.rs"]
 mod listeners;
 #[cfg(test)]
+#[path = "daemon/load.rs"]
+mod load;
+#[cfg(test)]
 #[path = "daemon/namespace.rs"]
 mod namespace;
 #[cfg(test)]

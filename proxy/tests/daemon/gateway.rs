@@ -224,6 +224,14 @@ impl Gateway {
         assert_eq!(status, 200, "{body}\n{}", self.log());
     }
 
+    /// Bytes of memory that the daemon has in use (`VmRSS` of `proc_pid_status(5)`).
+    pub(crate) fn memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line for memory");
+        let kibibytes = line.trim().trim_end_matches(" kB");
+        kibibytes.parse::<usize>().expect("a number") << 10
+    }
+
     pub(crate) fn terminate(&self) {
         let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
         nix::sys::signal::kill(pid, nix::sys::signal::SIGTERM).expect("our own child");
