@@ -79,27 +79,9 @@ const POOL: &[Row<model::Pool>] = &[
     },
     Row {
         key: "check.kind",
-        asked: |pool| matches!(pool.check.kind, model::CheckKind::Tls | model::CheckKind::Http),
+        asked: |pool| pool.check.kind == model::CheckKind::Tls,
         what: "checks of this kind",
-        help: "set kind = \"tcp\" or \"off\"",
-    },
-    Row {
-        key: "check.fast_interval",
-        asked: |pool| pool.check.fast_interval != pool.check.interval,
-        what: "a second interval",
-        help: "leave out fast_interval, or make it the interval",
-    },
-    Row {
-        key: "check.port",
-        asked: |pool| pool.check.port.is_some(),
-        what: "checks of another port",
-        help: "leave out port",
-    },
-    Row {
-        key: "check.address",
-        asked: |pool| pool.check.address.is_some(),
-        what: "checks of another address",
-        help: "leave out address",
+        help: "set kind = \"tcp\", \"http\" or \"off\"",
     },
 ];
 

@@ -6,6 +6,9 @@
 #[path = "daemon/backend.rs"]
 mod backend;
 #[cfg(test)]
+#[path = "daemon/checks.rs"]
+mod checks;
+#[cfg(test)]
 #[path = "daemon/client.rs"]
 mod client;
 #[cfg(test)]

@@ -59,6 +59,7 @@ const PURE: &[&str] = &[
     "proxy/src/listener/site.rs",
     "proxy/src/pool/attempts.rs",
     "proxy/src/pool/balance.rs",
+    "proxy/src/pool/check/http.rs",
     "proxy/src/pool/ejection.rs",
     "proxy/src/pool/health.rs",
     "proxy/src/pool/queue.rs",

@@ -662,7 +662,8 @@ fn http_check() -> impl Strategy<Value = HttpCheck> {
     let status = (100u16..=599, 0u16..=499)
         .prop_map(|(first, more)| StatusRange { first, last: (first + more).min(599) });
     let method = select(vec![CheckMethod::Get, CheckMethod::Head, CheckMethod::Options]);
-    let asked = (method, "/[!-~&&[^#]]{0,12}", option::of("[a-z0-9.:-]{1,12}"), vec(header, 0..3));
+    let asked =
+        (method, r##"/[!-~&&[^#"<>\\^`{|}]]{0,12}"##, option::of("[a-z0-9.:-]{1,12}"), vec(header, 0..3));
     (asked, vec(status, 1..3), option::of("[^\u{0}]{1,20}")).prop_map(
         |((method, path, host, headers), expect_status, body)| HttpCheck {
             method,

@@ -3,12 +3,12 @@
 //! A thread apart, so that neither a busy data path nor a slow admin client delays a check. What a check sees goes
 //! through [`Health`] and is published in the member's state, which the workers read. A check that panics starts again.
 
-use super::health::{Health, Outcome, Status};
+mod http;
+mod probe;
+
+use super::health::{Health, Status, Verdict};
 use super::{MemberState, Pool};
 use crate::error::Error;
-use crate::identity;
-use crate::proxy_protocol::Origin;
-use crate::shortage::is_shortage;
 use crate::snapshot::Shared;
 use config::model::{AdminState, Check, CheckKind};
 use futures_util::FutureExt;
@@ -18,11 +18,9 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
-use tokio::time;
+use tokio::time::{self, Instant};
 
 /// The checking thread. Dropping it ends the checks.
 #[derive(Debug)]
@@ -119,7 +117,7 @@ fn watch(plan: Plan, shared: &Arc<Shared>, round: Option<Rc<Round>>) -> Watched 
             member.publish(changed, "members of this pool are not checked");
             None
         }
-        // `App::check` lets none but tcp through.
+        // `App::check` lets no check by a handshake through.
         CheckKind::Tcp | CheckKind::Tls | CheckKind::Http => {
             let (watched, asked, shared, mut round) =
                 (Arc::clone(&member), check.clone(), Arc::clone(shared), round);
@@ -149,33 +147,17 @@ async fn restarted<F: Future<Output = ()>>(
 /// Checks one member forever.
 async fn checks(member: Arc<MemberState>, check: Check, shared: Arc<Shared>, mut round: Option<Rc<Round>>) {
     let mut health = Health::new(member.status(), check.rise, check.fall);
-    let mut ticks = time::interval(check.interval);
-    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
-        let (outcome, why) = connect(&member, &check).await;
+        let begun = Instant::now();
+        let Verdict { outcome, why } = probe::probe(member.address, &check).await;
         let changed = health.observe(outcome);
         member.publish(changed, &why);
         if let Some(status) = changed {
             report(&member, status, &why, &shared);
         }
         drop(round.take());
-    }
-}
-
-async fn connect(member: &MemberState, check: &Check) -> (Outcome, String) {
-    let header = identity::header(check.proxy_protocol, || Origin::Local);
-    let reached = async {
-        let mut stream = TcpStream::connect(member.address).await?;
-        stream.write_all(&header).await
-    };
-    match time::timeout(check.timeout, reached).await {
-        Ok(Ok(())) => (Outcome::Good, "tcp connection accepted".to_owned()),
-        Ok(Err(error)) if is_shortage(&error) => {
-            (Outcome::Inconclusive, format!("check not possible: {error}"))
-        }
-        Ok(Err(error)) => (Outcome::Bad, format!("tcp connection failed: {error}")),
-        Err(_) => (Outcome::Bad, format!("no tcp connection within {:?}", check.timeout)),
+        let pause = if health.is_settled() { check.interval } else { check.fast_interval };
+        time::sleep_until(begun + pause).await;
     }
 }
 

@@ -6,6 +6,8 @@
 //!
 //! Choice: a member that no check has seen counts as up, so that a change of configuration never empties a pool, and
 //! its first check decides alone, so that a dead one is in for one check at most.
+//!
+//! Checks follow each other quickly while the status is in doubt: see [`Health::is_settled`].
 
 /// What is known of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,27 @@ pub(crate) enum Outcome {
     Inconclusive,
 }
 
+/// What one check saw, in a word and in words for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) outcome: Outcome,
+    pub(crate) why: String,
+}
+
+impl Verdict {
+    pub(crate) fn good(why: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Good, why: why.into() }
+    }
+
+    pub(crate) fn bad(why: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Bad, why: why.into() }
+    }
+
+    pub(crate) fn inconclusive(why: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Inconclusive, why: why.into() }
+    }
+}
+
 /// The state machine of one member.
 #[derive(Clone, Debug)]
 pub(crate) struct Health {
@@ -43,6 +66,11 @@ impl Health {
     /// Goes on from a status, with these limits; 0 counts as 1.
     pub(crate) fn new(status: Status, rise: u32, fall: u32) -> Self {
         Self { status, against: 0, rise: rise.max(1), fall: fall.max(1) }
+    }
+
+    /// Whether the latest check agrees with the status: it is known, and no row against it has begun.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.status != Status::Unchecked && self.against == 0
     }
 
     /// Takes in one check and says the new status if it changed.
@@ -76,6 +104,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn outcome(sign: char) -> Outcome {
+        match sign {
+            '+' => Outcome::Good,
+            '-' => Outcome::Bad,
+            _ => Outcome::Inconclusive,
+        }
+    }
+
     /// Feeds checks (`+` good, `-` bad, `?` inconclusive) and compares the statuses after each: `u`p, `d`own, `.` unchecked.
     fn check(rise: u32, fall: u32, checks: &str, expect: &str) {
         let mut health = Health::new(Status::Unchecked, rise, fall);
@@ -83,12 +119,7 @@ mod tests {
         let seen: String = checks
             .chars()
             .map(|sign| {
-                let outcome = match sign {
-                    '+' => Outcome::Good,
-                    '-' => Outcome::Bad,
-                    _ => Outcome::Inconclusive,
-                };
-                status = health.observe(outcome).unwrap_or(status);
+                status = health.observe(outcome(sign)).unwrap_or(status);
                 match status {
                     Status::Unchecked => '.',
                     Status::Up => 'u',
@@ -122,6 +153,28 @@ mod tests {
         check(2, 2, "??+-?-?+?+", "..uuuddddu");
     }
 
+    /// Feeds checks and compares after each whether the next one is in no hurry (`s`) or is (`f`).
+    fn check_pace(checks: &str, expect: &str) {
+        let mut health = Health::new(Status::Unchecked, 2, 3);
+        assert!(!health.is_settled(), "nothing is known yet");
+        let pace: String = checks
+            .chars()
+            .map(|sign| {
+                health.observe(outcome(sign));
+                if health.is_settled() { 's' } else { 'f' }
+            })
+            .collect();
+        assert_eq!(pace, expect, "{checks}");
+    }
+
+    #[test]
+    fn checks_hurry_while_the_status_is_in_doubt() {
+        check_pace("+++", "sss");
+        check_pace("+-+--+---", "sfsffsffs");
+        check_pace("--+-++", "ssfsfs");
+        check_pace("?+?-??-?-", "fssfffffs");
+    }
+
     #[test]
     fn a_known_status_is_kept_over_new_limits() {
         let mut health = Health::new(Status::Down, 2, 2);
@@ -138,7 +191,11 @@ mod tests {
             let mut status = Status::Unchecked;
             for (place, good) in checks.iter().enumerate() {
                 let outcome = if *good { Outcome::Good } else { Outcome::Bad };
-                if let Some(new) = health.observe(outcome) {
+                let changed = health.observe(outcome);
+                // In no hurry exactly while the latest check says what the status is.
+                let agrees = *good == (changed.unwrap_or(status) == Status::Up);
+                prop_assert_eq!(health.is_settled(), agrees);
+                if let Some(new) = changed {
                     prop_assert_ne!(new, status);
                     let row = match status {
                         Status::Unchecked => 1,

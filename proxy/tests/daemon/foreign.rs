@@ -3,6 +3,7 @@
 //! Without them a test says SKIPPED and passes, but fails where `CI=true` says that a skip counts.
 
 use crate::backend::{Backend, field};
+use crate::checks::sight;
 use crate::client::Client;
 use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v4, v6, wait_for};
 use std::net::{IpAddr, TcpStream};
@@ -121,19 +122,70 @@ fn haproxy_learns_the_client_from_us() {
     told(port, |own, ours| format!("127.0.0.7 {own} 127.0.0.1 {ours}"));
 }
 
+/// A file of nginx with one server.
+fn nginx(server: &str) -> String {
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    let temporary = temporary.map(|kind| format!("{kind}_temp_path DIR/{kind};\n")).concat();
+    format!(
+        "daemon off;\nmaster_process off;\npid DIR/pid;\nerror_log DIR/error;\nevents {{}}\nhttp {{\n{temporary}\
+         access_log off;\nserver {{ {server} }}\n}}\n"
+    )
+}
+
 #[test]
 fn nginx_learns_the_client_from_us() {
     let port = free_port();
     let answer =
         "$proxy_protocol_addr $proxy_protocol_port $proxy_protocol_server_addr $proxy_protocol_server_port";
-    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    let temporary = temporary.map(|kind| format!("{kind}_temp_path DIR/{kind};\n")).concat();
-    let file = format!(
-        "daemon off;\nmaster_process off;\npid DIR/pid;\nerror_log DIR/error;\nevents {{}}\nhttp {{\n{temporary}\
-         access_log off;\nserver {{ listen 127.0.0.1:{port} proxy_protocol; location / {{ return 200 \"{answer}\"; }} }}\n}}\n"
-    );
+    let file =
+        nginx(&format!("listen 127.0.0.1:{port} proxy_protocol; location / {{ return 200 \"{answer}\"; }}"));
     let Some(_nginx) = Program::start("nginx", &file, port) else { return };
     told(port, |own, ours| format!("127.0.0.7 {own} 127.0.0.1 {ours}"));
+}
+
+/// What a check by HTTP with these lines says of the member at this port, and its state.
+fn checked(member: u16, lines: &str) -> (String, String) {
+    let pool =
+        format!("proxy_protocol = \"v2\"\n[proxy.pool.check]\nkind = \"http\"\nrise = 1\nfall = 1\n{lines}");
+    let config =
+        Config::new("").listener("web", "http", free_port(), "web", "").pool("web", &pool, &[v4(member)]);
+    let gateway = Gateway::start(&config);
+    (gateway.state("web", "m0"), sight(&gateway))
+}
+
+#[test]
+fn nginx_is_checked_behind_a_header() {
+    let port = free_port();
+    let file = nginx(&format!(
+        "listen 127.0.0.1:{port} proxy_protocol; server_name health.example; \
+         location = /health {{ return 200 \"$host is ready for [$proxy_protocol_addr]\"; }}"
+    ));
+    let Some(_nginx) = Program::start("nginx", &file, port) else { return };
+    let lines = "host = \"health.example\"\npath = \"/health\"";
+    // The header names nobody: the check comes from the proxy itself.
+    assert_eq!(
+        checked(port, &format!("{lines}\nexpect_body = \"health.example is ready for []\"")),
+        ("up".to_owned(), "200 OK with \"health.example is ready for []\" in the body".to_owned())
+    );
+    assert_eq!(
+        checked(port, &lines.replace("/health", "/nowhere")),
+        ("down".to_owned(), "404 Not Found, expected 200-399".to_owned())
+    );
+    assert_eq!(checked(port, &format!("{lines}\nproxy_protocol = \"off\"")).0, "down");
+}
+
+#[test]
+fn haproxy_is_checked_behind_a_header() {
+    let port = free_port();
+    let file = format!(
+        "{HAPROXY}frontend in\n mode http\n bind 127.0.0.1:{port} accept-proxy\n monitor-uri /alive\n \
+         monitor fail if {{ nbsrv(none) eq 0 }}\nbackend none\n"
+    );
+    let Some(_haproxy) = Program::start("haproxy", &file, port) else { return };
+    let lines = "method = \"OPTIONS\"\npath = \"/alive\"";
+    assert_eq!(checked(port, lines).1, "503 Service Unavailable, expected 200-399");
+    let dead = format!("{lines}\nexpect_status = [\"503\"]\nexpect_body = \"Service Unavailable\"");
+    assert_eq!(checked(port, &dead).0, "up");
 }
 
 #[test]

@@ -147,12 +147,13 @@ fn no_http(table: &Table<'_>) -> Read<()> {
 fn path(value: &Value<'_>) -> Read<String> {
     let expected = "the path of a URI such as \"/health?full=1\"";
     let text = value.text(expected)?;
-    let legal = |b: u8| b.is_ascii_graphic() && b != b'#';
+    // RFC 3986 §3.3 and §3.4, and the brackets that many write plainly.
+    let legal = |b: u8| b.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(&b);
     if text.starts_with('/') && text.len() <= LONGEST_TEXT && text.bytes().all(legal) {
         return Ok(text.to_owned());
     }
     let help =
-        format!("begin with a slash; leave out blanks and fragments; at most {LONGEST_TEXT} characters");
+        format!("begin with a slash; write other characters as %20; at most {LONGEST_TEXT} characters");
     Err(value.mismatch_but(expected, help))
 }
 

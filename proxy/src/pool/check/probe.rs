@@ -1,0 +1,194 @@
+//! One check as it goes over the wire: a connection, the PROXY header, a request.
+//!
+//! All of it ends within the timeout of the check, and no more than [`http::LOOKED_AT`] octets of a head or a body are
+//! kept. A check by HTTP closes its connection as soon as it knows enough.
+
+use super::http;
+use crate::identity;
+use crate::pool::health::Verdict;
+use crate::proxy_protocol::Origin;
+use crate::shortage::is_shortage;
+use bytes::Bytes;
+use config::model::{Check, CheckKind, HttpCheck};
+use futures_util::FutureExt;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use std::cell::Cell;
+use std::error::Error;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::Poll;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time;
+
+/// What a check waits for, as its verdict says when that does not come.
+type Awaited = Cell<&'static str>;
+
+/// Checks the member at this address once.
+pub(super) async fn probe(member: SocketAddr, check: &Check) -> Verdict {
+    let awaited = Awaited::new("tcp connection");
+    match time::timeout(check.timeout, attempt(target(member, check), check, &awaited)).await {
+        Ok(verdict) => verdict,
+        Err(_) => Verdict::bad(format!("no {} within {:?}", awaited.get(), check.timeout)),
+    }
+}
+
+/// Where a member is checked.
+fn target(member: SocketAddr, check: &Check) -> SocketAddr {
+    // An address of the check's own has neither scope nor flow label.
+    let mut target = check.address.map_or(member, |address| SocketAddr::new(address, member.port()));
+    if let Some(port) = check.port {
+        target.set_port(port);
+    }
+    target
+}
+
+async fn attempt(target: SocketAddr, check: &Check, awaited: &Awaited) -> Verdict {
+    let stream = match connect(target, check).await {
+        Ok(stream) => stream,
+        Err(error) if is_shortage(&error) => {
+            return Verdict::inconclusive(format!("check not possible: {error}"));
+        }
+        Err(error) => return Verdict::bad(format!("tcp connection failed: {error}")),
+    };
+    match check.kind {
+        CheckKind::Http => {
+            awaited.set("answer");
+            let host = SocketAddr::new(target.ip(), target.port()).to_string();
+            ask(stream, &check.http, &host, awaited).await.unwrap_or_else(|error| explain(&error))
+        }
+        CheckKind::Tcp | CheckKind::Tls | CheckKind::Off => Verdict::good("tcp connection accepted"),
+    }
+}
+
+async fn connect(target: SocketAddr, check: &Check) -> io::Result<TcpStream> {
+    let header = identity::header(check.proxy_protocol, || Origin::Local);
+    let mut stream = TcpStream::connect(target).await?;
+    stream.write_all(&header).await?;
+    Ok(stream)
+}
+
+async fn ask(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    check: &HttpCheck,
+    host: &str,
+    awaited: &Awaited,
+) -> hyper::Result<Verdict> {
+    let io = TokioIo::new(stream);
+    let (sender, connection) = Builder::new().max_buf_size(http::LOOKED_AT).handshake(io).await?;
+    let mut connection = pin!(connection.fuse());
+    let mut exchange = pin!(exchange(sender, check, host, awaited));
+    poll_fn(|cx| {
+        if let Poll::Ready(verdict) = exchange.as_mut().poll(cx) {
+            return Poll::Ready(verdict);
+        }
+        // Whatever ends the connection reaches the exchange.
+        let _ = connection.as_mut().poll(cx);
+        exchange.as_mut().poll(cx)
+    })
+    .await
+}
+
+async fn exchange(
+    mut sender: SendRequest<Empty<Bytes>>,
+    check: &HttpCheck,
+    host: &str,
+    awaited: &Awaited,
+) -> hyper::Result<Verdict> {
+    let request = http::request(check, host).map(|()| Empty::new());
+    let mut response = sender.send_request(request).await?;
+    let status = response.status();
+    if let Err(bad) = http::judge_status(check, status) {
+        return Ok(bad);
+    }
+    let Some(wanted) = check.expect_body.as_deref() else { return Ok(http::judge_body(status, None)) };
+    awaited.set("whole body");
+    let mut body = http::Body::default();
+    while let Some(frame) = response.body_mut().frame().await {
+        if frame?.data_ref().is_some_and(|part| body.take(part, wanted)) {
+            break;
+        }
+    }
+    Ok(http::judge_body(status, Some((wanted, &body))))
+}
+
+fn explain(error: &hyper::Error) -> Verdict {
+    let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    Verdict::bad(if error.is_incomplete_message() {
+        "the connection ended before a whole answer".to_owned()
+    } else if error.is_parse() {
+        format!("the answer is not HTTP: {cause}")
+    } else {
+        format!("the connection broke: {cause}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    #[test]
+    fn a_check_goes_where_the_file_says() {
+        let check = |member: &str, address: Option<&str>, port: Option<u16>, expect: &str| {
+            let address = address.map(|address| address.parse().unwrap());
+            let check = Check { address, port, ..Check::default() };
+            assert_eq!(target(member.parse().unwrap(), &check).to_string(), expect);
+        };
+        check("192.0.2.11:80", None, None, "192.0.2.11:80");
+        check("192.0.2.11:80", None, Some(8081), "192.0.2.11:8081");
+        check("192.0.2.11:80", Some("2001:db8::11"), None, "[2001:db8::11]:80");
+        check("[fe80::1%3]:80", None, Some(81), "[fe80::1%3]:81");
+        check("[fe80::1%3]:80", Some("2001:db8::11"), None, "[2001:db8::11]:80");
+    }
+
+    /// What a check by HTTP says of a server that sends these bytes and ends.
+    fn check(sent: &'static [u8], wanted: Option<&str>, expect: &str) {
+        crate::thread::runtime().unwrap().block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let http = HttpCheck { expect_body: wanted.map(str::to_owned), ..HttpCheck::default() };
+            let check = Check { kind: CheckKind::Http, http, ..Check::default() };
+            let serve = async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut head = [0; 1024];
+                let length = stream.read(&mut head).await.unwrap();
+                assert!(head[..length].starts_with(b"GET / HTTP/1.1\r\n"));
+                stream.write_all(sent).await.unwrap();
+                stream.shutdown().await.unwrap();
+            };
+            let (verdict, ()) = tokio::join!(probe(address, &check), serve);
+            assert_eq!(verdict.why, expect, "{}", sent.escape_ascii());
+        });
+    }
+
+    #[test]
+    fn answers_in_every_framing_are_read() {
+        let good = "200 OK with \"ready\" in the body";
+        check(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nready", Some("ready"), good);
+        check(b"HTTP/1.0 200 fine\r\n\r\nis ready", Some("ready"), good);
+        check(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nre\r\n3\r\nady\r\n0\r\n\r\n",
+            Some("ready"),
+            good,
+        );
+        check(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", None, "204 No Content");
+    }
+
+    #[test]
+    fn answers_that_are_none_are_told_apart() {
+        check(b"", None, "the connection ended before a whole answer");
+        check(b"HTTP/1.1 200 OK\r\nContent-", None, "the connection ended before a whole answer");
+        check(b"220 mail.example ESMTP\r\n", None, "the answer is not HTTP: invalid HTTP version parsed");
+        check(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nready",
+            Some("steady"),
+            "the connection broke: end of file before message length reached",
+        );
+    }
+}
