@@ -21,7 +21,8 @@ pub(crate) struct Dial<'a> {
     local: &'a Local,
     pool: &'a Arc<Pool>,
     timeout: &'a ProxyTimeouts,
-    client: IpAddr,
+    /// None: it has no address, so nothing can be remembered of it.
+    client: Option<IpAddr>,
     /// The place of the member to have, if it takes the client.
     own: Option<usize>,
     tried: Vec<MemberId>,
@@ -50,9 +51,9 @@ impl<'a> Dial<'a> {
         local: &'a Local,
         pool: &'a Arc<Pool>,
         timeout: &'a ProxyTimeouts,
-        client: IpAddr,
+        client: Option<IpAddr>,
     ) -> Self {
-        let own = pool.own(client, now());
+        let own = client.and_then(|client| pool.own(client, now()));
         Self { local, pool, timeout, client, own, tried: Vec::new(), last: None, made: 0 }
     }
 
@@ -96,7 +97,9 @@ impl<'a> Dial<'a> {
 
     /// The client is served by this member, and belongs to it from here on if the pool is sticky.
     pub(crate) fn reached(&self, member: &MemberState) {
-        self.pool.bind(self.client, member, now());
+        if let Some(client) = self.client {
+            self.pool.bind(client, member, now());
+        }
     }
 
     /// The member has failed the client: not reached, or no whole answer came.

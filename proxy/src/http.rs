@@ -140,7 +140,7 @@ async fn refuse(session: &Session, client: ClientStream, answer: Answer) {
 /// Counts what the HTTP library ended by itself.
 fn ended(session: &Session, end: hyper::Result<()>) {
     let Err(error) = end else { return };
-    tracing::debug!(%error, client = %session.client, "client connection did not end well");
+    tracing::debug!(%error, client = session.client.map(display), "client connection did not end well");
     if session.abort.get() {
         return;
     }

@@ -29,7 +29,7 @@ enum Unknown {
 
 /// The connection with its client known. None if it ends here, counted and logged.
 pub(crate) async fn learn(local: &Local, mut accepted: Accepted) -> Option<Accepted> {
-    if !accepted.route.awaits_header(accepted.client.ip()) {
+    if !accepted.client.is_some_and(|peer| accepted.route.awaits_header(peer.ip())) {
         return Some(accepted);
     }
     // Few connections need what is held meanwhile; none should carry room for it.
@@ -38,7 +38,7 @@ pub(crate) async fn learn(local: &Local, mut accepted: Accepted) -> Option<Accep
     match received.await.unwrap_or(Err(Unknown::Late)) {
         Ok(told) => {
             if let Some(ends) = told {
-                accepted.client = ends.source();
+                accepted.client = Some(ends.source());
                 accepted.destination = Some(ends.destination());
             }
             Some(accepted)
@@ -51,7 +51,7 @@ pub(crate) async fn learn(local: &Local, mut accepted: Accepted) -> Option<Accep
 }
 
 fn refuse(local: &Local, accepted: &Accepted, unknown: &Unknown) {
-    let Accepted { route, client: sender, .. } = accepted;
+    let Accepted { route, client, .. } = accepted;
     let listener = &route.name;
     let failure = match unknown {
         Unknown::Malformed(_) => Failure::BadProxyHeader,
@@ -59,7 +59,7 @@ fn refuse(local: &Local, accepted: &Accepted, unknown: &Unknown) {
         Unknown::Gone(_) => Failure::ClientGone,
     };
     route.counts.failed(local.index(), failure);
-    tracing::debug!(%sender, listener, %unknown, "connection is closed");
+    tracing::debug!(sender = client.map(display), listener, %unknown, "connection is closed");
     if failure != Failure::ClientGone
         && let Some(more) = local.admit_bad_header()
     {
@@ -102,6 +102,11 @@ fn take_header(socket: &Socket, held: &mut Vec<u8>) -> io::Result<Result<Option<
             }));
         }
     }
+}
+
+/// Whose connection it is: of a client without an address (a Unix socket's) nobody's that could be named, and not ours.
+pub(crate) fn origin(ends: Option<Ends>) -> Origin<'static> {
+    ends.map_or(Origin::Unknown, Ends::over_tcp)
 }
 
 /// The header that a member is sent before all else; empty if it wants none.

@@ -45,7 +45,8 @@ pub(crate) struct Pool {
 /// On whose behalf a member is wanted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted<'a> {
-    pub(crate) client: IpAddr,
+    /// None: it has no address.
+    pub(crate) client: Option<IpAddr>,
     /// The place of the member that the client belongs to.
     pub(crate) own: Option<usize>,
     /// Members that are out of the question.
@@ -124,10 +125,10 @@ impl Pool {
         if candidates.tier.is_none() {
             return Pick::Nobody;
         }
-        let key = self.balance_key(wanted.client);
+        let key = wanted.client.map(|client| self.balance_key(client));
         let ahead = (!wanted.tried.is_empty()).then(|| self.turn.load(Ordering::Relaxed));
         let mut lots = Lots { pool: self, ahead, random };
-        let by_address = matches!(self.config.balance, Balance::Source | Balance::Hash);
+        let by_address = key.is_some() && matches!(self.config.balance, Balance::Source | Balance::Hash);
         candidates.only_with_room = !by_address;
         // A place that another worker takes first makes its member full: each round has one candidate less.
         while let Some(place) = self.balancer.pick(key, &candidates, &mut lots) {

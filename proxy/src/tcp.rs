@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 ///
 /// Without a member the connection is closed in an orderly way: the client sees the end of the stream, not a reset.
 pub(crate) async fn serve(local: &Local, accepted: Accepted) {
-    let header = identity::header(accepted.route.pool.config.proxy_protocol, || accepted.ends().over_tcp());
+    let header = identity::header(accepted.route.pool.config.proxy_protocol, || accepted.origin());
     let Accepted { route, stream: client, client: peer, .. } = accepted;
     let counts = &route.counts;
     let (member, lease) = match reach(local, &route, peer, &header).await {
@@ -31,7 +31,7 @@ pub(crate) async fn serve(local: &Local, accepted: Accepted) {
     let end = relay::relay(local, &route, client, member).await;
     drop(lease);
     if let Some(failure) = failure(end) {
-        tracing::debug!(%peer, listener = route.name, ?end, "connection did not end well");
+        tracing::debug!(peer = peer.map(display), listener = route.name, ?end, "connection did not end well");
         counts.failed(local.index(), failure);
     }
 }
@@ -39,10 +39,10 @@ pub(crate) async fn serve(local: &Local, accepted: Accepted) {
 async fn reach(
     local: &Local,
     route: &Route,
-    peer: SocketAddr,
+    peer: Option<SocketAddr>,
     header: &[u8],
 ) -> Result<(Stream, Lease), Failure> {
-    let mut dial = Dial::new(local, &route.pool, &route.timeout, fold_mapped(peer.ip()));
+    let mut dial = Dial::new(local, &route.pool, &route.timeout, peer.map(|peer| fold_mapped(peer.ip())));
     loop {
         let lease = dial.next().await.map_err(|none| match none {
             NoMember::AllOut => Failure::NoMember,

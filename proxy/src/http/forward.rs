@@ -43,7 +43,12 @@ pub(crate) async fn forward(
             // The HTTP library tells only that the body broke off.
             let lost = session.framing.borrow().is_body_lost();
             let answer = if lost { answer::to_fault(Fault::Chunk) } else { answer };
-            tracing::debug!(client = %session.client, listener = route.name, ?answer, "request is answered here");
+            tracing::debug!(
+                client = session.client.map(display),
+                listener = route.name,
+                ?answer,
+                "request is answered here"
+            );
             if let Some(failure) = answer.failure {
                 route.counts.failed(session.local.index(), failure);
             }
@@ -105,12 +110,19 @@ fn prepare(
     let target = guard::judge(&parts, good.bare).map_err(answer::to_refusal)?;
     let Parts { method, mut headers, .. } = parts;
     headers::strip(&mut headers);
-    forwarded::apply(&mut headers, route.forwarded_for, session.client, route.trusts(session.client));
+    forwarded::apply(
+        &mut headers,
+        route.forwarded_for,
+        session.client,
+        session.client.is_some_and(|client| route.trusts(client)),
+    );
     if let Some(host) = target.host {
         headers.insert(HOST, host);
     } else if !headers.contains_key(HOST) {
-        // Left out by a client of HTTP/1.0; RFC 9112 §3.3 lets the address stand for it.
-        let host = HeaderValue::from_str(&session.ends.destination().to_string());
+        // Left out by a client of HTTP/1.0; RFC 9112 §3.3 lets the address stand for it, and where there is none the field
+        // is empty (RFC 9110 §7.2).
+        let host = session.ends.map_or_else(String::new, |ends| ends.destination().to_string());
+        let host = HeaderValue::from_str(&host);
         headers.insert(HOST, host.expect("an address and a port are plain characters"));
     }
     if let Some(left) = target.max_forwards {
@@ -148,7 +160,7 @@ async fn send(
     // A connection that turns out to be dead loses a request that cannot be repeated, so the first one of a client goes
     // on a fresh connection: that client could not know why.
     // One that is kept may have told another client, or none.
-    let header = identity::header(route.pool.config.proxy_protocol, || session.ends.over_tcp());
+    let header = identity::header(route.pool.config.proxy_protocol, || identity::origin(session.ends));
     let may_reuse = header.is_empty() && (outgoing.repeatable || !session.is_first());
     let mut outgoing = outgoing;
     loop {

@@ -19,15 +19,16 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Names that tell of the client, in lower case with `-`; with `-` at the end, all that begin so.
 const FORWARDING: [&str; 3] = ["forwarded", "x-real-ip", "x-forwarded-"];
 
-/// Sets the forwarding fields of a request. Call after hop-by-hop fields are gone, so that none of ours can be named
+/// Sets the forwarding fields of a request. A client without an address is told by none: nothing is invented for it. Call after hop-by-hop fields are gone, so that none of ours can be named
 /// among them.
-pub(crate) fn apply(headers: &mut HeaderMap, mode: ForwardedFor, client: IpAddr, trusted: bool) {
+pub(crate) fn apply(headers: &mut HeaderMap, mode: ForwardedFor, client: Option<IpAddr>, trusted: bool) {
     let list = match mode {
         ForwardedFor::Off => return,
         ForwardedFor::Append if trusted => list(headers),
         ForwardedFor::Append | ForwardedFor::Replace => Vec::new(),
     };
     remove(headers, trusted);
+    let Some(client) = client else { return };
     let mut value = list;
     if !value.is_empty() {
         value.extend_from_slice(b", ");

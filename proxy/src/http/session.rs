@@ -18,12 +18,12 @@ use std::time::Instant;
 /// One client connection.
 pub(crate) struct Session {
     pub(crate) local: Rc<Local>,
-    /// The client, IPv4-mapped addresses as IPv4.
-    pub(crate) client: IpAddr,
+    /// The client, IPv4-mapped addresses as IPv4. None: it has no address.
+    pub(crate) client: Option<IpAddr>,
     /// Where it came to.
     site: Arc<Site>,
     /// The client's end and the one that it connected to.
-    pub(crate) ends: Ends,
+    pub(crate) ends: Option<Ends>,
     /// The route of the latest request.
     route: RefCell<Arc<Route>>,
     pub(crate) framing: RefCell<Framing>,
@@ -44,7 +44,7 @@ impl Session {
         let ends = accepted.ends();
         Self {
             local,
-            client: ends.source().ip(),
+            client: ends.map(|ends| ends.source().ip()),
             site: Arc::clone(site),
             ends,
             framing: RefCell::new(Framing::new()),

@@ -1,7 +1,7 @@
 //! Accepting: each worker from its own sockets.
 
 use super::site::Site;
-use crate::proxy_protocol::Ends;
+use crate::proxy_protocol::{Ends, Origin};
 use crate::stream::Stream;
 use crate::tcp;
 use crate::worker::{Local, Stop};
@@ -47,8 +47,8 @@ pub(crate) async fn accept(
 /// One accepted connection.
 pub(crate) struct Accepted {
     pub(crate) stream: Stream,
-    /// Its peer, or the client that its peer speaks for.
-    pub(crate) client: SocketAddr,
+    /// Its peer, or the client that its peer speaks for. None: a Unix socket's, which has no address.
+    pub(crate) client: Option<SocketAddr>,
     /// Where that client connected to, if its peer told; else it is the stream's own end.
     pub(crate) destination: Option<SocketAddr>,
     /// Where it came to.
@@ -60,10 +60,15 @@ pub(crate) struct Accepted {
 }
 
 impl Accepted {
-    /// The client's end and the one that it connected to.
-    pub(crate) fn ends(&self) -> Ends {
-        let destination = self.destination.or_else(|| self.stream.socket().local_addr());
-        Ends::new(self.client, destination.unwrap_or(self.site.address))
+    /// The client's end and the one that it connected to. None: it has no address.
+    pub(crate) fn ends(&self) -> Option<Ends> {
+        let destination = self.destination.or_else(|| self.stream.socket().local_addr())?;
+        Some(Ends::new(self.client?, destination))
+    }
+
+    /// What members are told of it.
+    pub(crate) fn origin(&self) -> Origin<'static> {
+        identity::origin(self.ends())
     }
 }
 
@@ -122,7 +127,8 @@ impl Accepting {
         }
         let (route, stop) = (Arc::clone(&self.route), self.stop.clone());
         let site = Arc::clone(&self.site);
-        let accepted = Accepted { stream: stream.into(), client: peer, destination: None, site, route, stop };
+        let accepted =
+            Accepted { stream: stream.into(), client: Some(peer), destination: None, site, route, stop };
         let local = Rc::clone(&self.local);
         self.local.spawn(Arc::clone(&self.route.counts), async move {
             let Some(accepted) = identity::learn(&local, accepted).await else { return };

@@ -61,16 +61,22 @@ impl Balancer {
         Self { kind, schedule: smooth(&weights), weights, seeds }
     }
 
-    /// The member for a client, or `None` if none is usable.
-    pub(crate) fn pick(&self, client: IpAddr, field: &impl Field, draw: &mut impl Draw) -> Option<usize> {
+    /// The member for a client, or `None` if none is usable. A client without an address is as if a new one each time.
+    pub(crate) fn pick(
+        &self,
+        client: Option<IpAddr>,
+        field: &impl Field,
+        draw: &mut impl Draw,
+    ) -> Option<usize> {
+        let mut key = || client.map_or_else(|| draw.random(), hash_address);
         match self.kind {
             Balance::Roundrobin => self.in_turn(field, draw).or_else(|| self.nth_usable(draw.turn(), field)),
             Balance::Leastconn => self.least_loaded(field, draw.turn()),
-            Balance::Source => self.by_source(hash_address(client), field),
+            Balance::Source => self.by_source(key(), field),
             Balance::Random => {
                 self.better_of_two(field, draw).or_else(|| self.nth_usable(draw.random(), field))
             }
-            Balance::Hash => self.highest_score(hash_address(client), field),
+            Balance::Hash => self.highest_score(key(), field),
         }
     }
 

@@ -28,7 +28,7 @@ fn client(last: u16) -> IpAddr {
 /// Takes a place as a client that belongs to this member and has tried those.
 fn take(pool: &Pool, own: Option<usize>, tried: &[usize]) -> Pick {
     let tried: Vec<MemberId> = tried.iter().map(|place| pool.members[*place].id).collect();
-    pool.take(&Wanted { client: client(1), own, tried: &tried, now: Instant::now() }, &mut || 0)
+    pool.take(&Wanted { client: Some(client(1)), own, tried: &tried, now: Instant::now() }, &mut || 0)
 }
 
 /// The name of the member that a place was had at.
@@ -143,7 +143,7 @@ fn a_member_that_comes_back_starts_slowly() {
     let mut chance = 0_u64;
     let mut count = [0, 0];
     for _ in 0..1_000 {
-        let wanted = Wanted { client: client(1), own: None, tried: &[], now: Instant::now() };
+        let wanted = Wanted { client: Some(client(1)), own: None, tried: &[], now: Instant::now() };
         let pick = pool.take(&wanted, &mut || {
             chance += 1;
             balance::mix(chance)
@@ -172,7 +172,7 @@ fn ipv6_clients_of_one_prefix_are_one_to_the_balance() {
     let hashed = Config { balance: Balance::Hash, source_prefix_v6: 48, ..config(many) };
     let pool = pool(&hashed);
     let at = |last: u16| {
-        let wanted = Wanted { client: client(last), own: None, tried: &[], now: Instant::now() };
+        let wanted = Wanted { client: Some(client(last)), own: None, tried: &[], now: Instant::now() };
         name(&pool.take(&wanted, &mut || 0)).map(str::to_owned)
     };
     assert!((2..50).all(|last| at(last) == at(1)));

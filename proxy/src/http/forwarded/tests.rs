@@ -11,7 +11,7 @@ fn headers(fields: &[(&str, &str)]) -> HeaderMap {
 
 fn check(mode: ForwardedFor, trusted: bool, fields: &[(&str, &str)], expect: &[(&str, &str)]) {
     let mut headers = headers(fields);
-    apply(&mut headers, mode, "2001:db8::1".parse().unwrap(), trusted);
+    apply(&mut headers, mode, Some("2001:db8::1".parse().unwrap()), trusted);
     let mut left: Vec<_> =
         headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
     left.sort_unstable();
@@ -100,7 +100,7 @@ fn off_leaves_everything_as_it_came() {
 fn addresses_are_written_in_their_canonical_form() {
     let check = |client: &str, expect: &str| {
         let mut headers = HeaderMap::new();
-        apply(&mut headers, Append, client.parse().unwrap(), false);
+        apply(&mut headers, Append, Some(client.parse().unwrap()), false);
         assert_eq!(headers[X_FORWARDED_FOR], expect, "{client}");
     };
     check("2001:DB8:0:0:1:0:0:1", "2001:db8::1:0:0:1");
@@ -121,4 +121,20 @@ fn only_forwarding_names_are_meant() {
     for name in ["x-forward", "x-forwarded", "forwarded-by", "x-real-ip-2", "x-real", "via", "x", ""] {
         assert!(!tells_of_the_client(name), "{name}");
     }
+}
+
+#[test]
+fn nothing_is_invented_for_a_client_without_an_address() {
+    let check = |mode: ForwardedFor, expect: &[(&str, &str)]| {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", HeaderValue::from_static("192.0.2.66"));
+        headers.insert("x-real-ip", HeaderValue::from_static("192.0.2.66"));
+        apply(&mut headers, mode, None, false);
+        let left: Vec<_> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        assert_eq!(left, expect, "{mode:?}");
+    };
+    check(Append, &[]);
+    check(Replace, &[]);
+    check(Off, &[("x-forwarded-for", "192.0.2.66"), ("x-real-ip", "192.0.2.66")]);
 }

@@ -66,7 +66,7 @@ fn spread(kind: Balance, weights: &[u16], down: &[usize], picks: u64, keep: bool
     let mut draw = Counter { turn: 0, chance: 0 };
     let mut counts = vec![0; weights.len()];
     for number in 0..picks {
-        let member = balancer.pick(client(number), &members, &mut draw).expect("one member is usable");
+        let member = balancer.pick(Some(client(number)), &members, &mut draw).expect("one member is usable");
         counts[member] += 1;
         if keep {
             members.loads.borrow_mut()[member] += 1;
@@ -120,7 +120,7 @@ fn of_two_the_less_loaded_is_taken() {
     let balancer = balancer(Balance::Random, &[1, 1]);
     let members = Members::new(&[], vec![9, 1]);
     let mut draw = Counter { turn: 0, chance: 7 };
-    let light = (0..1_000).filter(|_| balancer.pick(client(0), &members, &mut draw) == Some(1)).count();
+    let light = (0..1_000).filter(|_| balancer.pick(Some(client(0)), &members, &mut draw) == Some(1)).count();
     // Only draws that fall on the heavy one eight times in a row may end there.
     assert!(light > 980, "{light}");
 }
@@ -144,7 +144,7 @@ fn a_warming_member_gets_a_part_of_its_share() {
         let keeps = matches!(kind, Balance::Leastconn | Balance::Random);
         let mut counts = [0_u32; 2];
         for number in 0..40_000 {
-            let member = balancer.pick(client(number), &members, &mut draw).expect("both are usable");
+            let member = balancer.pick(Some(client(number)), &members, &mut draw).expect("both are usable");
             counts[member] += 1;
             members.loads.borrow_mut()[member] += u64::from(keeps);
         }
@@ -161,7 +161,7 @@ fn clients_move_only_to_a_warming_member_as_it_warms() {
         let mut pick = |number: u64, part: u16| {
             let mut members = Members::new(&[], vec![0; 3]);
             members.parts.push((2, part));
-            balancer.pick(client(number), &members, &mut draw)
+            balancer.pick(Some(client(number)), &members, &mut draw)
         };
         for number in 0..2_000 {
             let path = [1, 64, 128, 192, WHOLE].map(|part| pick(number, part));
@@ -178,8 +178,8 @@ fn the_same_client_meets_the_same_member() {
         let balancer = balancer(kind, &[1, 1, 1, 1]);
         for number in 0..100 {
             let mut draw = Counter { turn: number, chance: number };
-            let first = balancer.pick(client(number), &members, &mut draw);
-            assert_eq!(balancer.pick(client(number), &members, &mut draw), first, "{kind:?}");
+            let first = balancer.pick(Some(client(number)), &members, &mut draw);
+            assert_eq!(balancer.pick(Some(client(number)), &members, &mut draw), first, "{kind:?}");
         }
     }
 }
@@ -192,8 +192,8 @@ fn a_new_member_takes_only_its_share_of_hashed_clients() {
     let mut moved = 0;
     for number in 0..10_000 {
         let (old, new) = (
-            before.pick(client(number), &members, &mut draw),
-            after.pick(client(number), &members, &mut draw),
+            before.pick(Some(client(number)), &members, &mut draw),
+            after.pick(Some(client(number)), &members, &mut draw),
         );
         if old != new {
             assert_eq!(new, Some(4), "clients move to the new member only");
@@ -238,7 +238,7 @@ proptest! {
         let members = Members::new(&dead, vec![3; weights.len()]);
         for kind in KINDS {
             let mut draw = Counter { turn: seed, chance: seed };
-            match balancer(kind, &weights).pick(client(seed), &members, &mut draw) {
+            match balancer(kind, &weights).pick(Some(client(seed)), &members, &mut draw) {
                 Some(member) => prop_assert!(!dead.contains(&member) && weights[member] > 0, "{kind:?}"),
                 None => prop_assert!(!possible, "{kind:?} found none"),
             }
@@ -284,8 +284,8 @@ proptest! {
         let mut moved = 0_u64;
         for number in 0..4_000 {
             let client = client(u64::from(seed) << 16 | number);
-            let before = all.pick(client, &everyone, &mut draw);
-            let after = all.pick(client, &without, &mut draw);
+            let before = all.pick(Some(client), &everyone, &mut draw);
+            let after = all.pick(Some(client), &without, &mut draw);
             if before == Some(gone) {
                 moved += 1;
                 prop_assert_ne!(after, before);
@@ -297,5 +297,17 @@ proptest! {
         let share = 4_000 * u64::from(weights[gone]) / sum;
         // Six standard deviations of a share of 4,000 are at most 190.
         prop_assert!(moved.abs_diff(share) < 191, "{} moved, its share is {}", moved, share);
+    }
+}
+
+#[test]
+fn clients_without_an_address_are_spread_by_weight() {
+    for kind in [Balance::Source, Balance::Hash] {
+        let members = Members::new(&[], vec![0, 0]);
+        let mut draw = Counter { turn: 0, chance: 0 };
+        let balancer = balancer(kind, &[3, 1]);
+        let picks = (0..4_000).filter_map(|_| balancer.pick(None, &members, &mut draw));
+        let heavy = picks.filter(|member| *member == 0).count();
+        assert!((2_800..3_200).contains(&heavy), "{kind:?}: {heavy}");
     }
 }
