@@ -19,6 +19,7 @@ const ROUTE: &str = "/cache/flush";
 /// The command.
 pub(crate) const COMMAND: Order = Order {
     name: "flush",
+    aliases: &[],
     subject: "NAME",
     about: "Make the running daemon forget what it remembers of a name",
     grammar: "Examples:\n  flush www.example.com\n  flush example.com --subtree\n  flush --all",

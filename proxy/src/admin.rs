@@ -1,12 +1,12 @@
 //! The daemon's own admin routes: what the listeners and pools are doing, as JSON.
 
-use crate::pool::health::Status;
-use crate::pool::{MemberState, Pool};
+use crate::pool::{MemberState, Pool, Terms};
 use crate::snapshot::{Route, Shared};
+use crate::words;
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
-use config::model::{AdminState, Balance, CheckKind, Member, Mode};
+use config::model::Member;
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,6 +32,9 @@ struct PoolView {
     check: &'static str,
     /// Connections (tcp) and requests (http) that wait for a place at a member.
     queue: usize,
+    /// Connections to members that failed and were tried again there, and at another.
+    retries: u64,
+    redispatches: u64,
     /// Client networks that are remembered with their member.
     stick_entries: usize,
     members: Vec<MemberView>,
@@ -43,8 +46,10 @@ struct MemberView {
     address: SocketAddr,
     weight: u16,
     backup: bool,
-    /// What the operator wants of it: `ready`, `drain` or `maintenance`.
+    /// What is wanted of it: `ready`, `drain` or `maintenance`.
     admin: &'static str,
+    /// Which of `admin` and `weight` an operator has set, and not the file.
+    set_by_operator: Vec<&'static str>,
     /// Whether it is left out because clients fared badly there.
     ejected: bool,
     /// `up`, `down` or `unchecked`.
@@ -53,11 +58,16 @@ struct MemberView {
     why: String,
     /// When the state began, in Unix seconds.
     since: u64,
+    /// When the latest check ended, in Unix seconds.
+    checked: Option<u64>,
+    /// How long it took, in seconds.
+    check_seconds: Option<f64>,
     /// Connections (tcp) and requests (http) under way.
     connections: u64,
     max_connections: Option<u32>,
-    /// Connections and requests given to it so far.
+    /// Connections and requests given to it so far, and in the last second.
     used: u64,
+    used_per_second: u64,
     connect_failures: u64,
 }
 
@@ -70,53 +80,52 @@ struct ListenerView {
     /// Client connections open.
     connections: u64,
     connections_total: u64,
+    /// What came of them in the last second.
+    connections_per_second: u64,
     bytes_received: u64,
     bytes_sent: u64,
 }
 
 impl PoolView {
     fn new(pool: &Pool) -> Self {
-        let members = pool.members.iter().zip(&pool.config.member);
+        let members = pool.members.iter().zip(&pool.config.member).zip(pool.terms());
         Self {
             name: pool.config.name.clone(),
-            balance: balance(pool.config.balance),
-            check: match pool.config.check.kind {
-                CheckKind::Tcp => "tcp",
-                CheckKind::Tls => "tls",
-                CheckKind::Http => "http",
-                CheckKind::Off => "off",
-            },
+            balance: words::balance(pool.config.balance),
+            check: words::check(pool.config.check.kind),
             queue: pool.state.line.length(),
+            retries: pool.state.retries(),
+            redispatches: pool.state.redispatches(),
             stick_entries: pool.state.bound(),
-            members: members.map(|(state, member)| MemberView::new(state, member)).collect(),
+            members: members.map(|((state, member), terms)| MemberView::new(state, member, terms)).collect(),
         }
     }
 }
 
 impl MemberView {
-    fn new(state: &MemberState, config: &Member) -> Self {
+    fn new(state: &MemberState, config: &Member, terms: Terms) -> Self {
         let sight = state.sight();
+        let latest = state.checks.latest();
         Self {
             name: state.name.clone(),
             address: state.address,
-            weight: config.weight,
+            weight: terms.weight,
             backup: config.backup,
-            admin: match config.state {
-                AdminState::Ready => "ready",
-                AdminState::Drain => "drain",
-                AdminState::Maintenance => "maintenance",
-            },
+            admin: words::admin(terms.state),
+            set_by_operator: [("admin", terms.state_is_set), ("weight", terms.weight_is_set)]
+                .into_iter()
+                .filter_map(|(key, is_set)| is_set.then_some(key))
+                .collect(),
             ejected: state.is_ejected(Instant::now()),
-            state: match state.status() {
-                Status::Unchecked => "unchecked",
-                Status::Up => "up",
-                Status::Down => "down",
-            },
+            state: words::status(state.status()),
             why: sight.why,
             since: sight.since.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            checked: latest.map(|(_, ended)| ended),
+            check_seconds: latest.map(|(took, _)| took.as_secs_f64()),
             connections: state.load(),
             max_connections: config.max_connections,
             used: state.counts.uses(),
+            used_per_second: state.counts.rate.per_second(),
             connect_failures: state.counts.connect_failures(),
         }
     }
@@ -127,26 +136,13 @@ impl ListenerView {
         Self {
             name: route.name.clone(),
             bind: route.sites.iter().map(ToString::to_string).collect(),
-            mode: match route.mode {
-                Mode::Tcp => "tcp",
-                Mode::Http => "http",
-                Mode::Udp => "udp",
-            },
+            mode: words::mode(route.mode),
             pool: route.pool.config.name.clone(),
             connections: route.counts.active(),
             connections_total: route.counts.total(),
+            connections_per_second: route.counts.rate.per_second(),
             bytes_received: route.counts.bytes_received(),
             bytes_sent: route.counts.bytes_sent(),
         }
-    }
-}
-
-const fn balance(balance: Balance) -> &'static str {
-    match balance {
-        Balance::Roundrobin => "roundrobin",
-        Balance::Leastconn => "leastconn",
-        Balance::Source => "source",
-        Balance::Random => "random",
-        Balance::Hash => "hash",
     }
 }

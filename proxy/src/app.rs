@@ -6,12 +6,12 @@ use crate::pool::check::Checker;
 use crate::reload::{self, Prepared};
 use crate::snapshot::Shared;
 use crate::worker::Worker;
-use crate::{admin, metrics, unserved};
+use crate::{admin, metrics, orders, rate, status, unserved};
 use arc_swap::ArcSwap;
 use config::model::Gateway;
 use config::{Diff, Refusal, Section};
 use futures_util::future::join_all;
-use service::{Boot, Capability, Daemon};
+use service::{Boot, Capability, Daemon, Order, Table};
 use std::sync::Arc;
 
 /// causeway-proxy.
@@ -28,6 +28,7 @@ impl Daemon for App {
         "A tcp and http load balancer: IPv6 and IPv4 listeners in front of pools of servers";
     const SECTION: Section = Section::Proxy;
     const CAPABILITIES: &'static [Capability] = &[Capability::CAP_NET_BIND_SERVICE];
+    const ORDERS: &'static [Order] = &orders::COMMANDS;
     type Error = Error;
     type Prepared = Prepared;
 
@@ -60,6 +61,8 @@ impl Daemon for App {
             }
         });
 
+        tokio::spawn(rate::sample(Arc::clone(&shared)));
+
         reload::open(&workers, &snapshot, sockets);
         join_all(workers.iter().map(Worker::reported)).await;
         listening.open();
@@ -79,7 +82,13 @@ impl Daemon for App {
     }
 
     fn routes(&self) -> axum::Router {
-        admin::routes(Arc::clone(&self.shared))
+        let orders = orders::routes(Arc::clone(&self.shared), self.checker.clone());
+        admin::routes(Arc::clone(&self.shared)).merge(orders)
+    }
+
+    fn tables(&self) -> Box<dyn Fn() -> Vec<Table> + Send + Sync> {
+        let shared = Arc::clone(&self.shared);
+        Box::new(move || status::tables(&shared))
     }
 
     async fn drain(self) {

@@ -3,6 +3,7 @@
 //! A shard has one writer, its worker, so counting is a plain load and store on a cache line that no other core
 //! writes. Counters belong to a listener or a member and outlive changes of configuration together with its name.
 
+use crate::rate::Rate;
 use hyper::StatusCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -100,73 +101,81 @@ const LISTENER_SLOTS: usize = FAILURE + Failure::ALL.len();
 
 /// What is counted of one listener.
 #[derive(Debug)]
-pub(crate) struct ListenerCounts(Shards<LISTENER_SLOTS>);
+pub(crate) struct ListenerCounts {
+    shards: Shards<LISTENER_SLOTS>,
+    /// Client connections a second.
+    pub(crate) rate: Rate,
+}
 
 impl ListenerCounts {
     pub(crate) fn new(workers: usize) -> Self {
-        Self(Shards::new(workers))
+        Self { shards: Shards::new(workers), rate: Rate::default() }
     }
 
     pub(crate) fn opened(&self, worker: usize) {
-        self.0.add(worker, OPENED, 1);
+        self.shards.add(worker, OPENED, 1);
     }
 
     pub(crate) fn closed(&self, worker: usize) {
-        self.0.add(worker, CLOSED, 1);
+        self.shards.add(worker, CLOSED, 1);
     }
 
     /// Bytes that came from clients.
     pub(crate) fn received(&self, worker: usize, bytes: u64) {
-        self.0.add(worker, RECEIVED, bytes);
+        self.shards.add(worker, RECEIVED, bytes);
     }
 
     /// Bytes that went to clients.
     pub(crate) fn sent(&self, worker: usize, bytes: u64) {
-        self.0.add(worker, SENT, bytes);
+        self.shards.add(worker, SENT, bytes);
     }
 
     /// One request answered with this status.
     pub(crate) fn answered(&self, worker: usize, status: StatusCode) {
         let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1;
-        self.0.add(worker, CLASS + class, 1);
+        self.shards.add(worker, CLASS + class, 1);
     }
 
     pub(crate) fn failed(&self, worker: usize, failure: Failure) {
-        self.0.add(worker, FAILURE + failure as usize, 1);
+        self.shards.add(worker, FAILURE + failure as usize, 1);
     }
 
     pub(crate) fn total(&self) -> u64 {
-        self.0.sum(OPENED)
+        self.shards.sum(OPENED)
     }
 
     /// Connections open at this moment. Closes are summed first: a connection that opens and closes meanwhile must not
     /// make the difference negative.
     pub(crate) fn active(&self) -> u64 {
-        let closed = self.0.sum(CLOSED);
-        self.0.sum(OPENED).saturating_sub(closed)
+        let closed = self.shards.sum(CLOSED);
+        self.shards.sum(OPENED).saturating_sub(closed)
     }
 
     pub(crate) fn bytes_received(&self) -> u64 {
-        self.0.sum(RECEIVED)
+        self.shards.sum(RECEIVED)
     }
 
     pub(crate) fn bytes_sent(&self) -> u64 {
-        self.0.sum(SENT)
+        self.shards.sum(SENT)
     }
 
     /// Requests of the class at this place of [`CLASSES`].
     pub(crate) fn requests(&self, class: usize) -> u64 {
-        self.0.sum(CLASS + class)
+        self.shards.sum(CLASS + class)
     }
 
     pub(crate) fn failures(&self, failure: Failure) -> u64 {
-        self.0.sum(FAILURE + failure as usize)
+        self.shards.sum(FAILURE + failure as usize)
     }
 }
 
 /// What is counted of one member.
 #[derive(Debug)]
-pub(crate) struct MemberCounts(Shards<3>);
+pub(crate) struct MemberCounts {
+    shards: Shards<3>,
+    /// Connections (tcp) and requests (http) a second.
+    pub(crate) rate: Rate,
+}
 
 const CONNECTED: usize = 0;
 const REFUSED: usize = 1;
@@ -174,34 +183,34 @@ const CHOSEN: usize = 2;
 
 impl MemberCounts {
     pub(crate) fn new(workers: usize) -> Self {
-        Self(Shards::new(workers))
+        Self { shards: Shards::new(workers), rate: Rate::default() }
     }
 
     /// A connection was opened to the member.
     pub(crate) fn connected(&self, worker: usize) {
-        self.0.add(worker, CONNECTED, 1);
+        self.shards.add(worker, CONNECTED, 1);
     }
 
     /// A connection to the member could not be opened.
     pub(crate) fn refused(&self, worker: usize) {
-        self.0.add(worker, REFUSED, 1);
+        self.shards.add(worker, REFUSED, 1);
     }
 
     /// The member was given a connection (tcp) or a request (http).
     pub(crate) fn chosen(&self, worker: usize) {
-        self.0.add(worker, CHOSEN, 1);
+        self.shards.add(worker, CHOSEN, 1);
     }
 
     pub(crate) fn connections(&self) -> u64 {
-        self.0.sum(CONNECTED)
+        self.shards.sum(CONNECTED)
     }
 
     pub(crate) fn connect_failures(&self) -> u64 {
-        self.0.sum(REFUSED)
+        self.shards.sum(REFUSED)
     }
 
     pub(crate) fn uses(&self) -> u64 {
-        self.0.sum(CHOSEN)
+        self.shards.sum(CHOSEN)
     }
 }
 

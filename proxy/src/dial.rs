@@ -120,10 +120,12 @@ impl<'a> Dial<'a> {
         match attempts::after(self.made, is_own, config.retries, config.redispatch) {
             Next::GiveUp => return Err(NoMember::AllTried),
             Next::Same => {
+                self.pool.state.retried();
                 self.own = last;
                 time::sleep(pause).await;
             }
             Next::Another => {
+                self.pool.state.redispatched();
                 self.own = None;
                 if self.pool.has_all_tried(&self.tried, now()) {
                     time::sleep(pause).await;

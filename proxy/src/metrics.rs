@@ -5,9 +5,10 @@
 
 use crate::counts::{CLASSES, Failure, ListenerCounts};
 use crate::pool::health::Status;
-use crate::pool::{MemberState, Pool};
+use crate::pool::{MemberState, Pool, Terms};
 use crate::snapshot::{Shared, Snapshot};
-use config::model::Mode;
+use crate::words;
+use config::model::{AdminState, Mode};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -15,6 +16,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Makes the daemon's metrics part of a registry.
 pub(crate) fn register(registry: &mut Registry, shared: &Arc<Shared>) {
@@ -50,13 +52,26 @@ struct OfMember {
     name: &'static str,
     help: &'static str,
     kind: Kind,
-    value: fn(&MemberState) -> u64,
+    values: fn(&Seen<'_>) -> Vec<Sample>,
+}
+
+/// A member, and what is wanted of it.
+struct Seen<'a> {
+    state: &'a MemberState,
+    terms: Terms,
+}
+
+/// The one value of a metric that has no label of its own.
+fn one(value: u64) -> Vec<Sample> {
+    vec![(None, value)]
 }
 
 #[derive(Clone, Copy)]
 enum Kind {
     Counter,
     Gauge,
+    /// A gauge of seconds, whose values are microseconds.
+    Seconds,
 }
 
 const LISTENERS: [OfListener; 5] = [
@@ -108,7 +123,13 @@ const LISTENERS: [OfListener; 5] = [
     },
 ];
 
-const POOLS: [OfPool; 3] = [
+const POOLS: [OfPool; 6] = [
+    OfPool {
+        name: "pool_taking_work",
+        help: "Members that take new connections (tcp) and requests (http), backups included",
+        kind: Kind::Gauge,
+        value: |pool| pool.taking_work() as u64,
+    },
     OfPool {
         name: "pool_queue",
         help: "Connections (tcp) and requests (http) that wait for a place at a member",
@@ -122,6 +143,18 @@ const POOLS: [OfPool; 3] = [
         value: |pool| pool.state.line.joined(),
     },
     OfPool {
+        name: "pool_retries",
+        help: "Connections that a member did not take and that were tried there again",
+        kind: Kind::Counter,
+        value: |pool| pool.state.retries(),
+    },
+    OfPool {
+        name: "pool_redispatches",
+        help: "Connections that a member did not take and that were tried at another",
+        kind: Kind::Counter,
+        value: |pool| pool.state.redispatches(),
+    },
+    OfPool {
         name: "pool_stick_entries",
         help: "Client networks that are remembered with their member",
         kind: Kind::Gauge,
@@ -129,48 +162,88 @@ const POOLS: [OfPool; 3] = [
     },
 ];
 
-const MEMBERS: [OfMember; 7] = [
+const MEMBERS: [OfMember; 12] = [
     OfMember {
         name: "member_up",
         help: "1 if the member takes work: up, or not checked yet",
         kind: Kind::Gauge,
-        value: |member| u64::from(member.status() != Status::Down),
+        values: |member| one(u64::from(member.state.status() != Status::Down)),
+    },
+    OfMember {
+        name: "member_state_changes",
+        help: "Times checks have brought the member up or taken it out, what the first one found included",
+        kind: Kind::Counter,
+        values: |member| one(member.state.turns()),
+    },
+    OfMember {
+        name: "member_admin",
+        help: "1 for what the file or an operator wants of the member: ready, drain or maintenance",
+        kind: Kind::Gauge,
+        values: |member| {
+            let wanted = [AdminState::Ready, AdminState::Drain, AdminState::Maintenance];
+            wanted
+                .map(|state| (Some(("state", words::admin(state))), u64::from(member.terms.state == state)))
+                .into()
+        },
+    },
+    OfMember {
+        name: "member_weight",
+        help: "The member's weight, by the file or an operator",
+        kind: Kind::Gauge,
+        values: |member| one(u64::from(member.terms.weight)),
     },
     OfMember {
         name: "member_load",
         help: "Connections (tcp) and requests (http) under way at the member",
         kind: Kind::Gauge,
-        value: MemberState::load,
+        values: |member| one(member.state.load()),
     },
     OfMember {
         name: "member_uses",
         help: "Connections (tcp) and requests (http) given to the member",
         kind: Kind::Counter,
-        value: |member| member.counts.uses(),
+        values: |member| one(member.state.counts.uses()),
     },
     OfMember {
         name: "member_connections",
         help: "Connections opened to the member, health checks apart",
         kind: Kind::Counter,
-        value: |member| member.counts.connections(),
+        values: |member| one(member.state.counts.connections()),
     },
     OfMember {
         name: "member_connect_failures",
         help: "Connections to the member that could not be opened, health checks apart",
         kind: Kind::Counter,
-        value: |member| member.counts.connect_failures(),
+        values: |member| one(member.state.counts.connect_failures()),
     },
     OfMember {
         name: "member_ejections",
         help: "Times the member was left out because clients fared badly there",
         kind: Kind::Counter,
-        value: MemberState::ejections,
+        values: |member| one(member.state.ejections()),
+    },
+    OfMember {
+        name: "member_checks",
+        help: "Health checks of the member that have ended, by result",
+        kind: Kind::Counter,
+        values: |member| {
+            member.state.checks.results().map(|(label, count)| (Some(("result", label)), count)).into()
+        },
+    },
+    OfMember {
+        name: "member_check_seconds",
+        help: "How long the latest health check of the member took",
+        kind: Kind::Seconds,
+        values: |member| {
+            let micros = |took: Duration| u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+            member.state.checks.latest().map(|(took, _)| (None, micros(took))).into_iter().collect()
+        },
     },
     OfMember {
         name: "member_check_panics",
         help: "Health checks of the member that panicked and were started again",
         kind: Kind::Counter,
-        value: MemberState::check_panics,
+        values: |member| one(member.state.checks.panics()),
     },
 ];
 
@@ -213,10 +286,11 @@ impl OfPool {
 
 impl OfMember {
     fn encode(&self, encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
-        let samples = snapshot.pools.values().flat_map(|pool| {
-            pool.members.iter().map(|member| {
-                (vec![("pool", member.pool.as_str()), ("member", member.name.as_str())], (self.value)(member))
-            })
+        let members = snapshot.pools.values().flat_map(|pool| pool.members.iter().zip(pool.terms()));
+        let samples = members.flat_map(|(state, terms)| {
+            let own = [("pool", state.pool.as_str()), ("member", state.name.as_str())];
+            let values = (self.values)(&Seen { state, terms }).into_iter();
+            values.map(move |(label, value)| (own.into_iter().chain(label).collect(), value))
         });
         encode(encoder, (self.name, self.help, self.kind), samples)
     }
@@ -229,13 +303,14 @@ fn encode<'a>(
 ) -> fmt::Result {
     let metric_type = match kind {
         Kind::Counter => ConstCounter::new(0_u64).metric_type(),
-        Kind::Gauge => ConstGauge::new(0_i64).metric_type(),
+        Kind::Gauge | Kind::Seconds => ConstGauge::new(0_i64).metric_type(),
     };
     let mut metric = encoder.encode_descriptor(name, help, None, metric_type)?;
     for (labels, value) in samples {
         let family = metric.encode_family(&labels)?;
         match kind {
             Kind::Counter => ConstCounter::new(value).encode(family)?,
+            Kind::Seconds => ConstGauge::new(Duration::from_micros(value).as_secs_f64()).encode(family)?,
             Kind::Gauge => ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(family)?,
         }
     }

@@ -1,6 +1,6 @@
 //! Pools and their members as the data path sees them.
 //!
-//! A [`Pool`] is immutable but for the turn it counts; what lives longer than a configuration is in [`PoolState`] (those
+//! A [`Pool`] is immutable but for the turn it counts and for what an operator wants of its members; what lives longer than a configuration is in [`PoolState`] (those
 //! who wait, whom clients belong to) and in [`MemberState`] (health, load, counters), which is shared by all
 //! configurations that name the same member of the same pool at the same address.
 
@@ -12,13 +12,16 @@ pub(crate) mod health;
 pub(crate) mod line;
 mod member;
 mod queue;
+mod settings;
 mod standing;
 mod state;
 mod stick;
 
 pub(crate) use member::{Lease, MemberId, MemberState};
+pub(crate) use settings::{Setting, Terms};
 
 use addr::fold_mapped;
+use arc_swap::{ArcSwap, Guard};
 use balance::{Balancer, Draw, Field, Share, WHOLE};
 use config::model::Balance;
 use ipnet::IpNet;
@@ -38,8 +41,15 @@ pub(crate) struct Pool {
     /// The members, in the order of the file.
     pub(crate) members: Vec<Arc<MemberState>>,
     pub(crate) state: Arc<PoolState>,
-    balancer: Balancer,
+    tuning: ArcSwap<Tuning>,
     turn: AtomicU64,
+}
+
+/// What is wanted of the members, by the file and by an operator, and how they are picked by that.
+#[derive(Debug)]
+struct Tuning {
+    terms: Vec<Terms>,
+    balancer: Balancer,
 }
 
 /// On whose behalf a member is wanted.
@@ -77,12 +87,12 @@ impl Pool {
                 })
             })
             .collect();
-        let shares: Vec<_> =
-            config.member.iter().map(|member| Share { name: &member.name, weight: member.weight }).collect();
+        let terms = state.settings().all(&config.member);
+        let tuning = ArcSwap::from_pointee(Tuning::new(config, terms));
         Self {
             members,
             state,
-            balancer: Balancer::new(config.balance, &shares),
+            tuning,
             turn: AtomicU64::new(previous.map_or(0, |pool| pool.turn.load(Ordering::Relaxed))),
             config: config.clone(),
         }
@@ -99,7 +109,29 @@ impl Pool {
     pub(crate) fn put_in_force(self: &Arc<Self>) {
         let names = self.members.iter().map(|member| member.name.as_str());
         self.state.stick_to(self.config.stick.as_ref(), names);
+        self.state.settings().follow(&self.config.member);
+        // An operator may have changed his mind since this configuration was made.
+        self.tune();
         self.state.line.follow(self);
+    }
+
+    /// From here on an operator wants this of the member at `place`.
+    pub(crate) fn set(&self, place: usize, setting: Setting) {
+        self.state.settings().add(&self.config.member[place], setting);
+        self.tune();
+        self.state.line.look_again();
+    }
+
+    fn tune(&self) {
+        let terms = self.state.settings().all(&self.config.member);
+        if terms != self.tuning.load().terms {
+            self.tuning.store(Arc::new(Tuning::new(&self.config, terms)));
+        }
+    }
+
+    /// What is wanted of each member, in their order.
+    pub(crate) fn terms(&self) -> Vec<Terms> {
+        self.tuning.load().terms.clone()
     }
 
     /// The place of the member that the client belongs to.
@@ -118,10 +150,11 @@ impl Pool {
 
     /// Takes a place at a member for a client.
     pub(crate) fn take(&self, wanted: &Wanted<'_>, random: &mut dyn FnMut() -> u64) -> Pick {
-        if let Some(own) = wanted.own.filter(|own| self.standing(*own, wanted.now).takes_its_own()) {
+        let moment = self.at(wanted.now);
+        if let Some(own) = wanted.own.filter(|own| moment.standing(*own).takes_its_own()) {
             return self.take_at(own);
         }
-        let mut candidates = Candidates::new(self, wanted);
+        let mut candidates = Candidates::new(&moment, wanted);
         if candidates.tier.is_none() {
             return Pick::Nobody;
         }
@@ -131,7 +164,7 @@ impl Pool {
         let by_address = key.is_some() && matches!(self.config.balance, Balance::Source | Balance::Hash);
         candidates.only_with_room = !by_address;
         // A place that another worker takes first makes its member full: each round has one candidate less.
-        while let Some(place) = self.balancer.pick(key, &candidates, &mut lots) {
+        while let Some(place) = moment.tuning.balancer.pick(key, &candidates, &mut lots) {
             if by_address {
                 return self.take_at(place);
             }
@@ -157,28 +190,9 @@ impl Pool {
         IpNet::new(client, length).map_or(client, |net| net.network())
     }
 
-    fn standing(&self, place: usize, now: Instant) -> Standing {
-        let (config, member) = (&self.config.member[place], &self.members[place]);
-        Standing {
-            state: config.state,
-            weight: config.weight,
-            backup: config.backup,
-            status: member.status(),
-            ejected: self.config.passive.is_some() && member.is_ejected(now),
-        }
-    }
-
-    /// The first tier that has a member which was not tried.
-    fn tier(&self, tried: &[MemberId], now: Instant) -> Option<Tier> {
-        let mut lowest = None;
-        for place in (0..self.members.len()).filter(|place| !tried.contains(&self.members[*place].id)) {
-            let tier = self.standing(place, now).tier();
-            if tier == Some(Tier::First) {
-                return tier;
-            }
-            lowest = lowest.into_iter().chain(tier).min();
-        }
-        lowest
+    /// The members as they stand at this moment.
+    fn at(&self, now: Instant) -> Moment<'_> {
+        Moment { pool: self, tuning: self.tuning.load(), now }
     }
 
     pub(crate) fn place(&self, id: MemberId) -> Option<usize> {
@@ -187,54 +201,106 @@ impl Pool {
 
     /// Whether every member that takes work was tried.
     pub(crate) fn has_all_tried(&self, tried: &[MemberId], now: Instant) -> bool {
-        self.tier(tried, now).is_none()
+        self.at(now).tier(tried).is_none()
+    }
+
+    /// The members that take new work, backups included.
+    pub(crate) fn taking_work(&self) -> usize {
+        let moment = self.at(Instant::now());
+        (0..self.members.len()).filter(|place| moment.standing(*place).tier().is_some()).count()
     }
 
     /// Whether no member takes work.
     pub(crate) fn is_out(&self) -> bool {
-        self.tier(&[], Instant::now()).is_none()
+        self.at(Instant::now()).tier(&[]).is_none()
+    }
+}
+
+impl Tuning {
+    fn new(config: &config::model::Pool, terms: Vec<Terms>) -> Self {
+        let shares: Vec<_> = config
+            .member
+            .iter()
+            .zip(&terms)
+            .map(|(member, terms)| Share { name: &member.name, weight: terms.weight })
+            .collect();
+        Self { balancer: Balancer::new(config.balance, &shares), terms }
+    }
+}
+
+/// The members of a pool at one moment.
+struct Moment<'a> {
+    pool: &'a Pool,
+    tuning: Guard<Arc<Tuning>>,
+    now: Instant,
+}
+
+impl Moment<'_> {
+    fn standing(&self, place: usize) -> Standing {
+        let (config, member) = (&self.pool.config, &self.pool.members[place]);
+        let terms = self.tuning.terms[place];
+        Standing {
+            state: terms.state,
+            weight: terms.weight,
+            backup: config.member[place].backup,
+            status: member.status(),
+            ejected: config.passive.is_some() && member.is_ejected(self.now),
+        }
+    }
+
+    /// The first tier that has a member which was not tried.
+    fn tier(&self, tried: &[MemberId]) -> Option<Tier> {
+        let members = &self.pool.members;
+        let mut lowest = None;
+        for place in (0..members.len()).filter(|place| !tried.contains(&members[*place].id)) {
+            let tier = self.standing(place).tier();
+            if tier == Some(Tier::First) {
+                return tier;
+            }
+            lowest = lowest.into_iter().chain(tier).min();
+        }
+        lowest
     }
 }
 
 /// The members that may be had at this moment.
 struct Candidates<'a> {
-    pool: &'a Pool,
+    moment: &'a Moment<'a>,
     wanted: &'a Wanted<'a>,
     tier: Option<Tier>,
     only_with_room: bool,
 }
 
 impl<'a> Candidates<'a> {
-    fn new(pool: &'a Pool, wanted: &'a Wanted<'a>) -> Self {
-        let tier = pool.tier(wanted.tried, wanted.now);
-        Self { pool, wanted, tier, only_with_room: false }
+    fn new(moment: &'a Moment<'a>, wanted: &'a Wanted<'a>) -> Self {
+        Self { moment, wanted, tier: moment.tier(wanted.tried), only_with_room: false }
     }
 
     fn has_room(&self, place: usize) -> bool {
-        let limit = self.pool.config.member[place].max_connections;
+        let limit = self.moment.pool.config.member[place].max_connections;
         limit.is_none_or(|limit| self.load(place) < u64::from(limit))
     }
 }
 
 impl Field for Candidates<'_> {
     fn usable(&self, member: usize) -> bool {
-        let tier = self.pool.standing(member, self.wanted.now).tier();
+        let tier = self.moment.standing(member).tier();
         tier.is_some()
             && tier == self.tier
-            && !self.wanted.tried.contains(&self.pool.members[member].id)
+            && !self.wanted.tried.contains(&self.moment.pool.members[member].id)
             && (!self.only_with_room || self.has_room(member))
     }
 
     fn part(&self, member: usize) -> u16 {
-        let slow_start = self.pool.config.slow_start;
-        if slow_start.is_zero() {
+        let pool = self.moment.pool;
+        if pool.config.slow_start.is_zero() {
             return WHOLE;
         }
-        standing::part(self.pool.members[member].back_for(self.wanted.now), slow_start)
+        standing::part(pool.members[member].back_for(self.wanted.now), pool.config.slow_start)
     }
 
     fn load(&self, member: usize) -> u64 {
-        self.pool.members[member].load()
+        self.moment.pool.members[member].load()
     }
 }
 

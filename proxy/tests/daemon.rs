@@ -39,6 +39,9 @@ mod load;
 #[path = "daemon/namespace.rs"]
 mod namespace;
 #[cfg(test)]
+#[path = "daemon/operator.rs"]
+mod operator;
+#[cfg(test)]
 #[path = "daemon/pools.rs"]
 mod pools;
 #[cfg(test)]

@@ -39,6 +39,7 @@ pub use order::Order;
 pub use privileges::give_up;
 pub use readiness::{Latch, Readiness};
 pub use signals::{MORE_STOPS, StopSignal};
+pub use status::span;
 pub use status::table::{Cell, Table};
 pub use terms::{AdminNeed, AnyError, Herald, Terms};
 

@@ -15,6 +15,8 @@ use thiserror::Error;
 pub struct Order {
     /// The command's name.
     pub name: &'static str,
+    /// Other names that it goes by.
+    pub aliases: &'static [&'static str],
     /// What it is about, as it stands in the usage: `NAME`.
     pub subject: &'static str,
     /// One sentence for `--help`.
@@ -45,6 +47,7 @@ impl Order {
         let words = Arg::new(WORDS).value_name(self.subject).num_args(0..).help(self.subject);
         let flag = |(name, about)| Arg::new(name).long(name).action(ArgAction::SetTrue).help(about);
         let flags = self.flags.iter().map(|(name, about)| (*name, *about)).map(flag);
+        let command = command.visible_aliases(self.aliases);
         command.about(self.about).after_help(self.grammar).arg(words).args(flags)
     }
 
@@ -71,6 +74,7 @@ mod tests {
 
     const FLUSH: Order = Order {
         name: "flush",
+        aliases: &["forget"],
         subject: "NAME",
         about: "Forget",
         grammar: "",
@@ -81,9 +85,12 @@ mod tests {
     #[test]
     fn words_and_flags_become_one_text() {
         let check = |arguments: &[&str], expect: &str| {
-            let command = FLUSH.dress(Command::new("flush"));
-            let matches = command.try_get_matches_from([&["flush"], arguments].concat()).unwrap();
-            assert_eq!(FLUSH.given(&matches), expect);
+            let program = || Command::new("x").subcommand(FLUSH.dress(Command::new("flush")));
+            for name in ["flush", "forget"] {
+                let matches = program().try_get_matches_from([&["x", name], arguments].concat()).unwrap();
+                let (found, matches) = matches.subcommand().expect("a command");
+                assert_eq!((found, FLUSH.given(matches).as_str()), ("flush", expect));
+            }
         };
         check(&["example.com"], "example.com");
         check(&["--subtree", "example.com"], "example.com --subtree");

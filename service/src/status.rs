@@ -119,7 +119,7 @@ impl Answer {
 }
 
 /// `3 d 4 h`: the two largest units of a time.
-fn span(time: Duration) -> String {
+pub fn span(time: Duration) -> String {
     const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)];
     let mut rest = time.as_secs();
     let parts: Vec<_> = UNITS

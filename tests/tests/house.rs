@@ -63,6 +63,7 @@ const PURE: &[&str] = &[
     "proxy/src/pool/ejection.rs",
     "proxy/src/pool/health.rs",
     "proxy/src/pool/queue.rs",
+    "proxy/src/pool/settings.rs",
     "proxy/src/pool/standing.rs",
     "proxy/src/pool/stick.rs",
     "proxy/src/client_hello.rs",

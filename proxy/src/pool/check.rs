@@ -3,8 +3,11 @@
 //! A thread apart, so that neither a busy data path nor a slow admin client delays a check. What a check sees goes
 //! through [`Health`] and is published in the member's state, which the workers read. A check that panics starts again.
 
+mod counts;
 mod http;
 mod probe;
+
+pub(crate) use counts::CheckCounts;
 
 use super::health::{Health, Status, Verdict};
 use super::{MemberState, Pool};
@@ -22,8 +25,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{self, Instant};
 
-/// The checking thread. Dropping it ends the checks.
-#[derive(Debug)]
+/// The checking thread. Dropping the last one ends the checks.
+#[derive(Clone, Debug)]
 pub(crate) struct Checker {
     orders: mpsc::UnboundedSender<Order>,
 }
@@ -31,6 +34,8 @@ pub(crate) struct Checker {
 /// Check these members from here on, and no others.
 struct Order {
     plans: Vec<Plan>,
+    /// These are in maintenance.
+    resting: Vec<Arc<MemberState>>,
     first_round: Option<oneshot::Sender<()>>,
 }
 
@@ -50,18 +55,20 @@ impl Checker {
 
     /// Checks the members of these pools from here on. The receiver hears when each of them has been checked once.
     pub(crate) fn check<'a>(&self, pools: impl Iterator<Item = &'a Arc<Pool>>) -> oneshot::Receiver<()> {
-        let plans = pools
-            .flat_map(|pool| {
-                pool.members
-                    .iter()
-                    .zip(&pool.config.member)
-                    .filter(|(_, config)| config.state != AdminState::Maintenance)
-                    .map(|(member, _)| Plan { member: Arc::clone(member), check: pool.config.check.clone() })
-            })
-            .collect();
+        let (mut plans, mut resting) = (Vec::new(), Vec::new());
+        for pool in pools {
+            for (member, terms) in pool.members.iter().zip(pool.terms()) {
+                let member = Arc::clone(member);
+                if terms.state == AdminState::Maintenance {
+                    resting.push(member);
+                } else {
+                    plans.push(Plan { member, check: pool.config.check.clone() });
+                }
+            }
+        }
         let (first_round, done) = oneshot::channel();
         // A checking thread that is gone has been reported as a failure of the daemon.
-        let _ = self.orders.send(Order { plans, first_round: Some(first_round) });
+        let _ = self.orders.send(Order { plans, resting, first_round: Some(first_round) });
         done
     }
 }
@@ -84,7 +91,7 @@ impl Drop for Watched {
 
 async fn run(mut queue: mpsc::UnboundedReceiver<Order>, shared: Arc<Shared>) {
     let mut watched: HashMap<*const MemberState, Watched> = HashMap::new();
-    while let Some(Order { plans, first_round }) = queue.recv().await {
+    while let Some(Order { plans, resting, first_round }) = queue.recv().await {
         // Dropped by the last task that has checked its member once: that closes the channel.
         let round = first_round.map(|sender| Rc::new(Round(RefCell::new(Some(sender)))));
         let mut kept = HashMap::new();
@@ -94,6 +101,9 @@ async fn run(mut queue: mpsc::UnboundedReceiver<Order>, shared: Arc<Shared>) {
             kept.insert(key, same.unwrap_or_else(|| watch(plan, &shared, round.clone())));
         }
         watched = kept;
+        for member in resting {
+            member.publish(None, "not checked while in maintenance");
+        }
     }
 }
 
@@ -137,7 +147,7 @@ async fn restarted<F: Future<Output = ()>>(
     mut start: impl FnMut() -> F,
 ) {
     while AssertUnwindSafe(start()).catch_unwind().await.is_err() {
-        member.check_panicked();
+        member.checks.panicked();
         member.publish(None, "the check failed by a fault of this program and starts again");
         tracing::error!(pool = member.pool, member = member.name, "a health check panicked; it starts again");
         time::sleep(pause).await;
@@ -151,6 +161,7 @@ async fn checks(member: Arc<MemberState>, check: Check, shared: Arc<Shared>, mut
         let begun = Instant::now();
         let Verdict { outcome, why } = probe::probe(member.address, &check).await;
         let changed = health.observe(outcome);
+        member.checks.ended(outcome, begun.elapsed());
         member.publish(changed, &why);
         if let Some(status) = changed {
             report(&member, status, &why, &shared);
@@ -196,7 +207,7 @@ mod tests {
                 }
             },
         ));
-        assert_eq!((starts.get(), member.check_panics()), (3, 2));
+        assert_eq!((starts.get(), member.checks.panics()), (3, 2));
         assert_eq!((member.status(), member.sight().why.as_str()), (Status::Down, "refused"));
     }
 }

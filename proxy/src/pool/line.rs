@@ -147,14 +147,15 @@ impl Inner {
             return missed;
         }
         let Some(pool) = self.pool.upgrade() else { return self.call_all() };
-        let now = Instant::now();
-        let tier = pool.tier(&[], now);
+        let moment = pool.at(Instant::now());
+        let tier = moment.tier(&[]);
         for (place, member) in pool.members.iter().enumerate() {
             if only.is_some_and(|only| only != member.id) {
                 continue;
             }
-            let open = tier.is_some() && pool.standing(place, now).tier() == tier;
-            if !open && !pool.standing(place, now).takes_its_own() {
+            let standing = moment.standing(place);
+            let open = tier.is_some() && standing.tier() == tier;
+            if !open && !standing.takes_its_own() {
                 continue;
             }
             while self.queue.wants(member.id, open) {
@@ -168,10 +169,10 @@ impl Inner {
 
     fn look_again(&mut self) -> Vec<Call> {
         let Some(pool) = self.pool.upgrade() else { return self.call_all() };
-        let now = Instant::now();
-        let takes = |id| pool.place(id).is_some_and(|place| pool.standing(place, now).takes_its_own());
+        let moment = pool.at(Instant::now());
+        let takes = |id| pool.place(id).is_some_and(|place| moment.standing(place).takes_its_own());
         let mut recalled = self.queue.recall(takes);
-        if pool.tier(&[], now).is_none() {
+        if moment.tier(&[]).is_none() {
             recalled.extend(self.queue.recall_any());
         }
         let mut missed: Vec<Call> =

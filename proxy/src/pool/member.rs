@@ -1,5 +1,6 @@
 //! What is known of one member across configurations, and the load that is counted on it.
 
+use super::check::CheckCounts;
 use super::ejection::Ejection;
 use super::health::Status;
 use super::state::PoolState;
@@ -32,8 +33,10 @@ pub(crate) struct MemberState {
     /// What is known of its pool.
     keeper: Arc<PoolState>,
     status: AtomicU8,
+    /// How often its status has changed.
+    turns: AtomicU64,
+    pub(crate) checks: CheckCounts,
     load: AtomicU64,
-    check_panics: AtomicU64,
     ejections: AtomicU64,
     last: Mutex<Sight>,
     course: Mutex<Course>,
@@ -66,8 +69,9 @@ impl MemberState {
             counts: MemberCounts::new(workers),
             keeper,
             status: AtomicU8::new(encode(Status::Unchecked)),
+            turns: AtomicU64::new(0),
+            checks: CheckCounts::default(),
             load: AtomicU64::new(0),
-            check_panics: AtomicU64::new(0),
             ejections: AtomicU64::new(0),
             last: Mutex::new(Sight { since: SystemTime::now(), why: "no check has ended yet".to_owned() }),
             course: Mutex::default(),
@@ -91,6 +95,7 @@ impl MemberState {
                     self.course().up_since = Some(Instant::now());
                 }
                 self.status.store(encode(status), Ordering::Relaxed);
+                self.turns.fetch_add(1, Ordering::Relaxed);
                 last.since = SystemTime::now();
             }
             if last.why != why {
@@ -130,13 +135,9 @@ impl MemberState {
         self.ejections.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn check_panicked(&self) {
-        self.check_panics.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How often its check has panicked.
-    pub(crate) fn check_panics(&self) -> u64 {
-        self.check_panics.load(Ordering::Relaxed)
+    /// How often its status has changed, the first check's decision included.
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
     }
 
     /// The connections or requests it is busy with.

@@ -1,9 +1,11 @@
 //! What is known of one pool across configurations.
 
 use super::line::Line;
+use super::settings::Settings;
 use super::stick::StickTable;
 use config::model::Stick;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -13,6 +15,9 @@ pub(crate) struct PoolState {
     /// Who waits for a place.
     pub(crate) line: Line,
     stick: Mutex<Option<StickTable>>,
+    settings: Mutex<Settings>,
+    retries: AtomicU64,
+    redispatches: AtomicU64,
 }
 
 impl PoolState {
@@ -42,6 +47,29 @@ impl PoolState {
     /// Clients that belong to a member.
     pub(crate) fn bound(&self) -> usize {
         self.table().as_ref().map_or(0, StickTable::len)
+    }
+
+    /// A connection to a member failed and is tried again there.
+    pub(crate) fn retried(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection to a member failed and is tried at another.
+    pub(crate) fn redispatched(&self) {
+        self.redispatches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn retries(&self) -> u64 {
+        self.retries.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn redispatches(&self) -> u64 {
+        self.redispatches.load(Ordering::Relaxed)
+    }
+
+    /// What an operator wants of the members.
+    pub(super) fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn table(&self) -> MutexGuard<'_, Option<StickTable>> {

@@ -179,6 +179,20 @@ impl Gateway {
         Some((status, body.to_owned()))
     }
 
+    /// Runs a command of the program with this daemon's file.
+    pub(crate) fn command(&self, arguments: &[&str]) -> std::process::Output {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_causeway-proxy"));
+        program.arg("--config").arg(self.dir.path().join("gateway.toml")).args(arguments);
+        program.output().expect("the program runs")
+    }
+
+    /// What a command that must succeed prints.
+    pub(crate) fn succeeds(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
     /// What the admin interface answers.
     pub(crate) fn admin(&self, method: &str, path: &str) -> (u16, String) {
         self.try_admin(method, path).expect("the admin interface answers")

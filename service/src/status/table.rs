@@ -1,7 +1,7 @@
 //! A table of a daemon's own in its status.
 //!
-//! Machines get every row; people get those that say something: a row whose numbers are all zero is left out, and so
-//! is a table without rows.
+//! Machines get every row; people get those that say something: a row whose numbers are all zero is left out, unless
+//! the table is of things that are there whatever their numbers, and so is a table without rows.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -12,6 +12,9 @@ pub struct Table {
     name: String,
     columns: Vec<String>,
     rows: Vec<Vec<Cell>>,
+    /// Whether people get every row, too.
+    #[serde(default)]
+    whole: bool,
 }
 
 /// What stands in one place of a table.
@@ -31,7 +34,13 @@ impl Table {
             name: name.to_owned(),
             columns: columns.iter().copied().map(str::to_owned).collect(),
             rows: Vec::new(),
+            whole: false,
         }
+    }
+
+    /// The same of things that people want to see whatever their numbers.
+    pub fn of_all(name: &str, columns: &[&str]) -> Self {
+        Self { whole: true, ..Self::new(name, columns) }
     }
 
     /// Adds a row of as many cells as there are columns.
@@ -51,7 +60,7 @@ impl Table {
     /// Lines for people, the name first; empty when no row says anything.
     pub(crate) fn text(&self) -> String {
         let rows: Vec<&[Cell]> =
-            self.rows.iter().map(Vec::as_slice).filter(|row| says_something(row)).collect();
+            self.rows.iter().map(Vec::as_slice).filter(|row| self.whole || says_something(row)).collect();
         if rows.is_empty() {
             return String::new();
         }
@@ -130,6 +139,8 @@ drops
     fn a_table_of_zeros_is_left_out_and_one_without_numbers_is_not() {
         let zeros = Table::new("errors", &["kind", "packets"]).row(["refused".into(), 0.into()]);
         assert_eq!(zeros.text(), "");
+        let things = Table::of_all("members", &["name", "load"]).row(["a".into(), 0.into()]);
+        assert_eq!(things.text(), "members\n  name  load\n  a        0\n");
         let words = Table::new("device", &["name"]).row(["nat64".into()]);
         assert_eq!(words.text(), "device\n  name\n  nat64\n");
     }
