@@ -34,6 +34,8 @@ pub(crate) enum Failure {
     ClientGone,
     /// The member was silent while bytes were expected of it.
     MemberTimeout,
+    /// Both were silent for the timeout of sessions in which both have spoken.
+    TunnelTimeout,
     /// The member's connection broke before its answer was whole.
     MemberGone,
     /// The member's answer is not HTTP.
@@ -44,7 +46,7 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// All of them, each at the place of its number, with its label.
-    pub(crate) const ALL: [(Self, &'static str); 15] = [
+    pub(crate) const ALL: [(Self, &'static str); 16] = [
         (Self::NoMember, "no_member"),
         (Self::Unreachable, "unreachable"),
         (Self::BadProxyHeader, "bad_proxy_header"),
@@ -57,6 +59,7 @@ impl Failure {
         (Self::ClientTimeout, "client_timeout"),
         (Self::ClientGone, "client_gone"),
         (Self::MemberTimeout, "member_timeout"),
+        (Self::TunnelTimeout, "tunnel_timeout"),
         (Self::MemberGone, "member_gone"),
         (Self::BadResponse, "bad_response"),
         (Self::Panic, "panic"),

@@ -8,5 +8,5 @@ pub(crate) mod accept;
 pub(crate) mod site;
 pub(crate) mod socket;
 
-pub(crate) use accept::{Accepted, accept};
+pub(crate) use accept::{Accepted, Session, accept};
 pub(crate) use site::Site;

@@ -3,6 +3,8 @@
 //! All that depends on the kind of a socket stands in [`Socket`], so that one more kind is one more arm in each of
 //! three short matches. TLS is boxed: a bare connection takes no more room than its socket.
 
+mod direct;
+
 use socket2::SockRef;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;

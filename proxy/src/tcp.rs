@@ -4,35 +4,42 @@ use crate::counts::Failure;
 use crate::dial::{Dial, NoMember};
 use crate::identity;
 use crate::linger;
-use crate::listener::Accepted;
+use crate::listener::{Accepted, Session};
 use crate::pool::Lease;
-use crate::relay::{self, End};
+use crate::relay::{End, Relay};
 use crate::snapshot::Route;
 use crate::stream::Stream;
 use crate::worker::Local;
 use addr::fold_mapped;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
-/// Carries one connection from accept to close.
+/// Reaches a member. What it returns carries the connection from then on; None: the connection has ended.
 ///
-/// Without a member the connection is closed in an orderly way: the client sees the end of the stream, not a reset.
-pub(crate) async fn serve(local: &Local, accepted: Accepted) {
+/// Without a member it is closed in an orderly way: the client sees the end of the stream, not a reset.
+pub(crate) async fn begin(local: Rc<Local>, accepted: Accepted) -> Option<Session> {
     let header = identity::header(accepted.route.pool.config.proxy_protocol, || accepted.origin());
     let Accepted { route, stream: client, client: peer, .. } = accepted;
-    let counts = &route.counts;
-    let (member, lease) = match reach(local, &route, peer, &header).await {
-        Ok(reached) => reached,
-        Err(failure) => {
-            counts.failed(local.index(), failure);
-            return linger::close(client).await;
+    match reach(&local, &route, peer, &header).await {
+        Ok((member, lease)) => {
+            client.socket().set_nodelay();
+            let mut relay = Relay::new(local, route, client, member);
+            Some(Box::pin(async move {
+                // Waited for by reference: else there would be room for it twice.
+                let end = (&mut relay).await;
+                drop(lease);
+                if let Some(failure) = failure(end) {
+                    let listener = &relay.route().name;
+                    tracing::debug!(peer = peer.map(display), listener, ?end, "connection did not end well");
+                    relay.failed(failure);
+                }
+            }))
         }
-    };
-    client.socket().set_nodelay();
-    let end = relay::relay(local, &route, client, member).await;
-    drop(lease);
-    if let Some(failure) = failure(end) {
-        tracing::debug!(peer = peer.map(display), listener = route.name, ?end, "connection did not end well");
-        counts.failed(local.index(), failure);
+        Err(failure) => {
+            route.counts.failed(local.index(), failure);
+            linger::close(client).await;
+            None
+        }
     }
 }
 
@@ -63,5 +70,6 @@ const fn failure(end: End) -> Option<Failure> {
         End::MemberGone => Some(Failure::MemberGone),
         End::ClientSilent => Some(Failure::ClientTimeout),
         End::MemberSilent => Some(Failure::MemberTimeout),
+        End::Idle => Some(Failure::TunnelTimeout),
     }
 }

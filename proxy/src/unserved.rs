@@ -103,12 +103,7 @@ const ENDPOINT: &[Row<model::Endpoint>] = &[
 /// A time that is not waited for, and its value.
 type Wait = (&'static str, fn(&model::ProxyTimeouts) -> Duration);
 
-const TIMEOUT: &[Wait] = &[
-    ("tunnel", |timeout| timeout.tunnel),
-    ("client_fin", |timeout| timeout.client_fin),
-    ("server_fin", |timeout| timeout.server_fin),
-    ("udp", |timeout| timeout.udp),
-];
+const TIMEOUT: &[Wait] = &[("udp", |timeout| timeout.udp)];
 
 /// Everything in the file that causeway-proxy does not serve.
 pub(crate) fn refusals(model: &model::Gateway) -> Vec<Refusal> {

@@ -229,8 +229,6 @@ impl Local {
         connection: impl Future<Output = ()> + 'static,
     ) {
         let local = Rc::clone(self);
-        // Each future around it has room for it twice: as what it was made with and as what it waits for.
-        let connection = Box::pin(connection);
         counts.opened(self.index);
         self.connections.set(self.connections.get() + 1);
         self.track(async move {

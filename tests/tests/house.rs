@@ -70,6 +70,7 @@ const PURE: &[&str] = &[
     "proxy/src/client_hello",
     "proxy/src/proxy_protocol.rs",
     "proxy/src/proxy_protocol",
+    "proxy/src/relay/silence.rs",
     "proxy/src/unserved.rs",
     "proxy/src/http/deadlines.rs",
     "proxy/src/http/forwarded.rs",

@@ -74,7 +74,7 @@ pub(super) const PROXY: &[Key] = &[
         Live,
         "HAProxy `timeout tunnel`",
         "\"2h\"",
-        "For both ends together, once both have spoken: of tcp connections, and of http ones that were upgraded.",
+        "For both ends together, once both have sent something; `client` and `server` are not in force then. Mode tcp only.",
     ),
     key(
         "proxy.timeout.client_fin",
@@ -83,7 +83,7 @@ pub(super) const PROXY: &[Key] = &[
         Live,
         "HAProxy `timeout client-fin`",
         "\"10s\"",
-        "For a silent client while its connection is half closed.",
+        "For a client that has said all or was told all, from then on and from each byte it sends or takes. Mode tcp only.",
     ),
     key(
         "proxy.timeout.server_fin",
@@ -92,7 +92,7 @@ pub(super) const PROXY: &[Key] = &[
         Live,
         "HAProxy `timeout server-fin`",
         "\"10s\"",
-        "For a silent member while its connection is half closed.",
+        "For a member that has said all or was told all, from then on and from each byte it sends or takes. Mode tcp only.",
     ),
     key(
         "proxy.timeout.handshake",

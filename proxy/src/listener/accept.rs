@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -72,6 +73,9 @@ impl Accepted {
     }
 }
 
+/// What carries a connection once it is known how. All that was needed to find that out is gone by then.
+pub(crate) type Session = Pin<Box<dyn Future<Output = ()>>>;
+
 struct Accepting {
     local: Rc<Local>,
     site: Arc<Site>,
@@ -129,16 +133,22 @@ impl Accepting {
         let site = Arc::clone(&self.site);
         let accepted =
             Accepted { stream: stream.into(), client: Some(peer), destination: None, site, route, stop };
-        let local = Rc::clone(&self.local);
+        let begun = Box::pin(begin(Rc::clone(&self.local), accepted));
         self.local.spawn(Arc::clone(&self.route.counts), async move {
-            let Some(accepted) = identity::learn(&local, accepted).await else { return };
-            match accepted.route.mode {
-                // Its state is many times that of a relay, which would have to make room for it too.
-                Mode::Http => Box::pin(http::serve(local, accepted)).await,
-                // `App::check` lets no datagram listener through.
-                Mode::Tcp | Mode::Udp => tcp::serve(&local, accepted).await,
+            if let Some(session) = begun.await {
+                session.await;
             }
         });
+    }
+}
+
+/// Learns of whom the connection is, and what carries it from then on. None: it has ended.
+async fn begin(local: Rc<Local>, accepted: Accepted) -> Option<Session> {
+    let accepted = identity::learn(&local, accepted).await?;
+    match accepted.route.mode {
+        Mode::Http => Some(Box::pin(http::serve(local, accepted))),
+        // `App::check` lets no datagram listener through.
+        Mode::Tcp | Mode::Udp => tcp::begin(local, accepted).await,
     }
 }
 

@@ -2,48 +2,62 @@ use super::*;
 use crate::snapshot::tests::{ENDLESS, listener, model};
 use crate::snapshot::{Shared, Snapshot};
 use arc_swap::ArcSwap;
-use config::model::Mode;
+use config::model::{Mode, ProxyTimeouts};
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+mod paused;
 
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(50);
 
 /// A client and a member, and between them a relay with short timeouts.
 struct Bench {
-    local: Local,
+    local: Rc<Local>,
     route: Arc<Route>,
 }
 
 impl Bench {
     fn new() -> Self {
-        Self::with(LONG, LONG)
+        Self::silent(LONG, LONG)
     }
 
-    /// Timeouts of the client and the member.
-    fn with(client: Duration, server: Duration) -> Self {
+    /// Timeouts of the client and the member, half closed or not.
+    fn silent(client: Duration, server: Duration) -> Self {
+        Self::with(ProxyTimeouts {
+            client,
+            server,
+            client_fin: client,
+            server_fin: server,
+            ..ProxyTimeouts::default()
+        })
+    }
+
+    fn with(timeout: ProxyTimeouts) -> Self {
         let mut model = model(vec![listener("web", "[2001:db8::80]:80", Mode::Tcp, "web")], &["web"]);
-        let timeout = &mut model.listener[0].timeout;
-        (timeout.client, timeout.server) = (client, server);
+        model.listener[0].timeout = timeout;
         let snapshot = Snapshot::new(&model, None, 1);
         let route = Arc::clone(&snapshot.listeners["web"]);
         let shared = Shared { snapshot: ArcSwap::from_pointee(snapshot), workers: 1, capacity: ENDLESS };
-        Self { local: Local::new(0, Arc::new(shared)), route }
+        Self { local: Rc::new(Local::new(0, Arc::new(shared))), route }
+    }
+
+    fn relay(&self, client: Stream, member: Stream) -> Relay {
+        Relay::new(Rc::clone(&self.local), Arc::clone(&self.route), client, member)
     }
 
     /// Runs the relay beside `ends`, which gets the client's and the member's end.
     async fn run<F: Future>(&self, ends: impl FnOnce(TcpStream, TcpStream) -> F) -> (End, F::Output) {
         let (client, client_side) = pair().await;
         let (member, member_side) = pair().await;
-        tokio::join!(
-            relay(&self.local, &self.route, client_side.into(), member_side.into()),
-            ends(client, member)
-        )
+        tokio::join!(self.relay(client_side.into(), member_side.into()), ends(client, member))
     }
 
     fn free_buffers(&self) -> usize {
-        self.local.buffers.0.borrow().len()
+        self.local.buffers.free()
     }
 }
 
@@ -129,7 +143,7 @@ async fn an_idle_connection_holds_no_buffer() {
 
 #[tokio::test]
 async fn a_receiver_that_takes_nothing_is_given_up() {
-    let bench = Bench::with(LONG, SHORT);
+    let bench = Bench::silent(LONG, SHORT);
     let (end, ()) = bench
         .run(|mut client, member| async move {
             let sent = client.write_all(&noise(64 << 20)).await;
@@ -142,7 +156,7 @@ async fn a_receiver_that_takes_nothing_is_given_up() {
 
 #[tokio::test]
 async fn silence_ends_the_connection_by_a_reset() {
-    let (end, error) = Bench::with(SHORT, LONG)
+    let (end, error) = Bench::silent(SHORT, LONG)
         .run(|mut client, member| async move {
             let error = client.read_u8().await.unwrap_err().kind();
             drop(member);
@@ -155,7 +169,7 @@ async fn silence_ends_the_connection_by_a_reset() {
 
 #[tokio::test]
 async fn a_client_that_has_said_all_is_not_expected_to_speak() {
-    let (end, ()) = Bench::with(SHORT, SHORT * 4)
+    let (end, ()) = Bench::silent(SHORT, SHORT * 4)
         .run(|mut client, member| async move {
             client.shutdown().await.unwrap();
             let _ = client.read_u8().await;
@@ -189,4 +203,30 @@ async fn a_reset_of_the_client_is_passed_on_as_a_reset() {
         .await;
     assert_eq!(end, End::ClientGone);
     assert_eq!(error, io::ErrorKind::ConnectionReset);
+}
+
+/// A flow that has filled a small buffer reads more at once, and so few reads move much.
+#[tokio::test]
+async fn a_stream_gets_a_large_buffer_and_gives_it_back() {
+    let bench = Bench::new();
+    let sent = noise(3 << 20);
+    let expect = sent.clone();
+    let (end, got) = bench
+        .run(|mut client, mut member| async move {
+            let speak = async {
+                client.write_all(&sent).await.unwrap();
+                client.shutdown().await.unwrap();
+            };
+            let mut got = Vec::new();
+            let hear = async {
+                member.read_to_end(&mut got).await.unwrap();
+                member.shutdown().await.unwrap();
+            };
+            tokio::join!(speak, hear);
+            got
+        })
+        .await;
+    assert_eq!(end, End::Whole);
+    assert!(got == expect, "bytes arrive as they were sent");
+    assert_eq!(bench.local.buffers.free(), 2, "a small one and a large one are back");
 }

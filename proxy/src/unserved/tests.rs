@@ -44,10 +44,10 @@ fn what_stands_behind_a_hash_is_what_the_tables_refuse() {
 
 #[test]
 fn a_timeout_of_the_section_is_refused_there_and_not_at_every_listener() {
-    let text = "[proxy.timeout]\nconnect = \"1s\"\ntunnel = \"2h\"\n\
+    let text = "[proxy.timeout]\nconnect = \"1s\"\nudp = \"2m\"\n\
                 [[proxy.listener]]\nname = \"web\"\nbind = [\"[::1]:80\"]\npool = \"web\"\n\
                 [[proxy.pool]]\nname = \"web\"\n";
-    assert_eq!(paths(text), BTreeSet::from(["proxy.timeout.tunnel".to_owned()]));
+    assert_eq!(paths(text), BTreeSet::from(["proxy.timeout.udp".to_owned()]));
 }
 
 #[test]

@@ -108,6 +108,52 @@ fn a_member_that_refuses_is_passed_over_and_counted() {
 }
 
 #[test]
+fn a_session_in_which_both_have_spoken_rests_for_the_timeout_of_sessions() {
+    let backend = Backend::echo();
+    let port = free_port();
+    let config = Config::new("")
+        .timeouts("client = \"300ms\"\nserver = \"300ms\"\ntunnel = \"600ms\"")
+        .listener("raw", "tcp", port, "raw", "")
+        .pool("raw", UNCHECKED, &[backend.address]);
+    let gateway = Gateway::start(&config);
+    let mut client = Client::connect(v6(port));
+    client.send("ping");
+    assert_eq!(client.bytes(4), b"ping");
+    assert!(client.read_all().is_err(), "the connection is reset");
+    gateway.counts("failures_total{listener=\"raw\",reason=\"tunnel_timeout\"}", 1);
+}
+
+#[test]
+fn a_half_closed_connection_is_closed_when_the_other_end_is_silent() {
+    let backend = Backend::echo_after_end();
+    let silent = Backend::new("silent", |_, mut stream| {
+        stream.write_all(b"hello")?;
+        stream.read_to_end(&mut Vec::new())?;
+        // It stays open, and never says that this was all.
+        std::mem::forget(stream);
+        Ok(())
+    });
+    let (port, other) = (free_port(), free_port());
+    let config = Config::new("")
+        .timeouts("server_fin = \"50ms\"")
+        .listener("raw", "tcp", port, "raw", "")
+        .listener("whole", "tcp", other, "whole", "")
+        .pool("raw", UNCHECKED, &[silent.address])
+        .pool("whole", UNCHECKED, &[backend.address]);
+    let gateway = Gateway::start(&config);
+    let mut client = Client::connect(v6(port));
+    assert_eq!(client.bytes(5), b"hello");
+    client.stream.shutdown(Shutdown::Write).unwrap();
+    assert!(client.read_all().is_err(), "the connection is reset");
+    gateway.counts("failures_total{listener=\"raw\",reason=\"member_timeout\"}", 1);
+    let mut client = Client::connect(v6(other));
+    client.send("ping");
+    client.stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(client.read_all().unwrap(), b"ping");
+    gateway.counts("failures_total{listener=\"whole\",reason=\"member_timeout\"}", 0);
+}
+
+#[test]
 fn a_silent_connection_is_closed_after_its_timeout() {
     let backend = Backend::echo();
     let port = free_port();

@@ -1,0 +1,90 @@
+//! The buffers that one worker lends to its relays.
+//!
+//! A flow borrows a small one for the moment between a read and a write. One that has filled it gets a large one for the
+//! next read: what a stream costs is mostly the waking of both ends, which comes once for each read and write. There are
+//! only so many of the large ones, so that receivers that take nothing hold no more than that.
+
+use std::cell::{Cell, RefCell};
+
+/// Bytes that a flow reads at once as long as it has no more.
+pub(super) const SMALL: usize = 64 << 10;
+/// The same once it has more: half of what a core's second cache usually holds. The CPU time of one stream on loopback
+/// falls until there, and no further.
+pub(super) const LARGE: usize = 512 << 10;
+/// Free small buffers that are kept for the next use; more are given back.
+const SPARE: usize = 16;
+/// Large buffers, lent and free.
+const LARGE_ONES: usize = 8;
+
+/// The buffers of one worker.
+#[derive(Default)]
+pub(crate) struct Buffers {
+    small: RefCell<Vec<Box<[u8]>>>,
+    large: RefCell<Vec<Box<[u8]>>>,
+    /// Large ones that were made. None is given back.
+    made: Cell<usize>,
+}
+
+impl Buffers {
+    /// A large one if there is one.
+    pub(super) fn take(&self, large: bool) -> Box<[u8]> {
+        let large = if large { self.take_large() } else { None };
+        large.or_else(|| self.small.borrow_mut().pop()).unwrap_or_else(|| room(SMALL))
+    }
+
+    fn take_large(&self) -> Option<Box<[u8]>> {
+        let free = self.large.borrow_mut().pop();
+        if free.is_none() && self.made.get() < LARGE_ONES {
+            self.made.set(self.made.get() + 1);
+            return Some(room(LARGE));
+        }
+        free
+    }
+
+    pub(super) fn put(&self, buffer: Box<[u8]>) {
+        let mut small = self.small.borrow_mut();
+        if buffer.len() == LARGE {
+            self.large.borrow_mut().push(buffer);
+        } else if small.len() < SPARE {
+            small.push(buffer);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn free(&self) -> usize {
+        self.small.borrow().len() + self.large.borrow().len()
+    }
+}
+
+fn room(length: usize) -> Box<[u8]> {
+    vec![0; length].into_boxed_slice()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_ones_are_few_and_come_back() {
+        let buffers = Buffers::default();
+        let lent: Vec<_> = (0..=LARGE_ONES).map(|_| buffers.take(true)).collect();
+        let lengths: Vec<_> = lent.iter().map(|buffer| buffer.len()).collect();
+        assert_eq!(lengths.iter().filter(|length| **length == LARGE).count(), LARGE_ONES);
+        assert_eq!(lengths.last(), Some(&SMALL));
+        for buffer in lent {
+            buffers.put(buffer);
+        }
+        assert_eq!(buffers.take(true).len(), LARGE);
+        assert_eq!(buffers.take(false).len(), SMALL);
+    }
+
+    #[test]
+    fn small_ones_beyond_the_spare_are_given_back() {
+        let buffers = Buffers::default();
+        let lent: Vec<_> = (0..2 * SPARE).map(|_| buffers.take(false)).collect();
+        for buffer in lent {
+            buffers.put(buffer);
+        }
+        assert_eq!(buffers.free(), SPARE);
+    }
+}

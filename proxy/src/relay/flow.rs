@@ -1,0 +1,166 @@
+//! One direction of a relay.
+
+use super::buffers::{Buffers, SMALL};
+use crate::stream::Stream;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::AsyncWrite;
+
+/// A flow that has moved so much at one go lets others have their turn.
+const TURN: usize = 1 << 20;
+
+/// One direction.
+#[derive(Default)]
+pub(super) struct Flow {
+    stage: Stage,
+    /// Whether there was more than a small buffer holds.
+    is_bulk: bool,
+    held: Option<Held>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Reading,
+    /// The sender has said all; what is held, and then the end, is still to be passed on.
+    Ending,
+    Ended,
+}
+
+/// What was read and not yet taken.
+struct Held {
+    buffer: Box<[u8]>,
+    start: u32,
+    end: u32,
+}
+
+/// Which side of a direction broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Broken {
+    Read,
+    Write,
+}
+
+/// What a poll of a direction has moved.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moved {
+    /// Bytes from the sender.
+    pub(super) read: usize,
+    /// Bytes that the receiver's socket took.
+    pub(super) written: usize,
+    /// Whether the sender has said that it has no more.
+    pub(super) heard_end: bool,
+    /// Whether the receiver was told so.
+    pub(super) told_end: bool,
+}
+
+impl Flow {
+    pub(super) fn waits_for_sender(&self) -> bool {
+        self.stage == Stage::Reading && self.held.is_none()
+    }
+
+    pub(super) const fn waits_for_receiver(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Whether the sender has said all.
+    pub(super) fn has_heard_end(&self) -> bool {
+        self.stage != Stage::Reading
+    }
+
+    /// Whether the receiver was told all.
+    pub(super) fn has_told_end(&self) -> bool {
+        self.stage == Stage::Ended
+    }
+
+    /// Moves what can be moved. Ends when the end has been passed on.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &Buffers,
+        (from, to): (&mut Stream, &mut Stream),
+        moved: &mut Moved,
+    ) -> Poll<Result<(), Broken>> {
+        loop {
+            if let Some(held) = self.held.take() {
+                ready!(self.pass_on(cx, buffers, held, to, moved)).map_err(|_| Broken::Write)?;
+            }
+            match self.stage {
+                Stage::Reading if moved.written >= TURN => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Stage::Reading => ready!(self.read(cx, buffers, from, moved)).map_err(|_| Broken::Read)?,
+                Stage::Ending => {
+                    ready!(Pin::new(&mut *to).poll_shutdown(cx)).map_err(|_| Broken::Write)?;
+                    self.stage = Stage::Ended;
+                    moved.told_end = true;
+                }
+                Stage::Ended => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    /// Writes what is held; keeps it until all of it has left.
+    fn pass_on(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &Buffers,
+        mut held: Held,
+        to: &mut Stream,
+        moved: &mut Moved,
+    ) -> Poll<io::Result<()>> {
+        while held.start < held.end {
+            match to.poll_send(cx, &held.buffer[held.start as usize..held.end as usize]) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(taken)) => {
+                    held.start += length(taken);
+                    moved.written += taken;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.held = Some(held);
+                    return Poll::Pending;
+                }
+            }
+        }
+        if Pin::new(&mut *to).poll_flush(cx)?.is_pending() {
+            self.held = Some(held);
+            return Poll::Pending;
+        }
+        buffers.put(held.buffer);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads once into a borrowed buffer, which is held only if something came.
+    fn read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &Buffers,
+        from: &mut Stream,
+        moved: &mut Moved,
+    ) -> Poll<io::Result<()>> {
+        let mut buffer = buffers.take(self.is_bulk);
+        let received = from.poll_receive(cx, &mut buffer);
+        match received {
+            Poll::Ready(Ok(end @ 1..)) => {
+                moved.read += end;
+                self.is_bulk = end >= SMALL;
+                self.held = Some(Held { buffer, start: 0, end: length(end) });
+            }
+            Poll::Ready(Ok(0)) => {
+                buffers.put(buffer);
+                self.stage = Stage::Ending;
+                moved.heard_end = true;
+            }
+            Poll::Ready(Err(_)) | Poll::Pending => buffers.put(buffer),
+        }
+        received.map_ok(drop)
+    }
+}
+
+/// A place in a buffer.
+fn length(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("no buffer has more than 512 KiB")
+}
