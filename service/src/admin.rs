@@ -23,10 +23,11 @@ pub(crate) use socket::path as socket_path;
 
 use crate::instance::Instance;
 use crate::reload::Reloads;
+use crate::unix_socket::SocketFile;
 use access::{Access, Token, Tokens};
 use arc_swap::ArcSwap;
 use axum::Router;
-use socket::{SocketError, SocketFile};
+use socket::SocketError;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -30,6 +30,7 @@ mod status;
 mod systemd;
 mod terms;
 pub mod tls;
+pub mod unix_socket;
 
 pub use caps::Capability;
 pub use daemon::{Boot, Daemon};
@@ -41,6 +42,7 @@ pub use readiness::{Latch, Readiness};
 pub use signals::{MORE_STOPS, StopSignal};
 pub use status::span;
 pub use status::table::{Cell, Table};
+pub use systemd::inherited;
 pub use terms::{AdminNeed, AnyError, Herald, Terms};
 
 use config::Gateway;

@@ -2,8 +2,10 @@
 //!
 //! Nobody waits for the manager: what its socket has no room for is kept in order, and delivered when it has.
 
+mod inherited;
 mod outbox;
 
+pub use inherited::inherited;
 use outbox::Outbox;
 use sd_notify::NotifyState;
 use std::convert::Infallible;
