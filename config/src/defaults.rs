@@ -3,7 +3,7 @@
 use crate::model::{
     AdminState, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ConnectionLog, Denied, Facility,
     ForwardedFor, Hairpin, Level, LogFormat, Mode, MssClamp, Offload, PrivateZones, ProxyProtocol,
-    ReverseNames, StatusRange, TlsVersion, Treatment, UdpZeroChecksum,
+    ReverseNames, SocketMode, StatusRange, TlsVersion, Treatment, UdpZeroChecksum,
 };
 use ipnet::Ipv6Net;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -128,6 +128,8 @@ pub const TAG: &str = "causeway-proxy";
 pub const V6ONLY: bool = true;
 /// `proxy.listener.freebind`: an address that is mistyped is heard of at once.
 pub const FREEBIND: bool = false;
+/// `proxy.listener.socket_mode`: its owner alone.
+pub const SOCKET_MODE: SocketMode = SocketMode(0o600);
 /// `prefix_v6` of sources: a host chooses its addresses freely from its own /64.
 pub const SOURCE_PREFIX_V6: u8 = 64;
 /// `prefix_v4` of sources: one host has one address.

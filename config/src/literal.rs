@@ -5,8 +5,8 @@ use crate::domain::Domain;
 use crate::model::{
     AdminState, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ClientPrefix, ConnectionLog, Denied,
     Endpoint, Facility, ForwardedFor, Hairpin, Header, Level, LogFormat, LogTarget, MappedRule, Mode,
-    MssClamp, NextHopMtu, Offload, PrivateZones, ProxyProtocol, ReverseNames, ServerName, StatusRange,
-    TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
+    MssClamp, NextHopMtu, Offload, PrivateZones, ProxyProtocol, ReverseNames, ServerName, SocketMode,
+    StatusRange, TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
 };
 use crate::reader::{duration_text, size_text};
 use crate::words::Word;
@@ -59,6 +59,7 @@ in_quotes!(
     Endpoint,
     Header,
     ServerName,
+    SocketMode,
     StatusRange,
     IpAddr,
     Ipv4Addr,

@@ -16,7 +16,8 @@ pub use names::{Host, LocalNames, PrivateZones};
 pub use proxy::{
     AdminState, Balance, Check, CheckKind, CheckMethod, ClientAuth, ConnectionLog, Endpoint, Facility,
     ForwardedFor, Header, HttpCheck, Listener, LogTarget, Member, Mode, Passive, PerSource, Pool, PoolTls,
-    Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, ServerName, SniRoute, StatusRange, Stick, Tls, TlsVersion,
+    Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, ServerName, SniRoute, SocketMode, StatusRange, Stick, Tls,
+    TlsVersion,
 };
 pub use synthesis::{ClientPrefix, DnsClient, MappedRule, ReverseNames, SynthesisRules, Treatment};
 pub use upstream::{Forward, Upstream, UpstreamTransport};

@@ -86,6 +86,7 @@ fn listener(record: &mut Record, path: &str, old: &Listener, new: &Listener) -> 
     record.key(&format!("{path}.v6only"), &old.v6only, &new.v6only);
     record.optional(&format!("{path}.interface"), old.interface.as_ref(), new.interface.as_ref());
     record.key(&format!("{path}.freebind"), &old.freebind, &new.freebind);
+    record.key(&format!("{path}.socket_mode"), &old.socket_mode, &new.socket_mode);
     record.key(&format!("{path}.mode"), &old.mode, &new.mode);
     let most = format!("{path}.max_connections");
     record.optional(&most, old.max_connections.as_ref(), new.max_connections.as_ref());

@@ -7,7 +7,7 @@ mod log;
 mod pool;
 
 pub use check::{Check, CheckKind, CheckMethod, Header, HttpCheck, StatusRange};
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, SocketMode};
 pub use listener::{
     ClientAuth, ForwardedFor, Listener, Mode, PerSource, ServerName, SniRoute, Tls, TlsVersion,
 };

@@ -1,7 +1,7 @@
 //! `[proxy]`.
 
 use super::Page;
-use crate::model::{Check, CheckKind, Listener, Member, Pool, Proxy, ProxyTimeouts, SniRoute};
+use crate::model::{Check, CheckKind, Endpoint, Listener, Member, Pool, Proxy, ProxyTimeouts, SniRoute};
 
 pub(super) fn write(page: &mut Page, proxy: &Proxy) {
     page.table("proxy");
@@ -42,6 +42,9 @@ fn listener(page: &mut Page, listener: &Listener) {
     page.key("v6only", &listener.v6only);
     page.optional("interface", listener.interface.as_ref());
     page.key("freebind", &listener.freebind);
+    if listener.bind.iter().any(|endpoint| matches!(endpoint, Endpoint::Unix(_))) {
+        page.key("socket_mode", &listener.socket_mode);
+    }
     page.key("mode", &listener.mode);
     page.optional("max_connections", listener.max_connections.as_ref());
     page.optional("allow_from", listener.allow_from.as_ref());

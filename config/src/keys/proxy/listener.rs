@@ -53,6 +53,15 @@ pub(in crate::keys) const LISTENER: &[Key] = &[
         "Whether addresses are listened at that this machine does not have yet.",
     ),
     key(
+        "proxy.listener.socket_mode",
+        "text of octal digits, `\"0000\"` to `\"0777\"`",
+        Value("\"0600\""),
+        Live,
+        "HAProxy `mode`, systemd `SocketMode=`",
+        "\"0660\"",
+        "The permissions of the file of a unix socket: who may write may connect.",
+    ),
+    key(
         "proxy.listener.mode",
         "`\"tcp\"`, `\"http\"` or `\"udp\"`",
         Value("\"tcp\""),

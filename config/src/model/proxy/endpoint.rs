@@ -37,6 +37,17 @@ impl Endpoint {
     }
 }
 
+/// `proxy.listener.socket_mode`: the permissions of a Unix socket's file, at most 0777. Who may write may connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketMode(pub u16);
+
+/// As the file writes it: `0660`.
+impl fmt::Display for SocketMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
 impl From<SocketAddr> for Endpoint {
     fn from(address: SocketAddr) -> Self {
         Self::Address { first: address, last_port: address.port() }

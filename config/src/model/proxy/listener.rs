@@ -1,6 +1,6 @@
 //! `[[proxy.listener]]`: where connections come in, whose are taken, and where they go.
 
-use super::{Endpoint, ProxyTimeouts};
+use super::{Endpoint, ProxyTimeouts, SocketMode};
 use crate::defaults;
 use crate::domain::Domain;
 use ipnet::IpNet;
@@ -19,6 +19,8 @@ pub struct Listener {
     pub interface: Option<String>,
     /// `freebind`: addresses need not exist yet.
     pub freebind: bool,
+    /// `socket_mode`.
+    pub socket_mode: SocketMode,
     /// `mode`.
     pub mode: Mode,
     /// `max_connections`, at least 1: beyond it none is accepted; `None` is no limit of its own.
@@ -52,6 +54,7 @@ impl Listener {
             v6only: defaults::V6ONLY,
             interface: None,
             freebind: defaults::FREEBIND,
+            socket_mode: defaults::SOCKET_MODE,
             mode,
             max_connections: None,
             allow_from: None,

@@ -1,7 +1,7 @@
 //! `proxy.listener.bind`: addresses, unix sockets and inherited ones, and which of them two listeners cannot share.
 
 use super::super::{Placed, Read, Value, all, not_empty};
-use crate::model::{Endpoint, Mode};
+use crate::model::{Endpoint, Mode, SocketMode};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -48,6 +48,17 @@ pub(super) fn socket_path(value: &Value<'_>, path: &str, expected: &str) -> Read
         ));
     }
     Ok(PathBuf::from(path))
+}
+
+/// `proxy.listener.socket_mode`.
+pub(super) fn socket_mode(value: &Value<'_>) -> Read<SocketMode> {
+    let expected = "permissions as three or four octal digits in quotes, such as \"0660\"";
+    let text = value.text(expected)?;
+    let octal = (3..=4).contains(&text.len()) && text.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+    match u16::from_str_radix(text, 8) {
+        Ok(mode) if octal && mode <= 0o777 => Ok(SocketMode(mode)),
+        Ok(_) | Err(_) => Err(value.mismatch(expected)),
+    }
 }
 
 fn inherited(value: &Value<'_>, name: &str) -> Read<Endpoint> {

@@ -49,13 +49,15 @@ fn listener<'a>(
     }
     let interface = table.maybe("interface", nat64::device);
     let freebind = table.or("freebind", defaults::FREEBIND, Value::boolean);
-    let about_addresses = [
-        ("interface", !matches!(interface, Ok(None)), is_address as fn(&Endpoint) -> bool),
-        ("freebind", freebind == Ok(!defaults::FREEBIND), is_address),
-        ("v6only", v6only == Ok(!defaults::V6ONLY), is_v6_address),
+    let socket_mode = table.or("socket_mode", defaults::SOCKET_MODE, endpoint::socket_mode);
+    let wishes = [
+        ("interface", "addresses", !matches!(interface, Ok(None)), is_address as fn(&Endpoint) -> bool),
+        ("freebind", "addresses", freebind == Ok(!defaults::FREEBIND), is_address),
+        ("v6only", "addresses", v6only == Ok(!defaults::V6ONLY), is_v6_address),
+        ("socket_mode", "unix sockets", socket_mode.is_ok_and(|mode| mode != defaults::SOCKET_MODE), is_unix),
     ];
     let fits = bind.and_then(|bind| fits(&bind, mode).map(|()| bind));
-    let fits = fits.and_then(|bind| obeyed(&table, &bind, &about_addresses).map(|()| values(bind)));
+    let fits = fits.and_then(|bind| obeyed(&table, &bind, &wishes).map(|()| values(bind)));
     let limits = (
         table.maybe("max_connections", |value| value.integer(CONNECTIONS_RANGE)),
         allow_from(&table),
@@ -74,6 +76,7 @@ fn listener<'a>(
         v6only: v6only?,
         interface: interface?,
         freebind: freebind?,
+        socket_mode: socket_mode?,
         mode: mode?,
         max_connections: limits.0?,
         allow_from: limits.1?,
@@ -100,15 +103,19 @@ fn fits(bind: &[Placed<'_, Endpoint>], mode: Read<Mode>) -> Read<()> {
     }
 }
 
-/// A key, whether it asks for something, and which endpoints can do it.
-type Wish = (&'static str, bool, fn(&Endpoint) -> bool);
+const fn is_unix(endpoint: &Endpoint) -> bool {
+    matches!(endpoint, Endpoint::Unix(_))
+}
+
+/// A key, what it is about, whether it asks for something, and which endpoints can do it.
+type Wish = (&'static str, &'static str, bool, fn(&Endpoint) -> bool);
 
 /// Refuses what no endpoint of the listener can do.
 fn obeyed(table: &Table<'_>, bind: &[Placed<'_, Endpoint>], wishes: &[Wish]) -> Read<()> {
     let mut outcome = Ok(());
-    for (key, asked, can) in wishes {
+    for (key, what, asked, can) in wishes {
         if *asked && !bind.iter().any(|placed| can(&placed.value)) {
-            let message = format!("{key} is about addresses, and bind has none that it could concern");
+            let message = format!("{key} is about {what}, and bind has none that it could concern");
             outcome = Err(table.spot(key).refuse(message, format!("leave out {key}")));
         }
     }
