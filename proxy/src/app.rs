@@ -2,16 +2,20 @@
 
 use crate::capacity::Capacity;
 use crate::error::Error;
+use crate::listener::{Inherited, Site};
 use crate::pool::check::Checker;
 use crate::reload::{self, Prepared};
-use crate::snapshot::Shared;
+use crate::snapshot::{Shared, Snapshot};
 use crate::worker::Worker;
 use crate::{admin, metrics, orders, rate, status, unserved};
 use arc_swap::ArcSwap;
 use config::model::Gateway;
 use config::{Diff, Refusal, Section};
 use futures_util::future::join_all;
+use service::unix_socket::SocketFile;
 use service::{Boot, Capability, Daemon, Order, Table};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// causeway-proxy.
@@ -20,6 +24,9 @@ pub struct App {
     pub(crate) shared: Arc<Shared>,
     pub(crate) workers: Vec<Worker>,
     pub(crate) checker: Checker,
+    inherited: Inherited,
+    /// Those of Unix sockets that are listened on.
+    pub(crate) files: RefCell<HashMap<Site, SocketFile>>,
 }
 
 impl Daemon for App {
@@ -41,8 +48,10 @@ impl Daemon for App {
         let first_checks = boot.readiness.latch("checks");
 
         let workers = count(&model)?;
-        let (snapshot, sockets) = reload::prepare(&model, None, workers)?.into_parts();
-        let capacity = Capacity::of_this_process();
+        let inherited = Inherited::take()?;
+        let (snapshot, sockets) = reload::prepare(&model, None, workers, &inherited)?.into_parts();
+        warn_of_unused(&inherited, &snapshot);
+        let capacity = Capacity::of_this_process().without(inherited.count() * (workers + 1));
         let shared = Arc::new(Shared { snapshot: ArcSwap::from_pointee(snapshot), workers, capacity });
         metrics::register(boot.registry, &shared);
 
@@ -63,18 +72,24 @@ impl Daemon for App {
 
         tokio::spawn(rate::sample(Arc::clone(&shared)));
 
-        reload::open(&workers, &snapshot, sockets);
-        join_all(workers.iter().map(Worker::reported)).await;
+        let app = Self { shared, workers, checker, inherited, files: RefCell::default() };
+        reload::open(&app, &snapshot, sockets);
+        join_all(app.workers.iter().map(Worker::reported)).await;
         listening.open();
-        let (listeners, connections) = (snapshot.listeners.len(), shared.connections_per_worker());
-        tracing::info!(workers = workers.len(), listeners, connections_per_worker = connections, "listening");
-        Ok(Self { shared, workers, checker })
+        let (listeners, connections) = (snapshot.listeners.len(), app.shared.connections_per_worker());
+        tracing::info!(
+            workers = app.workers.len(),
+            listeners,
+            connections_per_worker = connections,
+            "listening"
+        );
+        Ok(app)
     }
 
     async fn prepare(&self, model: Arc<Gateway>, _: &Diff) -> Result<Prepared, Error> {
         // What the last change closed may be an address that this one listens on.
         join_all(self.workers.iter().map(Worker::reported)).await;
-        reload::prepare(&model, Some(&self.shared.snapshot.load()), self.shared.workers)
+        reload::prepare(&model, Some(&self.shared.snapshot.load()), self.shared.workers, &self.inherited)
     }
 
     fn commit(&self, prepared: Prepared) {
@@ -92,7 +107,20 @@ impl Daemon for App {
     }
 
     async fn drain(self) {
+        // Their files go first, so that nobody comes any more.
+        drop(self.files);
         join_all(self.workers.iter().map(Worker::drained)).await;
+    }
+}
+
+fn warn_of_unused(inherited: &Inherited, snapshot: &Snapshot) {
+    for name in inherited.names() {
+        if snapshot.route(&Site::Inherited(name.to_owned())).is_none() {
+            tracing::warn!(
+                name,
+                "no listener has the socket that systemd hands over: bind it by \"fd:{name}\""
+            );
+        }
     }
 }
 

@@ -37,6 +37,11 @@ impl Capacity {
         }
     }
 
+    /// What is left where so many files are open for as long as the process runs.
+    pub(crate) fn without(self, files: usize) -> Self {
+        Self { files: self.files.saturating_sub(files as u64), ..self }
+    }
+
     /// Client connections that each of `workers` may hold, at least one. `addresses` are listened on, by one socket per
     /// worker; `members` are checked, over one socket each.
     pub(crate) fn per_worker(self, workers: usize, addresses: usize, members: usize) -> usize {

@@ -12,11 +12,14 @@ pub enum Error {
         listener: String,
         /// What it asks for, as the file writes it.
         site: String,
-        /// What the system said.
-        cause: io::Error,
+        /// What is in the way.
+        cause: String,
         /// What to do about it.
         remedy: String,
     },
+    /// What says which sockets were handed over is wrong: a matter of who started the daemon.
+    #[error("cannot take the sockets of LISTEN_FDS: {0}; start the daemon by systemd, or without LISTEN_FDS")]
+    Inherited(io::Error),
     /// A thread or its runtime cannot be made.
     #[error("cannot start {part}: {cause}; the machine is short of threads, memory or file descriptors")]
     Thread {

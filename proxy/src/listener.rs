@@ -2,11 +2,14 @@
 //!
 //! Every worker has a socket of its own per address (`SO_REUSEPORT`), so the kernel spreads connections and no two
 //! workers wait on one queue. IPv6 sockets take IPv6 only (`IPV6_V6ONLY`), whatever the system's default, unless both
-//! families are asked for: `[::]:80` and `0.0.0.0:80` stand side by side.
+//! families are asked for: `[::]:80` and `0.0.0.0:80` stand side by side. Unix sockets and inherited ones have no such
+//! twins: all workers accept from one socket.
 
 pub(crate) mod accept;
+pub(crate) mod inherited;
 pub(crate) mod site;
 pub(crate) mod socket;
 
 pub(crate) use accept::{Accepted, Session, accept};
+pub(crate) use inherited::Inherited;
 pub(crate) use site::Site;

@@ -2,10 +2,10 @@
 
 use crate::app::App;
 use crate::error::Error;
-use crate::listener::Site;
 use crate::listener::socket::{self, Manner, Sockets};
+use crate::listener::{Inherited, Site};
 use crate::snapshot::Snapshot;
-use crate::worker::{Order, Worker};
+use crate::worker::Order;
 use config::Gateway;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ pub(crate) fn prepare(
     model: &Gateway,
     current: Option<&Snapshot>,
     workers: usize,
+    inherited: &Inherited,
 ) -> Result<Prepared, Error> {
     let section = model.proxy.as_ref().ok_or(Error::NoSection)?;
     let snapshot = Snapshot::new(section, current, workers);
@@ -33,11 +34,15 @@ pub(crate) fn prepare(
         let Some(route) = snapshot.route(site) else { continue };
         let shared =
             old.iter().chain(opened.iter().map(|sockets| &sockets.site)).any(|other| other.meets(site));
-        opened.push(socket::bind(
-            &route.name,
-            site,
-            Manner { count: workers, shared, freebind: route.freebind },
-        )?);
+        let manner = Manner {
+            listener: &route.name,
+            workers,
+            shared,
+            freebind: route.freebind,
+            mode: route.socket_mode,
+            inherited,
+        };
+        opened.push(socket::open(site, manner)?);
     }
     Ok(Prepared { opened, closed: old.difference(&new).cloned().collect(), snapshot })
 }
@@ -48,8 +53,11 @@ pub(crate) fn commit(app: &App, prepared: Prepared) {
     let snapshot = Arc::new(snapshot);
     app.shared.snapshot.store(Arc::clone(&snapshot));
     snapshot.put_in_force();
-    open(&app.workers, &snapshot, opened);
+    open(app, &snapshot, opened);
+    permit(app, &snapshot);
     for site in closed {
+        // Its file goes first, so that nobody comes any more.
+        app.files.borrow_mut().remove(&site);
         for worker in &app.workers {
             worker.order(Order::Close(site.clone()));
         }
@@ -58,13 +66,24 @@ pub(crate) fn commit(app: &App, prepared: Prepared) {
     drop(app.checker.check(snapshot.pools.values()));
 }
 
-/// Hands each worker its socket of every address.
-pub(crate) fn open(workers: &[Worker], snapshot: &Snapshot, opened: Vec<Sockets>) {
-    for Sockets { site, sockets } in opened {
+/// Hands each worker its sockets of every site, and keeps the files.
+pub(crate) fn open(app: &App, snapshot: &Snapshot, opened: Vec<Sockets>) {
+    for Sockets { site, of_workers, file } in opened {
         let Some(route) = snapshot.route(&site) else { continue };
-        let site = Arc::new(site);
-        for (worker, socket) in workers.iter().zip(sockets) {
-            worker.order(Order::Open { site: Arc::clone(&site), route: Arc::clone(route), socket });
+        let shared = Arc::new(site.clone());
+        for (worker, sockets) in app.workers.iter().zip(of_workers) {
+            worker.order(Order::Open { site: Arc::clone(&shared), route: Arc::clone(route), sockets });
+        }
+        app.files.borrow_mut().extend(file.map(|file| (site, file)));
+    }
+}
+
+/// Gives the files of Unix sockets that stand the permissions that are wanted.
+fn permit(app: &App, snapshot: &Snapshot) {
+    for (site, file) in app.files.borrow_mut().iter_mut() {
+        let Some(route) = snapshot.route(site) else { continue };
+        if let Err(error) = file.set_mode(route.socket_mode) {
+            tracing::warn!(%error, %site, "the permissions of a socket stay as they were");
         }
     }
 }

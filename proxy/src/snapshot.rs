@@ -55,6 +55,8 @@ pub(crate) struct Route {
     pub(crate) sites: Vec<Site>,
     /// Whether addresses are listened on that are missing still.
     pub(crate) freebind: bool,
+    /// The permissions of Unix sockets.
+    pub(crate) socket_mode: u32,
     pub(crate) mode: Mode,
     pub(crate) forwarded_for: ForwardedFor,
     trusted_proxies: Vec<IpNet>,
@@ -125,8 +127,9 @@ impl Route {
     fn new(listener: &Listener, pool: Arc<Pool>, previous: Option<&Self>, workers: usize) -> Self {
         Self {
             name: listener.name.clone(),
-            sites: Site::all_of(listener).collect(),
+            sites: Site::all_of(listener),
             freebind: listener.freebind,
+            socket_mode: listener.socket_mode.0.into(),
             mode: listener.mode,
             forwarded_for: listener.forwarded_for,
             trusted_proxies: listener.trusted_proxies.clone(),
@@ -173,7 +176,7 @@ pub(crate) mod tests {
     }
 
     fn site(address: &str) -> Site {
-        Site { address: address.parse().unwrap(), both_families: false, interface: None }
+        Site::Inet(address.parse::<SocketAddr>().unwrap().into())
     }
 
     pub(crate) fn model(listener: Vec<Listener>, pools: &[&str]) -> Proxy {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// A key that is not served, of what `T` is the model of.
 struct Row<T: 'static> {
-    /// The key in its table; empty for the whole.
+    /// The key in its table.
     key: &'static str,
     /// Whether anything else than what is served is asked for.
     asked: fn(&T) -> bool,
@@ -85,21 +85,6 @@ const POOL: &[Row<model::Pool>] = &[
     },
 ];
 
-const ENDPOINT: &[Row<model::Endpoint>] = &[
-    Row {
-        key: "",
-        asked: |endpoint| matches!(endpoint, model::Endpoint::Unix(_)),
-        what: "unix sockets",
-        help: "give an address with its port",
-    },
-    Row {
-        key: "",
-        asked: |endpoint| matches!(endpoint, model::Endpoint::Inherited(_)),
-        what: "inherited sockets",
-        help: "give an address with its port",
-    },
-];
-
 /// A time that is not waited for, and its value.
 type Wait = (&'static str, fn(&model::ProxyTimeouts) -> Duration);
 
@@ -114,9 +99,6 @@ pub(crate) fn refusals(model: &model::Gateway) -> Vec<Refusal> {
         let at = format!("proxy.listener[{place}]");
         found.extend(rows(LISTENER, &at, listener));
         found.extend(waits(&format!("{at}.timeout"), &listener.timeout, &proxy.timeout));
-        for (index, endpoint) in listener.bind.iter().enumerate() {
-            found.extend(rows(ENDPOINT, &format!("{at}.bind[{index}]"), endpoint));
-        }
     }
     for (place, pool) in proxy.pool.iter().enumerate() {
         found.extend(rows(POOL, &format!("proxy.pool[{place}]"), pool));
@@ -126,7 +108,7 @@ pub(crate) fn refusals(model: &model::Gateway) -> Vec<Refusal> {
 
 fn rows<T>(table: &'static [Row<T>], at: &str, model: &T) -> impl Iterator<Item = Refusal> {
     table.iter().filter(|row| (row.asked)(model)).map(move |row| Refusal {
-        path: if row.key.is_empty() { at.to_owned() } else { format!("{at}.{}", row.key) },
+        path: format!("{at}.{}", row.key),
         message: format!("causeway-proxy does not serve {} yet", row.what),
         help: row.help.to_owned(),
     })

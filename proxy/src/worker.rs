@@ -5,6 +5,8 @@
 
 use crate::counts::{Failure, ListenerCounts};
 use crate::error::Error;
+use crate::listener::accept::Listener;
+use crate::listener::socket::Listening;
 use crate::listener::{self, Site};
 use crate::pool::balance::mix;
 use crate::relay::Buffers;
@@ -18,7 +20,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -31,8 +32,8 @@ pub(crate) enum Order {
         site: Arc<Site>,
         /// What becomes of its connections.
         route: Arc<Route>,
-        /// The worker's own socket of that site.
-        socket: std::net::TcpListener,
+        /// The worker's own sockets of that site.
+        sockets: Vec<Listening>,
     },
     /// Accept no longer here; what was accepted is finished.
     Close(Site),
@@ -88,28 +89,9 @@ async fn run(local: Local, mut queue: mpsc::UnboundedReceiver<Order>) {
     let mut accepting: HashMap<Site, Accepting> = HashMap::new();
     while let Some(order) = queue.recv().await {
         match order {
-            Order::Open { site, route, socket } => match TcpListener::from_std(socket) {
-                Ok(listener) => {
-                    let (stop, stopped) = watch::channel(false);
-                    let task = listener::accept(
-                        Rc::clone(&local),
-                        listener,
-                        Arc::clone(&site),
-                        route,
-                        Stop(stopped),
-                    );
-                    let (open, closed) = oneshot::channel::<()>();
-                    local.track(async move {
-                        task.await;
-                        drop(open);
-                    });
-                    accepting.insert((*site).clone(), Accepting { stop, closed });
-                }
-                Err(error) => {
-                    // The kernel gives the connections to the sockets of the other workers.
-                    tracing::warn!(%error, worker = local.index, listener = route.name, "socket is lost");
-                }
-            },
+            Order::Open { site, route, sockets } => {
+                accepting.insert((*site).clone(), Accepting::start(&local, &site, &route, sockets));
+            }
             Order::Close(site) => {
                 if let Some(Accepting { stop, closed }) = accepting.remove(&site) {
                     stop.send_replace(true);
@@ -135,11 +117,38 @@ async fn run(local: Local, mut queue: mpsc::UnboundedReceiver<Order>) {
     }
 }
 
-/// An accept loop that runs.
+/// The accept loops of one site.
 struct Accepting {
     stop: watch::Sender<bool>,
-    /// Ends when its socket is closed.
+    /// Ends when its sockets are closed.
     closed: oneshot::Receiver<()>,
+}
+
+impl Accepting {
+    fn start(local: &Rc<Local>, site: &Arc<Site>, route: &Arc<Route>, sockets: Vec<Listening>) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let (open, closed) = oneshot::channel::<()>();
+        let open = Rc::new(open);
+        for socket in sockets {
+            let listener = match Listener::new(socket) {
+                Ok(listener) => listener,
+                Err(error) => {
+                    // Connections come to the sockets of the other workers.
+                    tracing::warn!(%error, worker = local.index, listener = route.name, "socket is lost");
+                    continue;
+                }
+            };
+            let stop = Stop(stopped.clone());
+            let task =
+                listener::accept(Rc::clone(local), listener, Arc::clone(site), Arc::clone(route), stop);
+            let open = Rc::clone(&open);
+            local.track(async move {
+                task.await;
+                drop(open);
+            });
+        }
+        Self { stop, closed }
+    }
 }
 
 /// The word to stop: to accepting, and to http connections, which then close after the response under way.

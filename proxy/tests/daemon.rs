@@ -57,5 +57,8 @@ mod reload;
 #[path = "daemon/smuggling.rs"]
 mod smuggling;
 #[cfg(test)]
+#[path = "daemon/sockets.rs"]
+mod sockets;
+#[cfg(test)]
 #[path = "daemon/tcp.rs"]
 mod tcp;

@@ -1,6 +1,7 @@
 //! Accepting: each worker from its own sockets.
 
 use super::site::Site;
+use super::socket::{BACKLOG, Listening};
 use crate::proxy_protocol::{Ends, Origin};
 use crate::stream::Stream;
 use crate::tcp;
@@ -15,9 +16,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::time;
 
 /// How long accepting rests at most when the process is short of something and none of its connections end.
@@ -26,7 +27,7 @@ const REST: Duration = Duration::from_millis(100);
 /// Accepts connections until told to stop. What the kernel has accepted by then is still served, as far as there is room.
 pub(crate) async fn accept(
     local: Rc<Local>,
-    listener: TcpListener,
+    listener: Listener,
     site: Arc<Site>,
     route: Arc<Route>,
     stop: Stop,
@@ -40,10 +41,42 @@ pub(crate) async fn accept(
             accepted = accepting.next(&listener) => accepting.take(accepted).await,
         }
     }
-    while let Some(Ok((stream, peer))) = accepting.next(&listener).now_or_never() {
+    // What waits in an inherited socket waits for the daemon that has it next.
+    if matches!(*accepting.site, Site::Inherited(_)) {
+        return;
+    }
+    for _ in 0..BACKLOG {
+        let Some(Ok((stream, peer))) = accepting.next(&listener).now_or_never() else { break };
         accepting.serve(stream, peer);
     }
 }
+
+/// A socket that a worker accepts from.
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    pub(crate) fn new(listening: Listening) -> io::Result<Self> {
+        Ok(match listening {
+            Listening::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener)?),
+            Listening::Unix(listener) => Self::Unix(UnixListener::from_std(listener)?),
+        })
+    }
+
+    /// The next connection with its peer's address. None: it has none.
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming>> {
+        match self {
+            Self::Tcp(listener) => {
+                listener.poll_accept(cx).map_ok(|(stream, peer)| (stream.into(), Some(peer)))
+            }
+            Self::Unix(listener) => listener.poll_accept(cx).map_ok(|(stream, _)| (stream.into(), None)),
+        }
+    }
+}
+
+type Incoming = (Stream, Option<SocketAddr>);
 
 /// One accepted connection.
 pub(crate) struct Accepted {
@@ -86,7 +119,7 @@ struct Accepting {
 
 impl Accepting {
     /// The next connection, once the worker has room for it. Until then it waits in the kernel's backlog.
-    async fn next(&self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    async fn next(&self, listener: &Listener) -> io::Result<Incoming> {
         loop {
             // Another address of this worker may take the last place while this one waits for a client.
             let accepted = poll_fn(|cx| {
@@ -107,7 +140,7 @@ impl Accepting {
         }
     }
 
-    async fn take(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>) {
+    async fn take(&mut self, accepted: io::Result<Incoming>) {
         match accepted {
             Ok((stream, peer)) => {
                 self.serve(stream, peer);
@@ -125,14 +158,13 @@ impl Accepting {
         }
     }
 
-    fn serve(&mut self, stream: TcpStream, peer: SocketAddr) {
+    fn serve(&mut self, stream: Stream, client: Option<SocketAddr>) {
         if let Some(route) = self.local.shared().snapshot.load().route(&self.site) {
             self.route = Arc::clone(route);
         }
         let (route, stop) = (Arc::clone(&self.route), self.stop.clone());
         let site = Arc::clone(&self.site);
-        let accepted =
-            Accepted { stream: stream.into(), client: Some(peer), destination: None, site, route, stop };
+        let accepted = Accepted { stream, client, destination: None, site, route, stop };
         let begun = Box::pin(begin(Rc::clone(&self.local), accepted));
         self.local.spawn(Arc::clone(&self.route.counts), async move {
             if let Some(session) = begun.await {

@@ -7,10 +7,21 @@ use addr::fold_mapped_socket;
 use config::model::{Endpoint, Listener};
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Something that is listened on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Site {
+    Inet(Inet),
+    /// A Unix socket of this path.
+    Unix(PathBuf),
+    /// The sockets that the service manager hands over under this name.
+    Inherited(String),
+}
 
 /// An address with a port, and what of its sockets is settled when they are bound.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Site {
+pub(crate) struct Inet {
     /// IPv4-mapped addresses are IPv4.
     pub(crate) address: SocketAddr,
     /// Whether IPv4 comes to it as well, with IPv4-mapped addresses: only `[::]`.
@@ -21,26 +32,54 @@ pub(crate) struct Site {
 
 impl Site {
     /// Every site of a listener.
-    pub(crate) fn all_of(listener: &Listener) -> impl Iterator<Item = Self> + '_ {
-        listener.bind.iter().flat_map(Endpoint::addresses).map(|address| {
-            let address = fold_mapped_socket(address);
-            let both_families = !listener.v6only && address.is_ipv6() && address.ip().is_unspecified();
-            Self { address, both_families, interface: listener.interface.clone() }
-        })
+    pub(crate) fn all_of(listener: &Listener) -> Vec<Self> {
+        let inet = |address| Self::Inet(Inet::new(listener, address));
+        let sites = |endpoint: &Endpoint| match endpoint {
+            Endpoint::Address { .. } => endpoint.addresses().map(inet).collect(),
+            Endpoint::Unix(path) => vec![Self::Unix(path.clone())],
+            Endpoint::Inherited(name) => vec![Self::Inherited(name.clone())],
+        };
+        listener.bind.iter().flat_map(sites).collect()
     }
 
     /// Whether some client could reach either: same port, and a family that both take.
     pub(crate) fn meets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Inet(one), Self::Inet(other)) => one.meets(other),
+            (one, other) => one == other,
+        }
+    }
+}
+
+impl Inet {
+    fn new(listener: &Listener, address: SocketAddr) -> Self {
+        let address = fold_mapped_socket(address);
+        let both_families = !listener.v6only && address.is_ipv6() && address.ip().is_unspecified();
+        Self { address, both_families, interface: listener.interface.clone() }
+    }
+
+    fn meets(&self, other: &Self) -> bool {
         let same_family = self.address.is_ipv6() == other.address.is_ipv6();
         self.address.port() == other.address.port()
             && (same_family || self.both_families || other.both_families)
     }
 }
 
+/// Takes one family, at any interface.
+impl From<SocketAddr> for Inet {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, both_families: false, interface: None }
+    }
+}
+
 /// As the file writes it.
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.address.fmt(f)
+        match self {
+            Self::Inet(inet) => inet.address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Inherited(name) => write!(f, "fd:{name}"),
+        }
     }
 }
 
@@ -49,18 +88,20 @@ mod tests {
     use super::*;
     use config::model::Mode;
 
-    fn sites(bind: &str, edit: impl Fn(&mut Listener)) -> Vec<Site> {
+    fn site(bind: &str, edit: impl Fn(&mut Listener)) -> Site {
         let bind: SocketAddr = bind.parse().unwrap();
         let mut listener = Listener::new("web", vec![bind.into()], Mode::Tcp, "web");
         edit(&mut listener);
-        Site::all_of(&listener).collect()
+        let mut sites = Site::all_of(&listener);
+        assert_eq!(sites.len(), 1, "{bind}");
+        sites.remove(0)
     }
 
     #[test]
     fn only_the_wildcard_takes_both_families() {
         let check = |bind: &str, v6only: bool, expect: bool| {
-            let sites = sites(bind, |listener| listener.v6only = v6only);
-            assert_eq!(sites.iter().map(|site| site.both_families).collect::<Vec<_>>(), [expect], "{bind}");
+            let site = site(bind, |listener| listener.v6only = v6only);
+            assert!(matches!(site, Site::Inet(inet) if inet.both_families == expect), "{bind}");
         };
         check("[::]:80", false, true);
         check("[::]:80", true, false);
@@ -70,23 +111,31 @@ mod tests {
 
     #[test]
     fn what_only_a_new_socket_has_makes_another_site() {
-        let plain = sites("[::]:80", |_| {});
-        assert_ne!(sites("[::]:80", |listener| listener.v6only = false), plain);
-        assert_ne!(sites("[::]:80", |listener| listener.interface = Some("eth1".into())), plain);
-        assert_eq!(sites("[::]:80", |listener| listener.freebind = true), plain);
-        assert_eq!(sites("[::ffff:192.0.2.1]:80", |_| {}), sites("192.0.2.1:80", |_| {}));
+        let plain = site("[::]:80", |_| {});
+        assert_ne!(site("[::]:80", |listener| listener.v6only = false), plain);
+        assert_ne!(site("[::]:80", |listener| listener.interface = Some("eth1".into())), plain);
+        assert_eq!(site("[::]:80", |listener| listener.freebind = true), plain);
+        assert_eq!(site("[::ffff:192.0.2.1]:80", |_| {}), site("192.0.2.1:80", |_| {}));
     }
 
     #[test]
     fn sites_of_one_port_meet_in_a_family_that_both_take() {
         let check = |one: &str, v6only: bool, other: &str, expect: bool| {
-            let one = &sites(one, |listener| listener.v6only = v6only)[0];
-            let other = &sites(other, |_| {})[0];
-            assert_eq!((one.meets(other), other.meets(one)), (expect, expect), "{one} {other}");
+            let one = site(one, |listener| listener.v6only = v6only);
+            let other = site(other, |_| {});
+            assert_eq!((one.meets(&other), other.meets(&one)), (expect, expect), "{one} {other}");
         };
         check("[::]:80", true, "[2001:db8::80]:80", true);
         check("[::]:80", true, "[2001:db8::80]:81", false);
         check("[::]:80", true, "192.0.2.1:80", false);
         check("[::]:80", false, "192.0.2.1:80", true);
+    }
+
+    #[test]
+    fn sites_are_written_as_in_the_file() {
+        let bind = vec![Endpoint::Unix("/run/web.sock".into()), Endpoint::Inherited("web".into())];
+        let listener = Listener::new("web", bind, Mode::Tcp, "web");
+        let written: Vec<_> = Site::all_of(&listener).iter().map(ToString::to_string).collect();
+        assert_eq!(written, ["unix:/run/web.sock", "fd:web"]);
     }
 }

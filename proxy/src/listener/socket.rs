@@ -1,65 +1,118 @@
 //! Listening sockets, made in one go for all workers.
 
-use super::site::Site;
+use super::inherited::Inherited;
+use super::site::{Inet, Site};
 use crate::error::Error;
 use nix::errno::Errno;
+use service::unix_socket::{self, SocketFile, UnixSocketError};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
+use std::path::Path;
 
 /// Connections the kernel holds until a worker takes them; the kernel cuts it to `net.core.somaxconn`.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: u16 = 4096;
 
-/// The sockets of one site, one per worker, listening.
+/// A socket that listens and does not block.
+#[derive(Debug)]
+pub(crate) enum Listening {
+    Tcp(std::net::TcpListener),
+    Unix(std::os::unix::net::UnixListener),
+}
+
+impl Listening {
+    /// The same socket once more.
+    pub(super) fn again(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(listener) => Self::Tcp(listener.try_clone()?),
+            Self::Unix(listener) => Self::Unix(listener.try_clone()?),
+        })
+    }
+}
+
+/// The sockets of one site, listening.
 #[derive(Debug)]
 pub(crate) struct Sockets {
     pub(crate) site: Site,
-    pub(crate) sockets: Vec<std::net::TcpListener>,
+    /// Those of each worker.
+    pub(crate) of_workers: Vec<Vec<Listening>>,
+    /// What goes with the site.
+    pub(crate) file: Option<SocketFile>,
 }
 
-/// How sockets are bound, beside what their site says.
+/// How the sockets of a site are made, beside what the site says.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Manner {
-    /// One per worker.
-    pub(crate) count: usize,
+pub(crate) struct Manner<'a> {
+    /// The listener's name.
+    pub(crate) listener: &'a str,
+    pub(crate) workers: usize,
     /// Whether this process listens already where these would be in each other's way: a wildcard address beside a single
     /// one.
     pub(crate) shared: bool,
-    /// Whether the address may be missing still.
+    /// Whether an address may be missing still.
     pub(crate) freebind: bool,
+    /// The permissions of a Unix socket.
+    pub(crate) mode: u32,
+    pub(crate) inherited: &'a Inherited,
 }
 
-/// Listens at a site with one socket per worker.
+/// Listens at a site for each worker.
+pub(crate) fn open(site: &Site, manner: Manner<'_>) -> Result<Sockets, Error> {
+    let explain = |(cause, remedy)| Error::Bind {
+        listener: manner.listener.to_owned(),
+        site: site.to_string(),
+        cause,
+        remedy,
+    };
+    let (of_workers, file) = match site {
+        Site::Inet(inet) => {
+            let sockets = bind(inet, manner);
+            (sockets.map_err(|error| explain((error.to_string(), remedy(&error, inet))))?, None)
+        }
+        Site::Unix(path) => {
+            let (listener, file) =
+                unix_socket::listen(path, manner.mode).map_err(|error| explain(unix_remedy(error, path)))?;
+            let shared = share(&[Listening::Unix(listener)], manner.workers);
+            (shared.map_err(|error| explain((error.to_string(), RAISE_FILES.to_owned())))?, Some(file))
+        }
+        Site::Inherited(name) => {
+            let sockets = manner.inherited.named(name).map_err(explain)?;
+            let shared = share(sockets, manner.workers);
+            (shared.map_err(|error| explain((error.to_string(), RAISE_FILES.to_owned())))?, None)
+        }
+    };
+    Ok(Sockets { site: site.clone(), of_workers, file })
+}
+
+const RAISE_FILES: &str = "raise the limit of open files (LimitNOFILE)";
+
+/// Each socket for every worker: whoever is free takes what comes.
+fn share(sockets: &[Listening], workers: usize) -> io::Result<Vec<Vec<Listening>>> {
+    (0..workers).map(|_| sockets.iter().map(Listening::again).collect()).collect()
+}
+
+/// One socket per worker.
 ///
 /// `SO_REUSEPORT` alone would let a second program of the same user share the address unnoticed and take half of the
 /// connections. So a socket without it is bound first and closed again, unless the port is shared already.
-pub(crate) fn bind(listener: &str, site: &Site, manner: Manner) -> Result<Sockets, Error> {
-    let explain = |cause: io::Error| Error::Bind {
-        listener: listener.to_owned(),
-        site: site.to_string(),
-        remedy: remedy(&cause, site),
-        cause,
-    };
+fn bind(inet: &Inet, manner: Manner<'_>) -> io::Result<Vec<Vec<Listening>>> {
     if !manner.shared {
-        socket(site, manner.freebind, false).map_err(explain)?;
+        socket(inet, manner.freebind, false)?;
     }
-    let sockets = (0..manner.count)
-        .map(|_| {
-            let socket = socket(site, manner.freebind, true)?;
-            socket.listen(BACKLOG)?;
-            Ok(std::net::TcpListener::from(socket))
-        })
-        .collect::<io::Result<_>>()
-        .map_err(explain)?;
-    Ok(Sockets { site: site.clone(), sockets })
+    let own = |_| {
+        let socket = socket(inet, manner.freebind, true)?;
+        socket.listen(BACKLOG.into())?;
+        Ok(vec![Listening::Tcp(socket.into())])
+    };
+    (0..manner.workers).map(own).collect()
 }
 
-fn socket(site: &Site, freebind: bool, reuse_port: bool) -> io::Result<Socket> {
-    let address = site.address;
+fn socket(inet: &Inet, freebind: bool, reuse_port: bool) -> io::Result<Socket> {
+    let address = inet.address;
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     if address.is_ipv6() {
-        socket.set_only_v6(!site.both_families)?;
+        socket.set_only_v6(!inet.both_families)?;
     }
-    if let Some(interface) = &site.interface {
+    if let Some(interface) = &inet.interface {
         socket.bind_device(Some(interface.as_bytes()))?;
     }
     match (freebind, address.is_ipv6()) {
@@ -74,8 +127,8 @@ fn socket(site: &Site, freebind: bool, reuse_port: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn remedy(cause: &io::Error, site: &Site) -> String {
-    let (ip, port) = (site.address.ip(), site.address.port());
+fn remedy(cause: &io::Error, inet: &Inet) -> String {
+    let (ip, port) = (inet.address.ip(), inet.address.port());
     match cause.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EADDRINUSE) => {
             format!(
@@ -89,7 +142,7 @@ fn remedy(cause: &io::Error, site: &Site) -> String {
             )
         }
         Some(Errno::ENODEV) => {
-            let interface = site.interface.as_deref().unwrap_or_default();
+            let interface = inet.interface.as_deref().unwrap_or_default();
             format!(
                 "this machine has no interface {interface:?}: create it first, or correct proxy.listener.interface"
             )
@@ -97,8 +150,31 @@ fn remedy(cause: &io::Error, site: &Site) -> String {
         Some(Errno::EACCES | Errno::EPERM) => {
             "ports below 1024 need CAP_NET_BIND_SERVICE: start as root or grant it in the unit".to_owned()
         }
-        Some(Errno::EMFILE | Errno::ENFILE) => "raise the limit of open files (LimitNOFILE)".to_owned(),
+        Some(Errno::EMFILE | Errno::ENFILE) => RAISE_FILES.to_owned(),
         _ => "correct proxy.listener.bind".to_owned(),
+    }
+}
+
+/// What is wrong with a path, and what to do about it.
+fn unix_remedy(error: UnixSocketError, path: &Path) -> (String, String) {
+    let folder = path.parent().unwrap_or(path).display();
+    match error {
+        UnixSocketError::Held { holder, .. } => {
+            (format!("it is held by {holder}"), "stop it first, or choose another path".to_owned())
+        }
+        UnixSocketError::Foreign { .. } => {
+            ("the file is not a socket".to_owned(), "remove it, or choose another path".to_owned())
+        }
+        UnixSocketError::Bind { source, .. } => {
+            let remedy = match source.kind() {
+                io::ErrorKind::NotFound => {
+                    format!("make the folder {folder}, for instance by RuntimeDirectory= of the unit")
+                }
+                io::ErrorKind::PermissionDenied => format!("let the daemon write to {folder}"),
+                _ => "choose another path".to_owned(),
+            };
+            (source.to_string(), remedy)
+        }
     }
 }
 

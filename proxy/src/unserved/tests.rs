@@ -33,9 +33,8 @@ fn what_stands_behind_a_hash_is_what_the_tables_refuse() {
     let whole = PROXY.iter().map(|row| format!("proxy.{}", row.key));
     let rows = LISTENER.iter().map(|row| format!("proxy.listener.{}", row.key));
     let waits = TIMEOUT.iter().map(|(key, _)| format!("proxy.listener.timeout.{key}"));
-    let endpoints = ENDPOINT.iter().map(|_| "proxy.listener.bind".to_owned());
     let pools = POOL.iter().map(|row| format!("proxy.pool.{}", row.key));
-    let expected = whole.chain(rows).chain(waits).chain(endpoints).chain(pools);
+    let expected = whole.chain(rows).chain(waits).chain(pools);
     assert_eq!(refused, expected.collect::<BTreeSet<_>>());
     for path in refused {
         assert!(keys::find(&path).is_some(), "{path} is no key");
@@ -48,11 +47,4 @@ fn a_timeout_of_the_section_is_refused_there_and_not_at_every_listener() {
                 [[proxy.listener]]\nname = \"web\"\nbind = [\"[::1]:80\"]\npool = \"web\"\n\
                 [[proxy.pool]]\nname = \"web\"\n";
     assert_eq!(paths(text), BTreeSet::from(["proxy.timeout.udp".to_owned()]));
-}
-
-#[test]
-fn an_endpoint_is_refused_at_its_place() {
-    let text = "[[proxy.listener]]\nname = \"web\"\nbind = [\"[::1]:80\", \"unix:/run/x.sock\"]\npool = \"web\"\n\
-                [[proxy.pool]]\nname = \"web\"\n";
-    assert_eq!(paths(text), BTreeSet::from(["proxy.listener[0].bind[1]".to_owned()]));
 }

@@ -92,8 +92,9 @@ fn an_address_that_was_closed_is_free_once_that_is_reported() {
             let socket = std::net::TcpListener::bind(address).expect("nobody listens here");
             socket.set_nonblocking(true).unwrap();
             address = socket.local_addr().unwrap();
-            let site = Site { address, both_families: false, interface: None };
-            worker.order(Order::Open { site: Arc::new(site.clone()), route: Arc::clone(&route), socket });
+            let site = Site::Inet(address.into());
+            let sockets = vec![Listening::Tcp(socket)];
+            worker.order(Order::Open { site: Arc::new(site.clone()), route: Arc::clone(&route), sockets });
             worker.order(Order::Close(site));
             worker.reported().await;
         }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 /// Both loopback addresses must send a header.
 const FROM: &str = "proxy_protocol_from = [\"::1/128\", \"127.0.0.0/8\"]";
 
-fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
     let found = folders.map(|folder| folder.join(program)).find(|path| path.is_file());

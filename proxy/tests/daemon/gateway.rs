@@ -133,7 +133,7 @@ impl Gateway {
         assert!(status.expect("prlimit of util-linux").success());
     }
 
-    fn start_by(config: &Config, mut command: Command) -> Self {
+    pub(crate) fn start_by(config: &Config, mut command: Command) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         write_config(&dir, config);
         let log = std::fs::File::create(dir.path().join("log")).expect("a log file");

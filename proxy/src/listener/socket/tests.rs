@@ -1,12 +1,12 @@
 use super::*;
 use std::net::SocketAddr;
 
-fn site(address: SocketAddr) -> Site {
-    Site { address, both_families: false, interface: None }
+fn manner(inherited: &Inherited) -> Manner<'_> {
+    Manner { listener: "web", workers: 2, shared: false, freebind: false, mode: 0o600, inherited }
 }
 
-fn alone(count: usize) -> Manner {
-    Manner { count, shared: false, freebind: false }
+fn open_alone(inet: Inet) -> Result<Sockets, Error> {
+    open(&Site::Inet(inet), manner(&Inherited::default()))
 }
 
 /// Of an address that nothing else uses, so that its port stays free.
@@ -16,15 +16,16 @@ fn free() -> SocketAddr {
 
 #[test]
 fn each_worker_gets_a_socket_of_its_own() {
-    let sockets = bind("web", &site(free()), alone(3)).unwrap();
-    assert_eq!(sockets.sockets.len(), 3);
+    let sockets = open_alone(free().into()).unwrap();
+    let counts: Vec<_> = sockets.of_workers.iter().map(Vec::len).collect();
+    assert_eq!(counts, [1, 1]);
 }
 
 #[test]
 fn an_address_held_by_another_is_refused_with_listener_address_and_remedy() {
     let held = std::net::TcpListener::bind("[::1]:0").unwrap();
     let address = held.local_addr().unwrap();
-    let message = bind("web", &site(address), alone(2)).unwrap_err().to_string();
+    let message = open_alone(address.into()).unwrap_err().to_string();
     for part in ["\"web\"", &address.to_string(), "in use", "ss -ltnp"] {
         assert!(message.contains(part), "{part} is not in: {message}");
     }
@@ -33,8 +34,8 @@ fn an_address_held_by_another_is_refused_with_listener_address_and_remedy() {
 #[test]
 fn an_address_shared_by_another_process_of_ours_is_refused_too() {
     let address = free();
-    let _first = bind("web", &site(address), alone(2)).unwrap();
-    assert!(bind("web", &site(address), alone(2)).is_err());
+    let _first = open_alone(address.into()).unwrap();
+    assert!(open_alone(address.into()).is_err());
 }
 
 /// A connection of another test may hold a port in one family alone, so several ports are tried: if the two families
@@ -43,8 +44,8 @@ fn an_address_shared_by_another_process_of_ours_is_refused_too() {
 fn both_families_stand_side_by_side_on_one_port() {
     let both = || {
         let port = free().port();
-        let _six = bind("web", &site(SocketAddr::new("::".parse().unwrap(), port)), alone(1))?;
-        bind("web", &site(SocketAddr::new("0.0.0.0".parse().unwrap(), port)), alone(1))
+        let _six = open_alone(SocketAddr::new("::".parse().unwrap(), port).into())?;
+        open_alone(SocketAddr::new("0.0.0.0".parse().unwrap(), port).into())
     };
     let failures: Vec<_> = (0..20).map_while(|_| both().err()).collect();
     assert!(failures.len() < 20, "{failures:?}");
@@ -53,7 +54,7 @@ fn both_families_stand_side_by_side_on_one_port() {
 #[test]
 fn an_address_this_machine_lacks_is_refused_with_the_remedy() {
     let message =
-        bind("web", &site("[2001:db8::80]:8080".parse().unwrap()), alone(1)).unwrap_err().to_string();
+        open_alone("[2001:db8::80]:8080".parse::<SocketAddr>().unwrap().into()).unwrap_err().to_string();
     assert!(message.contains("add 2001:db8::80 to an interface"), "{message}");
 }
 
@@ -62,7 +63,7 @@ fn both_families_come_to_one_socket_where_they_are_asked_for() {
     let reach = |both_families: bool| {
         let port = free().port();
         let wildcard = SocketAddr::new("::".parse().unwrap(), port);
-        let _sockets = bind("web", &Site { both_families, ..site(wildcard) }, alone(1))?;
+        let _sockets = open_alone(Inet { both_families, ..wildcard.into() })?;
         let v4 = SocketAddr::new("127.81.0.1".parse().unwrap(), port);
         Ok::<_, Error>(std::net::TcpStream::connect(v4).is_ok())
     };
@@ -75,14 +76,41 @@ fn both_families_come_to_one_socket_where_they_are_asked_for() {
 #[test]
 fn an_address_that_is_not_there_yet_can_be_listened_on() {
     for address in ["[2001:db8::80]:8080", "192.0.2.80:8080"] {
-        let manner = Manner { freebind: true, ..alone(1) };
-        bind("web", &site(address.parse().unwrap()), manner).unwrap();
+        let site = Site::Inet(address.parse::<SocketAddr>().unwrap().into());
+        open(&site, Manner { freebind: true, ..manner(&Inherited::default()) }).unwrap();
     }
 }
 
 #[test]
 fn an_interface_this_machine_lacks_is_refused_with_the_remedy() {
-    let lacking = Site { interface: Some("eth-none".to_owned()), ..site(free()) };
-    let message = bind("web", &lacking, alone(1)).unwrap_err().to_string();
+    let message = open_alone(Inet { interface: Some("eth-none".to_owned()), ..free().into() });
+    let message = message.unwrap_err().to_string();
     assert!(message.contains("no interface \"eth-none\""), "{message}");
+}
+
+#[test]
+fn all_workers_accept_from_one_unix_socket() {
+    let dir = tempfile::tempdir().unwrap();
+    let site = Site::Unix(dir.path().join("web.sock"));
+    let inherited = Inherited::default();
+    let sockets = open(&site, manner(&inherited)).unwrap();
+    assert_eq!(sockets.of_workers.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
+    let message = open(&site, manner(&inherited)).unwrap_err().to_string();
+    assert!(message.contains("it is held by"), "{message}");
+    drop(sockets);
+    assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none());
+}
+
+#[test]
+fn a_unix_socket_that_cannot_be_had_is_refused_with_the_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    let check = |path: &str, expect: &str| {
+        let site = Site::Unix(dir.path().join(path));
+        let message = open(&site, manner(&Inherited::default())).unwrap_err().to_string();
+        assert!(message.contains("listener \"web\" cannot listen on unix:/"), "{message}");
+        assert!(message.contains(expect), "{message}");
+    };
+    check("file", "remove it");
+    check("missing/web.sock", "make the folder");
 }
