@@ -8,8 +8,7 @@ use crate::reload::{self, Prepared};
 use crate::snapshot::{Shared, Snapshot};
 use crate::worker::Worker;
 use crate::{admin, metrics, orders, rate, status, unserved};
-use arc_swap::ArcSwap;
-use config::model::Gateway;
+use config::model::{ConnectionLog, Gateway, Mode, Proxy};
 use config::{Diff, Refusal, Section};
 use futures_util::future::join_all;
 use service::unix_socket::SocketFile;
@@ -17,6 +16,7 @@ use service::{Boot, Capability, Daemon, Order, Table};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// causeway-proxy.
 #[derive(Debug)]
@@ -43,6 +43,10 @@ impl Daemon for App {
         unserved::refusals(model)
     }
 
+    fn advise(model: &Gateway) -> Vec<String> {
+        model.proxy.as_ref().and_then(untold).into_iter().collect()
+    }
+
     async fn start(model: Arc<Gateway>, boot: &mut Boot<'_>) -> Result<Self, Error> {
         let listening = boot.readiness.latch("listeners");
         let first_checks = boot.readiness.latch("checks");
@@ -52,7 +56,7 @@ impl Daemon for App {
         let (snapshot, sockets) = reload::prepare(&model, None, workers, &inherited)?.into_parts();
         warn_of_unused(&inherited, &snapshot);
         let capacity = Capacity::of_this_process().without(inherited.count() * (workers + 1));
-        let shared = Arc::new(Shared { snapshot: ArcSwap::from_pointee(snapshot), workers, capacity });
+        let shared = Arc::new(Shared::new(snapshot, workers, capacity));
         metrics::register(boot.registry, &shared);
 
         let workers = (0..workers)
@@ -110,6 +114,9 @@ impl Daemon for App {
         // Their files go first, so that nobody comes any more.
         drop(self.files);
         join_all(self.workers.iter().map(Worker::drained)).await;
+        if let Some(log) = &self.shared.snapshot.load().log {
+            log.end(LAST_LINES_LIMIT).await;
+        }
     }
 }
 
@@ -122,6 +129,18 @@ fn warn_of_unused(inherited: &Inherited, snapshot: &Snapshot) {
             );
         }
     }
+}
+
+/// How long the log of connections may take for the lines that wait at the end.
+const LAST_LINES_LIMIT: Duration = Duration::from_secs(2);
+
+/// The listeners that the log of connections says nothing of: a line is about one connection to one member, and one
+/// connection of http has requests to many.
+fn untold(proxy: &Proxy) -> Option<String> {
+    let http = proxy.listener.iter().filter(|listener| listener.mode == Mode::Http);
+    let names: Vec<_> = http.map(|listener| format!("\"{}\"", listener.name)).collect();
+    let told = proxy.log.format != ConnectionLog::Off && !names.is_empty();
+    told.then(|| format!("proxy.log has no lines about requests: none come from {}", names.join(", ")))
 }
 
 fn count(model: &Gateway) -> Result<usize, Error> {

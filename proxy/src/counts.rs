@@ -94,6 +94,29 @@ impl<const N: usize> Shards<N> {
     }
 }
 
+/// Connections open in the whole process.
+#[derive(Debug)]
+pub(crate) struct OpenCount(Shards<1>);
+
+impl OpenCount {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self(Shards::new(workers))
+    }
+
+    pub(crate) fn opened(&self, worker: usize) {
+        self.0.add(worker, 0, 1);
+    }
+
+    pub(crate) fn closed(&self, worker: usize) {
+        self.0.add(worker, 0, 1_u64.wrapping_neg());
+    }
+
+    /// A connection closes where it was opened, so no shard is ever below zero.
+    pub(crate) fn sum(&self) -> u64 {
+        self.0.sum(0)
+    }
+}
+
 const OPENED: usize = 0;
 const CLOSED: usize = 1;
 const RECEIVED: usize = 2;

@@ -5,6 +5,7 @@
 use crate::pool::attempts::{self, Next};
 use crate::pool::line::{Call, Entry, Line};
 use crate::pool::{Lease, MemberId, MemberState, Pick, Pool, Wanted};
+use crate::record::Path;
 use crate::shortage::is_shortage;
 use crate::stream::Stream;
 use crate::worker::Local;
@@ -30,6 +31,7 @@ pub(crate) struct Dial<'a> {
     last: Option<MemberId>,
     /// Attempts so far.
     made: u32,
+    pub(crate) path: Path,
 }
 
 /// Why no member could be had.
@@ -54,7 +56,17 @@ impl<'a> Dial<'a> {
         client: Option<IpAddr>,
     ) -> Self {
         let own = client.and_then(|client| pool.own(client, now()));
-        Self { local, pool, timeout, client, own, tried: Vec::new(), last: None, made: 0 }
+        Self {
+            local,
+            pool,
+            timeout,
+            client,
+            own,
+            tried: Vec::new(),
+            last: None,
+            made: 0,
+            path: Path::default(),
+        }
     }
 
     /// A place at the next member for this client. Asked again, the attempt at the one before has failed.
@@ -64,6 +76,7 @@ impl<'a> Dial<'a> {
         }
         let lease = self.seat().await?;
         let member = lease.member();
+        self.path.seated(self.last.map(|last| last == member.id), now());
         self.made += 1;
         self.last = Some(member.id);
         self.tried.push(member.id);
@@ -133,10 +146,11 @@ impl<'a> Dial<'a> {
                 }
             }
         }
+        self.path.tries_again();
         Ok(())
     }
 
-    async fn seat(&self) -> Result<Lease, NoMember> {
+    async fn seat(&mut self) -> Result<Lease, NoMember> {
         let mut deadline = None;
         loop {
             let entry = if self.pool.state.line.is_empty() {
@@ -156,10 +170,18 @@ impl<'a> Dial<'a> {
                 Entry::Wait(waiting) => waiting,
             };
             let until = *deadline.get_or_insert_with(|| Instant::now() + self.timeout.queue);
+            let at_a_member = waiting.is_at_a_member();
             match time::timeout_at(until, waiting.called()).await {
-                Ok(Call::Seat(lease)) => return Ok(lease),
+                Ok(Call::Seat(lease, number)) => {
+                    self.path.left_queue(at_a_member, number);
+                    return Ok(lease);
+                }
                 Ok(Call::Again) => {}
-                Err(_) => return Err(NoMember::QueueTimeout),
+                Err(_) => {
+                    self.path.left_queue(at_a_member, waiting.give_up().unwrap_or_default());
+                    self.path.waited_in_vain(now());
+                    return Err(NoMember::QueueTimeout);
+                }
             }
         }
     }

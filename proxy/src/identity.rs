@@ -6,7 +6,9 @@
 
 use crate::counts::Failure;
 use crate::listener::Accepted;
+use crate::notes::Passage;
 use crate::proxy_protocol::{self, Ends, Facts, Header, LONGEST, Malformed, Origin};
+use crate::record::Fault;
 use crate::stream::Socket;
 use crate::worker::Local;
 use config::model::ProxyProtocol;
@@ -53,12 +55,18 @@ pub(crate) async fn learn(local: &Local, mut accepted: Accepted) -> Option<Accep
 fn refuse(local: &Local, accepted: &Accepted, unknown: &Unknown) {
     let Accepted { route, client, .. } = accepted;
     let listener = &route.name;
-    let failure = match unknown {
-        Unknown::Malformed(_) => Failure::BadProxyHeader,
-        Unknown::Late => Failure::SlowProxyHeader,
-        Unknown::Gone(_) => Failure::ClientGone,
+    let (failure, fault) = match unknown {
+        Unknown::Malformed(_) => (Failure::BadProxyHeader, Fault::MalformedHeader),
+        Unknown::Late => (Failure::SlowProxyHeader, Fault::LateHeader),
+        Unknown::Gone(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            (Failure::ClientGone, Fault::ClosedEarly)
+        }
+        Unknown::Gone(_) => (Failure::ClientGone, Fault::BrokenEarly),
     };
     route.counts.failed(local.index(), failure);
+    if let Some(notes) = &accepted.notes {
+        notes.refused(&Passage { local, route, client: *client }, fault);
+    }
     tracing::debug!(sender = client.map(display), listener, %unknown, "connection is closed");
     if failure != Failure::ClientGone
         && let Some(more) = local.admit_bad_header()

@@ -7,11 +7,12 @@
 //!                                   +--> http: guard, headers --> upstream --> member
 //!                                             |  read per pick
 //!  checks: one thread --> health -------------+
+//!  log: one thread <-- lines <-- record of a connection that has ended
 //! ```
 //!
 //! One thread per core does all of a connection. Pure modules decide and know no runtime: `listener::site`,
 //! `pool::balance`, `pool::health`, `http::framing`, `http::guard`, `http::headers`, `http::forwarded`,
-//! `http::deadlines`, [`proxy_protocol`], [`client_hello`]. The last two are public for their fuzz targets.
+//! `http::deadlines`, `record` and what writes it, [`proxy_protocol`], [`client_hello`]. The last two are public for their fuzz targets.
 
 mod admin;
 mod alarm;
@@ -25,11 +26,14 @@ mod http;
 mod identity;
 mod linger;
 mod listener;
+mod log;
 mod metrics;
+mod notes;
 mod orders;
 mod pool;
 pub mod proxy_protocol;
 mod rate;
+mod record;
 mod relay;
 mod reload;
 mod shortage;

@@ -29,6 +29,13 @@ struct Metrics(Arc<Shared>);
 /// A value with the label that tells it from its siblings.
 type Sample = (Option<(&'static str, &'static str)>, u64);
 
+/// A counter of the whole daemon.
+struct OfDaemon {
+    name: &'static str,
+    help: &'static str,
+    value: fn(&Snapshot) -> u64,
+}
+
 /// A metric of each listener: name, help text, and its values with the label that tells them apart.
 struct OfListener {
     name: &'static str,
@@ -73,6 +80,19 @@ enum Kind {
     /// A gauge of seconds, whose values are microseconds.
     Seconds,
 }
+
+const DAEMON: [OfDaemon; 2] = [
+    OfDaemon {
+        name: "log_lines",
+        help: "Lines about connections that were handed on",
+        value: |snapshot| snapshot.log_counts.written(),
+    },
+    OfDaemon {
+        name: "log_lost",
+        help: "Lines about connections that were lost because their receiver was gone or too slow",
+        value: |snapshot| snapshot.log_counts.lost(),
+    },
+];
 
 const LISTENERS: [OfListener; 5] = [
     OfListener {
@@ -259,7 +279,17 @@ impl Collector for Metrics {
         for metric in &MEMBERS {
             metric.encode(&mut encoder, &snapshot)?;
         }
+        for metric in &DAEMON {
+            metric.encode(&mut encoder, &snapshot)?;
+        }
         Ok(())
+    }
+}
+
+impl OfDaemon {
+    fn encode(&self, encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
+        let value = ConstCounter::new((self.value)(snapshot));
+        value.encode(encoder.encode_descriptor(self.name, self.help, None, value.metric_type())?)
     }
 }
 
@@ -321,7 +351,6 @@ fn encode<'a>(
 mod tests {
     use super::*;
     use crate::snapshot::tests::{ENDLESS, listener, model};
-    use arc_swap::ArcSwap;
 
     #[test]
     fn every_listener_and_member_has_its_samples() {
@@ -329,8 +358,7 @@ mod tests {
         let snapshot = Snapshot::new(&model, None, 1);
         snapshot.listeners["web"].counts.failed(0, Failure::NoMember);
         snapshot.listeners["web"].counts.sent(0, 42);
-        let shared =
-            Arc::new(Shared { snapshot: ArcSwap::from_pointee(snapshot), workers: 1, capacity: ENDLESS });
+        let shared = Arc::new(Shared::new(snapshot, 1, ENDLESS));
         let mut registry = Registry::with_prefix("causeway_proxy");
         register(&mut registry, &shared);
         let mut text = String::new();
@@ -359,6 +387,7 @@ mod tests {
         };
         let names = LISTENERS.iter().map(|metric| metric.name).chain(POOLS.iter().map(|metric| metric.name));
         let names = names.chain(MEMBERS.iter().map(|metric| metric.name));
+        let names = names.chain(DAEMON.iter().map(|metric| metric.name));
         let names: Vec<_> = names.map(|name| format!("causeway_proxy_{name}")).collect();
         assert_eq!(rows("## causeway-proxy\n"), names);
         let reasons: Vec<_> = Failure::ALL.iter().map(|(_, label)| *label).collect();

@@ -13,11 +13,15 @@ mod silence;
 
 use crate::alarm::Alarm;
 use crate::counts::Failure;
+use crate::notes::{MaybeNotes, Passage};
+use crate::pool::Lease;
+use crate::record::Ending;
 use crate::snapshot::Route;
 use crate::stream::Stream;
 use crate::worker::Local;
 use flow::{Broken, Flow, Moved};
 use silence::{Deed, Silence, Standing};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -57,10 +61,17 @@ pub(crate) struct Relay {
     downward: Flow,
     silence: Silence,
     alarm: Alarm,
+    notes: MaybeNotes,
 }
 
 impl Relay {
-    pub(crate) fn new(local: Rc<Local>, route: Arc<Route>, client: Stream, member: Stream) -> Self {
+    pub(crate) fn new(
+        local: Rc<Local>,
+        route: Arc<Route>,
+        client: Stream,
+        member: Stream,
+        notes: MaybeNotes,
+    ) -> Self {
         Self {
             local,
             route,
@@ -70,11 +81,20 @@ impl Relay {
             downward: Flow::default(),
             silence: Silence::new(Instant::now().into_std()),
             alarm: Alarm::default(),
+            notes,
         }
     }
 
     pub(crate) fn route(&self) -> &Route {
         &self.route
+    }
+
+    /// Tells how the connection of this client ended, where it is told. Its place at the member is still taken.
+    pub(crate) fn tell(&self, client: Option<SocketAddr>, lease: &Lease, ending: Ending) {
+        if let Some(notes) = &self.notes {
+            let passage = Passage { local: &self.local, route: &self.route, client };
+            notes.ended(&passage, Some(lease), ending);
+        }
     }
 
     /// Counts what became of the connection.
@@ -108,6 +128,10 @@ impl Relay {
         }
         if down.written > 0 {
             counts.sent(worker, down.written as u64);
+        }
+        if let Some(notes) = &mut self.notes {
+            notes.bytes.received += up.read as u64;
+            notes.bytes.sent += down.written as u64;
         }
         let [client, member] = [deed(up, down), deed(down, up)];
         if client.stirred || member.stirred {

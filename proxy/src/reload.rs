@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::listener::socket::{self, Manner, Sockets};
 use crate::listener::{Inherited, Site};
+use crate::log::Log;
 use crate::snapshot::Snapshot;
 use crate::worker::Order;
 use config::Gateway;
@@ -26,7 +27,9 @@ pub(crate) fn prepare(
     inherited: &Inherited,
 ) -> Result<Prepared, Error> {
     let section = model.proxy.as_ref().ok_or(Error::NoSection)?;
-    let snapshot = Snapshot::new(section, current, workers);
+    let mut snapshot = Snapshot::new(section, current, workers);
+    let running = current.and_then(|current| current.log.as_ref());
+    snapshot.log = Log::of(&section.log, running, &snapshot.log_counts, workers)?;
     let sites = |snapshot: &Snapshot| snapshot.sites().map(|(site, _)| site.clone()).collect::<BTreeSet<_>>();
     let (old, new) = (current.map(sites).unwrap_or_default(), sites(&snapshot));
     let mut opened: Vec<Sockets> = Vec::new();

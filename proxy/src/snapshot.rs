@@ -4,8 +4,9 @@
 //! next request. State that outlives a configuration (counters, health) is carried over by name.
 
 use crate::capacity::Capacity;
-use crate::counts::ListenerCounts;
+use crate::counts::{ListenerCounts, OpenCount};
 use crate::listener::Site;
+use crate::log::{Log, LogCounts};
 use crate::pool::{MemberState, Pool};
 use addr::fold_mapped;
 use arc_swap::ArcSwap;
@@ -24,9 +25,16 @@ pub(crate) struct Shared {
     pub(crate) workers: usize,
     /// What bounds the number of client connections.
     pub(crate) capacity: Capacity,
+    /// Client connections open.
+    pub(crate) connections: OpenCount,
 }
 
 impl Shared {
+    pub(crate) fn new(snapshot: Snapshot, workers: usize, capacity: Capacity) -> Self {
+        let connections = OpenCount::new(workers);
+        Self { snapshot: ArcSwap::from_pointee(snapshot), workers, capacity, connections }
+    }
+
     /// Client connections that a worker may hold.
     pub(crate) fn connections_per_worker(&self) -> usize {
         let snapshot = self.snapshot.load();
@@ -45,6 +53,10 @@ pub(crate) struct Snapshot {
     routes: HashMap<Site, Arc<Route>>,
     /// The number of members in all pools.
     members: usize,
+    /// Where lines about connections go, if there are any.
+    pub(crate) log: Option<Arc<Log>>,
+    /// Of whichever log there is.
+    pub(crate) log_counts: Arc<LogCounts>,
 }
 
 /// What becomes of the connections of one listener.
@@ -67,7 +79,8 @@ pub(crate) struct Route {
 }
 
 impl Snapshot {
-    /// Builds a configuration; what `previous` has under the same names keeps its counters and health.
+    /// Builds a configuration; what `previous` has under the same names keeps its counters and health. It has no log
+    /// yet.
     pub(crate) fn new(model: &Proxy, previous: Option<&Self>, workers: usize) -> Self {
         let pools: BTreeMap<String, Arc<Pool>> = model
             .pool
@@ -95,7 +108,8 @@ impl Snapshot {
             .flat_map(|route| route.sites.iter().map(|site| (site.clone(), Arc::clone(route))))
             .collect();
         let members = pools.values().map(|pool| pool.members.len()).sum();
-        Self { listeners, pools, routes, members }
+        let log_counts = previous.map_or_else(Arc::default, |snapshot| Arc::clone(&snapshot.log_counts));
+        Self { listeners, pools, routes, members, log: None, log_counts }
     }
 
     /// Tells the pools that this configuration is in force from here on.

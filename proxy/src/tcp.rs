@@ -5,38 +5,53 @@ use crate::dial::{Dial, NoMember};
 use crate::identity;
 use crate::linger;
 use crate::listener::{Accepted, Session};
+use crate::notes::{MaybeNotes, Passage};
 use crate::pool::Lease;
+use crate::record::Ending;
 use crate::relay::{End, Relay};
+use crate::shortage::is_shortage;
 use crate::snapshot::Route;
 use crate::stream::Stream;
 use crate::worker::Local;
 use addr::fold_mapped;
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
 
 /// Reaches a member. What it returns carries the connection from then on; None: the connection has ended.
 ///
 /// Without a member it is closed in an orderly way: the client sees the end of the stream, not a reset.
 pub(crate) async fn begin(local: Rc<Local>, accepted: Accepted) -> Option<Session> {
     let header = identity::header(accepted.route.pool.config.proxy_protocol, || accepted.origin());
-    let Accepted { route, stream: client, client: peer, .. } = accepted;
-    match reach(&local, &route, peer, &header).await {
+    let Accepted { route, stream: client, client: peer, mut notes, .. } = accepted;
+    match reach(&local, &route, peer, &header, &mut notes).await {
         Ok((member, lease)) => {
             client.socket().set_nodelay();
-            let mut relay = Relay::new(local, route, client, member);
+            let mut relay = Relay::new(local, route, client, member, notes);
             Some(Box::pin(async move {
                 // Waited for by reference: else there would be room for it twice.
-                let end = (&mut relay).await;
+                let (ending, failure) = outcome((&mut relay).await);
+                relay.tell(peer, &lease, ending);
                 drop(lease);
-                if let Some(failure) = failure(end) {
+                if let Some(failure) = failure {
                     let listener = &relay.route().name;
-                    tracing::debug!(peer = peer.map(display), listener, ?end, "connection did not end well");
+                    tracing::debug!(
+                        peer = peer.map(display),
+                        listener,
+                        ?ending,
+                        "connection did not end well"
+                    );
                     relay.failed(failure);
                 }
             }))
         }
-        Err(failure) => {
+        Err((ending, failure)) => {
             route.counts.failed(local.index(), failure);
+            if let Some(notes) = notes {
+                notes.ended(&Passage { local: &local, route: &route, client: peer }, None, ending);
+            }
             linger::close(client).await;
             None
         }
@@ -48,28 +63,54 @@ async fn reach(
     route: &Route,
     peer: Option<SocketAddr>,
     header: &[u8],
-) -> Result<(Stream, Lease), Failure> {
+    notes: &mut MaybeNotes,
+) -> Result<(Stream, Lease), (Ending, Failure)> {
     let mut dial = Dial::new(local, &route.pool, &route.timeout, peer.map(|peer| fold_mapped(peer.ip())));
+    let mut unreached = Ending::NoMember;
     loop {
-        let lease = dial.next().await.map_err(|none| match none {
-            NoMember::AllOut => Failure::NoMember,
-            NoMember::AllTried => Failure::Unreachable,
-            NoMember::QueueFull => Failure::QueueFull,
-            NoMember::QueueTimeout => Failure::QueueTimeout,
+        let next = dial.next().await;
+        if let Some(notes) = notes {
+            notes.path = dial.path;
+            notes.member = next.as_ref().map_or_else(
+                |none| notes.member.take().filter(|_| *none == NoMember::AllTried),
+                |lease| Some(Arc::clone(lease.member())),
+            );
+        }
+        let lease = next.map_err(|none| match none {
+            NoMember::AllOut => (Ending::NoMember, Failure::NoMember),
+            NoMember::AllTried => (unreached, Failure::Unreachable),
+            NoMember::QueueFull => (Ending::QueueFull, Failure::QueueFull),
+            NoMember::QueueTimeout => (Ending::QueueTimeout, Failure::QueueTimeout),
         })?;
-        if let Ok(stream) = dial.connect(lease.member(), header).await {
-            return Ok((stream, lease));
+        match dial.connect(lease.member(), header).await {
+            Ok(stream) => {
+                if let Some(notes) = notes {
+                    notes.path.connected(Instant::now());
+                }
+                return Ok((stream, lease));
+            }
+            Err(error) => unreached = refusal(&error),
         }
     }
 }
 
-const fn failure(end: End) -> Option<Failure> {
+fn refusal(error: &io::Error) -> Ending {
+    if is_shortage(error) {
+        Ending::Shortage
+    } else if error.kind() == io::ErrorKind::TimedOut {
+        Ending::ConnectTimeout
+    } else {
+        Ending::Refused
+    }
+}
+
+const fn outcome(end: End) -> (Ending, Option<Failure>) {
     match end {
-        End::Whole => None,
-        End::ClientGone => Some(Failure::ClientGone),
-        End::MemberGone => Some(Failure::MemberGone),
-        End::ClientSilent => Some(Failure::ClientTimeout),
-        End::MemberSilent => Some(Failure::MemberTimeout),
-        End::Idle => Some(Failure::TunnelTimeout),
+        End::Whole => (Ending::Whole, None),
+        End::ClientGone => (Ending::ClientGone, Some(Failure::ClientGone)),
+        End::MemberGone => (Ending::MemberGone, Some(Failure::MemberGone)),
+        End::ClientSilent => (Ending::ClientSilent, Some(Failure::ClientTimeout)),
+        End::MemberSilent => (Ending::MemberSilent, Some(Failure::MemberTimeout)),
+        End::Idle => (Ending::Idle, Some(Failure::TunnelTimeout)),
     }
 }

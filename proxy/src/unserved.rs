@@ -18,13 +18,6 @@ struct Row<T: 'static> {
     help: &'static str,
 }
 
-const PROXY: &[Row<model::Proxy>] = &[Row {
-    key: "log.format",
-    asked: |proxy| proxy.log.format != model::ConnectionLog::Off,
-    what: "lines about connections",
-    help: "leave out proxy.log, and count connections by /metrics",
-}];
-
 const LISTENER: &[Row<model::Listener>] = &[
     Row {
         key: "mode",
@@ -93,8 +86,8 @@ const TIMEOUT: &[Wait] = &[("udp", |timeout| timeout.udp)];
 /// Everything in the file that causeway-proxy does not serve.
 pub(crate) fn refusals(model: &model::Gateway) -> Vec<Refusal> {
     let Some(proxy) = &model.proxy else { return Vec::new() };
-    let mut found: Vec<Refusal> = rows(PROXY, "proxy", proxy).collect();
-    found.extend(waits("proxy.timeout", &proxy.timeout, &model::ProxyTimeouts::default()));
+    let mut found: Vec<Refusal> =
+        waits("proxy.timeout", &proxy.timeout, &model::ProxyTimeouts::default()).collect();
     for (place, listener) in proxy.listener.iter().enumerate() {
         let at = format!("proxy.listener[{place}]");
         found.extend(rows(LISTENER, &at, listener));

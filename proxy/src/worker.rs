@@ -239,6 +239,7 @@ impl Local {
     ) {
         let local = Rc::clone(self);
         counts.opened(self.index);
+        self.shared.connections.opened(self.index);
         self.connections.set(self.connections.get() + 1);
         self.track(async move {
             if AssertUnwindSafe(connection).catch_unwind().await.is_err() {
@@ -249,6 +250,7 @@ impl Local {
                 );
             }
             counts.closed(local.index);
+            local.shared.connections.closed(local.index);
             local.connections.set(local.connections.get() - 1);
         });
     }

@@ -36,6 +36,9 @@ mod listeners;
 #[path = "daemon/load.rs"]
 mod load;
 #[cfg(test)]
+#[path = "daemon/log.rs"]
+mod log;
+#[cfg(test)]
 #[path = "daemon/namespace.rs"]
 mod namespace;
 #[cfg(test)]

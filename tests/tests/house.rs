@@ -70,6 +70,11 @@ const PURE: &[&str] = &[
     "proxy/src/client_hello",
     "proxy/src/proxy_protocol.rs",
     "proxy/src/proxy_protocol",
+    "proxy/src/log/json.rs",
+    "proxy/src/log/lines.rs",
+    "proxy/src/log/syslog.rs",
+    "proxy/src/log/tcplog.rs",
+    "proxy/src/record.rs",
     "proxy/src/relay/silence.rs",
     "proxy/src/unserved.rs",
     "proxy/src/http/deadlines.rs",
@@ -126,7 +131,8 @@ fn sources(path: &Path) -> Vec<PathBuf> {
 
 /// A source text without its unit tests, which stand last.
 fn without_tests(text: &str) -> &str {
-    text.split("\n#[cfg(test)]\nmod ").next().unwrap_or(text)
+    let begins = ["\n#[cfg(test)]\nmod ", "\n#[cfg(test)]\npub(crate) mod "].map(|mark| text.find(mark));
+    &text[..begins.into_iter().flatten().min().unwrap_or(text.len())]
 }
 
 /// The first fenced block after the heading `heading`.

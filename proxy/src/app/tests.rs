@@ -28,3 +28,18 @@ fn tls_and_datagrams_are_refused_at_their_place_with_a_remedy() {
     assert_eq!(udp[0].0, "proxy.listener[1].mode");
     assert!(udp[0].1.contains("\"tcp\""), "{udp:?}");
 }
+
+#[test]
+fn listeners_without_lines_are_named_where_there_is_a_log() {
+    let advice = |format: &str, mode: &str| {
+        let text = format!(
+            "[proxy]\nlog = {{ format = \"{format}\" }}\n\
+             [[proxy.listener]]\nname = \"web\"\nbind = [\"[::1]:80\"]\npool = \"web\"\nmode = \"{mode}\"\n\
+             [[proxy.pool]]\nname = \"web\"\n"
+        );
+        App::advise(&config::parse(&text, "gateway.toml").expect("the file is valid").model)
+    };
+    assert_eq!(advice("json", "tcp"), [""; 0]);
+    assert_eq!(advice("off", "http"), [""; 0]);
+    assert_eq!(advice("json", "http"), ["proxy.log has no lines about requests: none come from \"web\""]);
+}

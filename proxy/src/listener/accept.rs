@@ -2,6 +2,7 @@
 
 use super::site::Site;
 use super::socket::{BACKLOG, Listening};
+use crate::notes::{MaybeNotes, Notes};
 use crate::proxy_protocol::{Ends, Origin};
 use crate::stream::Stream;
 use crate::tcp;
@@ -91,6 +92,7 @@ pub(crate) struct Accepted {
     pub(crate) route: Arc<Route>,
     /// Tells when the listener goes.
     pub(crate) stop: Stop,
+    pub(crate) notes: MaybeNotes,
 }
 
 impl Accepted {
@@ -164,7 +166,8 @@ impl Accepting {
         }
         let (route, stop) = (Arc::clone(&self.route), self.stop.clone());
         let site = Arc::clone(&self.site);
-        let accepted = Accepted { stream, client, destination: None, site, route, stop };
+        let notes = Notes::begin(&self.local, &route, &site);
+        let accepted = Accepted { stream, client, destination: None, site, route, stop, notes };
         let begun = Box::pin(begin(Rc::clone(&self.local), accepted));
         self.local.spawn(Arc::clone(&self.route.counts), async move {
             if let Some(session) = begun.await {

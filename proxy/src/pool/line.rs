@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 /// What ends a wait.
 #[derive(Debug)]
 pub(crate) enum Call {
-    /// Here is a place.
-    Seat(Lease),
+    /// Here is a place, for the one of this number, see [`Queue::serve`].
+    Seat(Lease, u64),
     /// What was waited for takes nobody: look for another.
     Again,
 }
@@ -121,10 +121,11 @@ impl Line {
         self.leave_locked(inner, missed);
     }
 
-    fn leave(&self, wish: Wish<MemberId>, ticket: Ticket) {
+    fn leave(&self, wish: Wish<MemberId>, ticket: Ticket) -> Option<u64> {
         let mut inner = self.lock();
-        inner.queue.leave(wish, ticket);
+        let number = inner.queue.leave(wish, ticket);
         self.leave_locked(inner, Vec::new());
+        number
     }
 
     /// Unlocks. A place nobody was there to take comes free again after that, since freeing it locks.
@@ -160,8 +161,8 @@ impl Inner {
             }
             while self.queue.wants(member.id, open) {
                 let Some(lease) = pool.lease(place) else { break };
-                let call = self.queue.serve(member.id, open);
-                missed.extend(deliver(call, Call::Seat(lease)));
+                let (call, number) = self.queue.serve(member.id, open).unzip();
+                missed.extend(deliver(call, Call::Seat(lease, number.unwrap_or_default())));
             }
         }
         missed
@@ -210,6 +211,16 @@ impl Waiting {
     pub(crate) async fn called(&mut self) -> Call {
         // The queue drops nobody uncalled; if it did, looking again would be right.
         (&mut self.called).await.unwrap_or(Call::Again)
+    }
+
+    /// Waits no longer. Its number, see [`Queue::serve`]; none if it was called at this moment.
+    pub(crate) fn give_up(self) -> Option<u64> {
+        self.state.line.leave(self.wish, self.ticket)
+    }
+
+    /// Whether it is for one member that is waited.
+    pub(crate) const fn is_at_a_member(&self) -> bool {
+        matches!(self.wish, Wish::At(_))
     }
 }
 

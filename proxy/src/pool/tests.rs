@@ -197,7 +197,7 @@ fn call(entry: &mut Entry) -> Option<Call> {
 
 fn seat(entry: &mut Entry) -> Lease {
     match call(entry) {
-        Some(Call::Seat(lease)) => lease,
+        Some(Call::Seat(lease, _)) => lease,
         other => panic!("{other:?} is no place"),
     }
 }
@@ -290,7 +290,7 @@ fn workers_together_keep_to_the_limit_and_serve_everyone() {
                         match enter(&pool, own) {
                             Entry::Seat(lease) => break lease,
                             Entry::Wait(mut waiting) => match runtime.block_on(waiting.called()) {
-                                Call::Seat(lease) => break lease,
+                                Call::Seat(lease, _) => break lease,
                                 Call::Again => {}
                             },
                             Entry::Full | Entry::Nobody => panic!("there is room in the queue"),

@@ -1,7 +1,6 @@
 use super::*;
 use crate::snapshot::tests::{ENDLESS, listener, model};
 use crate::snapshot::{Shared, Snapshot};
-use arc_swap::ArcSwap;
 use config::model::{Mode, ProxyTimeouts};
 use std::io;
 use std::sync::Arc;
@@ -41,12 +40,12 @@ impl Bench {
         model.listener[0].timeout = timeout;
         let snapshot = Snapshot::new(&model, None, 1);
         let route = Arc::clone(&snapshot.listeners["web"]);
-        let shared = Shared { snapshot: ArcSwap::from_pointee(snapshot), workers: 1, capacity: ENDLESS };
+        let shared = Shared::new(snapshot, 1, ENDLESS);
         Self { local: Rc::new(Local::new(0, Arc::new(shared))), route }
     }
 
     fn relay(&self, client: Stream, member: Stream) -> Relay {
-        Relay::new(Rc::clone(&self.local), Arc::clone(&self.route), client, member)
+        Relay::new(Rc::clone(&self.local), Arc::clone(&self.route), client, member, None)
     }
 
     /// Runs the relay beside `ends`, which gets the client's and the member's end.

@@ -2,7 +2,6 @@ use super::*;
 use crate::capacity::Capacity;
 use crate::snapshot::Snapshot;
 use crate::snapshot::tests::{ENDLESS, listener, model};
-use arc_swap::ArcSwap;
 use config::model::Mode;
 
 fn local() -> Rc<Local> {
@@ -11,7 +10,7 @@ fn local() -> Rc<Local> {
 
 fn local_with(capacity: Capacity) -> Rc<Local> {
     let snapshot = Snapshot::new(&model(vec![], &[]), None, 1);
-    let shared = Shared { snapshot: ArcSwap::from_pointee(snapshot), workers: 1, capacity };
+    let shared = Shared::new(snapshot, 1, capacity);
     Rc::new(Local::new(0, Arc::new(shared)))
 }
 
@@ -81,8 +80,7 @@ fn an_address_that_was_closed_is_free_once_that_is_reported() {
     let bind = "[2001:db8::80]:80";
     let snapshot = Snapshot::new(&model(vec![listener("web", bind, Mode::Tcp, "web")], &["web"]), None, 1);
     let route = Arc::clone(&snapshot.listeners["web"]);
-    let shared =
-        Arc::new(Shared { snapshot: ArcSwap::from_pointee(snapshot), workers: 1, capacity: ENDLESS });
+    let shared = Arc::new(Shared::new(snapshot, 1, ENDLESS));
     let worker = Worker::start(0, shared, mpsc::unbounded_channel().0).unwrap();
     // Nothing else uses this address, so its port stays free.
     let mut address: std::net::SocketAddr = "127.82.0.1:0".parse().unwrap();

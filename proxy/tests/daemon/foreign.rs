@@ -7,7 +7,7 @@ use crate::checks::sight;
 use crate::client::Client;
 use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v4, v6, wait_for};
 use std::net::{IpAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
@@ -26,14 +26,14 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// A running program with a file and a folder of its own. Dropping it ends it.
-struct Program {
+pub(crate) struct Program {
     child: Child,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Program {
     /// Starts it and waits until somebody listens on this port.
-    fn start(program: &str, file: &str, port: u16) -> Option<Self> {
+    pub(crate) fn start(program: &str, file: &str, port: u16) -> Option<Self> {
         let path = find(program)?;
         let dir = tempfile::tempdir().expect("a temporary folder");
         let conf = dir.path().join("conf");
@@ -51,7 +51,14 @@ impl Program {
             }
             TcpStream::connect(v4(port)).ok()
         });
-        Some(Self { child, _dir: dir })
+        Some(Self { child, dir })
+    }
+}
+
+impl Program {
+    /// Its folder, which is `DIR` in its file.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 }
 

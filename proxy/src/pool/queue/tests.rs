@@ -14,11 +14,11 @@ fn the_longest_waiting_is_served_of_those_who_take_the_place() {
     join(&mut queue, Wish::Any, 11);
     join(&mut queue, Wish::At(0), 12);
     join(&mut queue, Wish::Any, 13);
-    assert_eq!(queue.serve(0, true), Some(11));
-    assert_eq!(queue.serve(0, true), Some(12));
-    assert_eq!(queue.serve(1, true), Some(10));
+    assert_eq!(queue.serve(0, true), Some((11, 1)));
+    assert_eq!(queue.serve(0, true), Some((12, 1)));
+    assert_eq!(queue.serve(1, true), Some((10, 1)));
     assert_eq!((queue.wants(1, false), queue.serve(1, false)), (false, None), "only its own clients");
-    assert_eq!((queue.wants(1, true), queue.serve(1, true)), (true, Some(13)));
+    assert_eq!((queue.wants(1, true), queue.serve(1, true)), (true, Some((13, 2))));
     assert_eq!(queue.serve(1, true), None);
 }
 
@@ -28,7 +28,7 @@ fn a_full_queue_takes_nobody() {
     let first = queue.join(Wish::Any, 2, 1).unwrap();
     queue.join(Wish::At(0), 2, 2).unwrap();
     assert_eq!(queue.join(Wish::Any, 2, 3), Err(3));
-    assert!(queue.leave(Wish::Any, first));
+    assert_eq!(queue.leave(Wish::Any, first), Some(1));
     assert!(queue.join(Wish::Any, 2, 4).is_ok());
     assert_eq!(queue.join(Wish::Any, 0, 5), Err(5), "nobody may wait");
 }
@@ -42,7 +42,24 @@ fn who_waits_for_a_member_that_goes_is_called() {
     assert_eq!(queue.recall(|member| member != 0), [1, 4]);
     assert_eq!(queue.len(), 2);
     assert_eq!(queue.recall_any(), [2]);
-    assert_eq!(queue.serve(1, true), Some(3));
+    assert_eq!(queue.serve(1, true), Some((3, 1)));
+}
+
+#[test]
+fn numbers_count_those_who_were_served_and_not_those_who_left() {
+    let mut queue = Line::default();
+    join(&mut queue, Wish::Any, 1);
+    let left = join(&mut queue, Wish::Any, 2);
+    join(&mut queue, Wish::At(0), 3);
+    join(&mut queue, Wish::Any, 4);
+    assert_eq!(queue.leave(Wish::Any, left), Some(1));
+    assert_eq!(queue.serve(1, true), Some((1, 1)));
+    assert_eq!(queue.serve(1, true), Some((4, 2)));
+    join(&mut queue, Wish::At(0), 5);
+    join(&mut queue, Wish::Any, 6);
+    assert_eq!(queue.serve(1, true), Some((6, 1)), "nobody was served since it came");
+    assert_eq!(queue.serve(0, true), Some((3, 1)));
+    assert_eq!(queue.serve(0, true), Some((5, 2)));
 }
 
 #[derive(Clone, Debug)]
@@ -93,7 +110,8 @@ impl Model {
             while self.busy[member] < limit {
                 let first = self.waiting.iter().position(|(_, wish, _)| self.takes(*wish, member));
                 let expect = first.map(|place| self.waiting.remove(place).0);
-                assert_eq!(self.queue.serve(member, self.open[member]), expect);
+                let served = self.queue.serve(member, self.open[member]).map(|(name, _)| name);
+                assert_eq!(served, expect);
                 if expect.is_none() {
                     break;
                 }
@@ -127,8 +145,8 @@ proptest! {
                 Step::Finish(member) => model.busy[member] = model.busy[member].saturating_sub(1),
                 Step::GiveUp(place) if place < model.waiting.len() => {
                     let (_, wish, ticket) = model.waiting.remove(place);
-                    prop_assert!(model.queue.leave(wish, ticket));
-                    prop_assert!(!model.queue.leave(wish, ticket), "nobody leaves twice");
+                    prop_assert!(model.queue.leave(wish, ticket).is_some());
+                    prop_assert!(model.queue.leave(wish, ticket).is_none(), "nobody leaves twice");
                     model.left += 1;
                 }
                 Step::GiveUp(_) => {}

@@ -1,0 +1,241 @@
+//! The log of connections: a line about each, formed by the worker that carried it and written by a thread of its own.
+//!
+//! ```text
+//! worker: record -> tcplog or json -> its own lines --+
+//!                                                     +--> thread: target (standard output, syslog)
+//! worker: record -> tcplog or json -> its own lines --+
+//! ```
+//!
+//! A receiver that is slow or gone costs lines, which are counted, and never holds a worker up. A log lives as long as
+//! the configurations that ask for it: dropping it has the thread write what waits and end.
+
+mod json;
+mod lines;
+mod syslog;
+mod target;
+mod tcplog;
+
+use crate::error::Error;
+use crate::record::{Record, Stamp};
+use crate::shortage::Seldom;
+use config::model::{ConnectionLog, LogTarget, ProxyLog};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use lines::Lines;
+use std::convert::Infallible;
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant, SystemTime};
+use syslog::{Envelope, Front};
+use target::Target;
+use tcplog::Tcplog;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// Octets that may wait to be written, for each worker; as many again are being written.
+const MOST: usize = 512 << 10;
+/// How long lines gather before they are written together.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// What is counted of the log, whichever it is.
+#[derive(Debug, Default)]
+pub(crate) struct LogCounts {
+    written: AtomicU64,
+    lost: AtomicU64,
+}
+
+impl LogCounts {
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+/// A log that runs.
+#[derive(Debug)]
+pub(crate) struct Log {
+    setting: ProxyLog,
+    /// What stands in front of each line; none to standard output.
+    envelope: Option<Envelope>,
+    zone: TimeZone,
+    desk: Arc<Desk>,
+    writer: Thread,
+    /// Closes when the thread has ended. Nothing is ever sent.
+    ended: Mutex<oneshot::Receiver<Infallible>>,
+}
+
+/// What workers and the thread share.
+#[derive(Debug)]
+struct Desk {
+    /// Of each worker.
+    waiting: Box<[Mutex<Lines>]>,
+    /// No more lines come.
+    closed: AtomicBool,
+    counts: Arc<LogCounts>,
+}
+
+impl Log {
+    /// The log that this setting asks for: `previous` if it is the same.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub(crate) fn of(
+        setting: &ProxyLog,
+        previous: Option<&Arc<Self>>,
+        counts: &Arc<LogCounts>,
+        workers: usize,
+    ) -> Result<Option<Arc<Self>>, Error> {
+        if setting.format == ConnectionLog::Off {
+            return Ok(None);
+        }
+        if let Some(previous) = previous.filter(|previous| previous.setting == *setting) {
+            return Ok(Some(Arc::clone(previous)));
+        }
+        let part = "the log of connections".to_owned();
+        let log = Self::start(setting, counts, workers).map_err(|cause| Error::Thread { part, cause })?;
+        Ok(Some(Arc::new(log)))
+    }
+
+    fn start(setting: &ProxyLog, counts: &Arc<LogCounts>, workers: usize) -> io::Result<Self> {
+        let desk = Arc::new(Desk {
+            waiting: (0..workers).map(|_| Mutex::default()).collect(),
+            closed: AtomicBool::new(false),
+            counts: Arc::clone(counts),
+        });
+        let (ending, ended) = oneshot::channel();
+        let (shared, to) = (Arc::clone(&desk), setting.to.clone());
+        let writer = thread::Builder::new().name("connection-log".to_owned()).spawn(move || {
+            let _ending = ending;
+            Writer { target: Target::new(to.clone()), to, told: 0, seldom: Seldom::default() }.run(&shared);
+        })?;
+        let envelope =
+            || Envelope { facility: setting.facility, tag: setting.tag.clone(), pid: std::process::id() };
+        Ok(Self {
+            envelope: (setting.to != LogTarget::Stdout).then(envelope),
+            setting: setting.clone(),
+            zone: TimeZone::system(),
+            desk,
+            writer: writer.thread().clone(),
+            ended: Mutex::new(ended),
+        })
+    }
+
+    /// The time on the clocks of this machine.
+    pub(crate) fn stamp(&self, time: SystemTime) -> Stamp {
+        let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
+        let offset = self.zone.to_offset(time);
+        Stamp { local: offset.to_datetime(time), offset }
+    }
+
+    /// Puts a line on the desk of this worker.
+    pub(crate) fn tell(&self, worker: usize, record: &Record<'_>, now: SystemTime) {
+        let mut lines = lock(&self.desk.waiting[worker]);
+        if lines.size() >= MOST {
+            self.desk.counts.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let first = lines.is_empty();
+        lines.add(|out| self.write(record, now, out));
+        drop(lines);
+        if first {
+            self.writer.unpark();
+        }
+    }
+
+    fn write(&self, record: &Record<'_>, now: SystemTime, out: &mut Vec<u8>) {
+        const ROOM: &str = "memory takes it";
+        if let Some(envelope) = &self.envelope {
+            write!(out, "{}", Front { envelope, now: self.stamp(now) }).expect(ROOM);
+        }
+        match self.setting.format {
+            ConnectionLog::Tcplog => write!(out, "{}", Tcplog(record)).expect(ROOM),
+            ConnectionLog::Json => json::write(record, out),
+            // No log is started for it.
+            ConnectionLog::Off => {}
+        }
+    }
+
+    /// Ends with all that waits, or at `limit` without.
+    pub(crate) async fn end(&self, limit: Duration) {
+        self.close();
+        let (_ending, nobody) = oneshot::channel();
+        let mut ended = std::mem::replace(&mut *lock(&self.ended), nobody);
+        // The thread that is stuck is left behind.
+        let _ = timeout(limit, &mut ended).await;
+    }
+
+    fn close(&self) {
+        self.desk.closed.store(true, Ordering::Release);
+        self.writer.unpark();
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The thread's own.
+struct Writer {
+    to: LogTarget,
+    target: Target,
+    /// Lost lines that were warned of.
+    told: u64,
+    seldom: Seldom,
+}
+
+impl Writer {
+    /// Writes what comes, until the desk is closed and empty.
+    fn run(mut self, desk: &Desk) {
+        self.told = desk.counts.lost();
+        let mut taken = Lines::default();
+        loop {
+            // Ahead of the look: a line that came before the word to close is seen.
+            let closed = desk.closed.load(Ordering::Acquire);
+            let mut idle = true;
+            for waiting in &desk.waiting {
+                std::mem::swap(&mut *lock(waiting), &mut taken);
+                idle &= taken.is_empty();
+                self.write(&taken, desk);
+                taken.clear();
+            }
+            match (idle, closed) {
+                (true, true) => return,
+                (true, false) => thread::park(),
+                (false, true) => {}
+                // What comes together leaves together, and a busy worker has nobody to wake.
+                (false, false) => thread::sleep(GATHER),
+            }
+        }
+    }
+
+    fn write(&mut self, lines: &Lines, desk: &Desk) {
+        if lines.is_empty() {
+            return;
+        }
+        let loss = self.target.write(lines).err();
+        let missed = loss.as_ref().map_or(0, |loss| loss.lines);
+        desk.counts.written.fetch_add((lines.len() - missed) as u64, Ordering::Relaxed);
+        desk.counts.lost.fetch_add(missed as u64, Ordering::Relaxed);
+        let total = desk.counts.lost();
+        if total > self.told && self.seldom.admit(Instant::now()).is_some() {
+            let cause = loss.map_or_else(|| "it does not keep up".to_owned(), |loss| loss.error.to_string());
+            let count = total - self.told;
+            self.told = total;
+            tracing::warn!(to = %self.to, count, cause, "lines about connections are lost");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! Where lines go: standard output, or a socket of syslog, which is opened again when it breaks.
+//!
+//! Writing blocks the thread that does it for as long as the receiver takes no more, up to [`PATIENCE`] for a datagram.
+
+use super::lines::Lines;
+use config::model::LogTarget;
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg};
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::fs::File;
+use std::io::{self, IoSlice, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+/// How long a datagram may wait for room.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Datagrams handed to the kernel at one go.
+const BATCH: usize = 64;
+/// What a pipe takes at one go or not at all (pipe(7)): lines of others that write to it do not come in between.
+const CHUNK: usize = 4096;
+
+/// Lines that were lost, and the first reason.
+#[derive(Debug)]
+pub(super) struct Loss {
+    pub(super) lines: usize,
+    pub(super) error: io::Error,
+}
+
+/// A receiver of lines.
+#[derive(Debug)]
+pub(super) struct Target {
+    to: LogTarget,
+    /// None: it is to be opened with the next line.
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+enum Open {
+    File(File),
+    Socket(Socket),
+}
+
+impl Target {
+    pub(super) const fn new(to: LogTarget) -> Self {
+        Self { to, open: None }
+    }
+
+    /// Hands on the lines. What breaks is opened again once.
+    pub(super) fn write(&mut self, lines: &Lines) -> Result<(), Loss> {
+        let mut taken = 0;
+        let Err(error) = self.write_from(lines, &mut taken) else { return Ok(()) };
+        // Of a datagram before: this host has learned since that nobody listens there.
+        let refused =
+            matches!(self.to, LogTarget::Udp(_)) && error.kind() == io::ErrorKind::ConnectionRefused;
+        self.open = None;
+        let again = is_broken(&error).then(|| self.write_from(lines, &mut taken));
+        if again.is_some_and(|again| again.is_err()) {
+            self.open = None;
+        }
+        match lines.len() - taken + usize::from(refused) {
+            0 => Ok(()),
+            lines => Err(Loss { lines, error }),
+        }
+    }
+
+    /// Hands on the lines behind the first `taken`, and counts them there.
+    fn write_from(&mut self, lines: &Lines, taken: &mut usize) -> io::Result<()> {
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => Open::new(&self.to)?,
+        };
+        let open = self.open.insert(open);
+        while *taken < lines.len() {
+            *taken = open.write(lines, *taken)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether opening anew may help: the receiver was started again, or the addresses of this machine have changed.
+fn is_broken(error: &io::Error) -> bool {
+    !matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOSPC))
+}
+
+impl Open {
+    fn new(to: &LogTarget) -> io::Result<Self> {
+        let (domain, address) = match to {
+            // A handle of its own: the lock of the standard one is held by whoever waits for a reader.
+            LogTarget::Stdout => return Ok(Self::File(io::stdout().as_fd().try_clone_to_owned()?.into())),
+            LogTarget::Udp(address) => (Domain::for_address(*address), SockAddr::from(*address)),
+            LogTarget::Unix(path) => (Domain::UNIX, SockAddr::unix(path)?),
+        };
+        let socket = Socket::new(domain, Type::DGRAM, None)?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        socket.connect(&address)?;
+        Ok(Self::Socket(socket))
+    }
+
+    /// Hands on lines from this place on and says where it got to.
+    fn write(&mut self, lines: &Lines, from: usize) -> io::Result<usize> {
+        match self {
+            Self::File(file) => {
+                let (chunk, to) = lines.chunk(from, CHUNK);
+                file.write_all(chunk).map(|()| to)
+            }
+            Self::Socket(socket) => send(socket, lines, from),
+        }
+    }
+}
+
+fn send(socket: &Socket, lines: &Lines, from: usize) -> io::Result<usize> {
+    let to = lines.len().min(from + BATCH);
+    let slices: Vec<[IoSlice<'_>; 1]> = lines.each(from..to).map(|line| [IoSlice::new(line)]).collect();
+    let nowhere: Vec<Option<SockaddrStorage>> = vec![None; slices.len()];
+    let mut headers = MultiHeaders::preallocate(slices.len(), None);
+    let sent = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, nowhere, [], MsgFlags::MSG_NOSIGNAL)?;
+    Ok(from + sent.count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+    use std::os::unix::net::UnixDatagram;
+
+    fn lines(texts: &[String]) -> Lines {
+        let mut lines = Lines::default();
+        for text in texts {
+            lines.add(|out| out.extend_from_slice(text.as_bytes()));
+        }
+        lines
+    }
+
+    fn lost(target: &mut Target, lines: &Lines) -> usize {
+        target.write(lines).map_or_else(|loss| loss.lines, |()| 0)
+    }
+
+    #[test]
+    fn each_line_is_a_datagram() {
+        let texts: Vec<String> = (0..BATCH + 3).map(|number| format!("line {number}")).collect();
+        let lines = lines(&texts);
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let receiver = UdpSocket::bind(address).unwrap();
+            receiver.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+            let mut target = Target::new(LogTarget::Udp(receiver.local_addr().unwrap()));
+            assert_eq!(lost(&mut target, &lines), 0);
+            let mut buffer = [0; 100];
+            for text in &texts {
+                let length = receiver.recv(&mut buffer).unwrap();
+                assert_eq!(String::from_utf8_lossy(&buffer[..length]), format!("{text}\n"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_receiver_that_is_started_again_is_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let (mut target, line) = (Target::new(LogTarget::Unix(path.clone())), lines(&["a".to_owned()]));
+        assert_eq!(lost(&mut target, &line), 1, "there is no socket yet");
+        for _ in 0..2 {
+            let receiver = UnixDatagram::bind(&path).unwrap();
+            assert_eq!(lost(&mut target, &line), 0);
+            assert_eq!(receiver.recv(&mut [0; 10]).unwrap(), 2);
+            drop(receiver);
+            std::fs::remove_file(&path).unwrap();
+        }
+        assert_eq!(lost(&mut target, &line), 1, "it is gone");
+    }
+
+    #[test]
+    fn lines_to_nobody_are_told_of_by_those_that_follow() {
+        let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (mut target, line) = (Target::new(LogTarget::Udp(nobody)), lines(&["a".to_owned()]));
+        assert_eq!(lost(&mut target, &line), 0, "nothing is known");
+        assert_eq!(lost(&mut target, &line), 1);
+    }
+
+    #[test]
+    fn a_receiver_that_takes_nothing_costs_lines_and_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let _receiver = UnixDatagram::bind(&path).unwrap();
+        let mut target = Target::new(LogTarget::Unix(path));
+        let many = lines(&vec!["a".to_owned(); 10_000]);
+        let lost = lost(&mut target, &many);
+        assert!(lost > 0 && lost < many.len(), "{lost} are lost");
+    }
+}
