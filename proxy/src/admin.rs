@@ -1,12 +1,13 @@
 //! The daemon's own admin routes: what the listeners and pools are doing, as JSON.
 
+use crate::counts::{ListenerCounts, Loss};
 use crate::pool::{MemberState, Pool, Terms};
 use crate::snapshot::{Route, Shared};
 use crate::words;
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
-use config::model::Member;
+use config::model::{Member, Mode};
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -62,10 +63,10 @@ struct MemberView {
     checked: Option<u64>,
     /// How long it took, in seconds.
     check_seconds: Option<f64>,
-    /// Connections (tcp) and requests (http) under way.
+    /// Connections (tcp), requests (http) and flows (udp) under way.
     connections: u64,
     max_connections: Option<u32>,
-    /// Connections and requests given to it so far, and in the last second.
+    /// Connections, requests and flows given to it so far, and in the last second.
     used: u64,
     used_per_second: u64,
     connect_failures: u64,
@@ -77,13 +78,26 @@ struct ListenerView {
     bind: Vec<String>,
     mode: &'static str,
     pool: String,
-    /// Client connections open.
+    /// Client connections open, or flows under way.
     connections: u64,
     connections_total: u64,
     /// What came of them in the last second.
     connections_per_second: u64,
     bytes_received: u64,
     bytes_sent: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    datagrams: Option<DatagramView>,
+}
+
+/// Of a listener of mode udp alone.
+#[derive(Debug, Serialize)]
+struct DatagramView {
+    received: u64,
+    sent: u64,
+    /// Datagrams that were not passed on, in either direction.
+    lost: u64,
+    /// Flows that ended before their time to make room for others.
+    flows_evicted: u64,
 }
 
 impl PoolView {
@@ -143,6 +157,15 @@ impl ListenerView {
             connections_per_second: route.counts.rate.per_second(),
             bytes_received: route.counts.bytes_received(),
             bytes_sent: route.counts.bytes_sent(),
+            datagrams: (route.mode == Mode::Udp).then(|| DatagramView::new(&route.counts)),
         }
+    }
+}
+
+impl DatagramView {
+    fn new(counts: &ListenerCounts) -> Self {
+        let [received, sent] = counts.datagrams();
+        let lost = Loss::ALL.iter().map(|(loss, _)| counts.losses(*loss)).sum();
+        Self { received, sent, lost, flows_evicted: counts.flows_evicted() }
     }
 }

@@ -18,6 +18,13 @@ const FILES_PER_THREAD: u64 = 4;
 const MEMORY_PER_CONNECTION: u64 = 64 << 10;
 /// Connections may take one part in so many of the machine's memory: a router with 2 GiB holds 16384 of them.
 const MEMORY_SHARE: u64 = 2;
+/// Flows of datagrams have one file each, and may take one part in so many: whoever sends from invented addresses must not
+/// keep connections out.
+const FILES_SHARE_OF_FLOWS: u64 = 3;
+/// Memory of a flow whose member sends no faster than its worker reads: its socket, its place in epoll, its entry.
+const MEMORY_PER_FLOW: u64 = 4 << 10;
+/// Flows may take one part in so many of the machine's memory.
+const MEMORY_SHARE_OF_FLOWS: u64 = 8;
 
 /// What there is to share out, as it was at the start.
 #[derive(Clone, Copy, Debug)]
@@ -45,12 +52,28 @@ impl Capacity {
     /// Client connections that each of `workers` may hold, at least one. `addresses` are listened on, by one socket per
     /// worker; `members` are checked, over one socket each.
     pub(crate) fn per_worker(self, workers: usize, addresses: usize, members: usize) -> usize {
+        let by_files = self.free_files(workers, addresses, members) / FILES_PER_CONNECTION;
+        let by_memory = self.memory / MEMORY_SHARE / MEMORY_PER_CONNECTION;
+        each(by_files.min(by_memory), workers)
+    }
+
+    /// Flows of datagrams that each of `workers` may hold, at least one.
+    pub(crate) fn flows_per_worker(self, workers: usize, addresses: usize, members: usize) -> usize {
+        let by_files = self.free_files(workers, addresses, members) / FILES_SHARE_OF_FLOWS;
+        let by_memory = self.memory / MEMORY_SHARE_OF_FLOWS / MEMORY_PER_FLOW;
+        each(by_files.min(by_memory), workers)
+    }
+
+    /// Files that are not kept back.
+    fn free_files(self, workers: usize, addresses: usize, members: usize) -> u64 {
         let (workers, addresses, members) = (workers.max(1) as u64, addresses as u64, members as u64);
         let kept = OWN_FILES + FILES_PER_THREAD * (workers + 1) + addresses * workers + members;
-        let by_files = self.files.saturating_sub(kept) / FILES_PER_CONNECTION;
-        let by_memory = self.memory / MEMORY_SHARE / MEMORY_PER_CONNECTION;
-        usize::try_from(by_files.min(by_memory) / workers).unwrap_or(usize::MAX).max(1)
+        self.files.saturating_sub(kept)
     }
+}
+
+fn each(all: u64, workers: usize) -> usize {
+    usize::try_from(all / workers.max(1) as u64).unwrap_or(usize::MAX).max(1)
 }
 
 #[cfg(test)]
@@ -80,6 +103,23 @@ mod tests {
         check((1 << 20, 2 * GIB), (4, 2, 1), 4096);
         check((1 << 20, 1024 * GIB), (1, 0, 0), 524_272);
         check((ALL, 2 * GIB), (0, 0, 0), 16384);
+    }
+
+    #[test]
+    fn flows_have_their_part() {
+        let check = |(files, memory), workers, expect: usize| {
+            let capacity = Capacity { files, memory };
+            assert_eq!(
+                capacity.flows_per_worker(workers, 2, 1),
+                expect,
+                "{capacity:?} for {workers} workers"
+            );
+        };
+        // 35 files are kept back for one worker, 41 for two.
+        check((20_000, u64::MAX), 1, 6655);
+        check((20_000, u64::MAX), 2, 3326);
+        check((35, u64::MAX), 1, 1);
+        check((1 << 20, 2 << 30), 1, 65_536);
     }
 
     #[test]

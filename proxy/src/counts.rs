@@ -66,6 +66,41 @@ impl Failure {
     ];
 }
 
+/// Why a datagram was not passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// Every member of the pool is out.
+    NoMember,
+    /// The member's host refused it, or there is no way there.
+    Unreachable,
+    /// Every member that takes new flows has as many as it may.
+    MembersFull,
+    /// There are as many flows as may be.
+    FlowsFull,
+    /// This process or machine is short of files, ports or memory.
+    Shortage,
+    /// It is longer than a datagram on the other side can be.
+    TooLong,
+    /// The kernel has no room for what is to be sent.
+    SendBuffer,
+    /// The system refuses to send it.
+    Unsendable,
+}
+
+impl Loss {
+    /// All of them, each at the place of its number, with its label.
+    pub(crate) const ALL: [(Self, &'static str); 8] = [
+        (Self::NoMember, "no_member"),
+        (Self::Unreachable, "unreachable"),
+        (Self::MembersFull, "members_full"),
+        (Self::FlowsFull, "flows_full"),
+        (Self::Shortage, "shortage"),
+        (Self::TooLong, "too_long"),
+        (Self::SendBuffer, "send_buffer"),
+        (Self::Unsendable, "unsendable"),
+    ];
+}
+
 /// The classes of status codes, as labels.
 pub(crate) const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -123,7 +158,11 @@ const RECEIVED: usize = 2;
 const SENT: usize = 3;
 const CLASS: usize = 4;
 const FAILURE: usize = CLASS + CLASSES.len();
-const LISTENER_SLOTS: usize = FAILURE + Failure::ALL.len();
+const DATAGRAMS_RECEIVED: usize = FAILURE + Failure::ALL.len();
+const DATAGRAMS_SENT: usize = DATAGRAMS_RECEIVED + 1;
+const EVICTED: usize = DATAGRAMS_SENT + 1;
+const LOSS: usize = EVICTED + 1;
+const LISTENER_SLOTS: usize = LOSS + Loss::ALL.len();
 
 /// What is counted of one listener.
 #[derive(Debug)]
@@ -166,6 +205,26 @@ impl ListenerCounts {
         self.shards.add(worker, FAILURE + failure as usize, 1);
     }
 
+    /// Datagrams that came from clients.
+    pub(crate) fn datagrams_received(&self, worker: usize, count: u64) {
+        self.shards.add(worker, DATAGRAMS_RECEIVED, count);
+    }
+
+    /// Datagrams that went to clients.
+    pub(crate) fn datagrams_sent(&self, worker: usize, count: u64) {
+        self.shards.add(worker, DATAGRAMS_SENT, count);
+    }
+
+    /// A flow made room for another one.
+    pub(crate) fn flow_evicted(&self, worker: usize) {
+        self.shards.add(worker, EVICTED, 1);
+    }
+
+    /// Datagrams were not passed on.
+    pub(crate) fn lost(&self, worker: usize, loss: Loss, count: u64) {
+        self.shards.add(worker, LOSS + loss as usize, count);
+    }
+
     pub(crate) fn total(&self) -> u64 {
         self.shards.sum(OPENED)
     }
@@ -192,6 +251,19 @@ impl ListenerCounts {
 
     pub(crate) fn failures(&self, failure: Failure) -> u64 {
         self.shards.sum(FAILURE + failure as usize)
+    }
+
+    /// Datagrams from and to clients.
+    pub(crate) fn datagrams(&self) -> [u64; 2] {
+        [DATAGRAMS_RECEIVED, DATAGRAMS_SENT].map(|slot| self.shards.sum(slot))
+    }
+
+    pub(crate) fn flows_evicted(&self) -> u64 {
+        self.shards.sum(EVICTED)
+    }
+
+    pub(crate) fn losses(&self, loss: Loss) -> u64 {
+        self.shards.sum(LOSS + loss as usize)
     }
 }
 
@@ -265,6 +337,18 @@ mod tests {
             counts.failed(0, failure);
             for (other, label) in Failure::ALL {
                 assert_eq!(counts.failures(other), u64::from(other == failure), "{label}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_loss_has_a_slot_of_its_own() {
+        for (place, (loss, label)) in Loss::ALL.into_iter().enumerate() {
+            assert_eq!(loss as usize, place, "{label}");
+            let counts = ListenerCounts::new(1);
+            counts.lost(0, loss, 3);
+            for (other, label) in Loss::ALL {
+                assert_eq!(counts.losses(other), if other == loss { 3 } else { 0 }, "{label}");
             }
         }
     }

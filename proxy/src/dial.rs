@@ -117,11 +117,7 @@ impl<'a> Dial<'a> {
 
     /// The member has failed the client: not reached, or no whole answer came.
     pub(crate) fn blame(&self, member: &MemberState) {
-        let Some(limits) = &self.pool.config.passive else { return };
-        if let Some(ejected_for) = member.failed_a_client(limits, now()) {
-            let (pool, member) = (&member.pool, &member.name);
-            tracing::warn!(pool, member, ?ejected_for, "member failed too many clients and is ejected");
-        }
+        self.pool.blame(member, now());
     }
 
     /// Decides where the next attempt goes.

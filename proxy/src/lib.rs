@@ -1,10 +1,11 @@
-//! causeway-proxy: tcp and http listeners, on IPv6 above all, in front of pools of servers, on IPv4 above all.
+//! causeway-proxy: tcp, http and udp listeners, on IPv6 above all, in front of pools of servers, on IPv4 above all.
 //!
 //! ```text
 //!  file ---> reload: prepare, commit ---> snapshot (immutable, one pointer)
 //!                                             |  read per connection and per request
 //!  client --> listener --> identity +--> tcp --> dial --> relay ------------> member
 //!                                   +--> http: guard, headers --> upstream --> member
+//!  client --> udp: flow of the client --> its socket ------------------------> member
 //!                                             |  read per pick
 //!  checks: one thread --> health -------------+
 //!  log: one thread <-- lines <-- record of a connection that has ended
@@ -12,7 +13,8 @@
 //!
 //! One thread per core does all of a connection. Pure modules decide and know no runtime: `listener::site`,
 //! `pool::balance`, `pool::health`, `http::framing`, `http::guard`, `http::headers`, `http::forwarded`,
-//! `http::deadlines`, `record` and what writes it, [`proxy_protocol`], [`client_hello`]. The last two are public for their fuzz targets.
+//! `http::deadlines`, `udp::flows`, `record` and what writes it, [`proxy_protocol`], [`client_hello`]. The last two are
+//! public for their fuzz targets.
 
 mod admin;
 mod alarm;
@@ -42,6 +44,7 @@ mod status;
 mod stream;
 mod tcp;
 mod thread;
+mod udp;
 mod unserved;
 mod upstream;
 mod words;

@@ -3,7 +3,7 @@
 //! Values are read from the counters of the configuration in force when somebody asks. Labels are configured names and
 //! closed sets of words.
 
-use crate::counts::{CLASSES, Failure, ListenerCounts};
+use crate::counts::{CLASSES, Failure, ListenerCounts, Loss};
 use crate::pool::health::Status;
 use crate::pool::{MemberState, Pool, Terms};
 use crate::snapshot::{Shared, Snapshot};
@@ -42,8 +42,8 @@ struct OfListener {
     help: &'static str,
     kind: Kind,
     values: fn(&ListenerCounts) -> Vec<Sample>,
-    /// Whether only http listeners have it.
-    http: bool,
+    /// The mode of the listeners that have it, if not all do.
+    only: Option<Mode>,
 }
 
 /// A metric of each pool.
@@ -94,26 +94,26 @@ const DAEMON: [OfDaemon; 2] = [
     },
 ];
 
-const LISTENERS: [OfListener; 5] = [
+const LISTENERS: [OfListener; 8] = [
     OfListener {
         name: "connections",
-        help: "Client connections accepted",
+        help: "Client connections accepted, flows of datagrams begun",
         kind: Kind::Counter,
-        http: false,
+        only: None,
         values: |counts| vec![(None, counts.total())],
     },
     OfListener {
         name: "connections_open",
-        help: "Client connections open",
+        help: "Client connections open, flows of datagrams under way",
         kind: Kind::Gauge,
-        http: false,
+        only: None,
         values: |counts| vec![(None, counts.active())],
     },
     OfListener {
         name: "bytes",
         help: "Bytes received from and sent to clients",
         kind: Kind::Counter,
-        http: false,
+        only: None,
         values: |counts| {
             vec![
                 (Some(("direction", "received")), counts.bytes_received()),
@@ -125,17 +125,46 @@ const LISTENERS: [OfListener; 5] = [
         name: "requests",
         help: "HTTP requests by class of the status they were answered with",
         kind: Kind::Counter,
-        http: true,
+        only: Some(Mode::Http),
         values: |counts| {
             let classes = CLASSES.iter().enumerate();
             classes.map(|(place, class)| (Some(("class", *class)), counts.requests(place))).collect()
         },
     },
     OfListener {
+        name: "datagrams",
+        help: "Datagrams received from and sent to clients",
+        kind: Kind::Counter,
+        only: Some(Mode::Udp),
+        values: |counts| {
+            ["received", "sent"]
+                .map(|way| Some(("direction", way)))
+                .into_iter()
+                .zip(counts.datagrams())
+                .collect()
+        },
+    },
+    OfListener {
+        name: "datagrams_lost",
+        help: "Datagrams that were not passed on, in either direction, by reason",
+        kind: Kind::Counter,
+        only: Some(Mode::Udp),
+        values: |counts| {
+            Loss::ALL.iter().map(|(loss, label)| (Some(("reason", *label)), counts.losses(*loss))).collect()
+        },
+    },
+    OfListener {
+        name: "flows_evicted",
+        help: "Flows of datagrams that ended before their time to make room for others",
+        kind: Kind::Counter,
+        only: Some(Mode::Udp),
+        values: |counts| vec![(None, counts.flows_evicted())],
+    },
+    OfListener {
         name: "failures",
         help: "Connections and requests that did not end well, by reason",
         kind: Kind::Counter,
-        http: false,
+        only: None,
         values: |counts| {
             let reasons = Failure::ALL.iter();
             reasons.map(|(failure, label)| (Some(("reason", *label)), counts.failures(*failure))).collect()
@@ -214,25 +243,25 @@ const MEMBERS: [OfMember; 12] = [
     },
     OfMember {
         name: "member_load",
-        help: "Connections (tcp) and requests (http) under way at the member",
+        help: "Connections (tcp), requests (http) and flows (udp) under way at the member",
         kind: Kind::Gauge,
         values: |member| one(member.state.load()),
     },
     OfMember {
         name: "member_uses",
-        help: "Connections (tcp) and requests (http) given to the member",
+        help: "Connections (tcp), requests (http) and flows (udp) given to the member",
         kind: Kind::Counter,
         values: |member| one(member.state.counts.uses()),
     },
     OfMember {
         name: "member_connections",
-        help: "Connections opened to the member, health checks apart",
+        help: "Connections and sockets for flows opened to the member, health checks apart",
         kind: Kind::Counter,
         values: |member| one(member.state.counts.connections()),
     },
     OfMember {
         name: "member_connect_failures",
-        help: "Connections to the member that could not be opened, health checks apart",
+        help: "Connections to the member that could not be opened, and refusals of datagrams, health checks apart",
         kind: Kind::Counter,
         values: |member| one(member.state.counts.connect_failures()),
     },
@@ -295,7 +324,8 @@ impl OfDaemon {
 
 impl OfListener {
     fn encode(&self, encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
-        let routes = snapshot.listeners.values().filter(|route| !self.http || route.mode == Mode::Http);
+        let has_it = |mode| self.only.is_none_or(|only| only == mode);
+        let routes = snapshot.listeners.values().filter(|route| has_it(route.mode));
         let samples = routes.flat_map(|route| {
             let name = route.name.as_str();
             (self.values)(&route.counts).into_iter().map(move |(label, value)| {
@@ -392,5 +422,7 @@ mod tests {
         assert_eq!(rows("## causeway-proxy\n"), names);
         let reasons: Vec<_> = Failure::ALL.iter().map(|(_, label)| *label).collect();
         assert_eq!(rows("## Failure reasons of the proxy\n"), reasons);
+        let reasons: Vec<_> = Loss::ALL.iter().map(|(_, label)| *label).collect();
+        assert_eq!(rows("## Lost datagrams of the proxy\n"), reasons);
     }
 }

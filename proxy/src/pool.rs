@@ -64,6 +64,17 @@ pub(crate) struct Wanted<'a> {
     pub(crate) now: Instant,
 }
 
+/// How a client stands with the member that serves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bond {
+    /// It stays.
+    Kept,
+    /// Another member is better, if there is one.
+    Loose,
+    /// The member serves nobody, or is no member.
+    Cut,
+}
+
 /// What comes of picking a member.
 #[derive(Debug)]
 pub(crate) enum Pick {
@@ -181,6 +192,26 @@ impl Pool {
 
     fn lease(&self, place: usize) -> Option<Lease> {
         self.members[place].lease(self.config.member[place].max_connections)
+    }
+
+    /// How clients stand that this member serves.
+    pub(crate) fn bond(&self, member: MemberId, now: Instant) -> Bond {
+        let Some(place) = self.place(member) else { return Bond::Cut };
+        let standing = self.at(now).standing(place);
+        match (standing.takes_its_own(), standing.is_in_service()) {
+            (true, _) => Bond::Kept,
+            (false, true) => Bond::Loose,
+            (false, false) => Bond::Cut,
+        }
+    }
+
+    /// The member has failed a client: not reached, or no whole answer came.
+    pub(crate) fn blame(&self, member: &MemberState, now: Instant) {
+        let Some(limits) = &self.config.passive else { return };
+        if let Some(ejected_for) = member.failed_a_client(limits, now) {
+            let (pool, member) = (&member.pool, &member.name);
+            tracing::warn!(pool, member, ?ejected_for, "member failed too many clients and is ejected");
+        }
     }
 
     /// What of the client's address `balance` looks at.

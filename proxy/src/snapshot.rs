@@ -40,6 +40,13 @@ impl Shared {
         let snapshot = self.snapshot.load();
         self.capacity.per_worker(self.workers, snapshot.routes.len(), snapshot.members)
     }
+
+    /// Flows of datagrams that a worker may hold, and that each of its sockets for datagrams may hold in any case.
+    pub(crate) fn flows_per_worker(&self) -> (usize, usize) {
+        let snapshot = self.snapshot.load();
+        let all = self.capacity.flows_per_worker(self.workers, snapshot.routes.len(), snapshot.members);
+        (all, all / snapshot.datagram_sites.max(1))
+    }
 }
 
 /// One configuration.
@@ -51,6 +58,8 @@ pub(crate) struct Snapshot {
     pub(crate) pools: BTreeMap<String, Arc<Pool>>,
     /// By what is listened on.
     routes: HashMap<Site, Arc<Route>>,
+    /// The number of routes of datagrams.
+    datagram_sites: usize,
     /// The number of members in all pools.
     members: usize,
     /// Where lines about connections go, if there are any.
@@ -103,13 +112,14 @@ impl Snapshot {
                 Some((listener.name.clone(), Arc::new(route)))
             })
             .collect();
-        let routes = listeners
+        let routes: HashMap<_, _> = listeners
             .values()
             .flat_map(|route| route.sites.iter().map(|site| (site.clone(), Arc::clone(route))))
             .collect();
         let members = pools.values().map(|pool| pool.members.len()).sum();
         let log_counts = previous.map_or_else(Arc::default, |snapshot| Arc::clone(&snapshot.log_counts));
-        Self { listeners, pools, routes, members, log: None, log_counts }
+        let datagram_sites = routes.keys().filter(|site: &&Site| site.takes_datagrams()).count();
+        Self { listeners, pools, routes, datagram_sites, members, log: None, log_counts }
     }
 
     /// Tells the pools that this configuration is in force from here on.

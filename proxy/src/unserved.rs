@@ -4,7 +4,6 @@
 //! file of docs/configuration.md; a test holds the two against each other.
 
 use config::{Refusal, model};
-use std::time::Duration;
 
 /// A key that is not served, of what `T` is the model of.
 struct Row<T: 'static> {
@@ -19,12 +18,6 @@ struct Row<T: 'static> {
 }
 
 const LISTENER: &[Row<model::Listener>] = &[
-    Row {
-        key: "mode",
-        asked: |listener| listener.mode == model::Mode::Udp,
-        what: "datagrams",
-        help: "set mode = \"tcp\" or \"http\", or remove the listener",
-    },
     Row {
         key: "max_connections",
         asked: |listener| listener.max_connections.is_some(),
@@ -78,20 +71,13 @@ const POOL: &[Row<model::Pool>] = &[
     },
 ];
 
-/// A time that is not waited for, and its value.
-type Wait = (&'static str, fn(&model::ProxyTimeouts) -> Duration);
-
-const TIMEOUT: &[Wait] = &[("udp", |timeout| timeout.udp)];
-
 /// Everything in the file that causeway-proxy does not serve.
 pub(crate) fn refusals(model: &model::Gateway) -> Vec<Refusal> {
     let Some(proxy) = &model.proxy else { return Vec::new() };
-    let mut found: Vec<Refusal> =
-        waits("proxy.timeout", &proxy.timeout, &model::ProxyTimeouts::default()).collect();
+    let mut found = Vec::new();
     for (place, listener) in proxy.listener.iter().enumerate() {
         let at = format!("proxy.listener[{place}]");
         found.extend(rows(LISTENER, &at, listener));
-        found.extend(waits(&format!("{at}.timeout"), &listener.timeout, &proxy.timeout));
     }
     for (place, pool) in proxy.pool.iter().enumerate() {
         found.extend(rows(POOL, &format!("proxy.pool[{place}]"), pool));
@@ -104,18 +90,6 @@ fn rows<T>(table: &'static [Row<T>], at: &str, model: &T) -> impl Iterator<Item 
         path: format!("{at}.{}", row.key),
         message: format!("causeway-proxy does not serve {} yet", row.what),
         help: row.help.to_owned(),
-    })
-}
-
-fn waits(
-    at: &str,
-    asked: &model::ProxyTimeouts,
-    usual: &model::ProxyTimeouts,
-) -> impl Iterator<Item = Refusal> {
-    TIMEOUT.iter().filter(|(_, wait)| wait(asked) != wait(usual)).map(move |(key, _)| Refusal {
-        path: format!("{at}.{key}"),
-        message: "causeway-proxy does not serve this timeout yet".to_owned(),
-        help: format!("leave out {key}"),
     })
 }
 

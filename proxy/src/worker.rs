@@ -6,20 +6,24 @@
 use crate::counts::{Failure, ListenerCounts};
 use crate::error::Error;
 use crate::listener::accept::Listener;
-use crate::listener::socket::Listening;
+use crate::listener::socket::Bound;
 use crate::listener::{self, Site};
 use crate::pool::balance::mix;
 use crate::relay::Buffers;
 use crate::shortage::Seldom;
 use crate::snapshot::{Route, Shared};
+use crate::udp::{self, Inbox};
 use crate::upstream::Upstreams;
 use futures_util::FutureExt;
-use std::cell::Cell;
+use futures_util::future::LocalBoxFuture;
+use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
+use tokio::net::UdpSocket;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -33,7 +37,7 @@ pub(crate) enum Order {
         /// What becomes of its connections.
         route: Arc<Route>,
         /// The worker's own sockets of that site.
-        sockets: Vec<Listening>,
+        sockets: Vec<Bound>,
     },
     /// Accept no longer here; what was accepted is finished.
     Close(Site),
@@ -117,7 +121,7 @@ async fn run(local: Local, mut queue: mpsc::UnboundedReceiver<Order>) {
     }
 }
 
-/// The accept loops of one site.
+/// The loops that take in what comes to one site.
 struct Accepting {
     stop: watch::Sender<bool>,
     /// Ends when its sockets are closed.
@@ -125,30 +129,46 @@ struct Accepting {
 }
 
 impl Accepting {
-    fn start(local: &Rc<Local>, site: &Arc<Site>, route: &Arc<Route>, sockets: Vec<Listening>) -> Self {
+    fn start(local: &Rc<Local>, site: &Arc<Site>, route: &Arc<Route>, sockets: Vec<Bound>) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (open, closed) = oneshot::channel::<()>();
         let open = Rc::new(open);
         for socket in sockets {
-            let listener = match Listener::new(socket) {
-                Ok(listener) => listener,
-                Err(error) => {
-                    // Connections come to the sockets of the other workers.
-                    tracing::warn!(%error, worker = local.index, listener = route.name, "socket is lost");
-                    continue;
+            match take_in(local, site, route, socket, Stop(stopped.clone())) {
+                Ok(task) => {
+                    let open = Rc::clone(&open);
+                    local.track(async move {
+                        task.await;
+                        drop(open);
+                    });
                 }
-            };
-            let stop = Stop(stopped.clone());
-            let task =
-                listener::accept(Rc::clone(local), listener, Arc::clone(site), Arc::clone(route), stop);
-            let open = Rc::clone(&open);
-            local.track(async move {
-                task.await;
-                drop(open);
-            });
+                Err(error) => {
+                    // What comes goes to the sockets of the other workers.
+                    tracing::warn!(%error, worker = local.index, listener = route.name, "socket is lost");
+                }
+            }
         }
         Self { stop, closed }
     }
+}
+
+/// What takes in what comes to a socket until it is to stop.
+fn take_in(
+    local: &Rc<Local>,
+    site: &Arc<Site>,
+    route: &Arc<Route>,
+    socket: Bound,
+    stop: Stop,
+) -> io::Result<LocalBoxFuture<'static, ()>> {
+    let (local, site, route) = (Rc::clone(local), Arc::clone(site), Arc::clone(route));
+    Ok(match socket {
+        Bound::Stream(socket) => {
+            listener::accept(local, Listener::new(socket)?, site, route, stop).boxed_local()
+        }
+        Bound::Datagram(socket) => {
+            udp::serve(local, UdpSocket::from_std(socket)?, site, route, stop).boxed_local()
+        }
+    })
 }
 
 /// The word to stop: to accepting, and to http connections, which then close after the response under way.
@@ -174,6 +194,10 @@ pub(crate) struct Local {
     running: Cell<usize>,
     /// Client connections among them.
     connections: Cell<usize>,
+    /// Flows of datagrams.
+    flows: Cell<usize>,
+    /// Made with the first socket for datagrams.
+    inbox: OnceCell<RefCell<Inbox>>,
     ended: Notify,
     shortages: Cell<Seldom>,
     bad_headers: Cell<Seldom>,
@@ -189,6 +213,8 @@ impl Local {
             random: Cell::new(RandomState::new().hash_one(index)),
             running: Cell::new(0),
             connections: Cell::new(0),
+            flows: Cell::new(0),
+            inbox: OnceCell::new(),
             ended: Notify::new(),
             shortages: Cell::default(),
             bad_headers: Cell::default(),
@@ -226,9 +252,20 @@ impl Local {
         self.ended.notified().await;
     }
 
-    /// Whether this worker holds as many client connections as it may.
+    /// Whether this worker holds as many client connections as it may. Two flows count as one: they have one socket each.
     pub(crate) fn is_full(&self) -> bool {
-        self.connections.get() >= self.shared.connections_per_worker()
+        self.connections.get() + self.flows.get().div_ceil(2) >= self.shared.connections_per_worker()
+    }
+
+    /// Whether a socket for datagrams, which has `held` flows, may have another one.
+    pub(crate) fn has_room_for_flow(&self, held: usize) -> bool {
+        let (all, share) = self.shared.flows_per_worker();
+        self.flows.get() < all || held < share
+    }
+
+    /// What datagrams are read into. Nobody holds it while waiting for something.
+    pub(crate) fn inbox(&self) -> RefMut<'_, Inbox> {
+        self.inbox.get_or_init(|| RefCell::new(Inbox::new())).borrow_mut()
     }
 
     /// Runs one connection to its end, counted. A panic in it stays in it.
@@ -281,6 +318,28 @@ fn admit(cell: &Cell<Seldom>) -> Option<u64> {
     let admitted = seldom.admit(Instant::now().into_std());
     cell.set(seldom);
     admitted
+}
+
+/// Counts a flow while there is one.
+pub(crate) struct FlowPlace {
+    local: Rc<Local>,
+    counts: Arc<ListenerCounts>,
+}
+
+impl FlowPlace {
+    pub(crate) fn new(local: &Rc<Local>, counts: &Arc<ListenerCounts>) -> Self {
+        local.flows.set(local.flows.get() + 1);
+        counts.opened(local.index);
+        Self { local: Rc::clone(local), counts: Arc::clone(counts) }
+    }
+}
+
+impl Drop for FlowPlace {
+    fn drop(&mut self) {
+        self.local.flows.set(self.local.flows.get() - 1);
+        self.counts.closed(self.local.index);
+        self.local.ended.notify_waiters();
+    }
 }
 
 /// Counts a task while it runs.

@@ -12,6 +12,9 @@ mod checks;
 #[path = "daemon/client.rs"]
 mod client;
 #[cfg(test)]
+#[path = "daemon/datagrams.rs"]
+mod datagrams;
+#[cfg(test)]
 #[path = "daemon/faults.rs"]
 mod faults;
 #[cfg(test)]
@@ -65,3 +68,6 @@ mod sockets;
 #[cfg(test)]
 #[path = "daemon/tcp.rs"]
 mod tcp;
+#[cfg(test)]
+#[path = "daemon/udp.rs"]
+mod udp;

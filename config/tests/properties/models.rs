@@ -515,7 +515,10 @@ fn front() -> impl Strategy<Value = Listener> {
             trusted_proxies,
             ..Listener::new(
                 "",
-                inherited.then(|| Endpoint::Inherited(String::new())).into_iter().collect(),
+                (inherited && mode != Mode::Udp)
+                    .then(|| Endpoint::Inherited(String::new()))
+                    .into_iter()
+                    .collect(),
                 mode,
                 "",
             )

@@ -12,21 +12,17 @@ fn refusals(listener: &str) -> Vec<(String, String)> {
 
 #[test]
 fn what_is_served_is_not_refused() {
-    for mode in ["tcp", "http"] {
+    for mode in ["tcp", "http", "udp"] {
         assert_eq!(refusals(&format!("mode = \"{mode}\"")), []);
     }
 }
 
 #[test]
-fn tls_and_datagrams_are_refused_at_their_place_with_a_remedy() {
+fn tls_is_refused_at_its_place_with_a_remedy() {
     let tls = refusals("mode = \"http\"\ntls = { certificates = [\"/etc/causeway/web.pem\"] }");
     assert_eq!(tls.len(), 1);
     assert_eq!(tls[0].0, "proxy.listener[1].tls");
     assert!(tls[0].1.contains("leave out tls"), "{tls:?}");
-    let udp = refusals("mode = \"udp\"");
-    assert_eq!(udp.len(), 1);
-    assert_eq!(udp[0].0, "proxy.listener[1].mode");
-    assert!(udp[0].1.contains("\"tcp\""), "{udp:?}");
 }
 
 #[test]

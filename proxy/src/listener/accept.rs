@@ -182,7 +182,7 @@ async fn begin(local: Rc<Local>, accepted: Accepted) -> Option<Session> {
     let accepted = identity::learn(&local, accepted).await?;
     match accepted.route.mode {
         Mode::Http => Some(Box::pin(http::serve(local, accepted))),
-        // `App::check` lets no datagram listener through.
+        // Nothing is accepted from sockets for datagrams.
         Mode::Tcp | Mode::Udp => tcp::begin(local, accepted).await,
     }
 }

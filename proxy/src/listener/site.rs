@@ -4,7 +4,7 @@
 //! such a one stays open over a change, and so do the connections that wait in it.
 
 use addr::fold_mapped_socket;
-use config::model::{Endpoint, Listener};
+use config::model::{Endpoint, Listener, Mode};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,6 +22,8 @@ pub(crate) enum Site {
 /// An address with a port, and what of its sockets is settled when they are bound.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Inet {
+    /// Whether datagrams come to it, and not connections.
+    pub(crate) datagrams: bool,
     /// IPv4-mapped addresses are IPv4.
     pub(crate) address: SocketAddr,
     /// Whether IPv4 comes to it as well, with IPv4-mapped addresses: only `[::]`.
@@ -31,6 +33,11 @@ pub(crate) struct Inet {
 }
 
 impl Site {
+    /// Whether datagrams come to it, and not connections.
+    pub(crate) fn takes_datagrams(&self) -> bool {
+        matches!(self, Self::Inet(inet) if inet.datagrams)
+    }
+
     /// Every site of a listener.
     pub(crate) fn all_of(listener: &Listener) -> Vec<Self> {
         let inet = |address| Self::Inet(Inet::new(listener, address));
@@ -42,7 +49,7 @@ impl Site {
         listener.bind.iter().flat_map(sites).collect()
     }
 
-    /// Whether some client could reach either: same port, and a family that both take.
+    /// Whether some client could reach either: same protocol and port, and a family that both take.
     pub(crate) fn meets(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Inet(one), Self::Inet(other)) => one.meets(other),
@@ -55,20 +62,22 @@ impl Inet {
     fn new(listener: &Listener, address: SocketAddr) -> Self {
         let address = fold_mapped_socket(address);
         let both_families = !listener.v6only && address.is_ipv6() && address.ip().is_unspecified();
-        Self { address, both_families, interface: listener.interface.clone() }
+        let datagrams = listener.mode == Mode::Udp;
+        Self { datagrams, address, both_families, interface: listener.interface.clone() }
     }
 
     fn meets(&self, other: &Self) -> bool {
         let same_family = self.address.is_ipv6() == other.address.is_ipv6();
         self.address.port() == other.address.port()
+            && self.datagrams == other.datagrams
             && (same_family || self.both_families || other.both_families)
     }
 }
 
-/// Takes one family, at any interface.
+/// Takes connections of one family, at any interface.
 impl From<SocketAddr> for Inet {
     fn from(address: SocketAddr) -> Self {
-        Self { address, both_families: false, interface: None }
+        Self { datagrams: false, address, both_families: false, interface: None }
     }
 }
 
@@ -86,8 +95,6 @@ impl fmt::Display for Site {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use config::model::Mode;
-
     fn site(bind: &str, edit: impl Fn(&mut Listener)) -> Site {
         let bind: SocketAddr = bind.parse().unwrap();
         let mut listener = Listener::new("web", vec![bind.into()], Mode::Tcp, "web");
@@ -114,6 +121,8 @@ mod tests {
         let plain = site("[::]:80", |_| {});
         assert_ne!(site("[::]:80", |listener| listener.v6only = false), plain);
         assert_ne!(site("[::]:80", |listener| listener.interface = Some("eth1".into())), plain);
+        assert_ne!(site("[::]:80", |listener| listener.mode = Mode::Udp), plain);
+        assert_eq!(site("[::]:80", |listener| listener.mode = Mode::Http), plain);
         assert_eq!(site("[::]:80", |listener| listener.freebind = true), plain);
         assert_eq!(site("[::ffff:192.0.2.1]:80", |_| {}), site("192.0.2.1:80", |_| {}));
     }
@@ -129,6 +138,8 @@ mod tests {
         check("[::]:80", true, "[2001:db8::80]:81", false);
         check("[::]:80", true, "192.0.2.1:80", false);
         check("[::]:80", false, "192.0.2.1:80", true);
+        let datagrams = site("[::]:80", |listener| listener.mode = Mode::Udp);
+        assert!(!datagrams.meets(&site("[::]:80", |_| {})));
     }
 
     #[test]

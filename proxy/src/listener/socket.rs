@@ -3,6 +3,7 @@
 use super::inherited::Inherited;
 use super::site::{Inet, Site};
 use crate::error::Error;
+use crate::udp;
 use nix::errno::Errno;
 use service::unix_socket::{self, SocketFile, UnixSocketError};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -34,9 +35,16 @@ impl Listening {
 pub(crate) struct Sockets {
     pub(crate) site: Site,
     /// Those of each worker.
-    pub(crate) of_workers: Vec<Vec<Listening>>,
+    pub(crate) of_workers: Vec<Vec<Bound>>,
     /// What goes with the site.
     pub(crate) file: Option<SocketFile>,
+}
+
+/// A socket at its site.
+#[derive(Debug)]
+pub(crate) enum Bound {
+    Stream(Listening),
+    Datagram(std::net::UdpSocket),
 }
 
 /// How the sockets of a site are made, beside what the site says.
@@ -86,29 +94,35 @@ pub(crate) fn open(site: &Site, manner: Manner<'_>) -> Result<Sockets, Error> {
 const RAISE_FILES: &str = "raise the limit of open files (LimitNOFILE)";
 
 /// Each socket for every worker: whoever is free takes what comes.
-fn share(sockets: &[Listening], workers: usize) -> io::Result<Vec<Vec<Listening>>> {
-    (0..workers).map(|_| sockets.iter().map(Listening::again).collect()).collect()
+fn share(sockets: &[Listening], workers: usize) -> io::Result<Vec<Vec<Bound>>> {
+    let again = |socket: &Listening| Ok(Bound::Stream(socket.again()?));
+    (0..workers).map(|_| sockets.iter().map(again).collect()).collect()
 }
 
 /// One socket per worker.
 ///
 /// `SO_REUSEPORT` alone would let a second program of the same user share the address unnoticed and take half of the
 /// connections. So a socket without it is bound first and closed again, unless the port is shared already.
-fn bind(inet: &Inet, manner: Manner<'_>) -> io::Result<Vec<Vec<Listening>>> {
+fn bind(inet: &Inet, manner: Manner<'_>) -> io::Result<Vec<Vec<Bound>>> {
     if !manner.shared {
         socket(inet, manner.freebind, false)?;
     }
     let own = |_| {
         let socket = socket(inet, manner.freebind, true)?;
+        if inet.datagrams {
+            return Ok(vec![Bound::Datagram(socket.into())]);
+        }
         socket.listen(BACKLOG.into())?;
-        Ok(vec![Listening::Tcp(socket.into())])
+        Ok(vec![Bound::Stream(Listening::Tcp(socket.into()))])
     };
     (0..manner.workers).map(own).collect()
 }
 
 fn socket(inet: &Inet, freebind: bool, reuse_port: bool) -> io::Result<Socket> {
     let address = inet.address;
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    let (kind, protocol) =
+        if inet.datagrams { (Type::DGRAM, Protocol::UDP) } else { (Type::STREAM, Protocol::TCP) };
+    let socket = Socket::new(Domain::for_address(address), kind.nonblocking(), Some(protocol))?;
     if address.is_ipv6() {
         socket.set_only_v6(!inet.both_families)?;
     }
@@ -120,8 +134,13 @@ fn socket(inet: &Inet, freebind: bool, reuse_port: bool) -> io::Result<Socket> {
         (true, false) => socket.set_freebind_v4(true)?,
         (true, true) => socket.set_freebind_v6(true)?,
     }
-    // Connections of an earlier run in TIME_WAIT do not count as busy.
-    socket.set_reuse_address(true)?;
+    if inet.datagrams {
+        udp::prepare(&socket, address)?;
+    } else {
+        // Connections of an earlier run in TIME_WAIT do not count as busy. Datagrams have no such state, and their sockets
+        // would share the address with anybody who says the same.
+        socket.set_reuse_address(true)?;
+    }
     socket.set_reuse_port(reuse_port)?;
     socket.bind(&address.into())?;
     Ok(socket)
@@ -131,8 +150,9 @@ fn remedy(cause: &io::Error, inet: &Inet) -> String {
     let (ip, port) = (inet.address.ip(), inet.address.port());
     match cause.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EADDRINUSE) => {
+            let kind = if inet.datagrams { 'u' } else { 't' };
             format!(
-                "stop the program that holds it (ss -ltnp 'sport = :{port}' names it) or choose another address"
+                "stop the program that holds it (ss -l{kind}np 'sport = :{port}' names it) or choose another address"
             )
         }
         Some(Errno::EADDRNOTAVAIL) => {

@@ -55,7 +55,8 @@ impl Standing {
         })
     }
 
-    fn is_in_service(self) -> bool {
+    /// Whether it serves anybody at all, ejected or not.
+    pub(crate) fn is_in_service(self) -> bool {
         self.state != AdminState::Maintenance && self.status != Status::Down
     }
 }

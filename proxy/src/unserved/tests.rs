@@ -31,19 +31,10 @@ fn what_stands_behind_a_hash_is_what_the_tables_refuse() {
     let refused: BTreeSet<String> =
         paths(&lines.collect::<Vec<_>>().join("\n")).iter().map(|path| key(path)).collect();
     let rows = LISTENER.iter().map(|row| format!("proxy.listener.{}", row.key));
-    let waits = TIMEOUT.iter().map(|(key, _)| format!("proxy.listener.timeout.{key}"));
     let pools = POOL.iter().map(|row| format!("proxy.pool.{}", row.key));
-    let expected = rows.chain(waits).chain(pools);
+    let expected = rows.chain(pools);
     assert_eq!(refused, expected.collect::<BTreeSet<_>>());
     for path in refused {
         assert!(keys::find(&path).is_some(), "{path} is no key");
     }
-}
-
-#[test]
-fn a_timeout_of_the_section_is_refused_there_and_not_at_every_listener() {
-    let text = "[proxy.timeout]\nconnect = \"1s\"\nudp = \"2m\"\n\
-                [[proxy.listener]]\nname = \"web\"\nbind = [\"[::1]:80\"]\npool = \"web\"\n\
-                [[proxy.pool]]\nname = \"web\"\n";
-    assert_eq!(paths(text), BTreeSet::from(["proxy.timeout.udp".to_owned()]));
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::capacity::Capacity;
+use crate::listener::socket::Listening;
 use crate::snapshot::Snapshot;
 use crate::snapshot::tests::{ENDLESS, listener, model};
 use config::model::Mode;
@@ -91,7 +92,7 @@ fn an_address_that_was_closed_is_free_once_that_is_reported() {
             socket.set_nonblocking(true).unwrap();
             address = socket.local_addr().unwrap();
             let site = Site::Inet(address.into());
-            let sockets = vec![Listening::Tcp(socket)];
+            let sockets = vec![Bound::Stream(Listening::Tcp(socket))];
             worker.order(Order::Open { site: Arc::new(site.clone()), route: Arc::clone(&route), sockets });
             worker.order(Order::Close(site));
             worker.reported().await;

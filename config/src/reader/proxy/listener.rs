@@ -93,9 +93,9 @@ fn listener<'a>(
 
 /// Refuses endpoints that the mode does not have.
 fn fits(bind: &[Placed<'_, Endpoint>], mode: Read<Mode>) -> Read<()> {
-    let unix = bind.iter().find(|placed| matches!(placed.value, Endpoint::Unix(_)));
-    match (unix, mode) {
-        (Some(unix), Ok(Mode::Udp)) => Err(unix.at.refuse(
+    let other = bind.iter().find(|placed| !is_address(&placed.value));
+    match (other, mode) {
+        (Some(other), Ok(Mode::Udp)) => Err(other.at.refuse(
             "datagrams are taken at addresses, and the mode is \"udp\"",
             "give an address with its port, or set mode = \"tcp\"",
         )),

@@ -1,0 +1,448 @@
+//! What passes through one socket of one worker: datagrams of clients to the members of their flows, and back.
+//!
+//! ```text
+//!  clients --> socket --> inbox --> flow of each --> its own socket --> member
+//!  clients <-- socket <------------ inbox <-------- sockets of all flows that have something
+//! ```
+//!
+//! Whatever is read leaves before anything else is read. Datagrams that cannot leave are lost and counted by reason:
+//! whoever speaks over UDP reckons with that, and keeping them would only make them late.
+
+use super::flow::Flow;
+use super::flows::{FlowId, Flows};
+use super::inbox::{self, BATCH, Inbox};
+use super::outbox::{Letter, send};
+use super::path::Path;
+use crate::counts::Loss;
+use crate::listener::Site;
+use crate::pool::{Bond, MemberId, Pick, Wanted};
+use crate::shortage::is_shortage;
+use crate::snapshot::Route;
+use crate::worker::{FlowPlace, Local};
+use addr::fold_mapped;
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::net::UdpSocket;
+
+/// A flow and its place among those that the worker may have.
+type Seated = (Flow, FlowPlace);
+
+/// One socket, and the flows of the clients that send to it.
+pub(super) struct Crossing {
+    local: Rc<Local>,
+    site: Arc<Site>,
+    /// What the socket is bound to.
+    bound: SocketAddr,
+    /// The route in force when something last came.
+    route: Arc<Route>,
+    socket: UdpSocket,
+    pub(super) flows: Flows<Path, Seated>,
+    members: AsyncFd<Members>,
+}
+
+/// The sockets of all flows, as one that is readable when any of them is. A socket that is closed leaves it by itself.
+struct Members(Epoll);
+
+impl AsRawFd for Members {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.0.as_raw_fd()
+    }
+}
+
+impl Members {
+    fn new() -> io::Result<AsyncFd<Self>> {
+        let members = Self(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
+        #[expect(unsafe_code, reason = "the runtime takes descriptors on trust")]
+        // SAFETY: the descriptor is the epoll instance's own, which stays open for as long as `members` is there.
+        let registered = unsafe { AsyncFd::register_with_interest(members, Interest::READABLE) };
+        Ok(registered?)
+    }
+
+    fn add(&self, flow: &Flow, id: FlowId) -> io::Result<()> {
+        Ok(self.0.add(flow.socket(), EpollEvent::new(EpollFlags::EPOLLIN, id.number()))?)
+    }
+}
+
+impl Crossing {
+    pub(super) fn new(
+        local: Rc<Local>,
+        site: Arc<Site>,
+        route: Arc<Route>,
+        socket: UdpSocket,
+    ) -> io::Result<Self> {
+        let bound = socket.local_addr()?;
+        Ok(Self { local, site, bound, route, socket, flows: Flows::new(), members: Members::new()? })
+    }
+
+    pub(super) fn socket(&self) -> &UdpSocket {
+        &self.socket
+    }
+
+    pub(super) fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+
+    /// Returns when something has come, from whichever side.
+    pub(super) async fn ready(&self) {
+        tokio::select! {
+            // Readiness never fails on what is registered with the runtime that runs this.
+            _ = self.socket.readable() => {}
+            _ = self.members.readable() => {}
+        }
+    }
+
+    /// Returns when a member has sent something.
+    pub(super) async fn answers(&self) {
+        // As above.
+        let _ = self.members.readable().await;
+    }
+
+    /// Goes on by the configuration in force.
+    pub(super) fn follow(&mut self) {
+        if let Some(route) = self.local.shared().snapshot.load().route(&self.site)
+            && !Arc::ptr_eq(route, &self.route)
+        {
+            self.route = Arc::clone(route);
+        }
+    }
+
+    /// Ends all flows at once.
+    pub(super) fn forget(&mut self) -> io::Result<()> {
+        self.flows = Flows::new();
+        self.members = Members::new()?;
+        Ok(())
+    }
+
+    /// Ends the flows that have been silent for long.
+    pub(super) fn expire(&mut self, now: Instant) {
+        while self.flows.expire(self.route.timeout.udp, now).is_some() {}
+    }
+
+    /// Passes on a batch of what clients have sent; true where more may wait.
+    pub(super) fn upward(&mut self, inbox: &mut Inbox) -> io::Result<bool> {
+        let socket = self.socket.as_fd();
+        inbox.clear();
+        let read = self.socket.try_io(Interest::READABLE, || {
+            // Fewer than there was room for: the socket is empty, which need not be asked again.
+            if inbox.read(socket, BATCH)? < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        self.deliver(inbox);
+        more(read)
+    }
+
+    /// Passes on what waits in the socket, whatever the runtime knows of it; true where more may wait.
+    pub(super) fn upward_last(&mut self, inbox: &mut Inbox) -> io::Result<bool> {
+        inbox.clear();
+        let read = inbox.read(self.socket.as_fd(), BATCH);
+        self.deliver(inbox);
+        more(read).map(|_| inbox.len() == BATCH)
+    }
+
+    fn deliver(&mut self, inbox: &Inbox) {
+        if inbox.len() == 0 {
+            return;
+        }
+        let now = Instant::now();
+        let mut found = Vec::with_capacity(inbox.len());
+        for index in 0..inbox.len() {
+            let path = inbox.path(index);
+            let (count, bytes) = totals(inbox.datagrams(index));
+            self.route.counts.received(self.local.index(), bytes);
+            self.route.counts.datagrams_received(self.local.index(), count);
+            match self.flows.find(path).map_or_else(|| self.open(path, now), Ok) {
+                Ok(id) => found.push((id, index)),
+                Err(loss) => self.lost(loss, count),
+            }
+        }
+        // Those of one flow together, in the order they came in.
+        found.sort_by_key(|(id, _)| *id);
+        for group in found.chunk_by(|(one, _), (other, _)| one == other) {
+            let letters = group.iter().flat_map(|(_, index)| inbox.datagrams(*index));
+            self.send_up(group[0].0, &letters.collect::<Vec<_>>(), now);
+        }
+    }
+
+    /// Passes on what was received of one flow's client.
+    fn send_up(&mut self, id: FlowId, bodies: &[&[u8]], now: Instant) {
+        self.flows.client_spoke(id, now);
+        if let Err(loss) = self.hold(id, now) {
+            return self.lost(loss, bodies.len() as u64);
+        }
+        let (mut at, mut errors_at) = (0, None);
+        while at < bodies.len() {
+            // It may have made room for another one since it was found.
+            let Some((_, (flow, _))) = self.flows.get(id) else {
+                return self.lost(Loss::FlowsFull, (bodies.len() - at) as u64);
+            };
+            let head = flow.header();
+            let letters = bodies[at..].iter().map(|body| Letter { to: None, head, body });
+            let (sent, error) = send(flow.socket(), &letters.collect::<Vec<_>>());
+            at += sent;
+            let Some(errno) = error else { break };
+            // News of earlier datagrams comes in place of sending: then it is tried again.
+            let again = errors_at != Some(at);
+            errors_at = Some(at);
+            if is_refusal(errno) {
+                self.refused(id, errno, now);
+            }
+            if !again || is_full(errno) {
+                self.lost(Loss::of(errno), 1);
+                at += 1;
+            }
+        }
+    }
+
+    /// Passes on a batch of what members have sent; true where more may wait.
+    pub(super) fn downward(&mut self, inbox: &mut Inbox) -> io::Result<bool> {
+        let mut events = [EpollEvent::empty(); BATCH];
+        let waited = self.members.try_io(Interest::READABLE, |members| {
+            match members.0.wait(&mut events, EpollTimeout::ZERO)? {
+                0 => Err(io::ErrorKind::WouldBlock.into()),
+                count => Ok(count),
+            }
+        });
+        let count = match waited {
+            Ok(count) => count,
+            Err(error) => return more(Err::<(), _>(error)),
+        };
+        let now = Instant::now();
+        inbox.clear();
+        let mut whose = Vec::with_capacity(BATCH);
+        for event in &events[..count] {
+            let id = FlowId::from_number(event.data());
+            self.take_in(id, inbox, &mut whose, now);
+            if inbox.room() == 0 {
+                // What waits beyond that is told of again.
+                break;
+            }
+        }
+        self.send_down(inbox, &whose);
+        Ok(true)
+    }
+
+    /// Reads what waits in the socket of a flow.
+    fn take_in(&mut self, id: FlowId, inbox: &mut Inbox, whose: &mut Vec<FlowId>, now: Instant) {
+        let Some((flow, _)) = self.flows.get_mut(id) else { return };
+        let mut most = inbox::FEW;
+        loop {
+            match inbox.read(flow.socket(), most) {
+                Ok(0) => return,
+                Ok(read) => {
+                    flow.moves = 0;
+                    whose.resize(whose.len() + read, id);
+                    if read < most {
+                        break;
+                    }
+                    most = BATCH;
+                }
+                Err(error) => {
+                    let errno = error.raw_os_error().map(Errno::from_raw);
+                    if let Some(errno) = errno.filter(|errno| is_refusal(*errno)) {
+                        self.refused(id, errno, now);
+                    }
+                    return;
+                }
+            }
+        }
+        self.flows.member_spoke(id, now);
+    }
+
+    /// Sends what was read of members to the clients of their flows.
+    fn send_down(&self, inbox: &Inbox, whose: &[FlowId]) {
+        let mut letters = Vec::with_capacity(whose.len());
+        for (index, id) in whose.iter().enumerate() {
+            let Some((path, _)) = self.flows.get(*id) else { continue };
+            letters.extend(inbox.datagrams(index).map(|body| Letter { to: Some(path), head: &[], body }));
+        }
+        let (mut at, mut bytes, mut count) = (0, 0, 0);
+        while at < letters.len() {
+            let (sent, error) = send(self.socket.as_fd(), &letters[at..]);
+            let (left, size) = totals(letters[at..at + sent].iter().map(|letter| letter.body));
+            (bytes, count) = (bytes + size, count + left);
+            at += sent;
+            if let Some(errno) = error {
+                self.lost(Loss::of(errno), 1);
+                at += 1;
+            }
+        }
+        self.route.counts.sent(self.local.index(), bytes);
+        self.route.counts.datagrams_sent(self.local.index(), count);
+    }
+
+    /// Gives a new client a flow.
+    fn open(&mut self, path: &Path, now: Instant) -> Result<FlowId, Loss> {
+        let client = path.client().ok_or(Loss::Unsendable)?.ip();
+        self.make_room()?;
+        let flow = self.reach(path, fold_mapped(client), &mut Vec::new(), now)?;
+        let place = FlowPlace::new(&self.local, &self.route.counts);
+        let id = self.flows.open(*path, (flow, place), now);
+        self.listen_to(id)?;
+        Ok(id)
+    }
+
+    /// Sees to it that there is room for one flow more, for which loose ones may have to go.
+    fn make_room(&mut self) -> Result<(), Loss> {
+        while !self.local.has_room_for_flow(self.flows.len()) {
+            if self.flows.evict().is_none() {
+                if let Some(more) = self.local.admit_shortage() {
+                    let listener = &self.route.name;
+                    tracing::warn!(listener, more, "as many flows as may be; new clients are turned away");
+                }
+                return Err(Loss::FlowsFull);
+            }
+            self.route.counts.flow_evicted(self.local.index());
+        }
+        Ok(())
+    }
+
+    /// A connected socket to the next member for this client.
+    fn reach(
+        &self,
+        path: &Path,
+        client: IpAddr,
+        tried: &mut Vec<MemberId>,
+        now: Instant,
+    ) -> Result<Flow, Loss> {
+        let (pool, worker) = (&self.route.pool, self.local.index());
+        let own = pool.own(client, now).filter(|_| tried.is_empty());
+        for made in 0..=pool.config.retries {
+            let wanted = Wanted { client: Some(client), own, tried, now };
+            let lease = match pool.take(&wanted, &mut || self.local.random()) {
+                Pick::Seat(lease) => lease,
+                Pick::Full(_) => return Err(Loss::MembersFull),
+                Pick::Nobody if made == 0 => return Err(Loss::NoMember),
+                Pick::Nobody => return Err(Loss::Unreachable),
+            };
+            lease.member().counts.chosen(worker);
+            match Flow::open(lease, &self.route, path, self.bound) {
+                Ok(flow) => {
+                    flow.lease().member().counts.connected(worker);
+                    pool.bind(client, flow.lease().member(), now);
+                    return Ok(flow);
+                }
+                Err((_, error)) if is_shortage(&error) => {
+                    if let Some(more) = self.local.admit_shortage() {
+                        tracing::warn!(%error, listener = self.route.name, more, "no socket for a new flow");
+                    }
+                    return Err(Loss::Shortage);
+                }
+                Err((lease, error)) => {
+                    let member = lease.member();
+                    tracing::debug!(%error, pool = member.pool, member = member.name, "member cannot be reached");
+                    member.counts.refused(worker);
+                    pool.blame(member, now);
+                    tried.push(member.id);
+                }
+            }
+        }
+        Err(Loss::Unreachable)
+    }
+
+    /// Waits for what the member of a flow says; a flow that cannot be heard ends.
+    fn listen_to(&mut self, id: FlowId) -> Result<(), Loss> {
+        let Some((_, (flow, _))) = self.flows.get(id) else { return Err(Loss::FlowsFull) };
+        if self.members.get_ref().add(flow, id).is_ok() {
+            return Ok(());
+        }
+        self.flows.close(id);
+        Err(Loss::Shortage)
+    }
+
+    /// Has the flow stay with its member if that still takes it, and else go to another one.
+    fn hold(&mut self, id: FlowId, now: Instant) -> Result<(), Loss> {
+        let Some((_, (flow, _))) = self.flows.get(id) else { return Ok(()) };
+        match self.route.pool.bond(flow.member(), now) {
+            Bond::Kept => Ok(()),
+            Bond::Loose => {
+                // An ejected member is better than none.
+                let _ = self.transfer(id, now);
+                Ok(())
+            }
+            Bond::Cut => self.transfer(id, now).inspect_err(|_| {
+                self.flows.close(id);
+            }),
+        }
+    }
+
+    /// The member of a flow has refused what it was sent.
+    fn refused(&mut self, id: FlowId, errno: Errno, now: Instant) {
+        let Some((_, (flow, _))) = self.flows.get(id) else { return };
+        let (member, moves) = (flow.lease().member(), flow.moves);
+        tracing::debug!(%errno, pool = member.pool, member = member.name, "member refuses datagrams");
+        member.counts.refused(self.local.index());
+        self.route.pool.blame(member, now);
+        if self.route.pool.config.redispatch && moves < self.route.pool.config.retries {
+            // Where no other takes it, this one may do so again.
+            let _ = self.transfer(id, now);
+        }
+    }
+
+    /// Gives a flow another member than the one it has, which it keeps where there is none.
+    fn transfer(&mut self, id: FlowId, now: Instant) -> Result<(), Loss> {
+        let Some((path, (flow, _))) = self.flows.get(id) else { return Ok(()) };
+        let (path, moves) = (*path, flow.moves + 1);
+        let client = path.client().ok_or(Loss::Unsendable)?.ip();
+        let mut next = self.reach(&path, fold_mapped(client), &mut vec![flow.member()], now)?;
+        next.moves = moves;
+        if let Some((flow, _)) = self.flows.get_mut(id) {
+            *flow = next;
+        }
+        self.listen_to(id)
+    }
+
+    fn lost(&self, loss: Loss, count: u64) {
+        self.route.counts.lost(self.local.index(), loss, count);
+    }
+}
+
+/// Whether more may wait, by what reading gave.
+fn more<T>(read: io::Result<T>) -> io::Result<bool> {
+    match read {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// How many datagrams, and their octets.
+fn totals<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> (u64, u64) {
+    datagrams.fold((0, 0), |(count, bytes), datagram| (count + 1, bytes + datagram.len() as u64))
+}
+
+/// Whether the error says that nobody takes datagrams at a member's address, or that there is no way to it.
+const fn is_refusal(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::ECONNREFUSED
+            | Errno::EHOSTUNREACH
+            | Errno::ENETUNREACH
+            | Errno::EHOSTDOWN
+            | Errno::ENOPROTOOPT
+            | Errno::EPROTO
+    )
+}
+
+/// Whether the error says that there is no room on this side.
+const fn is_full(errno: Errno) -> bool {
+    matches!(errno, Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM)
+}
+
+impl Loss {
+    /// Why a datagram is lost that the system did not send.
+    const fn of(errno: Errno) -> Self {
+        match errno {
+            Errno::EMSGSIZE => Self::TooLong,
+            errno if is_full(errno) => Self::SendBuffer,
+            errno if is_refusal(errno) => Self::Unreachable,
+            _ => Self::Unsendable,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! One flow: the member that it was given, and a socket connected to it.
+//!
+//! Each flow has a socket of its own, since a member tells clients apart by the port that their datagrams come from, and
+//! since the kernel then says whose datagrams a member refuses.
+
+use super::path::Path;
+use crate::identity;
+use crate::pool::{Lease, MemberId};
+use crate::proxy_protocol::{Ends, Origin, Transport};
+use crate::snapshot::Route;
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// What is held of one flow.
+#[derive(Debug)]
+pub(super) struct Flow {
+    socket: Socket,
+    lease: Lease,
+    /// What stands before each datagram to the member: PROXY headers are read one by one, as datagrams are.
+    header: Vec<u8>,
+    /// How often it went to another member since one has answered.
+    pub(super) moves: u32,
+}
+
+impl Flow {
+    /// A flow to the member that `lease` is of, for a client that came along `path` to the socket bound to `bound`.
+    pub(super) fn open(
+        lease: Lease,
+        route: &Route,
+        path: &Path,
+        bound: SocketAddr,
+    ) -> Result<Self, (Lease, io::Error)> {
+        let socket = match connect(lease.member().address) {
+            Ok(socket) => socket,
+            Err(error) => return Err((lease, error)),
+        };
+        let header = identity::header(route.pool.config.proxy_protocol, || origin(path, bound));
+        Ok(Self { socket, lease, header, moves: 0 })
+    }
+
+    pub(super) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    pub(super) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    pub(super) fn member(&self) -> MemberId {
+        self.lease.member().id
+    }
+
+    pub(super) fn header(&self) -> &[u8] {
+        &self.header
+    }
+}
+
+fn connect(member: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(member), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    // Without it datagrams come one by one, which costs time and nothing else.
+    let _ = setsockopt(&socket, sockopt::UdpGroSegment, &true);
+    socket.connect(&member.into())?;
+    Ok(socket)
+}
+
+fn origin(path: &Path, bound: SocketAddr) -> Origin<'static> {
+    let Some(client) = path.client() else { return Origin::Unknown };
+    let local = path.local().map_or(bound, |ip| SocketAddr::new(ip, bound.port()));
+    Origin::Inet { transport: Transport::Datagram, ends: Ends::new(client, local) }
+}
