@@ -138,8 +138,8 @@ pub const SOURCE_PREFIX_V4: u8 = 32;
 pub const MIN_TLS: TlsVersion = TlsVersion::V1_2;
 /// `proxy.listener.mode`: relaying bytes is right for every protocol over TCP.
 pub const MODE: Mode = Mode::Tcp;
-/// `proxy.listener.tls.alpn` in http mode: both versions that HTTP over TLS negotiates, newer first.
-pub const HTTP_ALPN: [&str; 2] = ["h2", "http/1.1"];
+/// `proxy.listener.tls.alpn` in http mode: the one version that causeway-proxy speaks.
+pub const HTTP_ALPN: [&str; 1] = ["http/1.1"];
 /// `proxy.pool.check.kind`: a member that accepts connections is up, whatever it serves.
 pub const CHECK_KIND: CheckKind = CheckKind::Tcp;
 /// `proxy.pool.balance`: needs no knowledge of the members.

@@ -7,7 +7,7 @@ use crate::pool::check::Checker;
 use crate::reload::{self, Prepared};
 use crate::snapshot::{Shared, Snapshot};
 use crate::worker::Worker;
-use crate::{admin, metrics, orders, rate, status, unserved};
+use crate::{admin, metrics, orders, rate, status, termination, unserved};
 use config::model::{ConnectionLog, Gateway, Mode, Proxy};
 use config::{Diff, Refusal, Section};
 use futures_util::future::join_all;
@@ -43,8 +43,13 @@ impl Daemon for App {
         unserved::refusals(model)
     }
 
+    fn check_files(model: &Gateway) -> Vec<Refusal> {
+        model.proxy.as_ref().map(termination::refusals).unwrap_or_default()
+    }
+
     fn advise(model: &Gateway) -> Vec<String> {
-        model.proxy.as_ref().and_then(untold).into_iter().collect()
+        let Some(proxy) = &model.proxy else { return Vec::new() };
+        untold(proxy).into_iter().chain(termination::warnings(proxy)).collect()
     }
 
     async fn start(model: Arc<Gateway>, boot: &mut Boot<'_>) -> Result<Self, Error> {
@@ -65,7 +70,7 @@ impl Daemon for App {
         let checker = Checker::start(Arc::clone(&shared), boot.failures.clone())?;
 
         let snapshot = shared.snapshot.load_full();
-        snapshot.put_in_force();
+        snapshot.put_in_force(None);
         let first_round = checker.check(snapshot.pools.values());
         tokio::spawn(async move {
             // An error means that the checks have failed, and the daemon with them.
@@ -88,6 +93,11 @@ impl Daemon for App {
             "listening"
         );
         Ok(app)
+    }
+
+    fn stale(&self, model: &Gateway) -> Vec<String> {
+        let Some(proxy) = &model.proxy else { return Vec::new() };
+        termination::changed(proxy, &self.shared.snapshot.load().terminations)
     }
 
     async fn prepare(&self, model: Arc<Gateway>, _: &Diff) -> Result<Prepared, Error> {

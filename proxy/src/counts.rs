@@ -18,6 +18,18 @@ pub(crate) enum Failure {
     BadProxyHeader,
     /// The PROXY header did not arrive in time.
     SlowProxyHeader,
+    /// A TLS handshake or a `ClientHello` was not finished in time.
+    SlowHandshake,
+    /// What came in place of a handshake was not TLS, or broke its rules.
+    TlsMalformed,
+    /// The client has no TLS version, cipher, group or protocol name in common with this server.
+    TlsIncompatible,
+    /// The client showed no certificate where it must, or one that is not valid.
+    TlsClientCertificate,
+    /// The client said no to the handshake; most often it does not trust the certificate.
+    TlsAlert,
+    /// A handshake failed by a fault on this side.
+    TlsInternal,
     /// All members were full, and as many clients waited as may.
     QueueFull,
     /// All members were full for too long.
@@ -46,11 +58,17 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// All of them, each at the place of its number, with its label.
-    pub(crate) const ALL: [(Self, &'static str); 16] = [
+    pub(crate) const ALL: [(Self, &'static str); 22] = [
         (Self::NoMember, "no_member"),
         (Self::Unreachable, "unreachable"),
         (Self::BadProxyHeader, "bad_proxy_header"),
         (Self::SlowProxyHeader, "slow_proxy_header"),
+        (Self::SlowHandshake, "slow_handshake"),
+        (Self::TlsMalformed, "tls_malformed"),
+        (Self::TlsIncompatible, "tls_incompatible"),
+        (Self::TlsClientCertificate, "tls_client_certificate"),
+        (Self::TlsAlert, "tls_alert"),
+        (Self::TlsInternal, "tls_internal"),
         (Self::QueueFull, "queue_full"),
         (Self::QueueTimeout, "queue_timeout"),
         (Self::BadRequest, "bad_request"),
@@ -156,7 +174,9 @@ const OPENED: usize = 0;
 const CLOSED: usize = 1;
 const RECEIVED: usize = 2;
 const SENT: usize = 3;
-const CLASS: usize = 4;
+const SHAKEN: usize = 4;
+const RESUMED: usize = 5;
+const CLASS: usize = 6;
 const FAILURE: usize = CLASS + CLASSES.len();
 const DATAGRAMS_RECEIVED: usize = FAILURE + Failure::ALL.len();
 const DATAGRAMS_SENT: usize = DATAGRAMS_RECEIVED + 1;
@@ -193,6 +213,11 @@ impl ListenerCounts {
     /// Bytes that went to clients.
     pub(crate) fn sent(&self, worker: usize, bytes: u64) {
         self.shards.add(worker, SENT, bytes);
+    }
+
+    /// One TLS handshake done.
+    pub(crate) fn shaken(&self, worker: usize, resumed: bool) {
+        self.shards.add(worker, if resumed { RESUMED } else { SHAKEN }, 1);
     }
 
     /// One request answered with this status.
@@ -242,6 +267,11 @@ impl ListenerCounts {
 
     pub(crate) fn bytes_sent(&self) -> u64 {
         self.shards.sum(SENT)
+    }
+
+    /// TLS handshakes: in full, and those that resumed a session.
+    pub(crate) fn handshakes(&self) -> (u64, u64) {
+        (self.shards.sum(SHAKEN), self.shards.sum(RESUMED))
     }
 
     /// Requests of the class at this place of [`CLASSES`].

@@ -1,5 +1,6 @@
 //! What can keep the daemon from starting or a change from being made.
 
+use crate::termination::TerminationError;
 use std::io;
 
 /// An error of the proxy daemon.
@@ -27,6 +28,15 @@ pub enum Error {
         part: String,
         /// What the system said.
         cause: io::Error,
+    },
+    /// A listener cannot speak TLS with the files it names.
+    #[error("listener \"{listener}\"")]
+    Tls {
+        /// The listener's name.
+        listener: String,
+        /// What is wrong.
+        #[source]
+        source: TerminationError,
     },
     /// The file has no `[proxy]`.
     #[error("the file has no [proxy] section; add one, or stop causeway-proxy")]

@@ -7,7 +7,8 @@
 use crate::counts::Failure;
 use crate::listener::Accepted;
 use crate::notes::Passage;
-use crate::proxy_protocol::{self, Ends, Facts, Header, LONGEST, Malformed, Origin};
+use crate::opening::Told;
+use crate::proxy_protocol::{self, Ends, Header, LONGEST, Malformed, Origin};
 use crate::record::Fault;
 use crate::stream::Socket;
 use crate::worker::Local;
@@ -15,7 +16,7 @@ use config::model::ProxyProtocol;
 use nix::sys::socket::{MsgFlags, recv};
 use std::io;
 use std::os::fd::AsRawFd;
-use tokio::time;
+use tokio::time::{Instant, timeout_at};
 
 /// Why the client of a connection is not known.
 #[derive(Debug, thiserror::Error)]
@@ -30,13 +31,12 @@ enum Unknown {
 }
 
 /// The connection with its client known. None if it ends here, counted and logged.
-pub(crate) async fn learn(local: &Local, mut accepted: Accepted) -> Option<Accepted> {
+pub(crate) async fn learn(local: &Local, mut accepted: Accepted, by: Instant) -> Option<Accepted> {
     if !accepted.client.is_some_and(|peer| accepted.route.awaits_header(peer.ip())) {
         return Some(accepted);
     }
     // Few connections need what is held meanwhile; none should carry room for it.
-    let received =
-        Box::pin(time::timeout(accepted.route.timeout.handshake, receive(accepted.stream.socket())));
+    let received = Box::pin(timeout_at(by, receive(accepted.stream.socket())));
     match received.await.unwrap_or(Err(Unknown::Late)) {
         Ok(told) => {
             if let Some(ends) = told {
@@ -117,14 +117,18 @@ pub(crate) fn origin(ends: Option<Ends>) -> Origin<'static> {
     ends.map_or(Origin::Unknown, Ends::over_tcp)
 }
 
-/// The header that a member is sent before all else; empty if it wants none.
-pub(crate) fn header(version: ProxyProtocol, origin: impl FnOnce() -> Origin<'static>) -> Vec<u8> {
+/// The header that a member is sent before all else, with what is `told` of the client's TLS; empty if it wants none.
+pub(crate) fn header(
+    version: ProxyProtocol,
+    told: Option<&Told>,
+    origin: impl FnOnce() -> Origin<'static>,
+) -> Vec<u8> {
     match version {
         ProxyProtocol::Off => Vec::new(),
         ProxyProtocol::V1 => origin().to_v1(),
         ProxyProtocol::V2 => {
-            let header = Header { origin: origin(), facts: Facts::default() };
-            header.to_v2().expect("addresses of IP alone are short")
+            let header = Header { origin: origin(), facts: told.map(Told::facts).unwrap_or_default() };
+            header.to_v2().expect("addresses of IP are short, and what is told is bounded")
         }
     }
 }

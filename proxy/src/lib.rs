@@ -3,9 +3,9 @@
 //! ```text
 //!  file ---> reload: prepare, commit ---> snapshot (immutable, one pointer)
 //!                                             |  read per connection and per request
-//!  client --> listener --> identity +--> tcp --> dial --> relay ------------> member
-//!                                   +--> http: guard, headers --> upstream --> member
-//!  client --> udp: flow of the client --> its socket ------------------------> member
+//!  client --> listener --> identity --> opening +--> tcp --> dial --> relay ------------> member
+//!                                               +--> http: guard, headers --> upstream --> member
+//!  client --> udp: flow of the client --> its socket ------------------------------------> member
 //!                                             |  read per pick
 //!  checks: one thread --> health -------------+
 //!  log: one thread <-- lines <-- record of a connection that has ended
@@ -13,8 +13,8 @@
 //!
 //! One thread per core does all of a connection. Pure modules decide and know no runtime: `listener::site`,
 //! `pool::balance`, `pool::health`, `http::framing`, `http::guard`, `http::headers`, `http::forwarded`,
-//! `http::deadlines`, `udp::flows`, `record` and what writes it, [`proxy_protocol`], [`client_hello`]. The last two are
-//! public for their fuzz targets.
+//! `http::deadlines`, `opening::names`, `opening::told`, `udp::flows`, `record` and what writes it, [`proxy_protocol`],
+//! [`client_hello`]. The last two are public for their fuzz targets.
 
 mod admin;
 mod alarm;
@@ -31,6 +31,7 @@ mod listener;
 mod log;
 mod metrics;
 mod notes;
+mod opening;
 mod orders;
 mod pool;
 pub mod proxy_protocol;
@@ -43,6 +44,7 @@ mod snapshot;
 mod status;
 mod stream;
 mod tcp;
+mod termination;
 mod thread;
 mod udp;
 mod unserved;

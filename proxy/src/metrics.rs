@@ -14,9 +14,10 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// Makes the daemon's metrics part of a registry.
 pub(crate) fn register(registry: &mut Registry, shared: &Arc<Shared>) {
@@ -94,7 +95,7 @@ const DAEMON: [OfDaemon; 2] = [
     },
 ];
 
-const LISTENERS: [OfListener; 8] = [
+const LISTENERS: [OfListener; 9] = [
     OfListener {
         name: "connections",
         help: "Client connections accepted, flows of datagrams begun",
@@ -119,6 +120,16 @@ const LISTENERS: [OfListener; 8] = [
                 (Some(("direction", "received")), counts.bytes_received()),
                 (Some(("direction", "sent")), counts.bytes_sent()),
             ]
+        },
+    },
+    OfListener {
+        name: "tls_handshakes",
+        help: "TLS handshakes done with clients, in full or to resume a session",
+        kind: Kind::Counter,
+        only: None,
+        values: |counts| {
+            let (full, resumed) = counts.handshakes();
+            vec![(Some(("kind", "full")), full), (Some(("kind", "resumed")), resumed)]
         },
     },
     OfListener {
@@ -171,6 +182,13 @@ const LISTENERS: [OfListener; 8] = [
         },
     },
 ];
+
+/// A metric of each file of certificates, by its label `file`.
+const CERTIFICATES: (&str, &str, Kind) = (
+    "certificate_expiry_timestamp_seconds",
+    "When a certificate that is served ends, in Unix time",
+    Kind::Gauge,
+);
 
 const POOLS: [OfPool; 6] = [
     OfPool {
@@ -302,6 +320,7 @@ impl Collector for Metrics {
         for metric in &LISTENERS {
             metric.encode(&mut encoder, &snapshot)?;
         }
+        encode_certificates(&mut encoder, &snapshot)?;
         for metric in &POOLS {
             metric.encode(&mut encoder, &snapshot)?;
         }
@@ -354,6 +373,18 @@ impl OfMember {
         });
         encode(encoder, (self.name, self.help, self.kind), samples)
     }
+}
+
+fn encode_certificates(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let bundles = snapshot.terminations.values().flat_map(|termination| &termination.bundles);
+    let ends: BTreeMap<String, u64> = bundles
+        .map(|bundle| {
+            let end = bundle.not_after.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            (bundle.file.display().to_string(), end)
+        })
+        .collect();
+    let samples = ends.iter().map(|(file, end)| (vec![("file", file.as_str())], *end));
+    encode(encoder, CERTIFICATES, samples)
 }
 
 fn encode<'a>(
@@ -415,7 +446,8 @@ mod tests {
             let cells = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
             cells.collect()
         };
-        let names = LISTENERS.iter().map(|metric| metric.name).chain(POOLS.iter().map(|metric| metric.name));
+        let names = LISTENERS.iter().map(|metric| metric.name).chain([CERTIFICATES.0]);
+        let names = names.chain(POOLS.iter().map(|metric| metric.name));
         let names = names.chain(MEMBERS.iter().map(|metric| metric.name));
         let names = names.chain(DAEMON.iter().map(|metric| metric.name));
         let names: Vec<_> = names.map(|name| format!("causeway_proxy_{name}")).collect();

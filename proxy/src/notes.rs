@@ -4,7 +4,7 @@
 //! and not in what it says of the pool and the member, as in HAProxy.
 
 use crate::listener::Site;
-use crate::pool::{Lease, MemberState};
+use crate::pool::{Lease, MemberState, Pool};
 use crate::record::{Bytes, Ended, Ending, Event, Fault, Load, Path, Record};
 use crate::snapshot::Route;
 use crate::worker::Local;
@@ -22,6 +22,8 @@ pub(crate) struct Notes {
     socket: usize,
     pub(crate) path: Path,
     pub(crate) bytes: Bytes,
+    /// The pool of its own that a name has led to.
+    pub(crate) pool: Option<Arc<Pool>>,
     /// The latest member, while it has a place there.
     pub(crate) member: Option<Arc<MemberState>>,
 }
@@ -40,6 +42,7 @@ impl Notes {
             socket: place.map_or(0, |place| place + 1),
             path: Path::default(),
             bytes: Bytes::default(),
+            pool: None,
             member: None,
         }))
     }
@@ -47,14 +50,15 @@ impl Notes {
     /// Tells how the connection ended. `lease` is its place at a member, if it has one still.
     pub(crate) fn ended(&self, accepted: &Passage<'_>, lease: Option<&Lease>, ending: Ending) {
         let Passage { local, route, .. } = accepted;
+        let pool = self.pool.as_ref().unwrap_or(&route.pool);
         let own = lease.map(Lease::member);
         let of_member = |member: &Arc<MemberState>| {
             let itself = own.is_some_and(|own| Arc::ptr_eq(own, member));
             member.load().saturating_sub(u64::from(itself))
         };
-        let seated = route.pool.members.iter().map(of_member).sum::<u64>();
+        let seated = pool.members.iter().map(of_member).sum::<u64>();
         let ended = Ended {
-            pool: &route.pool.config.name,
+            pool: &pool.config.name,
             member: self.member.as_ref().map(|member| member.name.as_str()),
             course: self.path.since(self.since),
             total: self.since.elapsed(),
@@ -63,7 +67,7 @@ impl Notes {
             load: Load {
                 process: local.shared().connections.sum(),
                 listener: route.counts.active(),
-                pool: seated + route.pool.state.line.length() as u64,
+                pool: seated + pool.state.line.length() as u64,
                 member: self.member.as_ref().map_or(0, of_member),
             },
         };
@@ -83,6 +87,7 @@ impl Notes {
             client: client.map(fold_mapped_socket),
             accepted: log.stamp(self.accepted),
             listener: &route.name,
+            is_tls: route.termination.is_some(),
             socket: self.socket,
             event,
         };

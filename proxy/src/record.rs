@@ -23,6 +23,8 @@ pub(crate) struct Record<'a> {
     /// When it was accepted.
     pub(crate) accepted: Stamp,
     pub(crate) listener: &'a str,
+    /// Whether TLS ends at the listener.
+    pub(crate) is_tls: bool,
     /// The number of the listening address among those of the listener, from 1.
     pub(crate) socket: usize,
     pub(crate) event: Event<'a>,
@@ -143,6 +145,12 @@ pub(crate) enum Fault {
     BrokenEarly,
     /// The PROXY header did not come in time.
     LateHeader,
+    /// The handshake of TLS failed, or a `ClientHello` is malformed.
+    FailedHandshake,
+    /// The connection ended in the handshake.
+    ClosedHandshake,
+    /// The handshake was not done in time.
+    LateHandshake,
 }
 
 impl Fault {
@@ -152,6 +160,9 @@ impl Fault {
             Self::ClosedEarly => "Connection closed while waiting for PROXY protocol header",
             Self::BrokenEarly => "Connection error while waiting for PROXY protocol header",
             Self::LateHeader => "Timeout while waiting for PROXY protocol header",
+            Self::FailedHandshake => "SSL handshake failure",
+            Self::ClosedHandshake => "Connection closed during SSL handshake",
+            Self::LateHandshake => "Timeout during SSL handshake",
         }
     }
 }
@@ -245,6 +256,7 @@ pub(crate) mod tests {
                 offset: Offset::from_hours(1).unwrap(),
             },
             listener: "fnt",
+            is_tls: false,
             socket: 2,
             event,
         }

@@ -6,6 +6,7 @@ use crate::listener::socket::{self, Manner, Sockets};
 use crate::listener::{Inherited, Site};
 use crate::log::Log;
 use crate::snapshot::Snapshot;
+use crate::termination;
 use crate::worker::Order;
 use config::Gateway;
 use std::collections::BTreeSet;
@@ -27,7 +28,8 @@ pub(crate) fn prepare(
     inherited: &Inherited,
 ) -> Result<Prepared, Error> {
     let section = model.proxy.as_ref().ok_or(Error::NoSection)?;
-    let mut snapshot = Snapshot::new(section, current, workers);
+    let terminations = termination::load(section, current.map(|current| &current.terminations))?;
+    let mut snapshot = Snapshot::build(section, terminations, current, workers);
     let running = current.and_then(|current| current.log.as_ref());
     snapshot.log = Log::of(&section.log, running, &snapshot.log_counts, workers)?;
     let sites = |snapshot: &Snapshot| snapshot.sites().map(|(site, _)| site.clone()).collect::<BTreeSet<_>>();
@@ -54,8 +56,8 @@ pub(crate) fn prepare(
 pub(crate) fn commit(app: &App, prepared: Prepared) {
     let Prepared { snapshot, opened, closed } = prepared;
     let snapshot = Arc::new(snapshot);
-    app.shared.snapshot.store(Arc::clone(&snapshot));
-    snapshot.put_in_force();
+    let previous = app.shared.snapshot.swap(Arc::clone(&snapshot));
+    snapshot.put_in_force(Some(&previous));
     open(app, &snapshot, opened);
     permit(app, &snapshot);
     for site in closed {

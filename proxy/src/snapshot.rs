@@ -7,7 +7,9 @@ use crate::capacity::Capacity;
 use crate::counts::{ListenerCounts, OpenCount};
 use crate::listener::Site;
 use crate::log::{Log, LogCounts};
+use crate::opening::Names;
 use crate::pool::{MemberState, Pool};
+use crate::termination::{Termination, Terminations};
 use addr::fold_mapped;
 use arc_swap::ArcSwap;
 use config::model::{ForwardedFor, Listener, Mode, Proxy, ProxyTimeouts};
@@ -56,6 +58,8 @@ pub(crate) struct Snapshot {
     pub(crate) listeners: BTreeMap<String, Arc<Route>>,
     /// By name.
     pub(crate) pools: BTreeMap<String, Arc<Pool>>,
+    /// How listeners speak TLS that do, by their names.
+    pub(crate) terminations: Terminations,
     /// By what is listened on.
     routes: HashMap<Site, Arc<Route>>,
     /// The number of routes of datagrams.
@@ -83,14 +87,23 @@ pub(crate) struct Route {
     trusted_proxies: Vec<IpNet>,
     proxy_protocol_from: Vec<IpNet>,
     pub(crate) pool: Arc<Pool>,
+    /// The pools of clients that ask for these names in TLS.
+    names: Names<Arc<Pool>>,
+    /// How TLS is spoken, where it ends here.
+    pub(crate) termination: Option<Arc<Termination>>,
     pub(crate) timeout: ProxyTimeouts,
     pub(crate) counts: Arc<ListenerCounts>,
 }
 
 impl Snapshot {
     /// Builds a configuration; what `previous` has under the same names keeps its counters and health. It has no log
-    /// yet.
-    pub(crate) fn new(model: &Proxy, previous: Option<&Self>, workers: usize) -> Self {
+    /// yet. `terminations` are those of its own listeners.
+    pub(crate) fn build(
+        model: &Proxy,
+        terminations: Terminations,
+        previous: Option<&Self>,
+        workers: usize,
+    ) -> Self {
         let pools: BTreeMap<String, Arc<Pool>> = model
             .pool
             .iter()
@@ -108,7 +121,13 @@ impl Snapshot {
                 // The model has no listener without its pool.
                 let pool = pools.get(&listener.pool)?;
                 let old = previous.and_then(|snapshot| snapshot.listeners.get(&listener.name));
-                let route = Route::new(listener, Arc::clone(pool), old.map(AsRef::as_ref), workers);
+                let names = names(listener, &pools);
+                let termination = terminations.get(&listener.name).cloned();
+                let route = Route {
+                    names,
+                    termination,
+                    ..Route::new(listener, Arc::clone(pool), old.map(AsRef::as_ref), workers)
+                };
                 Some((listener.name.clone(), Arc::new(route)))
             })
             .collect();
@@ -119,11 +138,17 @@ impl Snapshot {
         let members = pools.values().map(|pool| pool.members.len()).sum();
         let log_counts = previous.map_or_else(Arc::default, |snapshot| Arc::clone(&snapshot.log_counts));
         let datagram_sites = routes.keys().filter(|site: &&Site| site.takes_datagrams()).count();
-        Self { listeners, pools, routes, datagram_sites, members, log: None, log_counts }
+        Self { listeners, pools, terminations, routes, datagram_sites, members, log: None, log_counts }
     }
 
-    /// Tells the pools that this configuration is in force from here on.
-    pub(crate) fn put_in_force(&self) {
+    /// Tells the pools that this configuration is in force from here on, and the log what certificates are new in it.
+    pub(crate) fn put_in_force(&self, previous: Option<&Self>) {
+        let known = |name: &String| previous.and_then(|snapshot| snapshot.terminations.get(name));
+        for (name, termination) in &self.terminations {
+            if known(name).is_none_or(|known| !Arc::ptr_eq(known, termination)) {
+                termination.announce();
+            }
+        }
         for pool in self.pools.values() {
             pool.put_in_force();
         }
@@ -159,6 +184,8 @@ impl Route {
             trusted_proxies: listener.trusted_proxies.clone(),
             proxy_protocol_from: listener.proxy_protocol_from.clone(),
             pool,
+            names: Names::default(),
+            termination: None,
             timeout: listener.timeout,
             counts: previous
                 .map_or_else(|| Arc::new(ListenerCounts::new(workers)), |route| Arc::clone(&route.counts)),
@@ -170,10 +197,32 @@ impl Route {
         holds(&self.trusted_proxies, client)
     }
 
+    /// Whether a client says something ahead of its data that is for this proxy, beside a PROXY header.
+    pub(crate) fn awaits_opening(&self) -> bool {
+        self.termination.is_some() || !self.names.is_empty()
+    }
+
+    /// The pool of a client that asks for this name in TLS.
+    pub(crate) fn pool_of(&self, name: Option<&str>) -> Arc<Pool> {
+        Arc::clone(name.and_then(|name| self.names.find(name)).unwrap_or(&self.pool))
+    }
+
     /// Whether a connection from this address must begin with a PROXY header. IPv4-mapped addresses count as IPv4.
     pub(crate) fn awaits_header(&self, peer: IpAddr) -> bool {
         holds(&self.proxy_protocol_from, peer)
     }
+}
+
+fn names(listener: &Listener, pools: &BTreeMap<String, Arc<Pool>>) -> Names<Arc<Pool>> {
+    let mut names = Names::default();
+    for route in &listener.sni {
+        // The model has no route without its pool.
+        let Some(pool) = pools.get(&route.pool) else { continue };
+        for name in &route.names {
+            names.insert(name, Arc::clone(pool));
+        }
+    }
+    names
 }
 
 fn holds(networks: &[IpNet], address: IpAddr) -> bool {
@@ -189,6 +238,13 @@ pub(crate) mod tests {
 
     /// Bounds nothing.
     pub(crate) const ENDLESS: Capacity = Capacity { files: u64::MAX, memory: u64::MAX };
+
+    impl Snapshot {
+        /// A configuration without TLS.
+        pub(crate) fn new(model: &Proxy, previous: Option<&Self>, workers: usize) -> Self {
+            Self::build(model, Terminations::new(), previous, workers)
+        }
+    }
 
     pub(crate) fn listener(name: &str, bind: &str, mode: Mode, pool: &str) -> Listener {
         let bind: SocketAddr = bind.parse().unwrap();

@@ -10,11 +10,11 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::TlsStream;
+use tokio_rustls::{TlsStream, server};
 
 /// A connected socket.
 #[derive(Debug)]
@@ -93,6 +93,17 @@ impl Stream {
         }
     }
 
+    /// What carries the connection, without what was in it.
+    pub(crate) fn into_socket(self) -> Socket {
+        match self {
+            Self::Bare(socket) => socket,
+            Self::Tls(stream) => match *stream {
+                TlsStream::Client(stream) => stream.into_inner().0,
+                TlsStream::Server(stream) => stream.into_inner().0,
+            },
+        }
+    }
+
     /// What carries the connection.
     pub(crate) fn socket(&self) -> &Socket {
         match self {
@@ -120,25 +131,42 @@ impl<T: Into<Socket>> From<T> for Stream {
     }
 }
 
-impl From<TlsStream<Socket>> for Stream {
-    fn from(stream: TlsStream<Socket>) -> Self {
-        Self::Tls(Box::new(stream))
+impl From<server::TlsStream<Socket>> for Stream {
+    fn from(stream: server::TlsStream<Socket>) -> Self {
+        Self::Tls(Box::new(stream.into()))
     }
 }
 
-/// Both ways through whatever `io` gives.
-macro_rules! through_io {
-    ($kind:ty) => {
-        impl AsyncRead for $kind {
-            fn poll_read(
-                mut self: Pin<&mut Self>,
-                cx: &mut Context<'_>,
-                buffer: &mut ReadBuf<'_>,
-            ) -> Poll<io::Result<()>> {
-                self.io().poll_read(cx, buffer)
-            }
-        }
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.io().poll_read(cx, buffer)
+    }
+}
 
+impl AsyncRead for Stream {
+    /// Clients may close without TLS's word for it, and most protocols know where they end. Of a member it is an error:
+    /// what came may be a part.
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = ready!(self.io().poll_read(cx, buffer));
+        let is_client = || matches!(&*self, Self::Tls(stream) if matches!(**stream, TlsStream::Server(_)));
+        Poll::Ready(match read {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && is_client() => Ok(()),
+            read => read,
+        })
+    }
+}
+
+/// Writing through whatever `io` gives.
+macro_rules! write_through_io {
+    ($kind:ty) => {
         impl AsyncWrite for $kind {
             fn poll_write(
                 mut self: Pin<&mut Self>,
@@ -172,8 +200,8 @@ macro_rules! through_io {
     };
 }
 
-through_io!(Socket);
-through_io!(Stream);
+write_through_io!(Socket);
+write_through_io!(Stream);
 
 #[cfg(test)]
 mod tests {

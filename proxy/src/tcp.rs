@@ -6,7 +6,8 @@ use crate::identity;
 use crate::linger;
 use crate::listener::{Accepted, Session};
 use crate::notes::{MaybeNotes, Passage};
-use crate::pool::Lease;
+use crate::opening::Told;
+use crate::pool::{Lease, Pool};
 use crate::record::Ending;
 use crate::relay::{End, Relay};
 use crate::shortage::is_shortage;
@@ -23,10 +24,10 @@ use std::time::Instant;
 /// Reaches a member. What it returns carries the connection from then on; None: the connection has ended.
 ///
 /// Without a member it is closed in an orderly way: the client sees the end of the stream, not a reset.
-pub(crate) async fn begin(local: Rc<Local>, accepted: Accepted) -> Option<Session> {
-    let header = identity::header(accepted.route.pool.config.proxy_protocol, || accepted.origin());
+pub(crate) async fn begin(local: Rc<Local>, mut accepted: Accepted) -> Option<Session> {
+    let (pool, first) = first_octets(&mut accepted);
     let Accepted { route, stream: client, client: peer, mut notes, .. } = accepted;
-    match reach(&local, &route, peer, &header, &mut notes).await {
+    match reach(&local, &route, &pool, peer, &first, &mut notes).await {
         Ok((member, lease)) => {
             client.socket().set_nodelay();
             let mut relay = Relay::new(local, route, client, member, notes);
@@ -58,14 +59,31 @@ pub(crate) async fn begin(local: Rc<Local>, accepted: Accepted) -> Option<Sessio
     }
 }
 
+/// Whose members the client is for, and what they are sent before all else.
+fn first_octets(accepted: &mut Accepted) -> (Arc<Pool>, Vec<u8>) {
+    let opening = accepted.opening.take();
+    let header = |pool: &Pool, told: Option<&Told>| {
+        identity::header(pool.config.proxy_protocol, told, || accepted.origin())
+    };
+    match opening {
+        None => (Arc::clone(&accepted.route.pool), header(&accepted.route.pool, None)),
+        Some(opening) => {
+            let mut first = header(&opening.pool, Some(&opening.told));
+            first.extend_from_slice(&opening.ahead);
+            (opening.pool, first)
+        }
+    }
+}
+
 async fn reach(
     local: &Local,
     route: &Route,
+    pool: &Arc<Pool>,
     peer: Option<SocketAddr>,
-    header: &[u8],
+    first: &[u8],
     notes: &mut MaybeNotes,
 ) -> Result<(Stream, Lease), (Ending, Failure)> {
-    let mut dial = Dial::new(local, &route.pool, &route.timeout, peer.map(|peer| fold_mapped(peer.ip())));
+    let mut dial = Dial::new(local, pool, &route.timeout, peer.map(|peer| fold_mapped(peer.ip())));
     let mut unreached = Ending::NoMember;
     loop {
         let next = dial.next().await;
@@ -82,7 +100,7 @@ async fn reach(
             NoMember::QueueFull => (Ending::QueueFull, Failure::QueueFull),
             NoMember::QueueTimeout => (Ending::QueueTimeout, Failure::QueueTimeout),
         })?;
-        match dial.connect(lease.member(), header).await {
+        match dial.connect(lease.member(), first).await {
             Ok(stream) => {
                 if let Some(notes) = notes {
                     notes.path.connected(Instant::now());

@@ -43,16 +43,13 @@ const LISTENER: &[Row<model::Listener>] = &[
         help: "leave out per_source, and have the firewall limit it",
     },
     Row {
-        key: "tls",
-        asked: |listener| listener.tls.is_some(),
-        what: "TLS",
-        help: "leave out tls: mode = \"tcp\" passes TLS through to the members untouched",
-    },
-    Row {
-        key: "sni",
-        asked: |listener| !listener.sni.is_empty(),
-        what: "pools by the name in TLS",
-        help: "remove proxy.listener.sni, and give each name an address of its own",
+        key: "tls.alpn",
+        asked: |listener| {
+            let offers_h2 = |tls: &model::Tls| tls.alpn.iter().any(|protocol| protocol == "h2");
+            listener.mode == model::Mode::Http && listener.tls.as_ref().is_some_and(offers_h2)
+        },
+        what: "HTTP/2",
+        help: "leave out \"h2\": clients then speak HTTP/1.1",
     },
 ];
 

@@ -201,6 +201,7 @@ pub(crate) struct Local {
     ended: Notify,
     shortages: Cell<Seldom>,
     bad_headers: Cell<Seldom>,
+    handshakes: Cell<Seldom>,
 }
 
 impl Local {
@@ -218,6 +219,7 @@ impl Local {
             ended: Notify::new(),
             shortages: Cell::default(),
             bad_headers: Cell::default(),
+            handshakes: Cell::default(),
         }
     }
 
@@ -245,6 +247,11 @@ impl Local {
     /// The same of a PROXY header that is malformed or does not come.
     pub(crate) fn admit_bad_header(&self) -> Option<u64> {
         admit(&self.bad_headers)
+    }
+
+    /// The same of a TLS handshake that fails.
+    pub(crate) fn admit_handshake(&self) -> Option<u64> {
+        admit(&self.handshakes)
     }
 
     /// Returns when the next connection or accept loop of this worker ends.

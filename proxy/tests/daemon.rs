@@ -6,6 +6,9 @@
 #[path = "daemon/backend.rs"]
 mod backend;
 #[cfg(test)]
+#[path = "daemon/certificate.rs"]
+mod certificate;
+#[cfg(test)]
 #[path = "daemon/checks.rs"]
 mod checks;
 #[cfg(test)]
@@ -63,11 +66,17 @@ mod reload;
 #[path = "daemon/smuggling.rs"]
 mod smuggling;
 #[cfg(test)]
+#[path = "daemon/sni.rs"]
+mod sni;
+#[cfg(test)]
 #[path = "daemon/sockets.rs"]
 mod sockets;
 #[cfg(test)]
 #[path = "daemon/tcp.rs"]
 mod tcp;
+#[cfg(test)]
+#[path = "daemon/tls.rs"]
+mod tls;
 #[cfg(test)]
 #[path = "daemon/udp.rs"]
 mod udp;

@@ -3,11 +3,13 @@
 //!
 //! A bundle is a file with a certificate, the chain behind it and the private key. Decides nothing about protocols:
 //! whoever serves builds its own `ServerConfig` around [`Certificates`], with the provider of [`provider`]. Knows
-//! nothing of clients' certificates, and fetches none: what writes the files does.
+//! nothing of what clients' certificates allow, and fetches none: what writes the files does.
 
+mod authorities;
 mod bundle;
 mod certificates;
 
+pub use authorities::{AuthorityError, authorities};
 pub use bundle::{Bundle, BundleError};
 pub use certificates::Certificates;
 

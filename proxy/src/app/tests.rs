@@ -15,14 +15,20 @@ fn what_is_served_is_not_refused() {
     for mode in ["tcp", "http", "udp"] {
         assert_eq!(refusals(&format!("mode = \"{mode}\"")), []);
     }
+    for mode in ["tcp", "http"] {
+        let tls = "tls = { certificates = [\"/etc/causeway/web.pem\"] }";
+        assert_eq!(refusals(&format!("mode = \"{mode}\"\n{tls}")), []);
+    }
 }
 
 #[test]
-fn tls_is_refused_at_its_place_with_a_remedy() {
-    let tls = refusals("mode = \"http\"\ntls = { certificates = [\"/etc/causeway/web.pem\"] }");
-    assert_eq!(tls.len(), 1);
-    assert_eq!(tls[0].0, "proxy.listener[1].tls");
-    assert!(tls[0].1.contains("leave out tls"), "{tls:?}");
+fn http_2_is_refused_at_its_place_with_a_remedy() {
+    let tls = "tls = { certificates = [\"/etc/causeway/web.pem\"], alpn = [\"h2\"] }";
+    let h2 = refusals(&format!("mode = \"http\"\n{tls}"));
+    assert_eq!(h2.len(), 1);
+    assert_eq!(h2[0].0, "proxy.listener[1].tls.alpn");
+    assert!(h2[0].1.contains("leave out \"h2\""), "{h2:?}");
+    assert_eq!(refusals(&format!("mode = \"tcp\"\n{tls}")), [], "members may speak it");
 }
 
 #[test]

@@ -160,7 +160,8 @@ async fn send(
     // A connection that turns out to be dead loses a request that cannot be repeated, so the first one of a client goes
     // on a fresh connection: that client could not know why.
     // One that is kept may have told another client, or none.
-    let header = identity::header(route.pool.config.proxy_protocol, || identity::origin(session.ends));
+    let told = session.told.as_ref();
+    let header = identity::header(route.pool.config.proxy_protocol, told, || identity::origin(session.ends));
     let may_reuse = header.is_empty() && (outgoing.repeatable || !session.is_first());
     let mut outgoing = outgoing;
     loop {

@@ -5,6 +5,7 @@
 use super::deadlines::{Deadlines, Overdue};
 use super::framing::{Fault, Framing};
 use crate::listener::{Accepted, Site};
+use crate::opening::Told;
 use crate::proxy_protocol::Ends;
 use crate::snapshot::Route;
 use crate::worker::Local;
@@ -24,6 +25,8 @@ pub(crate) struct Session {
     site: Arc<Site>,
     /// The client's end and the one that it connected to.
     pub(crate) ends: Option<Ends>,
+    /// What is known of the client's TLS.
+    pub(crate) told: Option<Told>,
     /// The route of the latest request.
     route: RefCell<Arc<Route>>,
     pub(crate) framing: RefCell<Framing>,
@@ -47,6 +50,7 @@ impl Session {
             client: ends.map(|ends| ends.source().ip()),
             site: Arc::clone(site),
             ends,
+            told: accepted.opening.as_ref().map(|opening| opening.told.clone()),
             framing: RefCell::new(Framing::new()),
             waits: RefCell::new(Deadlines::new(route.timeout, now())),
             route: RefCell::new(Arc::clone(route)),

@@ -3,6 +3,7 @@
 use super::site::Site;
 use super::socket::{BACKLOG, Listening};
 use crate::notes::{MaybeNotes, Notes};
+use crate::opening::{self, Opening};
 use crate::proxy_protocol::{Ends, Origin};
 use crate::stream::Stream;
 use crate::tcp;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::time;
+use tokio::time::{self, Instant};
 
 /// How long accepting rests at most when the process is short of something and none of its connections end.
 const REST: Duration = Duration::from_millis(100);
@@ -90,6 +91,8 @@ pub(crate) struct Accepted {
     pub(crate) site: Arc<Site>,
     /// What becomes of it.
     pub(crate) route: Arc<Route>,
+    /// What the client said ahead of its data, if the route asks for that.
+    pub(crate) opening: Option<Box<Opening>>,
     /// Tells when the listener goes.
     pub(crate) stop: Stop,
     pub(crate) notes: MaybeNotes,
@@ -167,7 +170,8 @@ impl Accepting {
         let (route, stop) = (Arc::clone(&self.route), self.stop.clone());
         let site = Arc::clone(&self.site);
         let notes = Notes::begin(&self.local, &route, &site);
-        let accepted = Accepted { stream, client, destination: None, site, route, stop, notes };
+        let accepted =
+            Accepted { stream, client, destination: None, site, route, opening: None, stop, notes };
         let begun = Box::pin(begin(Rc::clone(&self.local), accepted));
         self.local.spawn(Arc::clone(&self.route.counts), async move {
             if let Some(session) = begun.await {
@@ -179,7 +183,12 @@ impl Accepting {
 
 /// Learns of whom the connection is, and what carries it from then on. None: it has ended.
 async fn begin(local: Rc<Local>, accepted: Accepted) -> Option<Session> {
-    let accepted = identity::learn(&local, accepted).await?;
+    let by = Instant::now() + accepted.route.timeout.handshake;
+    let mut accepted = identity::learn(&local, accepted, by).await?;
+    if accepted.route.awaits_opening() {
+        // Most connections have none; none of them should carry room for it.
+        accepted = Box::pin(opening::hear(&local, accepted, by)).await?;
+    }
     match accepted.route.mode {
         Mode::Http => Some(Box::pin(http::serve(local, accepted))),
         // Nothing is accepted from sockets for datagrams.

@@ -50,7 +50,7 @@ struct OfEnded<'a> {
 
 /// Writes the record, without an end of line.
 pub(super) fn write(record: &Record<'_>, out: &mut Vec<u8>) {
-    let Record { client, ref accepted, listener, socket, event } = *record;
+    let Record { client, ref accepted, listener, is_tls: _, socket, event } = *record;
     let line = Line {
         time: Rfc3339(accepted),
         client: client.map(|client| client.ip()),

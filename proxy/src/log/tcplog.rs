@@ -17,7 +17,7 @@ pub(super) const MONTHS: [&str; 12] =
 
 impl Display for Tcplog<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Record { client, accepted, listener, socket, event } = self.0;
+        let Record { client, accepted, listener, is_tls, socket, event } = self.0;
         match client {
             // Without brackets: the last colon parts the port.
             Some(SocketAddr::V6(client)) => write!(f, "{}:{}", client.ip(), client.port())?,
@@ -26,7 +26,7 @@ impl Display for Tcplog<'_> {
         }
         write!(f, " [{}] {listener}", Date(accepted))?;
         match event {
-            Event::Ended(ended) => write!(f, " {}", OfEnded(ended)),
+            Event::Ended(ended) => write!(f, "{} {}", if *is_tls { "~" } else { "" }, OfEnded(ended)),
             Event::Refused(fault) => write!(f, "/{socket}: {}", Fault::text(*fault)),
         }
     }
@@ -106,6 +106,8 @@ mod tests {
         let client = "192.0.2.1:33313".parse().ok();
         check(&Record { client, ..record }, &format!("192.0.2.1:33313 {rest}"));
         check(&Record { client: None, ..record }, &format!("unix:2 {rest}"));
+        let rest = rest.replace("fnt", "fnt~");
+        check(&Record { is_tls: true, ..record }, &format!("2001:db8::1:33313 {rest}"));
     }
 
     #[test]

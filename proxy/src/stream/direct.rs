@@ -15,9 +15,9 @@ impl Stream {
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Bare(socket) => socket.poll_receive(cx, room),
-            Self::Tls(stream) => {
+            Self::Tls(_) => {
                 let mut room = ReadBuf::new(room);
-                ready!(Pin::new(stream).poll_read(cx, &mut room))?;
+                ready!(Pin::new(self).poll_read(cx, &mut room))?;
                 Poll::Ready(Ok(room.filled().len()))
             }
         }

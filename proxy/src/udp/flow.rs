@@ -37,7 +37,7 @@ impl Flow {
             Ok(socket) => socket,
             Err(error) => return Err((lease, error)),
         };
-        let header = identity::header(route.pool.config.proxy_protocol, || origin(path, bound));
+        let header = identity::header(route.pool.config.proxy_protocol, None, || origin(path, bound));
         Ok(Self { socket, lease, header, moves: 0 })
     }
 

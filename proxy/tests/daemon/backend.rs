@@ -13,7 +13,7 @@ type Serve = fn(&Seen, TcpStream) -> std::io::Result<()>;
 
 /// What a server saw.
 pub(crate) struct Seen {
-    name: &'static str,
+    pub(crate) name: &'static str,
     /// Connections accepted.
     pub(crate) accepted: AtomicUsize,
     /// Request heads (http) in the order they came.

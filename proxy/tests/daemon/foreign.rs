@@ -69,7 +69,7 @@ impl Drop for Program {
     }
 }
 
-const HAPROXY: &str = "defaults\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n";
+pub(crate) const HAPROXY: &str = "defaults\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n";
 
 /// An address that only the client has, so that it cannot be taken for a program's.
 fn client() -> IpAddr {
@@ -130,7 +130,7 @@ fn haproxy_learns_the_client_from_us() {
 }
 
 /// A file of nginx with one server.
-fn nginx(server: &str) -> String {
+pub(crate) fn nginx(server: &str) -> String {
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let temporary = temporary.map(|kind| format!("{kind}_temp_path DIR/{kind};\n")).concat();
     format!(

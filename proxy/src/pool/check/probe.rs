@@ -66,7 +66,7 @@ async fn attempt(target: SocketAddr, check: &Check, awaited: &Awaited) -> Verdic
 }
 
 async fn connect(target: SocketAddr, check: &Check) -> io::Result<TcpStream> {
-    let header = identity::header(check.proxy_protocol, || Origin::Local);
+    let header = identity::header(check.proxy_protocol, None, || Origin::Local);
     let mut stream = TcpStream::connect(target).await?;
     stream.write_all(&header).await?;
     Ok(stream)
