@@ -1,75 +1,226 @@
-//! One timer per connection, set to whichever deadline is next.
+//! The deadlines of a worker's connections, all behind one timer of the runtime.
 //!
-//! Deadlines mostly move away before they come: every activity puts them off. So the timer is not set anew each time;
-//! it rings at a deadline of the past, is compared with the one in force, and is set again. It is only moved when a
-//! deadline comes nearer.
+//! Deadlines mostly move away before they come: every activity puts them off. So an alarm is not set anew each time; it
+//! rings at a deadline of the past, is compared with the one in force, and is set again. It is only moved when a deadline
+//! comes nearer.
+//!
+//! A timer of the runtime for each would take more memory, and a system call whenever it is nearer than all the others: the
+//! runtime wakes itself up by an event in order to sleep for less. Each connection has such a short timer while it
+//! connects. The one timer here stays where it is when the alarm that it was set for is no longer needed.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use tokio::time::{Instant, Sleep, sleep_until};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
-/// The timer of one connection. Costs nothing until the first deadline.
+/// All alarms of one worker. They ring while [`Alarms::tend`] runs.
 #[derive(Default)]
+pub(crate) struct Alarms {
+    set: RefCell<BTreeMap<Place, Waker>>,
+    /// How many have been set ever.
+    count: Cell<u64>,
+    /// All that were due by then have rung.
+    rung: Cell<Option<Instant>>,
+    /// When the timer rings next.
+    armed: Cell<Option<Instant>>,
+    nearer: Notify,
+}
+
+/// When an alarm rings, and its number, which tells it from others of that time.
+type Place = (Instant, u64);
+
+/// The alarm of one connection. Costs nothing until the first deadline.
 pub(crate) struct Alarm {
-    sleep: Option<Pin<Box<Sleep>>>,
+    alarms: Rc<Alarms>,
+    place: Option<Place>,
+}
+
+impl Alarms {
+    /// An alarm that is not set.
+    pub(crate) fn alarm(self: &Rc<Self>) -> Alarm {
+        Alarm { alarms: Rc::clone(self), place: None }
+    }
+
+    /// What comes of the future, if that is before the deadline.
+    pub(crate) async fn before<F: Future>(
+        self: &Rc<Self>,
+        deadline: Instant,
+        future: F,
+    ) -> Option<F::Output> {
+        let (mut future, mut alarm) = (pin!(future), self.alarm());
+        poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => alarm.poll(cx, Some(deadline)).map(|()| None),
+        })
+        .await
+    }
+
+    /// Rings, forever.
+    pub(crate) async fn tend(&self) {
+        loop {
+            self.ring(Instant::now());
+            let first = self.set.borrow().first_key_value().map(|((deadline, _), _)| *deadline);
+            self.armed.set(first);
+            match first {
+                None => self.nearer.notified().await,
+                // Either way what is due rings.
+                Some(deadline) => drop(timeout_at(deadline, self.nearer.notified()).await),
+            }
+        }
+    }
+
+    fn ring(&self, now: Instant) {
+        self.rung.set(Some(now));
+        let mut set = self.set.borrow_mut();
+        while let Some(first) = set.first_entry()
+            && first.key().0 <= now
+        {
+            // This only puts the task in the queue, so nobody comes for the set meanwhile.
+            first.remove().wake();
+        }
+    }
+
+    fn set(&self, deadline: Instant, waker: Waker) -> Place {
+        let place = (deadline, self.count.get());
+        self.count.set(place.1 + 1);
+        self.set.borrow_mut().insert(place, waker);
+        if self.armed.get().is_none_or(|armed| deadline < armed) {
+            self.armed.set(Some(deadline));
+            self.nearer.notify_one();
+        }
+        place
+    }
 }
 
 impl Alarm {
-    /// Ready once `deadline` has passed. `None` never comes.
+    /// Ready once `deadline` has passed. `None` never comes. Always polled by the same task.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
         let Some(deadline) = deadline else { return Poll::Pending };
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if sleep.deadline() > deadline {
-            sleep.as_mut().reset(deadline);
+        let rung = self.alarms.rung.get();
+        self.place = self.place.filter(|place| rung.is_none_or(|rung| place.0 > rung));
+        if self.place.is_some_and(|place| place.0 <= deadline) {
+            return Poll::Pending;
         }
-        while sleep.as_mut().poll(cx).is_ready() {
-            if sleep.deadline() >= deadline {
-                return Poll::Ready(());
-            }
-            sleep.as_mut().reset(deadline);
+        self.clear();
+        if deadline <= Instant::now() {
+            return Poll::Ready(());
         }
+        self.place = Some(self.alarms.set(deadline, cx.waker().clone()));
         Poll::Pending
+    }
+
+    fn clear(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.alarms.set.borrow_mut().remove(&place);
+        }
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::future::poll_fn;
     use std::time::Duration;
 
-    #[tokio::test]
+    /// Runs a future while alarms ring, on a clock that jumps.
+    async fn beside<F: Future>(run: impl FnOnce(Rc<Alarms>) -> F) -> (F::Output, Duration) {
+        let (alarms, start) = (Rc::new(Alarms::default()), Instant::now());
+        tokio::select! {
+            () = alarms.tend() => unreachable!("it rings forever"),
+            output = run(Rc::clone(&alarms)) => {
+                assert!(alarms.set.borrow().is_empty(), "nothing stays set");
+                (output, start.elapsed())
+            }
+        }
+    }
+
+    const fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_deadline_that_moves_away_is_followed() {
-        let (mut alarm, start) = (Alarm::default(), Instant::now());
-        let mut deadline = start + Duration::from_millis(10);
-        poll_fn(|cx| {
-            let rung = alarm.poll(cx, Some(deadline));
-            deadline = start + Duration::from_millis(50);
-            rung
+        let ((), passed) = beside(|alarms| async move {
+            let deadline = Cell::new(Instant::now() + seconds(10));
+            let mut alarm = alarms.alarm();
+            let put_off = async {
+                tokio::time::sleep(seconds(5)).await;
+                deadline.set(deadline.get() + seconds(5));
+            };
+            tokio::join!(poll_fn(|cx| alarm.poll(cx, Some(deadline.get()))), put_off);
         })
         .await;
-        assert!(Instant::now() >= deadline);
+        assert_eq!(passed.as_secs(), 15);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_deadline_that_comes_nearer_is_followed() {
-        let (mut alarm, start) = (Alarm::default(), Instant::now());
-        let far = start + Duration::from_secs(3600);
-        poll_fn(|cx| {
-            assert!(alarm.poll(cx, Some(far)).is_pending());
-            Poll::Ready(())
+        let ((), passed) = beside(|alarms| async move {
+            let (start, mut alarm) = (Instant::now(), alarms.alarm());
+            poll_fn(|cx| {
+                assert!(alarm.poll(cx, Some(start + seconds(3600))).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+            tokio::time::sleep(seconds(1)).await;
+            poll_fn(|cx| alarm.poll(cx, Some(start + seconds(10)))).await;
         })
         .await;
-        poll_fn(|cx| alarm.poll(cx, Some(start + Duration::from_millis(10)))).await;
-        assert!(Instant::now() < far);
+        assert_eq!(passed.as_secs(), 10);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn no_deadline_never_comes() {
-        poll_fn(|cx| {
-            assert!(Alarm::default().poll(cx, None).is_pending());
-            Poll::Ready(())
+        beside(|alarms| async move {
+            let mut alarm = alarms.alarm();
+            poll_fn(|cx| {
+                assert!(alarm.poll(cx, None).is_pending());
+                Poll::Ready(())
+            })
+            .await;
         })
         .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_ring_in_their_turn_and_those_given_up_do_not() {
+        let (rung, passed) = beside(|alarms| async move {
+            let start = Instant::now();
+            let wait = |count| {
+                let alarms = Rc::clone(&alarms);
+                async move {
+                    let output = alarms.before(start + seconds(count), std::future::pending::<()>()).await;
+                    (output.is_none(), start.elapsed().as_secs())
+                }
+            };
+            let given_up = tokio::time::timeout(seconds(1), wait(2)).await;
+            assert!(given_up.is_err());
+            tokio::join!(wait(30), wait(20), wait(20))
+        })
+        .await;
+        assert_eq!(rung, ((true, 30), (true, 20), (true, 20)));
+        assert_eq!(passed.as_secs(), 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_in_time_is_returned() {
+        let (output, passed) = beside(|alarms| async move {
+            let future = async {
+                tokio::time::sleep(seconds(2)).await;
+                "done"
+            };
+            alarms.before(Instant::now() + seconds(5), future).await
+        })
+        .await;
+        assert_eq!((output, passed.as_secs()), (Some("done"), 2));
     }
 }

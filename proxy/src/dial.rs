@@ -87,9 +87,10 @@ impl<'a> Dial<'a> {
     /// Connects to a member and tells it `header` before all else, within the limit, counted and logged.
     pub(crate) async fn connect(&self, member: &MemberState, header: &[u8]) -> io::Result<Stream> {
         let (limit, worker) = (self.timeout.connect, self.local.index());
-        let connected = match time::timeout(limit, open(member.address, header)).await {
-            Ok(connected) => connected,
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}"))),
+        let deadline = Instant::now() + limit;
+        let connected = match self.local.alarms.before(deadline, open(member.address, header)).await {
+            Some(connected) => connected,
+            None => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}"))),
         };
         match &connected {
             Ok(_) => {

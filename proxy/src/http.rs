@@ -19,7 +19,6 @@ mod headers;
 pub(crate) mod io;
 mod session;
 
-use crate::alarm::Alarm;
 use crate::counts::Failure;
 use crate::linger;
 use crate::listener::Accepted;
@@ -42,9 +41,9 @@ use tokio::time;
 
 /// Carries one client connection from accept to close. When told to stop it finishes the response under way.
 pub(crate) async fn serve(local: Rc<Local>, accepted: Accepted) {
+    let mut alarm = local.alarms.alarm();
     let session = Rc::new(Session::new(local, &accepted));
     let Accepted { stream, mut stop, .. } = accepted;
-    stream.socket().set_nodelay();
     let io = TokioIo::new(ClientStream::new(stream, Rc::clone(&session)));
     let service = {
         let session = Rc::clone(&session);
@@ -55,7 +54,6 @@ pub(crate) async fn serve(local: Rc<Local>, accepted: Accepted) {
         .header_read_timeout(None)
         .max_buf_size(MAX_BUFFER)
         .serve_connection(io, service);
-    let mut alarm = Alarm::default();
     let mut stopped = pin!(stop.wait());
     let mut stopping = false;
     loop {

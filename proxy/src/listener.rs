@@ -10,6 +10,6 @@ pub(crate) mod inherited;
 pub(crate) mod site;
 pub(crate) mod socket;
 
-pub(crate) use accept::{Accepted, Session, accept};
+pub(crate) use accept::{Accepted, Stage, accept};
 pub(crate) use inherited::Inherited;
 pub(crate) use site::Site;

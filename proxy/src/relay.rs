@@ -72,6 +72,7 @@ impl Relay {
         member: Stream,
         notes: MaybeNotes,
     ) -> Self {
+        let alarm = local.alarms.alarm();
         Self {
             local,
             route,
@@ -80,7 +81,7 @@ impl Relay {
             upward: Flow::default(),
             downward: Flow::default(),
             silence: Silence::new(Instant::now().into_std()),
-            alarm: Alarm::default(),
+            alarm,
             notes,
         }
     }
@@ -106,8 +107,11 @@ impl Relay {
     fn carry(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         let (mut up, mut down) = (Moved::default(), Moved::default());
         let buffers = &self.local.buffers;
-        let upward = self.upward.poll(cx, buffers, (&mut self.client, &mut self.member), &mut up);
-        let downward = self.downward.poll(cx, buffers, (&mut self.member, &mut self.client), &mut down);
+        let (client, member) = (&mut self.client, &mut self.member);
+        let is_last = self.downward.has_told_end();
+        let upward = self.upward.poll(cx, buffers, (client, member), is_last, &mut up);
+        let is_last = self.upward.has_told_end();
+        let downward = self.downward.poll(cx, buffers, (member, client), is_last, &mut down);
         self.count(up, down);
         match (upward, downward) {
             (Poll::Ready(Err(Broken::Read)), _) | (_, Poll::Ready(Err(Broken::Write))) => {

@@ -104,6 +104,11 @@ impl Stream {
         }
     }
 
+    /// Whether nothing but a socket carries it.
+    pub(crate) const fn is_bare(&self) -> bool {
+        matches!(self, Self::Bare(_))
+    }
+
     /// What carries the connection.
     pub(crate) fn socket(&self) -> &Socket {
         match self {

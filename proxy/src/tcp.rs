@@ -4,7 +4,7 @@ use crate::counts::Failure;
 use crate::dial::{Dial, NoMember};
 use crate::identity;
 use crate::linger;
-use crate::listener::{Accepted, Session};
+use crate::listener::{Accepted, Stage};
 use crate::notes::{MaybeNotes, Passage};
 use crate::opening::Told;
 use crate::pool::{Lease, Pool};
@@ -21,17 +21,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Reaches a member. What it returns carries the connection from then on; None: the connection has ended.
+/// Reaches a member. The stage that follows carries the connection; without one it has ended.
 ///
 /// Without a member it is closed in an orderly way: the client sees the end of the stream, not a reset.
-pub(crate) async fn begin(local: Rc<Local>, mut accepted: Accepted) -> Option<Session> {
+pub(crate) async fn begin(local: Rc<Local>, mut accepted: Accepted) -> Option<Stage> {
     let (pool, first) = first_octets(&mut accepted);
     let Accepted { route, stream: client, client: peer, mut notes, .. } = accepted;
     match reach(&local, &route, &pool, peer, &first, &mut notes).await {
         Ok((member, lease)) => {
-            client.socket().set_nodelay();
             let mut relay = Relay::new(local, route, client, member, notes);
-            Some(Box::pin(async move {
+            Some(Stage::last(async move {
                 // Waited for by reference: else there would be room for it twice.
                 let (ending, failure) = outcome((&mut relay).await);
                 relay.tell(peer, &lease, ending);

@@ -3,6 +3,7 @@
 //! Nothing of a connection ever moves to another thread, so the data path needs no lock and no `Send`. A panic in the
 //! task of one connection ends that connection; it is counted and logged.
 
+use crate::alarm::Alarms;
 use crate::counts::{Failure, ListenerCounts};
 use crate::error::Error;
 use crate::listener::accept::Listener;
@@ -90,6 +91,8 @@ impl Worker {
 async fn run(local: Local, mut queue: mpsc::UnboundedReceiver<Order>) {
     let local = Rc::new(local);
     tokio::task::spawn_local(Rc::clone(&local).tend_upstreams());
+    let alarms = Rc::clone(&local.alarms);
+    tokio::task::spawn_local(async move { alarms.tend().await });
     let mut accepting: HashMap<Site, Accepting> = HashMap::new();
     while let Some(order) = queue.recv().await {
         match order {
@@ -189,6 +192,7 @@ pub(crate) struct Local {
     shared: Arc<Shared>,
     pub(crate) buffers: Buffers,
     pub(crate) upstreams: Upstreams,
+    pub(crate) alarms: Rc<Alarms>,
     random: Cell<u64>,
     /// Connections and accept loops that run.
     running: Cell<usize>,
@@ -211,6 +215,7 @@ impl Local {
             shared,
             buffers: Buffers::default(),
             upstreams: Upstreams::default(),
+            alarms: Rc::default(),
             random: Cell::new(RandomState::new().hash_one(index)),
             running: Cell::new(0),
             connections: Cell::new(0),
@@ -281,12 +286,14 @@ impl Local {
         counts: Arc<ListenerCounts>,
         connection: impl Future<Output = ()> + 'static,
     ) {
-        let local = Rc::clone(self);
+        let running = Running::new(self);
         counts.opened(self.index);
         self.shared.connections.opened(self.index);
         self.connections.set(self.connections.get() + 1);
-        self.track(async move {
-            if AssertUnwindSafe(connection).catch_unwind().await.is_err() {
+        tokio::task::spawn_local(async move {
+            let ended = AssertUnwindSafe(connection).catch_unwind().await;
+            let local = &running.0;
+            if ended.is_err() {
                 counts.failed(local.index, Failure::Panic);
                 tracing::error!(
                     worker = local.index,
@@ -296,6 +303,7 @@ impl Local {
             counts.closed(local.index);
             local.shared.connections.closed(local.index);
             local.connections.set(local.connections.get() - 1);
+            drop(running);
         });
     }
 

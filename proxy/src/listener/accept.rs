@@ -12,13 +12,14 @@ use crate::{http, identity, snapshot::Route};
 use config::model::Mode;
 use futures_util::FutureExt;
 use nix::errno::Errno;
+use socket2::SockRef;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::time::{self, Instant};
@@ -60,9 +61,14 @@ pub(crate) enum Listener {
 }
 
 impl Listener {
+    /// Connections of TCP have bytes leave in the chunks they were written in, which they have from the listening socket:
+    /// waiting for more only delays.
     pub(crate) fn new(listening: Listening) -> io::Result<Self> {
         Ok(match listening {
-            Listening::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener)?),
+            Listening::Tcp(listener) => {
+                SockRef::from(&listener).set_tcp_nodelay(true)?;
+                Self::Tcp(TcpListener::from_std(listener)?)
+            }
             Listening::Unix(listener) => Self::Unix(UnixListener::from_std(listener)?),
         })
     }
@@ -111,8 +117,31 @@ impl Accepted {
     }
 }
 
-/// What carries a connection once it is known how. All that was needed to find that out is gone by then.
-pub(crate) type Session = Pin<Box<dyn Future<Output = ()>>>;
+/// A part of a connection's life, which becomes the next one. All that is needed only to get there is gone by then: a
+/// connection that waits keeps no room for how it came about.
+pub(crate) struct Stage(Pin<Box<dyn Future<Output = Option<Self>>>>);
+
+impl Stage {
+    pub(crate) fn new(stage: impl Future<Output = Option<Self>> + 'static) -> Self {
+        Self(Box::pin(stage))
+    }
+
+    /// One that nothing follows.
+    pub(crate) fn last(stage: impl Future<Output = ()> + 'static) -> Self {
+        Self::new(stage.map(|()| None))
+    }
+}
+
+impl Future for Stage {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(next) = ready!(self.0.as_mut().poll(cx)) {
+            *self = next;
+        }
+        Poll::Ready(())
+    }
+}
 
 struct Accepting {
     local: Rc<Local>,
@@ -172,17 +201,13 @@ impl Accepting {
         let notes = Notes::begin(&self.local, &route, &site);
         let accepted =
             Accepted { stream, client, destination: None, site, route, opening: None, stop, notes };
-        let begun = Box::pin(begin(Rc::clone(&self.local), accepted));
-        self.local.spawn(Arc::clone(&self.route.counts), async move {
-            if let Some(session) = begun.await {
-                session.await;
-            }
-        });
+        let counts = Arc::clone(&self.route.counts);
+        self.local.spawn(counts, Stage::new(begin(Rc::clone(&self.local), accepted)));
     }
 }
 
-/// Learns of whom the connection is, and what carries it from then on. None: it has ended.
-async fn begin(local: Rc<Local>, accepted: Accepted) -> Option<Session> {
+/// Learns of whom the connection is.
+async fn begin(local: Rc<Local>, accepted: Accepted) -> Option<Stage> {
     let by = Instant::now() + accepted.route.timeout.handshake;
     let mut accepted = identity::learn(&local, accepted, by).await?;
     if accepted.route.awaits_opening() {
@@ -190,7 +215,7 @@ async fn begin(local: Rc<Local>, accepted: Accepted) -> Option<Session> {
         accepted = Box::pin(opening::hear(&local, accepted, by)).await?;
     }
     match accepted.route.mode {
-        Mode::Http => Some(Box::pin(http::serve(local, accepted))),
+        Mode::Http => Some(Stage::last(http::serve(local, accepted))),
         // Nothing is accepted from sockets for datagrams.
         Mode::Tcp | Mode::Udp => tcp::begin(local, accepted).await,
     }
@@ -220,6 +245,21 @@ fn concerns_one(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use socket2::{Domain, Socket, Type};
+    use std::net::Ipv6Addr;
+
+    #[tokio::test]
+    async fn accepted_connections_do_not_delay_what_is_written() {
+        let socket = Socket::new(Domain::IPV6, Type::STREAM.nonblocking(), None).unwrap();
+        socket.bind(&SocketAddr::from((Ipv6Addr::LOCALHOST, 0)).into()).unwrap();
+        socket.listen(1).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let listener = Listener::new(Listening::Tcp(socket.into())).unwrap();
+        let accepted = poll_fn(|cx| listener.poll_accept(cx));
+        let (_client, accepted) = tokio::join!(tokio::net::TcpStream::connect(address), accepted);
+        let (stream, _) = accepted.unwrap();
+        assert!(SockRef::from(stream.socket()).tcp_nodelay().unwrap());
+    }
 
     #[test]
     fn a_connection_that_broke_in_the_queue_is_no_shortage() {

@@ -10,12 +10,15 @@ use tokio::io::AsyncWrite;
 /// A flow that has moved so much at one go lets others have their turn.
 const TURN: usize = 1 << 20;
 
+/// For how many polls that begin with little a stream is still one: what is asked for in parts begins each with a head.
+const PATIENCE: u8 = 4;
+
 /// One direction.
 #[derive(Default)]
 pub(super) struct Flow {
     stage: Stage,
-    /// Whether there was more than a small buffer holds.
-    is_bulk: bool,
+    /// How many polls that begin with little take nothing away from its being a stream; none: it is none.
+    bulk: u8,
     held: Option<Held>,
 }
 
@@ -74,12 +77,14 @@ impl Flow {
         self.stage == Stage::Ended
     }
 
-    /// Moves what can be moved. Ends when the end has been passed on.
+    /// Moves what can be moved. Ends when the end has been passed on; that of the last direction of a bare connection is
+    /// told by the close that follows.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         buffers: &Buffers,
         (from, to): (&mut Stream, &mut Stream),
+        is_last: bool,
         moved: &mut Moved,
     ) -> Poll<Result<(), Broken>> {
         loop {
@@ -92,6 +97,7 @@ impl Flow {
                     return Poll::Pending;
                 }
                 Stage::Reading => ready!(self.read(cx, buffers, from, moved)).map_err(|_| Broken::Read)?,
+                Stage::Ending if is_last && to.is_bare() => self.stage = Stage::Ended,
                 Stage::Ending => {
                     ready!(Pin::new(&mut *to).poll_shutdown(cx)).map_err(|_| Broken::Write)?;
                     self.stage = Stage::Ended;
@@ -141,12 +147,16 @@ impl Flow {
         from: &mut Stream,
         moved: &mut Moved,
     ) -> Poll<io::Result<()>> {
-        let mut buffer = buffers.take(self.is_bulk);
+        let mut buffer = buffers.take(self.bulk > 0);
         let received = from.poll_receive(cx, &mut buffer);
         match received {
             Poll::Ready(Ok(end @ 1..)) => {
+                if end >= SMALL {
+                    self.bulk = PATIENCE;
+                } else if moved.read == 0 {
+                    self.bulk = self.bulk.saturating_sub(1);
+                }
                 moved.read += end;
-                self.is_bulk = end >= SMALL;
                 self.held = Some(Held { buffer, start: 0, end: length(end) });
             }
             Poll::Ready(Ok(0)) => {

@@ -48,11 +48,21 @@ impl Bench {
         Relay::new(Rc::clone(&self.local), Arc::clone(&self.route), client, member, None)
     }
 
+    async fn beside_alarms<F: Future>(&self, future: F) -> F::Output {
+        tokio::select! {
+            () = self.local.alarms.tend() => unreachable!("it rings forever"),
+            output = future => output,
+        }
+    }
+
     /// Runs the relay beside `ends`, which gets the client's and the member's end.
     async fn run<F: Future>(&self, ends: impl FnOnce(TcpStream, TcpStream) -> F) -> (End, F::Output) {
         let (client, client_side) = pair().await;
         let (member, member_side) = pair().await;
-        tokio::join!(self.relay(client_side.into(), member_side.into()), ends(client, member))
+        self.beside_alarms(async {
+            tokio::join!(self.relay(client_side.into(), member_side.into()), ends(client, member))
+        })
+        .await
     }
 
     fn free_buffers(&self) -> usize {

@@ -31,7 +31,7 @@ async fn run<F: Future>(ends: impl FnOnce(UnixStream, UnixStream) -> F) -> (End,
         let end = bench.relay(client_side.into(), member_side.into()).await;
         (end, start.elapsed().as_secs())
     };
-    let (ended, _kept) = tokio::join!(relay, ends(client, member));
+    let (ended, _kept) = bench.beside_alarms(async { tokio::join!(relay, ends(client, member)) }).await;
     ended
 }
 
