@@ -144,13 +144,13 @@ fn warn_of_unused(inherited: &Inherited, snapshot: &Snapshot) {
 /// How long the log of connections may take for the lines that wait at the end.
 const LAST_LINES_LIMIT: Duration = Duration::from_secs(2);
 
-/// The listeners that the log of connections says nothing of: a line is about one connection to one member, and one
-/// connection of http has requests to many.
+/// The listeners that the log of connections says nothing of: a line is about one connection to one member, one
+/// connection of http has requests to many, and datagrams have none.
 fn untold(proxy: &Proxy) -> Option<String> {
-    let http = proxy.listener.iter().filter(|listener| listener.mode == Mode::Http);
-    let names: Vec<_> = http.map(|listener| format!("\"{}\"", listener.name)).collect();
+    let untold = proxy.listener.iter().filter(|listener| listener.mode != Mode::Tcp);
+    let names: Vec<_> = untold.map(|listener| format!("\"{}\"", listener.name)).collect();
     let told = proxy.log.format != ConnectionLog::Off && !names.is_empty();
-    told.then(|| format!("proxy.log has no lines about requests: none come from {}", names.join(", ")))
+    told.then(|| format!("proxy.log tells of tcp connections alone, and not of {}", names.join(", ")))
 }
 
 fn count(model: &Gateway) -> Result<usize, Error> {

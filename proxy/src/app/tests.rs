@@ -43,5 +43,6 @@ fn listeners_without_lines_are_named_where_there_is_a_log() {
     };
     assert_eq!(advice("json", "tcp"), [""; 0]);
     assert_eq!(advice("off", "http"), [""; 0]);
-    assert_eq!(advice("json", "http"), ["proxy.log has no lines about requests: none come from \"web\""]);
+    assert_eq!(advice("json", "http"), ["proxy.log tells of tcp connections alone, and not of \"web\""]);
+    assert_eq!(advice("tcplog", "udp").len(), 1);
 }

@@ -16,6 +16,7 @@ struct Line<'a> {
     client: Option<IpAddr>,
     client_port: Option<u16>,
     listener: &'a str,
+    tls: bool,
     socket: usize,
     #[serde(flatten)]
     rest: Rest<'a>,
@@ -50,12 +51,13 @@ struct OfEnded<'a> {
 
 /// Writes the record, without an end of line.
 pub(super) fn write(record: &Record<'_>, out: &mut Vec<u8>) {
-    let Record { client, ref accepted, listener, is_tls: _, socket, event } = *record;
+    let Record { client, ref accepted, listener, is_tls: tls, socket, event } = *record;
     let line = Line {
         time: Rfc3339(accepted),
         client: client.map(|client| client.ip()),
         client_port: client.map(|client| client.port()),
         listener,
+        tls,
         socket,
         rest: match event {
             Event::Ended(ended) => Rest::Ended(OfEnded::new(&ended)),
@@ -126,7 +128,7 @@ mod tests {
     fn a_connection_is_one_object() {
         check(
             &record(Event::Ended(ended())),
-            r#"{"time":"2026-02-06T12:12:51.443+01:00","client":"2001:db8::1","client_port":33313,"listener":"fnt","socket":2,"pool":"bck","member":"srv1","queue_ms":1,"connect_ms":0,"total_ms":5007,"bytes_received":17,"bytes_sent":212,"state":"--","connections":9,"listener_connections":8,"pool_connections":7,"member_connections":6,"retries":3,"redispatched":false,"member_queue":4,"pool_queue":5}"#,
+            r#"{"time":"2026-02-06T12:12:51.443+01:00","client":"2001:db8::1","client_port":33313,"listener":"fnt","tls":false,"socket":2,"pool":"bck","member":"srv1","queue_ms":1,"connect_ms":0,"total_ms":5007,"bytes_received":17,"bytes_sent":212,"state":"--","connections":9,"listener_connections":8,"pool_connections":7,"member_connections":6,"retries":3,"redispatched":false,"member_queue":4,"pool_queue":5}"#,
         );
     }
 
@@ -145,7 +147,7 @@ mod tests {
     fn a_connection_that_is_not_served_has_its_reason() {
         check(
             &record(Event::Refused(Fault::LateHeader)),
-            r#"{"time":"2026-02-06T12:12:51.443+01:00","client":"2001:db8::1","client_port":33313,"listener":"fnt","socket":2,"error":"Timeout while waiting for PROXY protocol header"}"#,
+            r#"{"time":"2026-02-06T12:12:51.443+01:00","client":"2001:db8::1","client_port":33313,"listener":"fnt","tls":false,"socket":2,"error":"Timeout while waiting for PROXY protocol header"}"#,
         );
     }
 

@@ -129,16 +129,26 @@ fn by_haproxy(case: &Case<'_>) -> Option<Vec<String>> {
         members.concat()
     );
     let program = Program::start("haproxy", &file, probe)?;
+    // The connection that found it started would count in the first line.
+    wait_for("haproxy to be alone", || {
+        ask(&program, "show info")?.contains("\nCurrConns: 0\n").then_some(())
+    });
     (case.act)(&Peer { port, queue: &|| queue_of_haproxy(&program) });
     Some(case.expect.iter().map(|_| plain(&receiver.next())).collect())
 }
 
+/// What haproxy answers at its socket, which is there a moment after its listeners are.
+fn ask(program: &Program, command: &str) -> Option<String> {
+    let mut socket = UnixStream::connect(program.dir().join("stats")).ok()?;
+    socket.write_all(format!("{command}\n").as_bytes()).ok()?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
 /// `qcur` of the backend and its servers.
 fn queue_of_haproxy(program: &Program) -> u64 {
-    let mut socket = UnixStream::connect(program.dir().join("stats")).expect("the socket of statistics");
-    socket.write_all(b"show stat\n").expect("it takes a command");
-    let mut table = String::new();
-    socket.read_to_string(&mut table).expect("a table");
+    let table = ask(program, "show stat").expect("an answer");
     let rows = table.lines().filter(|row| row.starts_with("pool,"));
     rows.map(|row| row.split(',').nth(2).and_then(|queue| queue.parse().ok()).unwrap_or(0)).sum()
 }
