@@ -7,7 +7,7 @@ use crate::pool::check::Checker;
 use crate::reload::{self, Prepared};
 use crate::snapshot::{Shared, Snapshot};
 use crate::worker::Worker;
-use crate::{admin, metrics, orders, rate, status, termination, unserved};
+use crate::{admin, metrics, orders, origination, rate, status, termination, unserved};
 use config::model::{ConnectionLog, Gateway, Mode, Proxy};
 use config::{Diff, Refusal, Section};
 use futures_util::future::join_all;
@@ -44,7 +44,8 @@ impl Daemon for App {
     }
 
     fn check_files(model: &Gateway) -> Vec<Refusal> {
-        model.proxy.as_ref().map(termination::refusals).unwrap_or_default()
+        let Some(proxy) = &model.proxy else { return Vec::new() };
+        termination::refusals(proxy).into_iter().chain(origination::refusals(proxy)).collect()
     }
 
     fn advise(model: &Gateway) -> Vec<String> {
@@ -97,7 +98,10 @@ impl Daemon for App {
 
     fn stale(&self, model: &Gateway) -> Vec<String> {
         let Some(proxy) = &model.proxy else { return Vec::new() };
-        termination::changed(proxy, &self.shared.snapshot.load().terminations)
+        let snapshot = self.shared.snapshot.load();
+        let mut changed = termination::changed(proxy, &snapshot.terminations);
+        changed.extend(origination::changed(proxy, &snapshot.originations));
+        changed
     }
 
     async fn prepare(&self, model: Arc<Gateway>, _: &Diff) -> Result<Prepared, Error> {

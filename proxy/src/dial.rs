@@ -2,12 +2,13 @@
 //!
 //! A client waits for `timeout.queue` in all, and for one connect timeout and one pause per attempt at worst.
 
+use crate::origination::Secured;
 use crate::pool::attempts::{self, Next};
 use crate::pool::line::{Call, Entry, Line};
 use crate::pool::{Lease, MemberId, MemberState, Pick, Pool, Wanted};
 use crate::record::Path;
 use crate::shortage::is_shortage;
-use crate::stream::Stream;
+use crate::stream::{Socket, Stream};
 use crate::worker::Local;
 use config::model::ProxyTimeouts;
 use std::io;
@@ -32,6 +33,15 @@ pub(crate) struct Dial<'a> {
     /// Attempts so far.
     made: u32,
     pub(crate) path: Path,
+}
+
+/// What a member is sent before all else.
+#[derive(Debug, Default)]
+pub(crate) struct First {
+    /// A PROXY header, in plain even to a member that speaks TLS.
+    pub(crate) header: Vec<u8>,
+    /// Octets of the client.
+    pub(crate) ahead: Vec<u8>,
 }
 
 /// Why no member could be had.
@@ -84,11 +94,12 @@ impl<'a> Dial<'a> {
         Ok(lease)
     }
 
-    /// Connects to a member and tells it `header` before all else, within the limit, counted and logged.
-    pub(crate) async fn connect(&self, member: &MemberState, header: &[u8]) -> io::Result<Stream> {
+    /// Connects to a member, over TLS where the pool has it, within the limit, counted and logged.
+    pub(crate) async fn connect(&self, member: &MemberState, first: &First) -> io::Result<Stream> {
         let (limit, worker) = (self.timeout.connect, self.local.index());
         let deadline = Instant::now() + limit;
-        let connected = match self.local.alarms.before(deadline, open(member.address, header)).await {
+        let opening = open(member.address, first, self.secured(member));
+        let connected = match self.local.alarms.before(deadline, opening).await {
             Some(connected) => connected,
             None => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}"))),
         };
@@ -107,6 +118,11 @@ impl<'a> Dial<'a> {
             }
         }
         connected
+    }
+
+    /// What a connection to the member needs beside its address.
+    pub(crate) fn secured(&self, member: &MemberState) -> Option<&Arc<Secured>> {
+        self.pool.secured(member.id)
     }
 
     /// The client is served by this member, and belongs to it from here on if the pool is sticky.
@@ -198,9 +214,15 @@ fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
 
-async fn open(address: SocketAddr, header: &[u8]) -> io::Result<Stream> {
-    let mut stream = Stream::from(TcpStream::connect(address).await?);
-    stream.socket().set_nodelay();
-    stream.write_all(header).await?;
+async fn open(address: SocketAddr, first: &First, secured: Option<&Arc<Secured>>) -> io::Result<Stream> {
+    let mut socket = Socket::from(TcpStream::connect(address).await?);
+    socket.set_nodelay();
+    socket.write_all(&first.header).await?;
+    let mut stream = match secured {
+        // Few pools need its room, and every connection would have it.
+        Some(secured) => Box::pin(secured.handshake(socket)).await?,
+        None => socket.into(),
+    };
+    stream.write_all(&first.ahead).await?;
     Ok(stream)
 }

@@ -1,5 +1,6 @@
 //! What can keep the daemon from starting or a change from being made.
 
+use crate::origination::OriginationError;
 use crate::termination::TerminationError;
 use std::io;
 
@@ -37,6 +38,15 @@ pub enum Error {
         /// What is wrong.
         #[source]
         source: TerminationError,
+    },
+    /// The members of a pool cannot be spoken to over TLS with the files it names.
+    #[error("pool \"{pool}\"")]
+    MemberTls {
+        /// The pool's name.
+        pool: String,
+        /// What is wrong.
+        #[source]
+        source: OriginationError,
     },
     /// The file has no `[proxy]`.
     #[error("the file has no [proxy] section; add one, or stop causeway-proxy")]

@@ -33,6 +33,7 @@ mod metrics;
 mod notes;
 mod opening;
 mod orders;
+mod origination;
 mod pool;
 pub mod proxy_protocol;
 mod rate;

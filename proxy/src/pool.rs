@@ -20,6 +20,7 @@ mod stick;
 pub(crate) use member::{Lease, MemberId, MemberState};
 pub(crate) use settings::{Setting, Terms};
 
+use crate::origination::{Origination, Secured};
 use addr::fold_mapped;
 use arc_swap::{ArcSwap, Guard};
 use balance::{Balancer, Draw, Field, Share, WHOLE};
@@ -41,6 +42,9 @@ pub(crate) struct Pool {
     /// The members, in the order of the file.
     pub(crate) members: Vec<Arc<MemberState>>,
     pub(crate) state: Arc<PoolState>,
+    pub(crate) origination: Option<Arc<Origination>>,
+    /// What a connection to each member needs beside its address, in their order; empty without TLS.
+    secured: Vec<Arc<Secured>>,
     tuning: ArcSwap<Tuning>,
     turn: AtomicU64,
 }
@@ -87,9 +91,14 @@ pub(crate) enum Pick {
 
 impl Pool {
     /// Builds a pool; it and members that `previous` has too keep their state.
-    pub(crate) fn new(config: &config::model::Pool, previous: Option<&Self>, workers: usize) -> Self {
+    pub(crate) fn new(
+        config: &config::model::Pool,
+        origination: Option<&Arc<Origination>>,
+        previous: Option<&Self>,
+        workers: usize,
+    ) -> Self {
         let state = previous.map_or_else(Arc::default, |pool| Arc::clone(&pool.state));
-        let members = config
+        let members: Vec<_> = config
             .member
             .iter()
             .map(|member| {
@@ -98,15 +107,53 @@ impl Pool {
                 })
             })
             .collect();
+        let same = previous.filter(|pool| pool.has_origination(origination));
+        let secured = |(origination, member): (&Arc<Origination>, &Arc<MemberState>)| {
+            let known = same.and_then(|pool| pool.secured(member.id)).cloned();
+            known.unwrap_or_else(|| Arc::new(origination.to_member(member.address.ip())))
+        };
+        let secured = origination
+            .into_iter()
+            .flat_map(|origination| members.iter().map(move |member| (origination, member)))
+            .map(secured)
+            .collect();
         let terms = state.settings().all(&config.member);
         let tuning = ArcSwap::from_pointee(Tuning::new(config, terms));
         Self {
             members,
             state,
+            origination: origination.cloned(),
+            secured,
             tuning,
             turn: AtomicU64::new(previous.map_or(0, |pool| pool.turn.load(Ordering::Relaxed))),
             config: config.clone(),
         }
+    }
+
+    /// Whether it is what would be built.
+    pub(crate) fn is_same(
+        &self,
+        config: &config::model::Pool,
+        origination: Option<&Arc<Origination>>,
+    ) -> bool {
+        self.config == *config && self.has_origination(origination)
+    }
+
+    fn has_origination(&self, other: Option<&Arc<Origination>>) -> bool {
+        self.origination.as_ref().map(Arc::as_ptr) == other.map(Arc::as_ptr)
+    }
+
+    /// What a connection to a member needs beside its address, where the pool has TLS.
+    pub(crate) fn secured(&self, member: MemberId) -> Option<&Arc<Secured>> {
+        if self.secured.is_empty() {
+            return None;
+        }
+        self.place(member).and_then(|place| self.secured_at(place))
+    }
+
+    /// The same of the member at this place.
+    pub(crate) fn secured_at(&self, place: usize) -> Option<&Arc<Secured>> {
+        self.secured.get(place)
     }
 
     fn find(&self, wanted: &config::model::Member) -> Option<Arc<MemberState>> {

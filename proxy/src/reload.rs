@@ -6,8 +6,8 @@ use crate::listener::socket::{self, Manner, Sockets};
 use crate::listener::{Inherited, Site};
 use crate::log::Log;
 use crate::snapshot::Snapshot;
-use crate::termination;
 use crate::worker::Order;
+use crate::{origination, termination};
 use config::Gateway;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,7 +29,8 @@ pub(crate) fn prepare(
 ) -> Result<Prepared, Error> {
     let section = model.proxy.as_ref().ok_or(Error::NoSection)?;
     let terminations = termination::load(section, current.map(|current| &current.terminations))?;
-    let mut snapshot = Snapshot::build(section, terminations, current, workers);
+    let originations = origination::load(section, current.map(|current| &current.originations))?;
+    let mut snapshot = Snapshot::build(section, terminations, originations, current, workers);
     let running = current.and_then(|current| current.log.as_ref());
     snapshot.log = Log::of(&section.log, running, &snapshot.log_counts, workers)?;
     let sites = |snapshot: &Snapshot| snapshot.sites().map(|(site, _)| site.clone()).collect::<BTreeSet<_>>();

@@ -8,6 +8,7 @@ use crate::counts::{ListenerCounts, OpenCount};
 use crate::listener::Site;
 use crate::log::{Log, LogCounts};
 use crate::opening::Names;
+use crate::origination::Originations;
 use crate::pool::{MemberState, Pool};
 use crate::termination::{Termination, Terminations};
 use addr::fold_mapped;
@@ -60,6 +61,8 @@ pub(crate) struct Snapshot {
     pub(crate) pools: BTreeMap<String, Arc<Pool>>,
     /// How listeners speak TLS that do, by their names.
     pub(crate) terminations: Terminations,
+    /// How members are spoken to in pools with TLS, by the names of these.
+    pub(crate) originations: Originations,
     /// By what is listened on.
     routes: HashMap<Site, Arc<Route>>,
     /// The number of routes of datagrams.
@@ -97,10 +100,12 @@ pub(crate) struct Route {
 
 impl Snapshot {
     /// Builds a configuration; what `previous` has under the same names keeps its counters and health. It has no log
-    /// yet. `terminations` are those of its own listeners.
+    /// yet. `terminations` are those of its own listeners, `originations` those of its own
+    /// pools.
     pub(crate) fn build(
         model: &Proxy,
         terminations: Terminations,
+        originations: Originations,
         previous: Option<&Self>,
         workers: usize,
     ) -> Self {
@@ -109,8 +114,9 @@ impl Snapshot {
             .iter()
             .map(|pool| {
                 let old = previous.and_then(|snapshot| snapshot.pools.get(&pool.name));
-                let kept = old.filter(|old| old.config == *pool).cloned();
-                let built = || Arc::new(Pool::new(pool, old.map(AsRef::as_ref), workers));
+                let origination = originations.get(&pool.name);
+                let kept = old.filter(|old| old.is_same(pool, origination)).cloned();
+                let built = || Arc::new(Pool::new(pool, origination, old.map(AsRef::as_ref), workers));
                 (pool.name.clone(), kept.unwrap_or_else(built))
             })
             .collect();
@@ -138,7 +144,17 @@ impl Snapshot {
         let members = pools.values().map(|pool| pool.members.len()).sum();
         let log_counts = previous.map_or_else(Arc::default, |snapshot| Arc::clone(&snapshot.log_counts));
         let datagram_sites = routes.keys().filter(|site: &&Site| site.takes_datagrams()).count();
-        Self { listeners, pools, terminations, routes, datagram_sites, members, log: None, log_counts }
+        Self {
+            listeners,
+            pools,
+            terminations,
+            originations,
+            routes,
+            datagram_sites,
+            members,
+            log: None,
+            log_counts,
+        }
     }
 
     /// Tells the pools that this configuration is in force from here on, and the log what certificates are new in it.
@@ -159,11 +175,10 @@ impl Snapshot {
         self.routes.get(site)
     }
 
-    /// Whether the member is part of this configuration.
-    pub(crate) fn has_member(&self, member: &Arc<MemberState>) -> bool {
-        self.pools
-            .get(&member.pool)
-            .is_some_and(|pool| pool.members.iter().any(|known| Arc::ptr_eq(known, member)))
+    /// The pool of a member and its place there, if it is part of this configuration.
+    pub(crate) fn find(&self, member: &MemberState) -> Option<(&Arc<Pool>, usize)> {
+        let pool = self.pools.get(&member.pool)?;
+        Some((pool, pool.place(member.id)?))
     }
 
     /// Everything that is listened on, with its route.
@@ -242,7 +257,7 @@ pub(crate) mod tests {
     impl Snapshot {
         /// A configuration without TLS.
         pub(crate) fn new(model: &Proxy, previous: Option<&Self>, workers: usize) -> Self {
-            Self::build(model, Terminations::new(), previous, workers)
+            Self::build(model, Terminations::new(), Originations::new(), previous, workers)
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod direct;
 
+use rustls::ProtocolVersion;
 use socket2::SockRef;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -14,7 +15,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::{TlsStream, server};
+use tokio_rustls::{TlsStream, client, server};
 
 /// A connected socket.
 #[derive(Debug)]
@@ -93,6 +94,17 @@ impl Stream {
         }
     }
 
+    /// The version of TLS, where there is any.
+    pub(crate) fn tls_version(&self) -> Option<&'static str> {
+        let Self::Tls(stream) = self else { return None };
+        Some(match stream.get_ref().1.protocol_version()? {
+            ProtocolVersion::TLSv1_2 => "TLS 1.2",
+            ProtocolVersion::TLSv1_3 => "TLS 1.3",
+            // The library speaks no other.
+            _ => "TLS",
+        })
+    }
+
     /// What carries the connection, without what was in it.
     pub(crate) fn into_socket(self) -> Socket {
         match self {
@@ -133,6 +145,12 @@ impl From<UnixStream> for Socket {
 impl<T: Into<Socket>> From<T> for Stream {
     fn from(socket: T) -> Self {
         Self::Bare(socket.into())
+    }
+}
+
+impl From<client::TlsStream<Socket>> for Stream {
+    fn from(stream: client::TlsStream<Socket>) -> Self {
+        Self::Tls(Box::new(stream.into()))
     }
 }
 

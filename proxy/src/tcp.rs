@@ -1,7 +1,7 @@
 //! tcp mode: one connection of a client becomes one connection to a member.
 
 use crate::counts::Failure;
-use crate::dial::{Dial, NoMember};
+use crate::dial::{Dial, First, NoMember};
 use crate::identity;
 use crate::linger;
 use crate::listener::{Accepted, Stage};
@@ -59,17 +59,20 @@ pub(crate) async fn begin(local: Rc<Local>, mut accepted: Accepted) -> Option<St
 }
 
 /// Whose members the client is for, and what they are sent before all else.
-fn first_octets(accepted: &mut Accepted) -> (Arc<Pool>, Vec<u8>) {
+fn first_octets(accepted: &mut Accepted) -> (Arc<Pool>, First) {
     let opening = accepted.opening.take();
     let header = |pool: &Pool, told: Option<&Told>| {
         identity::header(pool.config.proxy_protocol, told, || accepted.origin())
     };
     match opening {
-        None => (Arc::clone(&accepted.route.pool), header(&accepted.route.pool, None)),
+        None => {
+            let pool = Arc::clone(&accepted.route.pool);
+            let header = header(&pool, None);
+            (pool, First { header, ahead: Vec::new() })
+        }
         Some(opening) => {
-            let mut first = header(&opening.pool, Some(&opening.told));
-            first.extend_from_slice(&opening.ahead);
-            (opening.pool, first)
+            let header = header(&opening.pool, Some(&opening.told));
+            (opening.pool, First { header, ahead: opening.ahead })
         }
     }
 }
@@ -79,7 +82,7 @@ async fn reach(
     route: &Route,
     pool: &Arc<Pool>,
     peer: Option<SocketAddr>,
-    first: &[u8],
+    first: &First,
     notes: &mut MaybeNotes,
 ) -> Result<(Stream, Lease), (Ending, Failure)> {
     let mut dial = Dial::new(local, pool, &route.timeout, peer.map(|peer| fold_mapped(peer.ip())));

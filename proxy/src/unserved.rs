@@ -53,21 +53,6 @@ const LISTENER: &[Row<model::Listener>] = &[
     },
 ];
 
-const POOL: &[Row<model::Pool>] = &[
-    Row {
-        key: "tls",
-        asked: |pool| pool.tls.is_some(),
-        what: "TLS to members",
-        help: "leave out tls, and name the ports where the members take plain connections",
-    },
-    Row {
-        key: "check.kind",
-        asked: |pool| pool.check.kind == model::CheckKind::Tls,
-        what: "checks of this kind",
-        help: "set kind = \"tcp\", \"http\" or \"off\"",
-    },
-];
-
 /// Everything in the file that causeway-proxy does not serve.
 pub(crate) fn refusals(model: &model::Gateway) -> Vec<Refusal> {
     let Some(proxy) = &model.proxy else { return Vec::new() };
@@ -75,9 +60,6 @@ pub(crate) fn refusals(model: &model::Gateway) -> Vec<Refusal> {
     for (place, listener) in proxy.listener.iter().enumerate() {
         let at = format!("proxy.listener[{place}]");
         found.extend(rows(LISTENER, &at, listener));
-    }
-    for (place, pool) in proxy.pool.iter().enumerate() {
-        found.extend(rows(POOL, &format!("proxy.pool[{place}]"), pool));
     }
     found
 }

@@ -2,11 +2,12 @@
 //!
 //! A connection is driven by whoever uses it, in the task of the client; an idle one is looked at by its worker once a
 //! second and dropped when the member has closed it, when it has been idle for long, or when the member has left the
-//! configuration.
+//! configuration or is spoken to over TLS in another way.
 
-use crate::dial::Dial;
+use crate::dial::{Dial, First};
 use crate::http::body::RequestBody;
 use crate::http::io::MemberStream;
+use crate::origination::Secured;
 use crate::pool::MemberState;
 use crate::snapshot::{Shared, Snapshot};
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
@@ -37,6 +38,8 @@ pub(crate) const MAX_BUFFER: usize = 64 << 10;
 /// One connection to a member.
 pub(crate) struct Upstream {
     member: Arc<MemberState>,
+    /// How it speaks TLS, if it does.
+    secured: Option<Arc<Secured>>,
     pub(crate) sender: SendRequest<RequestBody>,
     connection: Connection<TokioIo<MemberStream>, RequestBody>,
     /// The socket that `connection` owns.
@@ -52,19 +55,20 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// Opens a connection, which begins with `header`.
+    /// Opens a connection, which begins with `first`.
     pub(crate) async fn open(
         dial: &Dial<'_>,
         member: Arc<MemberState>,
-        header: &[u8],
+        first: &First,
     ) -> io::Result<Box<Self>> {
-        let stream = dial.connect(&member, header).await?;
+        let stream = dial.connect(&member, first).await?;
         let socket = stream.socket().as_raw_fd();
         let heard = Rc::new(Cell::new(false));
         let io = TokioIo::new(MemberStream::new(stream, Rc::clone(&heard)));
         let (sender, connection) =
             Builder::new().max_buf_size(MAX_BUFFER).handshake(io).await.map_err(io::Error::other)?;
         Ok(Box::new(Self {
+            secured: dial.secured(&member).cloned(),
             member,
             sender,
             connection,
@@ -72,7 +76,7 @@ impl Upstream {
             ended: false,
             heard,
             reused: false,
-            is_told: !header.is_empty(),
+            is_told: !first.header.is_empty(),
             idle_since: Instant::now(),
         }))
     }
@@ -88,6 +92,11 @@ impl Upstream {
     fn is_usable(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));
         !self.ended && self.sender.is_ready()
+    }
+
+    /// Whether it speaks TLS in this way, or none.
+    fn speaks_as(&self, secured: Option<&Arc<Secured>>) -> bool {
+        self.secured.as_ref().map(Arc::as_ptr) == secured.map(Arc::as_ptr)
     }
 
     /// Whether nothing waits to be read: neither the member's close, nor bytes behind its last response, which would
@@ -108,12 +117,17 @@ pub(crate) struct Upstreams {
 }
 
 impl Upstreams {
-    /// An idle connection to the member: the one used last, which is the likeliest to be alive.
-    pub(crate) fn check_out(&self, member: &Arc<MemberState>) -> Option<Box<Upstream>> {
+    /// An idle connection to the member that speaks as `secured` does: the one used last, which is the likeliest to be
+    /// alive.
+    pub(crate) fn check_out(
+        &self,
+        member: &Arc<MemberState>,
+        secured: Option<&Arc<Secured>>,
+    ) -> Option<Box<Upstream>> {
         let mut idle = self.idle.borrow_mut();
         let kept = idle.get_mut(&Arc::as_ptr(member))?;
         while let Some(mut upstream) = kept.pop() {
-            if upstream.is_usable() && upstream.is_silent() {
+            if upstream.speaks_as(secured) && upstream.is_usable() && upstream.is_silent() {
                 return Some(upstream);
             }
         }
@@ -148,8 +162,13 @@ impl Upstreams {
 
     fn sweep(&self, snapshot: &Snapshot, now: Instant) {
         self.idle.borrow_mut().retain(|_, kept| {
-            kept.retain_mut(|upstream| now - upstream.idle_since < IDLE && upstream.is_usable());
-            kept.first().is_some_and(|upstream| snapshot.has_member(&upstream.member))
+            let found = kept.first().and_then(|upstream| snapshot.find(&upstream.member));
+            let Some((pool, place)) = found else { return false };
+            let secured = pool.secured_at(place);
+            kept.retain_mut(|upstream| {
+                now - upstream.idle_since < IDLE && upstream.speaks_as(secured) && upstream.is_usable()
+            });
+            !kept.is_empty()
         });
     }
 }

@@ -45,6 +45,9 @@ mod load;
 #[path = "daemon/log.rs"]
 mod log;
 #[cfg(test)]
+#[path = "daemon/member_tls.rs"]
+mod member_tls;
+#[cfg(test)]
 #[path = "daemon/namespace.rs"]
 mod namespace;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::deadlines::Overdue;
 use super::framing::{Fault, Good};
 use super::session::Session;
 use super::{forwarded, guard, headers};
-use crate::dial::{Dial, NoMember};
+use crate::dial::{Dial, First, NoMember};
 use crate::identity;
 use crate::pool::Lease;
 use crate::snapshot::Route;
@@ -162,7 +162,8 @@ async fn send(
     // One that is kept may have told another client, or none.
     let told = session.told.as_ref();
     let header = identity::header(route.pool.config.proxy_protocol, told, || identity::origin(session.ends));
-    let may_reuse = header.is_empty() && (outgoing.repeatable || !session.is_first());
+    let first = First { header, ahead: Vec::new() };
+    let may_reuse = first.header.is_empty() && (outgoing.repeatable || !session.is_first());
     let mut outgoing = outgoing;
     loop {
         let lease = dial.next().await.map_err(|none| match none {
@@ -172,14 +173,15 @@ async fn send(
             NoMember::QueueTimeout => answer::QUEUE_TIMEOUT,
         })?;
         let member = Arc::clone(lease.member());
-        let mut idle = if may_reuse { session.local.upstreams.check_out(&member) } else { None };
+        let secured = dial.secured(&member);
+        let mut idle = if may_reuse { session.local.upstreams.check_out(&member, secured) } else { None };
         loop {
             let upstream = match idle.take() {
                 Some(upstream) => {
                     dial.reached(&member);
                     Ok(upstream)
                 }
-                None => Upstream::open(&dial, Arc::clone(&member), &header).await,
+                None => Upstream::open(&dial, Arc::clone(&member), &first).await,
             };
             let Ok(mut upstream) = upstream else { break };
             let spare = if upstream.reused { outgoing.spare() } else { None };

@@ -12,9 +12,11 @@ pub(crate) use counts::CheckCounts;
 use super::health::{Health, Status, Verdict};
 use super::{MemberState, Pool};
 use crate::error::Error;
+use crate::origination::Origination;
 use crate::snapshot::Shared;
 use config::model::{AdminState, Check, CheckKind};
 use futures_util::FutureExt;
+use probe::Probe;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -42,6 +44,7 @@ struct Order {
 struct Plan {
     member: Arc<MemberState>,
     check: Check,
+    origination: Option<Arc<Origination>>,
 }
 
 impl Checker {
@@ -62,7 +65,8 @@ impl Checker {
                 if terms.state == AdminState::Maintenance {
                     resting.push(member);
                 } else {
-                    plans.push(Plan { member, check: pool.config.check.clone() });
+                    let (check, origination) = (pool.config.check.clone(), pool.origination.clone());
+                    plans.push(Plan { member, check, origination });
                 }
             }
         }
@@ -78,7 +82,15 @@ struct Watched {
     /// Held so that no other member can come to lie at the address that is the key.
     _member: Arc<MemberState>,
     check: Check,
+    origination: Option<Arc<Origination>>,
     task: Option<AbortHandle>,
+}
+
+impl Watched {
+    fn is(&self, plan: &Plan) -> bool {
+        self.check == plan.check
+            && self.origination.as_ref().map(Arc::as_ptr) == plan.origination.as_ref().map(Arc::as_ptr)
+    }
 }
 
 impl Drop for Watched {
@@ -97,7 +109,7 @@ async fn run(mut queue: mpsc::UnboundedReceiver<Order>, shared: Arc<Shared>) {
         let mut kept = HashMap::new();
         for plan in plans {
             let key = Arc::as_ptr(&plan.member);
-            let same = watched.remove(&key).filter(|old| old.check == plan.check);
+            let same = watched.remove(&key).filter(|old| old.is(&plan));
             kept.insert(key, same.unwrap_or_else(|| watch(plan, &shared, round.clone())));
         }
         watched = kept;
@@ -120,24 +132,23 @@ impl Drop for Round {
 }
 
 fn watch(plan: Plan, shared: &Arc<Shared>, round: Option<Rc<Round>>) -> Watched {
-    let Plan { member, check } = plan;
+    let Plan { member, check, origination } = plan;
     let task = match check.kind {
         CheckKind::Off => {
             let changed = (member.status() != Status::Up).then_some(Status::Up);
             member.publish(changed, "members of this pool are not checked");
             None
         }
-        // `App::check` lets no check by a handshake through.
         CheckKind::Tcp | CheckKind::Tls | CheckKind::Http => {
-            let (watched, asked, shared, mut round) =
-                (Arc::clone(&member), check.clone(), Arc::clone(shared), round);
+            let asked = Rc::new(Probe::new(member.address, check.clone(), origination.as_ref()));
+            let (watched, shared, mut round) = (Arc::clone(&member), Arc::clone(shared), round);
             let start =
-                move || checks(Arc::clone(&watched), asked.clone(), Arc::clone(&shared), round.take());
+                move || checks(Arc::clone(&watched), Rc::clone(&asked), Arc::clone(&shared), round.take());
             let task = tokio::task::spawn_local(restarted(Arc::clone(&member), check.interval, start));
             Some(task.abort_handle())
         }
     };
-    Watched { _member: member, check, task }
+    Watched { _member: member, check, origination, task }
 }
 
 /// Runs the check of a member, and anew after a `pause` whenever it panics.
@@ -155,11 +166,17 @@ async fn restarted<F: Future<Output = ()>>(
 }
 
 /// Checks one member forever.
-async fn checks(member: Arc<MemberState>, check: Check, shared: Arc<Shared>, mut round: Option<Rc<Round>>) {
+async fn checks(
+    member: Arc<MemberState>,
+    probe: Rc<Probe>,
+    shared: Arc<Shared>,
+    mut round: Option<Rc<Round>>,
+) {
+    let check = &probe.check;
     let mut health = Health::new(member.status(), check.rise, check.fall);
     loop {
         let begun = Instant::now();
-        let Verdict { outcome, why } = probe::probe(member.address, &check).await;
+        let Verdict { outcome, why } = probe.check_once().await;
         let changed = health.observe(outcome);
         member.checks.ended(outcome, begun.elapsed());
         member.publish(changed, &why);

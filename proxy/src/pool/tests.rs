@@ -16,7 +16,7 @@ fn config(members: Vec<Member>) -> Config {
 }
 
 fn pool(config: &Config) -> Arc<Pool> {
-    let pool = Arc::new(Pool::new(config, None, 1));
+    let pool = Arc::new(Pool::new(config, None, None, 1));
     pool.put_in_force();
     pool
 }
@@ -45,11 +45,11 @@ fn is_nobody(pick: &Pick) -> bool {
 
 #[test]
 fn a_member_keeps_its_state_while_name_and_address_stay() {
-    let old = Pool::new(&config(vec![member("a"), member("b")]), None, 1);
+    let old = Pool::new(&config(vec![member("a"), member("b")]), None, None, 1);
     old.members[0].publish(Some(Status::Down), "refused");
     old.members[1].publish(Some(Status::Down), "refused");
     let moved = Member { address: "192.0.2.3:80".parse().unwrap(), ..member("b") };
-    let new = Pool::new(&config(vec![Member { weight: 9, ..member("a") }, moved]), Some(&old), 1);
+    let new = Pool::new(&config(vec![Member { weight: 9, ..member("a") }, moved]), None, Some(&old), 1);
     assert_eq!(new.members[0].status(), Status::Down);
     assert_eq!(new.members[1].status(), Status::Unchecked, "another address is another member");
 }
@@ -161,7 +161,7 @@ fn a_pool_that_sticks_remembers_networks_over_a_change() {
     old.bind(client(1), &old.members[1], now);
     assert_eq!((old.own(client(1), now), old.own(client(2), now)), (Some(1), None));
     let turned = Config { member: vec![member("c"), member("b"), member("a")], ..sticky };
-    let new = Arc::new(Pool::new(&turned, Some(&old), 1));
+    let new = Arc::new(Pool::new(&turned, None, Some(&old), 1));
     new.put_in_force();
     assert_eq!((new.own(client(1), now), new.state.bound()), (Some(1), 1));
 }
@@ -251,7 +251,7 @@ fn a_change_of_configuration_serves_those_who_wait() {
     let (first, _second) = (take(&old, None, &[]), take(&old, None, &[]));
     let (mut one, mut other) = (enter(&old, None), enter(&old, None));
     let grown = Config { member: [narrow().member, vec![member("c")]].concat(), ..narrow() };
-    let new = Arc::new(Pool::new(&grown, Some(&old), 1));
+    let new = Arc::new(Pool::new(&grown, None, Some(&old), 1));
     assert!(call(&mut one).is_none(), "what is only prepared changes nothing");
     new.put_in_force();
     let leases = [seat(&mut one), seat(&mut other)];
@@ -264,7 +264,7 @@ fn a_change_of_configuration_serves_those_who_wait() {
 fn those_of_a_removed_pool_are_served_by_what_it_was() {
     let pool = pool(&narrow());
     let (first, second) = (take(&pool, None, &[]), take(&pool, None, &[]));
-    let next = Arc::new(Pool::new(&Config { max_queue: 7, ..narrow() }, Some(&pool), 1));
+    let next = Arc::new(Pool::new(&Config { max_queue: 7, ..narrow() }, None, Some(&pool), 1));
     next.put_in_force();
     let mut waiting = enter(&pool, None);
     drop(next);

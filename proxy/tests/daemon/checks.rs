@@ -33,7 +33,7 @@ fn web(port: u16, check: &str, backend: &Backend) -> Config {
     Config::new("").listener("web", "tcp", port, "web", "").pool("web", &lines, &[backend.address])
 }
 
-const FAST: &str = "interval = \"50ms\"\nrise = 1\nfall = 1";
+const FAST: &str = "interval = \"300ms\"\nrise = 1\nfall = 1";
 
 #[test]
 fn a_member_that_answers_wrongly_is_left_out_until_it_answers_well() {

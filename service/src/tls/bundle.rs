@@ -142,6 +142,11 @@ impl Bundle {
         self.file == other.file && self.key.cert == other.key.cert
     }
 
+    /// The chain and its key, for whoever shows them to servers.
+    pub fn certified_key(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.key)
+    }
+
     /// Says in the log that it is served.
     pub fn announce(&self) {
         let (file, subject, names) = (self.file.display(), &self.subject, self.names.join(" "));

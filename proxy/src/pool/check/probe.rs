@@ -1,13 +1,15 @@
-//! One check as it goes over the wire: a connection, the PROXY header, a request.
+//! One check as it goes over the wire: a connection, the PROXY header, a TLS handshake, a request.
 //!
 //! All of it ends within the timeout of the check, and no more than [`http::LOOKED_AT`] octets of a head or a body are
 //! kept. A check by HTTP closes its connection as soon as it knows enough.
 
 use super::http;
 use crate::identity;
+use crate::origination::{Origination, Secured};
 use crate::pool::health::Verdict;
 use crate::proxy_protocol::Origin;
 use crate::shortage::is_shortage;
+use crate::stream::{Socket, Stream};
 use bytes::Bytes;
 use config::model::{Check, CheckKind, HttpCheck};
 use futures_util::FutureExt;
@@ -20,20 +22,83 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time;
 
 /// What a check waits for, as its verdict says when that does not come.
 type Awaited = Cell<&'static str>;
 
-/// Checks the member at this address once.
-pub(super) async fn probe(member: SocketAddr, check: &Check) -> Verdict {
-    let awaited = Awaited::new("tcp connection");
-    match time::timeout(check.timeout, attempt(target(member, check), check, &awaited)).await {
-        Ok(verdict) => verdict,
-        Err(_) => Verdict::bad(format!("no {} within {:?}", awaited.get(), check.timeout)),
+/// How one member is checked.
+pub(super) struct Probe {
+    pub(super) check: Check,
+    target: SocketAddr,
+    /// What a check over TLS needs.
+    secured: Option<io::Result<Secured>>,
+}
+
+impl Probe {
+    /// `origination` is how the pool speaks TLS to the member, if it does.
+    pub(super) fn new(member: SocketAddr, check: Check, origination: Option<&Arc<Origination>>) -> Self {
+        let target = target(member, &check);
+        let name = check.server_name.as_ref();
+        let secured = match (check.kind, origination) {
+            (CheckKind::Tcp | CheckKind::Off, _) | (CheckKind::Http, None) => None,
+            (CheckKind::Tls, None) => Some(Secured::unverified(name, target.ip())),
+            (CheckKind::Tls | CheckKind::Http, Some(origination)) => {
+                Some(Ok(origination.to_check(name, target.ip())))
+            }
+        };
+        Self { check, target, secured }
+    }
+
+    /// Checks the member once.
+    pub(super) async fn check_once(&self) -> Verdict {
+        let awaited = Awaited::new("tcp connection");
+        match time::timeout(self.check.timeout, self.attempt(&awaited)).await {
+            Ok(verdict) => verdict,
+            Err(_) => Verdict::bad(format!("no {} within {:?}", awaited.get(), self.check.timeout)),
+        }
+    }
+
+    async fn attempt(&self, awaited: &Awaited) -> Verdict {
+        let socket = match self.connect().await {
+            Ok(socket) => socket,
+            Err(error) if is_shortage(&error) => {
+                return Verdict::inconclusive(format!("check not possible: {error}"));
+            }
+            Err(error) => return Verdict::bad(format!("tcp connection failed: {error}")),
+        };
+        let stream = match &self.secured {
+            None => Stream::from(socket),
+            Some(Err(error)) => return Verdict::inconclusive(format!("check not possible: {error}")),
+            Some(Ok(secured)) => {
+                awaited.set("TLS handshake");
+                match secured.handshake(socket).await {
+                    Ok(stream) => stream,
+                    Err(error) => return Verdict::bad(error.to_string()),
+                }
+            }
+        };
+        match self.check.kind {
+            CheckKind::Http => {
+                awaited.set("answer");
+                let host = SocketAddr::new(self.target.ip(), self.target.port()).to_string();
+                let asked = ask(stream, &self.check.http, &host, awaited).await;
+                asked.unwrap_or_else(|error| explain(&error))
+            }
+            CheckKind::Tls => close(stream).await,
+            CheckKind::Tcp | CheckKind::Off => Verdict::good("tcp connection accepted"),
+        }
+    }
+
+    async fn connect(&self) -> io::Result<Socket> {
+        let header = identity::header(self.check.proxy_protocol, None, || Origin::Local);
+        let mut socket = Socket::from(TcpStream::connect(self.target).await?);
+        socket.write_all(&header).await?;
+        Ok(socket)
     }
 }
 
@@ -47,37 +112,15 @@ fn target(member: SocketAddr, check: &Check) -> SocketAddr {
     target
 }
 
-async fn attempt(target: SocketAddr, check: &Check, awaited: &Awaited) -> Verdict {
-    let stream = match connect(target, check).await {
-        Ok(stream) => stream,
-        Err(error) if is_shortage(&error) => {
-            return Verdict::inconclusive(format!("check not possible: {error}"));
-        }
-        Err(error) => return Verdict::bad(format!("tcp connection failed: {error}")),
-    };
-    match check.kind {
-        CheckKind::Http => {
-            awaited.set("answer");
-            let host = SocketAddr::new(target.ip(), target.port()).to_string();
-            ask(stream, &check.http, &host, awaited).await.unwrap_or_else(|error| explain(&error))
-        }
-        CheckKind::Tcp | CheckKind::Tls | CheckKind::Off => Verdict::good("tcp connection accepted"),
-    }
+/// Ends a connection whose handshake is done.
+async fn close(mut stream: Stream) -> Verdict {
+    let version = stream.tls_version().unwrap_or("TLS");
+    // A member that sees no farewell may log an error. Whether it takes it says nothing of its health.
+    let _ = stream.shutdown().await;
+    Verdict::good(format!("handshake of {version} done"))
 }
 
-async fn connect(target: SocketAddr, check: &Check) -> io::Result<TcpStream> {
-    let header = identity::header(check.proxy_protocol, None, || Origin::Local);
-    let mut stream = TcpStream::connect(target).await?;
-    stream.write_all(&header).await?;
-    Ok(stream)
-}
-
-async fn ask(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    check: &HttpCheck,
-    host: &str,
-    awaited: &Awaited,
-) -> hyper::Result<Verdict> {
+async fn ask(stream: Stream, check: &HttpCheck, host: &str, awaited: &Awaited) -> hyper::Result<Verdict> {
     let io = TokioIo::new(stream);
     let (sender, connection) = Builder::new().max_buf_size(http::LOOKED_AT).handshake(io).await?;
     let mut connection = pin!(connection.fuse());
@@ -162,7 +205,8 @@ mod tests {
                 stream.write_all(sent).await.unwrap();
                 stream.shutdown().await.unwrap();
             };
-            let (verdict, ()) = tokio::join!(probe(address, &check), serve);
+            let probe = Probe::new(address, check, None);
+            let (verdict, ()) = tokio::join!(probe.check_once(), serve);
             assert_eq!(verdict.why, expect, "{}", sent.escape_ascii());
         });
     }

@@ -1,0 +1,89 @@
+//! What can be wrong with the files that TLS to members needs, and with a handshake.
+
+use config::Refusal;
+use rustls::CertificateError;
+use service::tls::{AuthorityError, BundleError};
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+
+/// Why the members of a pool cannot be spoken to over TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum OriginationError {
+    /// The authorities of members.
+    #[error("cannot use ca {}", file.display())]
+    Authorities {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        fault: AuthorityError,
+    },
+    /// The system trusts nobody, and the file names nobody.
+    #[error("no certificate is trusted, so no member can be verified")]
+    Nobody,
+    /// The certificate to show.
+    #[error("cannot use certificate {}", file.display())]
+    Certificate {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        fault: BundleError,
+    },
+    /// The TLS library.
+    #[error("cannot set up TLS")]
+    Library(#[source] rustls::Error),
+}
+
+impl OriginationError {
+    /// The refusal of the key below `at`, `proxy.pool.tls`, that is to blame.
+    pub(super) fn refusal(&self, at: &str) -> Refusal {
+        let named = |key: &str, file: &PathBuf, fault: &dyn Error, help: &'static str| {
+            let cause = fault.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            (format!("{at}{key}"), format!("{}: {fault}{cause}", file.display()), help)
+        };
+        let (path, message, help) = match self {
+            Self::Authorities { file, fault } => named(".ca", file, fault, fault.help()),
+            Self::Certificate { file, fault } => named(".certificate", file, fault, fault.help()),
+            Self::Nobody => (
+                at.to_owned(),
+                self.to_string(),
+                "install the package ca-certificates, or set proxy.pool.tls.ca",
+            ),
+            Self::Library(_) => (at.to_owned(), self.to_string(), "report it with the log"),
+        };
+        Refusal { path, message, help: help.to_owned() }
+    }
+}
+
+/// The same error, which says that it is of the handshake and what can be done.
+pub(super) fn explain(error: &io::Error) -> io::Error {
+    let why = match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(why)) => certificate(why),
+        Some(other) => other.to_string(),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => {
+            "the member ends the connection instead".to_owned()
+        }
+        None => error.to_string(),
+    };
+    io::Error::new(error.kind(), format!("no TLS handshake: {why}"))
+}
+
+/// What is wrong with a member's certificate.
+fn certificate(error: &CertificateError) -> String {
+    match error {
+        // The second: an issuer that is called like one of those, and has another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "nobody who is trusted issued the member's certificate; proxy.pool.tls.ca names an issuer"
+                .to_owned()
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            format!("the member's certificate is made out to others ({error})")
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            format!("the member's certificate has expired ({error})")
+        }
+        other => format!("the member's certificate is no good: {other}"),
+    }
+}

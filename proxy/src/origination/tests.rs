@@ -1,0 +1,69 @@
+use super::*;
+use crate::snapshot::tests::model;
+use rcgen::{CertificateParams, KeyPair};
+use std::fs;
+
+fn write(file: &Path) {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["web.example".to_owned()]).unwrap();
+    fs::write(file, params.self_signed(&key).unwrap().pem() + &key.serialize_pem()).unwrap();
+}
+
+/// Two pools, of which the second speaks TLS with files of this folder.
+fn section(dir: &Path) -> Proxy {
+    let mut section = model(Vec::new(), &["plain", "web"]);
+    section.pool[1].tls = Some(PoolTls {
+        server_name: None,
+        ca: Some(dir.join("ca.pem")),
+        verify: true,
+        certificate: Some(dir.join("own.pem")),
+    });
+    section
+}
+
+#[test]
+fn what_the_files_say_again_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let section = section(dir.path());
+    write(&dir.path().join("ca.pem"));
+    write(&dir.path().join("own.pem"));
+    let one = load(&section, None).unwrap();
+    assert_eq!(one.keys().collect::<Vec<_>>(), ["web"]);
+    let is_kept = |section: &Proxy| Arc::ptr_eq(&load(section, Some(&one)).unwrap()["web"], &one["web"]);
+    assert!(is_kept(&section) && changed(&section, &one).is_empty());
+    let mut named = section.clone();
+    named.pool[1].tls.as_mut().unwrap().server_name = Some("web.example".parse().unwrap());
+    assert!(!is_kept(&named));
+    write(&dir.path().join("own.pem"));
+    assert!(!is_kept(&section));
+    write(&dir.path().join("ca.pem"));
+    let lines = changed(&section, &one);
+    assert_eq!(lines[0], "proxy.pool \"web\": other authorities are trusted");
+    assert!(lines[1].ends_with("own.pem has another certificate"), "{lines:?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_refused_at_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut section = section(dir.path());
+    let places =
+        |section: &Proxy| refusals(section).into_iter().map(|refusal| refusal.path).collect::<Vec<_>>();
+    assert_eq!(places(&section), ["proxy.pool[1].tls.certificate", "proxy.pool[1].tls.ca"]);
+    write(&dir.path().join("own.pem"));
+    assert_eq!(places(&section), ["proxy.pool[1].tls.ca"]);
+    let error = load(&section, None).unwrap_err();
+    assert!(matches!(error, Error::MemberTls { .. }), "{error:?}");
+    section.pool[1].tls.as_mut().unwrap().verify = false;
+    assert!(places(&section).is_empty(), "nobody is verified");
+    write(&dir.path().join("ca.pem"));
+    section.pool[1].tls.as_mut().unwrap().verify = true;
+    assert!(places(&section).is_empty() && load(&section, None).is_ok());
+}
+
+#[test]
+fn a_name_is_asked_for_and_an_address_is_only_verified() {
+    let address: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
+    let named = name(Some(&"web.example".parse().unwrap()), address);
+    assert!(matches!(named, ServerName::DnsName(_)), "{named:?}");
+    assert_eq!(name(None, address).to_str(), "192.0.2.1");
+}
