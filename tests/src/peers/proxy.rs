@@ -13,7 +13,9 @@
 //! are any. [`rows`] says what is measured.
 
 mod causeway;
+mod certificate;
 mod changes;
+mod handshakes;
 mod haproxy;
 mod idle;
 mod nginx;
@@ -79,6 +81,7 @@ impl Field for Bench {
         let host = Namespace::new("host")?;
         host.sysctl("ipv4/ip_local_port_range", "1024 65535")?;
         host.add_address("lo", IpAddr::from(BEHIND).into())?;
+        certificate::make(folder)?;
         let nginx = nginx::start(&host, &places, folder)?;
         let sink = iperf::serve(&host, places.rest, SocketAddr::new(BEHIND.into(), BULK), folder)?;
         let mut proxies = HashMap::new();
@@ -90,7 +93,8 @@ impl Field for Bench {
                 place.insert(Proxy::new(running));
             }
         }
-        Ok(Self { wrk: Wrk::new(folder)?, host, places, nginx, sink, proxies })
+        let certificate = certificate::file(folder);
+        Ok(Self { wrk: Wrk::new(folder)?, certificate, host, places, nginx, sink, proxies })
     }
 
     fn name(who: Who) -> &'static str {

@@ -41,6 +41,8 @@ pub struct Load {
     pub connections: usize,
     /// Whether each request is the last one of its connection.
     pub closing: bool,
+    /// Whether it asks over TLS, whoever answers.
+    pub tls: bool,
     /// For how many seconds.
     pub seconds: u32,
 }
@@ -85,14 +87,15 @@ impl Wrk {
         server: SocketAddr,
         load: Load,
     ) -> Result<Outcome> {
-        let Load { target, connections, closing, seconds } = load;
+        let Load { target, connections, closing, tls, seconds } = load;
         let threads = threads.min(connections);
+        let scheme = if tls { "https" } else { "http" };
         let close: &[&str] = if closing { &["-H", "Connection: close"] } else { &[] };
         let done = Launch::new(WRK.name, &self.program)
             .args([format!("-t{threads}"), format!("-c{connections}"), format!("-d{seconds}s")])
             .args(close)
             .args([Path::new("-s"), &self.script])
-            .args([format!("http://{server}{target}")])
+            .args([format!("{scheme}://{server}{target}")])
             .on_processors(processors)
             .output(namespace, Duration::from_secs(seconds.into()) + PATIENCE)?;
         ensure!(done.status.success(), "wrk ended ({}): {}{}", done.status, done.stdout, done.stderr);

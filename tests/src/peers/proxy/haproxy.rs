@@ -1,7 +1,7 @@
 //! Debian's HAProxy: mode tcp, no log, one thread, room for all connections.
 
 use super::product::Place;
-use super::setting::{BEHIND, BULK, CHANGING, CORES, SOMETIMES, Setting, WEB};
+use super::setting::{BEHIND, BULK, CHANGING, CORES, SECURE, SOMETIMES, Setting, WEB};
 use crate::namespace::Namespace;
 use crate::peers::foreign::Foreign;
 use crate::program::Program;
@@ -31,6 +31,7 @@ pub(super) struct Haproxy {
     pub(super) program: Program,
     folder: PathBuf,
     address: IpAddr,
+    certificate: Option<PathBuf>,
     room: u16,
     way: Way,
 }
@@ -38,21 +39,26 @@ pub(super) struct Haproxy {
 /// Starts one. One whose configuration is to change has a master, which starts a new worker for each change and passes the
 /// listening sockets on to it; any other is a single process, so that its time and memory are the whole.
 pub(super) fn start(place: &Place<'_>, setting: &Setting, way: Way, host: &Namespace) -> Result<Haproxy> {
-    let Place { address, folder } = *place;
+    let Place { address, folder, certificate } = *place;
     let socket = master(folder).display().to_string();
     let arguments: &[&str] = if *setting == CHANGING { &["-W", "-S", &socket, "-f"] } else { &["-db", "-f"] };
     let inner = folder.join("haproxy");
-    let program =
-        HAPROXY.launch(arguments, &text(address, folder, (setting.room, way), 0), &inner)?.start(host)?;
-    Ok(Haproxy { program, folder: folder.to_path_buf(), address, room: setting.room, way })
+    let program = HAPROXY
+        .launch(arguments, &text((address, certificate), folder, (setting.room, way), 0), &inner)?
+        .start(host)?;
+    let (folder, certificate) = (folder.to_path_buf(), certificate.map(Path::to_path_buf));
+    Ok(Haproxy { program, folder, address, certificate, room: setting.room, way })
 }
 
 impl Haproxy {
     /// Puts the configuration with this number in force.
     pub(super) fn change(&self, number: u32) -> Result<()> {
         let file = self.folder.join("haproxy").join("config");
-        fs::write(&file, text(self.address, &self.folder, (self.room, self.way), number))
-            .with_context(|| format!("cannot write {}", file.display()))?;
+        fs::write(
+            &file,
+            text((self.address, self.certificate.as_deref()), &self.folder, (self.room, self.way), number),
+        )
+        .with_context(|| format!("cannot write {}", file.display()))?;
         let before = self.reloads()?.context("a master that tells how often it has reloaded")?;
         ask(&master(&self.folder), "reload")?;
         until(PATIENCE, "a reload of haproxy", || {
@@ -94,7 +100,12 @@ fn reloads(processes: &str) -> Option<u32> {
 }
 
 /// Its file. Each number gives the first server another weight than the number before, and every other one a listener more.
-fn text(address: IpAddr, folder: &Path, (room, way): (u16, Way), number: u32) -> String {
+fn text(
+    (address, certificate): (IpAddr, Option<&Path>),
+    folder: &Path,
+    (room, way): (u16, Way),
+    number: u32,
+) -> String {
     let splice = match way {
         Way::Buffers => "",
         Way::Pipes => "    option splice-auto\n",
@@ -113,13 +124,18 @@ defaults
         socket = folder.join("stats.sock").display(),
     );
     let sometimes = (number % 2 == 1).then_some(("sometimes", SOMETIMES, WEB));
-    for (name, front, back) in [("web", WEB, WEB), ("bulk", BULK, BULK)].into_iter().chain(sometimes) {
+    let secure = certificate.map(|_| ("secure", SECURE, WEB));
+    let ports = [("web", WEB, WEB), ("bulk", BULK, BULK)].into_iter().chain(sometimes).chain(secure);
+    for (name, front, back) in ports {
+        let tls = certificate
+            .filter(|_| front == SECURE)
+            .map_or_else(String::new, |file| format!(" ssl crt {}", file.display()));
         let weight = 1 + number % 100;
         // No formatting into a string fails.
         let _ = write!(
             text,
             "listen {name}
-    bind [{address}]:{front}
+    bind [{address}]:{front}{tls}
     server behind {BEHIND}:{back} weight {weight}
 "
         );

@@ -1,7 +1,7 @@
 //! The proxies beside each other: all relay two ports to the same servers, without a log and without health checks.
 
 use super::setting::Setting;
-use super::{causeway, haproxy};
+use super::{causeway, certificate, haproxy};
 use crate::binaries::Binaries;
 use crate::namespace::Namespace;
 use crate::program::Program;
@@ -27,6 +27,8 @@ pub struct Place<'a> {
     pub address: IpAddr,
     /// Where it writes.
     pub folder: &'a Path,
+    /// What it shows in TLS, if it speaks that.
+    pub certificate: Option<&'a Path>,
 }
 
 /// One that was started. Dropping it ends it.
@@ -69,9 +71,10 @@ impl Product {
         folder: &Path,
     ) -> Result<Running> {
         let address = setting.address(self.number());
+        let certificate = setting.tls.then(|| certificate::file(folder));
         let folder = folder.join(format!("{}-{}", self.name(), setting.name));
         fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let place = Place { address, folder: &folder };
+        let place = Place { address, folder: &folder, certificate: certificate.as_deref() };
         host.add_address("lo", address.into())?;
         let process = match self {
             Self::Ours => Process::Ours(causeway::start(&place, ours, host)?),

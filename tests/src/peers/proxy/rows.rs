@@ -3,8 +3,8 @@
 use super::LIMIT;
 use super::changes::COUNT;
 use super::product::Product;
-use super::setting::{CHANGING, CORES, IDLE, Setting, USUAL};
-use super::way::{Bench, CLOSING, KEPT, LONG};
+use super::setting::{CHANGING, CORES, IDLE, Setting, TLS, USUAL};
+use super::way::{Bench, CLOSING, KEPT, LONG, SECRET};
 use crate::peers::figure::{Against, Better, Side, Spec};
 use crate::peers::row::Row;
 use crate::peers::stream::Direction;
@@ -47,6 +47,11 @@ const fn more(name: &'static str, says: &'static str, unit: &'static str, target
 /// How long an answer takes, which must not be longer.
 const fn time(name: &'static str, says: &'static str) -> Spec {
     Spec::new(name, says, "us", Better::Less, 1.0).with_second(1.0).on(CORES)
+}
+
+/// What has to be so many times HAProxy's, which moves bytes of TLS in one way only.
+const fn secret(name: &'static str, says: &'static str, unit: &'static str, target: f64) -> Spec {
+    Spec::new(name, says, unit, Better::More, target).on(CORES)
 }
 
 /// The words of figures that are measured together with others.
@@ -115,6 +120,26 @@ pub const ROWS: &[Row<Bench>] = &[
         who: &ALL,
         turns: TURNS,
         run: |way| way.stream(Direction::ToClient),
+    },
+    Row {
+        figures: &[
+            secret("handshakes", "full handshakes of TLS 1.3, each with a short answer", "/s", 1.3),
+            secret("handshakes_cpu", COST, "/CPU s", 1.3),
+        ],
+        who: &both(&TLS),
+        turns: TURNS,
+        run: |way| way.handshakes(),
+    },
+    Row {
+        figures: &[
+            secret("secret", "answers of 1 MiB over TLS 1.3", "/s", 1.1),
+            secret("secret_cpu", COST, "/CPU s", 1.1),
+            Spec::new("secret_median", MEDIAN, "us", Better::Less, 1.0).on(CORES),
+            Spec::new("secret_p99", P99, "us", Better::Less, 1.0).on(CORES),
+        ],
+        who: &both(&TLS),
+        turns: TURNS,
+        run: |way| way.answers(SECRET),
     },
     Row {
         figures: &[Spec::new("idle", "memory of each of 9,000 idle connections", "B", Better::Less, FRUGAL)],

@@ -11,6 +11,8 @@ pub struct Setting {
     number: u16,
     /// Client connections that a proxy may hold.
     pub room: u16,
+    /// Whether TLS is spoken at [`SECURE`].
+    pub tls: bool,
 }
 
 /// Threads that a proxy serves with, and processors that it is held to.
@@ -21,6 +23,9 @@ pub const BEHIND: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 80);
 
 /// The port of nginx, before the proxies and behind them.
 pub const WEB: u16 = 80;
+
+/// The port of TLS before the proxies, with nginx behind.
+pub const SECURE: u16 = 443;
 
 /// The port of iperf3, likewise.
 pub const BULK: u16 = 5201;
@@ -35,13 +40,16 @@ pub const CROWD: u16 = 9000;
 pub const FILES: u64 = 19_500;
 
 /// Most rows.
-pub const USUAL: Setting = Setting { name: "usual", number: 1, room: 4000 };
+pub const USUAL: Setting = Setting { name: "usual", number: 1, room: 4000, tls: false };
 
 /// Nothing but open connections.
-pub const IDLE: Setting = Setting { name: "idle", number: 2, room: CROWD + 500 };
+pub const IDLE: Setting = Setting { name: "idle", number: 2, room: CROWD + 500, tls: false };
 
 /// A configuration that changes.
 pub const CHANGING: Setting = Setting { name: "changing", number: 3, ..USUAL };
+
+/// TLS, which ends at the proxy.
+pub const TLS: Setting = Setting { name: "tls", number: 4, tls: true, ..USUAL };
 
 impl Setting {
     /// The address of the proxy with this number.
@@ -71,7 +79,7 @@ mod tests {
 
     #[test]
     fn no_two_share_an_address_or_a_folder() {
-        let all = [&USUAL, &IDLE, &CHANGING];
+        let all = [&USUAL, &IDLE, &CHANGING, &TLS];
         for (place, one) in all.iter().enumerate() {
             for other in &all[..place] {
                 assert_ne!(one.address(1), other.address(1));

@@ -1,10 +1,11 @@
 //! One proxy, and what can be measured of it.
 
 use super::changes;
+use super::handshakes;
 use super::idle;
 use super::nginx::{LARGE, SMALL};
 use super::product::Running;
-use super::setting::{BEHIND, BULK, WEB};
+use super::setting::{BEHIND, BULK, SECURE, WEB};
 use crate::namespace::Namespace;
 use crate::peers::cores::{self, Places};
 use crate::peers::stream::Direction;
@@ -15,6 +16,7 @@ use anyhow::{Context, Result, ensure};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::product::Product;
@@ -23,13 +25,16 @@ use super::product::Product;
 const STREAM: u32 = 2;
 
 /// Short answers over connections that stay.
-pub const KEPT: Load = Load { target: SMALL, connections: 50, closing: false, seconds: 2 };
+pub const KEPT: Load = Load { target: SMALL, connections: 50, closing: false, tls: false, seconds: 2 };
 
 /// A connection for each short answer.
 pub const CLOSING: Load = Load { closing: true, ..KEPT };
 
 /// Long answers over connections that stay.
 pub const LONG: Load = Load { target: LARGE, connections: 10, ..KEPT };
+
+/// Long answers over TLS.
+pub const SECRET: Load = Load { tls: true, ..LONG };
 
 /// What asks while the configuration changes, and before.
 const MEANWHILE: Load = Load { connections: 4, seconds: 10, ..CLOSING };
@@ -41,6 +46,8 @@ pub struct Bench {
     pub host: Namespace,
     /// The load.
     pub(super) wrk: Wrk,
+    /// What is shown in TLS.
+    pub certificate: PathBuf,
     /// Who runs where.
     pub places: Places,
     /// The web server behind the proxies.
@@ -100,6 +107,15 @@ impl<'a> Way<'a> {
         Ok(vec![Some(outcome.bits_per_second / 1e9), cost])
     }
 
+    /// Full handshakes of TLS a second, and for each second of CPU time.
+    pub fn handshakes(&self) -> Result<Vec<Option<f64>>> {
+        let Bench { host, places, certificate, .. } = self.bench;
+        let server = self.server(SECURE);
+        let ((a_second, count), used) =
+            self.measure(|| host.run(|| handshakes::run(server, certificate, &places.rest)))?;
+        Ok(vec![Some(a_second), per(count, used)])
+    }
+
     /// Memory of an idle connection, in bytes.
     pub fn idle(&self) -> Result<Vec<Option<f64>>> {
         let proxy = self.proxy()?;
@@ -130,7 +146,8 @@ impl<'a> Way<'a> {
     /// Asks by wrk.
     fn load(&self, load: Load) -> Result<Outcome> {
         let Places { rest, others, .. } = self.bench.places;
-        self.bench.wrk.run(&self.bench.host, (rest, others), self.server(WEB), load)
+        let port = if load.tls { SECURE } else { WEB };
+        self.bench.wrk.run(&self.bench.host, (rest, others), self.server(port), load)
     }
 
     /// What `measure` found, and the CPU time that the proxy used meanwhile, on processors of its own if there are any.
