@@ -16,6 +16,8 @@ const FILES_PER_THREAD: u64 = 4;
 /// Memory that one connection may take: 47 kB were measured with a head of 15 KiB that never ends, and the kernel's part
 /// comes on top.
 const MEMORY_PER_CONNECTION: u64 = 64 << 10;
+/// One part in so many of a worker's places is kept for listeners that have less than their share.
+const KEPT_SHARE: usize = 8;
 /// Connections may take one part in so many of the machine's memory: a router with 2 GiB holds 16384 of them.
 const MEMORY_SHARE: u64 = 2;
 /// Flows of datagrams have one file each, and may take one part in so many: whoever sends from invented addresses must not
@@ -76,6 +78,14 @@ fn each(all: u64, workers: usize) -> usize {
     usize::try_from(all / workers.max(1) as u64).unwrap_or(usize::MAX).max(1)
 }
 
+/// Whether a worker that holds `taken` connections of `limit` takes one more: of a listener that has not got its share
+/// of them yet, to the last place; of another one, as long as some are left for the others. So a crowd at one listener
+/// does not shut the others.
+pub(crate) const fn leaves_room(limit: usize, taken: usize, below_share: bool) -> bool {
+    let kept = if below_share { 0 } else { limit / KEPT_SHARE };
+    taken < limit - kept
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +130,20 @@ mod tests {
         check((20_000, u64::MAX), 2, 3326);
         check((35, u64::MAX), 1, 1);
         check((1 << 20, 2 << 30), 1, 65_536);
+    }
+
+    #[test]
+    fn the_last_places_are_for_listeners_below_their_share() {
+        let check = |limit, taken, (below, above)| {
+            assert_eq!(leaves_room(limit, taken, true), below, "{taken} of {limit}");
+            assert_eq!(leaves_room(limit, taken, false), above, "{taken} of {limit}");
+        };
+        check(16, 13, (true, true));
+        check(16, 14, (true, false));
+        check(16, 15, (true, false));
+        check(16, 16, (false, false));
+        check(1, 0, (true, true));
+        check(1, 1, (false, false));
     }
 
     #[test]

@@ -14,6 +14,14 @@ pub(crate) enum Failure {
     NoMember,
     /// Every member that was tried refused the connection or did not answer in time.
     Unreachable,
+    /// The client is in none of the networks whose connections are taken.
+    NotAllowed,
+    /// The client's source has as many connections as it may.
+    SourceConnections,
+    /// The client's source came too often within a second.
+    SourceRate,
+    /// The client's source is new, and no more are kept account of.
+    SourceTable,
     /// A sender that must tell the client by a PROXY header did not send a right one.
     BadProxyHeader,
     /// The PROXY header did not arrive in time.
@@ -58,9 +66,13 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// All of them, each at the place of its number, with its label.
-    pub(crate) const ALL: [(Self, &'static str); 22] = [
+    pub(crate) const ALL: [(Self, &'static str); 26] = [
         (Self::NoMember, "no_member"),
         (Self::Unreachable, "unreachable"),
+        (Self::NotAllowed, "not_allowed"),
+        (Self::SourceConnections, "source_connections"),
+        (Self::SourceRate, "source_rate"),
+        (Self::SourceTable, "source_table"),
         (Self::BadProxyHeader, "bad_proxy_header"),
         (Self::SlowProxyHeader, "slow_proxy_header"),
         (Self::SlowHandshake, "slow_handshake"),
@@ -91,6 +103,14 @@ pub(crate) enum Loss {
     NoMember,
     /// The member's host refused it, or there is no way there.
     Unreachable,
+    /// The client is in none of the networks whose datagrams are taken.
+    NotAllowed,
+    /// The client's source has as many flows as it may.
+    SourceConnections,
+    /// The client's source began too many flows within a second.
+    SourceRate,
+    /// The client's source is new, and no more are kept account of.
+    SourceTable,
     /// Every member that takes new flows has as many as it may.
     MembersFull,
     /// There are as many flows as may be.
@@ -107,9 +127,13 @@ pub(crate) enum Loss {
 
 impl Loss {
     /// All of them, each at the place of its number, with its label.
-    pub(crate) const ALL: [(Self, &'static str); 8] = [
+    pub(crate) const ALL: [(Self, &'static str); 12] = [
         (Self::NoMember, "no_member"),
         (Self::Unreachable, "unreachable"),
+        (Self::NotAllowed, "not_allowed"),
+        (Self::SourceConnections, "source_connections"),
+        (Self::SourceRate, "source_rate"),
+        (Self::SourceTable, "source_table"),
         (Self::MembersFull, "members_full"),
         (Self::FlowsFull, "flows_full"),
         (Self::Shortage, "shortage"),

@@ -32,7 +32,7 @@ enum Unknown {
 
 /// The connection with its client known. None if it ends here, counted and logged.
 pub(crate) async fn learn(local: &Local, mut accepted: Accepted, by: Instant) -> Option<Accepted> {
-    if !accepted.client.is_some_and(|peer| accepted.route.awaits_header(peer.ip())) {
+    if !accepted.awaits_header() {
         return Some(accepted);
     }
     // Few connections need what is held meanwhile; none should carry room for it.

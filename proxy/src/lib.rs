@@ -12,8 +12,8 @@
 //! ```
 //!
 //! One thread per core does all of a connection. Pure modules decide and know no runtime: `listener::site`,
-//! `pool::balance`, `pool::health`, `pool::check::http`, `pool::settings`, `http::framing`, `http::guard`,
-//! `http::headers`, `http::forwarded`, `http::deadlines`, `opening::names`, `opening::told`, `udp::flows`, `record` and
+//! `listener::sources`, `pool::balance`, `pool::health`, `pool::check::http`, `pool::settings`, `http::framing`,
+//! `http::guard`, `http::headers`, `http::forwarded`, `http::deadlines`, `opening::names`, `opening::told`, `udp::flows`, `record` and
 //! what writes it, [`proxy_protocol`], [`client_hello`]. The last two are public for their fuzz targets.
 
 mod admin;

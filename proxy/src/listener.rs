@@ -6,10 +6,15 @@
 //! twins: all workers accept from one socket.
 
 pub(crate) mod accept;
+mod admission;
 pub(crate) mod inherited;
+mod room;
 pub(crate) mod site;
 pub(crate) mod socket;
+mod sources;
 
 pub(crate) use accept::{Accepted, Stage, accept};
+pub(crate) use admission::{Admission, Ticket};
 pub(crate) use inherited::Inherited;
+pub(crate) use room::Place;
 pub(crate) use site::Site;

@@ -59,6 +59,8 @@ pub(crate) fn commit(app: &App, prepared: Prepared) {
     let snapshot = Arc::new(snapshot);
     let previous = app.shared.snapshot.swap(Arc::clone(&snapshot));
     snapshot.put_in_force(Some(&previous));
+    // The limit that somebody waits for may be another one, and the listener too.
+    previous.wake();
     open(app, &snapshot, opened);
     permit(app, &snapshot);
     for site in closed {

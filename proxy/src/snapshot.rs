@@ -3,9 +3,9 @@
 //! Workers read it per connection (tcp) and per request (http), so that a kept connection follows a change with its
 //! next request. State that outlives a configuration (counters, health) is carried over by name.
 
-use crate::capacity::Capacity;
+use crate::capacity::{self, Capacity};
 use crate::counts::{ListenerCounts, OpenCount};
-use crate::listener::Site;
+use crate::listener::{Admission, Site};
 use crate::log::{Log, LogCounts};
 use crate::opening::Names;
 use crate::origination::Originations;
@@ -49,6 +49,13 @@ impl Shared {
         let snapshot = self.snapshot.load();
         let all = self.capacity.flows_per_worker(self.workers, snapshot.routes.len(), snapshot.members);
         (all, all / snapshot.datagram_sites.max(1))
+    }
+
+    /// Whether a worker that holds `taken` connections may take one of a listener that has `own` in all workers.
+    pub(crate) fn has_room(&self, taken: usize, own: usize) -> bool {
+        let limit = self.connections_per_worker();
+        let share = limit.saturating_mul(self.workers) / self.snapshot.load().listeners.len().max(1);
+        capacity::leaves_room(limit, taken, own < share)
     }
 }
 
@@ -96,6 +103,8 @@ pub(crate) struct Route {
     pub(crate) termination: Option<Arc<Termination>>,
     pub(crate) timeout: ProxyTimeouts,
     pub(crate) counts: Arc<ListenerCounts>,
+    /// Whose connections are taken, and how many.
+    pub(crate) admission: Admission,
 }
 
 impl Snapshot {
@@ -170,6 +179,13 @@ impl Snapshot {
         }
     }
 
+    /// Has all who wait for a place at a listener look again.
+    pub(crate) fn wake(&self) {
+        for route in self.listeners.values() {
+            route.admission.freed().notify_waiters();
+        }
+    }
+
     /// What becomes of connections that come here.
     pub(crate) fn route(&self, site: &Site) -> Option<&Arc<Route>> {
         self.routes.get(site)
@@ -204,6 +220,7 @@ impl Route {
             timeout: listener.timeout,
             counts: previous
                 .map_or_else(|| Arc::new(ListenerCounts::new(workers)), |route| Arc::clone(&route.counts)),
+            admission: Admission::new(listener, previous.map(|route| &route.admission)),
         }
     }
 
@@ -240,7 +257,7 @@ fn names(listener: &Listener, pools: &BTreeMap<String, Arc<Pool>>) -> Names<Arc<
     names
 }
 
-fn holds(networks: &[IpNet], address: IpAddr) -> bool {
+pub(crate) fn holds(networks: &[IpNet], address: IpAddr) -> bool {
     let address = fold_mapped(address);
     networks.iter().any(|network| network.contains(&address))
 }

@@ -17,41 +17,15 @@ struct Row<T: 'static> {
     help: &'static str,
 }
 
-const LISTENER: &[Row<model::Listener>] = &[
-    Row {
-        key: "max_connections",
-        asked: |listener| listener.max_connections.is_some(),
-        what: "limits of connections",
-        help: "leave out max_connections: the daemon bounds them by its memory and files",
+const LISTENER: &[Row<model::Listener>] = &[Row {
+    key: "tls.alpn",
+    asked: |listener| {
+        let offers_h2 = |tls: &model::Tls| tls.alpn.iter().any(|protocol| protocol == "h2");
+        listener.mode == model::Mode::Http && listener.tls.as_ref().is_some_and(offers_h2)
     },
-    Row {
-        key: "allow_from",
-        asked: |listener| listener.allow_from.is_some(),
-        what: "the choice of clients",
-        help: "leave out allow_from, and have the firewall choose",
-    },
-    Row {
-        key: "per_source.connections",
-        asked: |listener| listener.per_source.connections.is_some(),
-        what: "limits for each source",
-        help: "leave out per_source, and have the firewall limit it",
-    },
-    Row {
-        key: "per_source.rate",
-        asked: |listener| listener.per_source.rate.is_some(),
-        what: "limits for each source",
-        help: "leave out per_source, and have the firewall limit it",
-    },
-    Row {
-        key: "tls.alpn",
-        asked: |listener| {
-            let offers_h2 = |tls: &model::Tls| tls.alpn.iter().any(|protocol| protocol == "h2");
-            listener.mode == model::Mode::Http && listener.tls.as_ref().is_some_and(offers_h2)
-        },
-        what: "HTTP/2",
-        help: "leave out \"h2\": clients then speak HTTP/1.1",
-    },
-];
+    what: "HTTP/2",
+    help: "leave out \"h2\": clients then speak HTTP/1.1",
+}];
 
 /// Everything in the file that causeway-proxy does not serve.
 pub(crate) fn refusals(model: &model::Gateway) -> Vec<Refusal> {

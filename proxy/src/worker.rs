@@ -8,7 +8,7 @@ use crate::counts::{Failure, ListenerCounts};
 use crate::error::Error;
 use crate::listener::accept::Listener;
 use crate::listener::socket::Bound;
-use crate::listener::{self, Site};
+use crate::listener::{self, Place, Site, Ticket};
 use crate::pool::balance::mix;
 use crate::relay::Buffers;
 use crate::shortage::Seldom;
@@ -264,9 +264,10 @@ impl Local {
         self.ended.notified().await;
     }
 
-    /// Whether this worker holds as many client connections as it may. Two flows count as one: they have one socket each.
-    pub(crate) fn is_full(&self) -> bool {
-        self.connections.get() + self.flows.get().div_ceil(2) >= self.shared.connections_per_worker()
+    /// Whether this worker may hold one client connection more, of a listener that has `own` in all workers. Two flows
+    /// count as one: they have one socket each.
+    pub(crate) fn has_room(&self, own: usize) -> bool {
+        self.shared.has_room(self.connections.get() + self.flows.get().div_ceil(2), own)
     }
 
     /// Whether a socket for datagrams, which has `held` flows, may have another one.
@@ -280,10 +281,11 @@ impl Local {
         self.inbox.get_or_init(|| RefCell::new(Inbox::new())).borrow_mut()
     }
 
-    /// Runs one connection to its end, counted. A panic in it stays in it.
+    /// Runs one connection to its end, counted; what it holds is given back behind that. A panic in it stays in it.
     pub(crate) fn spawn(
         self: &Rc<Self>,
         counts: Arc<ListenerCounts>,
+        held: impl Sized + 'static,
         connection: impl Future<Output = ()> + 'static,
     ) {
         let running = Running::new(self);
@@ -303,6 +305,7 @@ impl Local {
             counts.closed(local.index);
             local.shared.connections.closed(local.index);
             local.connections.set(local.connections.get() - 1);
+            drop(held);
             drop(running);
         });
     }
@@ -339,13 +342,19 @@ fn admit(cell: &Cell<Seldom>) -> Option<u64> {
 pub(crate) struct FlowPlace {
     local: Rc<Local>,
     counts: Arc<ListenerCounts>,
+    /// What it has of its listener.
+    _held: (Place, Option<Box<Ticket>>),
 }
 
 impl FlowPlace {
-    pub(crate) fn new(local: &Rc<Local>, counts: &Arc<ListenerCounts>) -> Self {
+    pub(crate) fn new(
+        local: &Rc<Local>,
+        counts: &Arc<ListenerCounts>,
+        held: (Place, Option<Box<Ticket>>),
+    ) -> Self {
         local.flows.set(local.flows.get() + 1);
         counts.opened(local.index);
-        Self { local: Rc::clone(local), counts: Arc::clone(counts) }
+        Self { local: Rc::clone(local), counts: Arc::clone(counts), _held: held }
     }
 }
 

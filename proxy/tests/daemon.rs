@@ -36,6 +36,9 @@ mod http;
 #[path = "daemon/identity.rs"]
 mod identity;
 #[cfg(test)]
+#[path = "daemon/limits.rs"]
+mod limits;
+#[cfg(test)]
 #[path = "daemon/listeners.rs"]
 mod listeners;
 #[cfg(test)]

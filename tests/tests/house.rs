@@ -57,6 +57,7 @@ const PURE: &[&str] = &[
     "dns64/src/upstream/circle.rs",
     "dns64/src/upstream/select.rs",
     "proxy/src/listener/site.rs",
+    "proxy/src/listener/sources.rs",
     "proxy/src/pool/attempts.rs",
     "proxy/src/pool/balance.rs",
     "proxy/src/pool/check/http.rs",

@@ -1,7 +1,10 @@
 //! Accepting: each worker from its own sockets.
 
+use super::admission::{Refusal, Ticket};
+use super::room::Place;
 use super::site::Site;
 use super::socket::{BACKLOG, Listening};
+use super::sources::Excess;
 use crate::notes::{MaybeNotes, Notes};
 use crate::opening::{self, Opening};
 use crate::proxy_protocol::{Ends, Origin};
@@ -23,9 +26,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::time::{self, Instant};
+use tracing::field::display;
 
 /// How long accepting rests at most when the process is short of something and none of its connections end.
 const REST: Duration = Duration::from_millis(100);
+/// Connections that a listener takes in one turn.
+const AT_A_TIME: usize = 16;
 
 /// Accepts connections until told to stop. What the kernel has accepted by then is still served, as far as there is room.
 pub(crate) async fn accept(
@@ -38,19 +44,15 @@ pub(crate) async fn accept(
     let mut accepting = Accepting { local, site, route, stop };
     let mut stopped = accepting.stop.clone();
     loop {
-        tokio::select! {
-            biased;
-            () = stopped.wait() => break,
-            accepted = accepting.next(&listener) => accepting.take(accepted).await,
+        for _ in 0..AT_A_TIME {
+            tokio::select! {
+                biased;
+                () = stopped.wait() => return accepting.finish(&listener),
+                accepted = accepting.next(&listener) => accepting.take(accepted).await,
+            }
         }
-    }
-    // What waits in an inherited socket waits for the daemon that has it next.
-    if matches!(*accepting.site, Site::Inherited(_)) {
-        return;
-    }
-    for _ in 0..BACKLOG {
-        let Some(Ok((stream, peer))) = accepting.next(&listener).now_or_never() else { break };
-        accepting.serve(stream, peer);
+        // Other listeners and the connections under way have their turn, however many wait here.
+        tokio::task::yield_now().await;
     }
 }
 
@@ -111,6 +113,29 @@ impl Accepted {
         Some(Ends::new(self.client?, destination))
     }
 
+    /// Whether its peer must name a client.
+    pub(crate) fn awaits_header(&self) -> bool {
+        self.client.is_some_and(|peer| self.route.awaits_header(peer.ip()))
+    }
+
+    /// What counts the connection among those of its client's source, if the listener takes it. If not, it is counted
+    /// and will end by a reset: nothing is answered, and nothing of it stays in the kernel.
+    fn admit(&self, local: &Local) -> Result<Option<Box<Ticket>>, Refusal> {
+        let Self { client, route, .. } = self;
+        let judged = route.admission.judge(client.map(|client| client.ip()), Instant::now().into_std());
+        judged.inspect_err(|refusal| {
+            route.counts.failed(local.index(), (*refusal).into());
+            let (client, listener) = (client.map(display), &route.name);
+            tracing::debug!(client, listener, ?refusal, "connection is closed");
+            if *refusal == Refusal::Source(Excess::Table)
+                && let Some(more) = local.admit_shortage()
+            {
+                tracing::warn!(listener, more, "the table of sources is full: new sources are refused");
+            }
+            self.stream.socket().abort();
+        })
+    }
+
     /// What members are told of it.
     pub(crate) fn origin(&self) -> Origin<'static> {
         identity::origin(self.ends())
@@ -152,33 +177,69 @@ struct Accepting {
 }
 
 impl Accepting {
-    /// The next connection, once the worker has room for it. Until then it waits in the kernel's backlog.
-    async fn next(&self, listener: &Listener) -> io::Result<Incoming> {
+    /// The next connection with its place, once there is one. Until then it waits in the kernel's backlog.
+    async fn next(&mut self, listener: &Listener) -> io::Result<(Incoming, Place)> {
         loop {
-            // Another address of this worker may take the last place while this one waits for a client.
+            // Whatever it waits for, it is the configuration of that moment that decides.
             let accepted = poll_fn(|cx| {
-                if self.local.is_full() { Poll::Ready(None) } else { listener.poll_accept(cx).map(Some) }
+                self.refresh();
+                let admission = &self.route.admission;
+                if !self.local.has_room(admission.taken()) {
+                    return Poll::Ready(Err(Full::Worker));
+                }
+                let Some(place) = admission.take_place() else { return Poll::Ready(Err(Full::Listener)) };
+                listener.poll_accept(cx).map(|accepted| Ok(accepted.map(|incoming| (incoming, place))))
             });
-            if let Some(accepted) = accepted.await {
-                return accepted;
+            match accepted.await {
+                Ok(accepted) => return accepted,
+                Err(full) => self.tell(full),
             }
-            if let Some(more) = self.local.admit_shortage() {
-                let listener = &self.route.name;
-                tracing::warn!(
-                    listener,
-                    more,
-                    "as many connections as may be; accepting rests until connections end"
-                );
+            let admission = &self.route.admission;
+            let freed = admission.freed().notified();
+            // One that was given back before anybody listened for it goes unheard.
+            if self.local.has_room(admission.taken()) && admission.has_place() {
+                continue;
             }
-            self.local.connection_ended().await;
+            tokio::select! {
+                () = freed => {}
+                () = self.local.connection_ended() => {}
+            }
         }
     }
 
-    async fn take(&mut self, accepted: io::Result<Incoming>) {
+    fn tell(&self, full: Full) {
+        if let Some(more) = self.local.admit_shortage() {
+            let listener = &self.route.name;
+            let what = match full {
+                Full::Worker => "as many connections as may be",
+                Full::Listener => "the listener has max_connections",
+            };
+            tracing::warn!(listener, more, "{what}; accepting rests until connections end");
+        }
+    }
+
+    /// Follows the configuration in force, for as long as it has this site.
+    fn refresh(&mut self) {
+        if let Some(route) = self.local.shared().snapshot.load().route(&self.site) {
+            self.route = Arc::clone(route);
+        }
+    }
+
+    /// Serves what the kernel has accepted already.
+    fn finish(mut self, listener: &Listener) {
+        // What waits in an inherited socket waits for the daemon that has it next.
+        if matches!(*self.site, Site::Inherited(_)) {
+            return;
+        }
+        for _ in 0..BACKLOG {
+            let Some(Ok((incoming, place))) = self.next(listener).now_or_never() else { break };
+            self.serve(incoming, place);
+        }
+    }
+
+    async fn take(&mut self, accepted: io::Result<(Incoming, Place)>) {
         match accepted {
-            Ok((stream, peer)) => {
-                self.serve(stream, peer);
-            }
+            Ok((incoming, place)) => self.serve(incoming, place),
             Err(error) if concerns_one(&error) => {
                 tracing::debug!(%error, "client was gone before it was accepted");
             }
@@ -192,33 +253,53 @@ impl Accepting {
         }
     }
 
-    fn serve(&mut self, stream: Stream, client: Option<SocketAddr>) {
-        if let Some(route) = self.local.shared().snapshot.load().route(&self.site) {
-            self.route = Arc::clone(route);
-        }
+    fn serve(&mut self, (stream, client): Incoming, place: Place) {
+        self.refresh();
         let (route, stop) = (Arc::clone(&self.route), self.stop.clone());
         let site = Arc::clone(&self.site);
-        let notes = Notes::begin(&self.local, &route, &site);
-        let accepted =
+        let notes = MaybeNotes::default();
+        let mut accepted =
             Accepted { stream, client, destination: None, site, route, opening: None, stop, notes };
+        // Who speaks for others is judged by whom it speaks for.
+        let ticket = if accepted.awaits_header() {
+            None
+        } else {
+            let Ok(ticket) = accepted.admit(&self.local) else { return };
+            ticket
+        };
+        accepted.notes = Notes::begin(&self.local, &accepted.route, &accepted.site);
         let counts = Arc::clone(&self.route.counts);
-        self.local.spawn(counts, Stage::new(begin(Rc::clone(&self.local), accepted)));
+        self.local.spawn(counts, (place, ticket), Stage::new(begin(Rc::clone(&self.local), accepted)));
     }
+}
+
+/// Why nothing can be accepted.
+#[derive(Clone, Copy)]
+enum Full {
+    Worker,
+    Listener,
 }
 
 /// Learns of whom the connection is.
 async fn begin(local: Rc<Local>, accepted: Accepted) -> Option<Stage> {
     let by = Instant::now() + accepted.route.timeout.handshake;
+    let spoken_for = accepted.awaits_header();
     let mut accepted = identity::learn(&local, accepted, by).await?;
+    let ticket = if spoken_for { accepted.admit(&local).ok()? } else { None };
     if accepted.route.awaits_opening() {
         // Most connections have none; none of them should carry room for it.
         accepted = Box::pin(opening::hear(&local, accepted, by)).await?;
     }
-    match accepted.route.mode {
-        Mode::Http => Some(Stage::last(http::serve(local, accepted))),
+    let stage = match accepted.route.mode {
+        Mode::Http => Stage::last(http::serve(local, accepted)),
         // Nothing is accepted from sockets for datagrams.
-        Mode::Tcp | Mode::Udp => tcp::begin(local, accepted).await,
-    }
+        Mode::Tcp | Mode::Udp => tcp::begin(local, accepted).await?,
+    };
+    let Some(ticket) = ticket else { return Some(stage) };
+    Some(Stage::last(async move {
+        stage.await;
+        drop(ticket);
+    }))
 }
 
 /// Whether the error is of one connection that broke in the queue (accept(2)), and not a shortage of the process.

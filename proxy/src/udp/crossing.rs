@@ -14,7 +14,7 @@ use super::inbox::{self, BATCH, Inbox};
 use super::outbox::{Letter, send};
 use super::path::Path;
 use crate::counts::Loss;
-use crate::listener::Site;
+use crate::listener::{Place, Site};
 use crate::pool::{Bond, MemberId, Pick, Wanted};
 use crate::shortage::is_shortage;
 use crate::snapshot::Route;
@@ -279,18 +279,24 @@ impl Crossing {
 
     /// Gives a new client a flow.
     fn open(&mut self, path: &Path, now: Instant) -> Result<FlowId, Loss> {
-        let client = path.client().ok_or(Loss::Unsendable)?.ip();
-        self.make_room()?;
-        let flow = self.reach(path, fold_mapped(client), &mut Vec::new(), now)?;
-        let place = FlowPlace::new(&self.local, &self.route.counts);
+        let client = fold_mapped(path.client().ok_or(Loss::Unsendable)?.ip());
+        let ticket = self.route.admission.judge(Some(client), now)?;
+        let place = self.make_room()?;
+        let flow = self.reach(path, client, &mut Vec::new(), now)?;
+        let place = FlowPlace::new(&self.local, &self.route.counts, (place, ticket));
         let id = self.flows.open(*path, (flow, place), now);
         self.listen_to(id)?;
         Ok(id)
     }
 
     /// Sees to it that there is room for one flow more, for which loose ones may have to go.
-    fn make_room(&mut self) -> Result<(), Loss> {
-        while !self.local.has_room_for_flow(self.flows.len()) {
+    fn make_room(&mut self) -> Result<Place, Loss> {
+        loop {
+            if self.local.has_room_for_flow(self.flows.len())
+                && let Some(place) = self.route.admission.take_place()
+            {
+                return Ok(place);
+            }
             if self.flows.evict().is_none() {
                 if let Some(more) = self.local.admit_shortage() {
                     let listener = &self.route.name;
@@ -300,7 +306,6 @@ impl Crossing {
             }
             self.route.counts.flow_evicted(self.local.index());
         }
-        Ok(())
     }
 
     /// A connected socket to the next member for this client.

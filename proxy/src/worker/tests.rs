@@ -28,11 +28,11 @@ fn a_panic_in_one_connection_is_counted_and_disturbs_no_other() {
         let (go, wait) = oneshot::channel::<()>();
         let served = Rc::new(Cell::new(false));
         let seen = Rc::clone(&served);
-        local.spawn(Arc::clone(&counts), async move {
+        local.spawn(Arc::clone(&counts), (), async move {
             wait.await.unwrap();
             seen.set(true);
         });
-        local.spawn(Arc::clone(&counts), async move {
+        local.spawn(Arc::clone(&counts), (), async move {
             // Dropped by the panic, which ends the wait of the other connection with an error if it were shared.
             panic!("a fault of this one connection");
         });
@@ -56,17 +56,17 @@ fn a_worker_is_full_until_one_of_its_connections_ends() {
         // Room for one connection, whatever there is.
         let local = local_with(Capacity { files: 0, memory: 0 });
         let counts = Arc::new(ListenerCounts::new(1));
-        assert!(!local.is_full());
+        assert!(local.has_room(0));
         let (go, wait) = oneshot::channel::<()>();
-        local.spawn(Arc::clone(&counts), async move { wait.await.unwrap() });
-        assert!(local.is_full());
+        local.spawn(Arc::clone(&counts), (), async move { wait.await.unwrap() });
+        assert!(!local.has_room(0));
         go.send(()).unwrap();
         local.connection_ended().await;
-        assert!(!local.is_full());
-        local.spawn(counts, async { panic!("a fault of this one connection") });
-        assert!(local.is_full());
+        assert!(local.has_room(0));
+        local.spawn(counts, (), async { panic!("a fault of this one connection") });
+        assert!(!local.has_room(0));
         local.idle().await;
-        assert!(!local.is_full(), "a panic gives the place back");
+        assert!(local.has_room(0), "a panic gives the place back");
     });
 }
 
@@ -97,5 +97,37 @@ fn an_address_that_was_closed_is_free_once_that_is_reported() {
             worker.order(Order::Close(site));
             worker.reported().await;
         }
+    });
+}
+
+/// Without a limit to its turns it would take 128 at a time, which is where the runtime stops it.
+#[test]
+fn a_crowd_at_one_listener_leaves_turns_to_others() {
+    const CROWD: usize = 320;
+    let mut web = listener("web", "127.82.0.2:80", Mode::Tcp, "web");
+    web.allow_from = Some(vec!["192.0.2.0/24".parse().unwrap()]);
+    let snapshot = Snapshot::new(&model(vec![web], &["web"]), None, 1);
+    let (site, route) =
+        snapshot.sites().map(|(site, route)| (site.clone(), Arc::clone(route))).next().unwrap();
+    let local = Rc::new(Local::new(0, Arc::new(Shared::new(snapshot, 1, ENDLESS))));
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&"127.82.0.2:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    socket.listen(1024).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let socket = std::net::TcpListener::from(socket);
+    let address = socket.local_addr().unwrap();
+    let _crowd: Vec<_> = (0..CROWD).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+    let turned_away = || usize::try_from(route.counts.failures(Failure::NotAllowed)).unwrap();
+    on_a_worker(async {
+        let accepting =
+            Accepting::start(&local, &Arc::new(site), &route, vec![Bound::Stream(Listening::Tcp(socket))]);
+        let mut turns = 0;
+        while turned_away() < CROWD {
+            tokio::task::yield_now().await;
+            turns += 1;
+        }
+        assert!(turns >= CROWD / 32, "{turns} turns");
+        accepting.stop.send_replace(true);
+        let _ = accepting.closed.await;
     });
 }

@@ -89,8 +89,10 @@ fn an_address_may_come_after_the_listener() {
             }
             assert!(command.status().expect("ip of iproute2").success());
         }
-        assert_eq!(Client::connect(at("192.0.2.80:80")).get("/").text(), "a");
-        assert_eq!(Client::connect(at("[2001:db8::80]:80")).get("/").text(), "a");
+        for address in ["192.0.2.80:80", "[2001:db8::80]:80"] {
+            let mut client = wait_for("the address to be there", || Client::try_connect(at(address)).ok());
+            assert_eq!(client.get("/").text(), "a");
+        }
         // The sockets stand: nothing is bound anew.
         gateway.change(&listening(bind, "", &backend));
         let (status, body) = gateway.reload(&listening("\"[2001:db8::81]:80\"", "", &backend));

@@ -512,3 +512,31 @@ fn garbage_disturbs_nobody() {
         gateway.counts("failures_total{listener=\"games\",reason=\"panic\"}", 0);
     });
 }
+
+#[test]
+fn limits_of_a_listener_hold_for_flows() {
+    within(&[], || {
+        let server = Server::start("127.0.0.1:7001", "a");
+        let bind = format!("\"{FRONT}\", \"127.0.0.1:5000\"");
+        let limited = |lines: &str| config(&bind, lines, UNCHECKED, &[(server.address, "")]);
+        let gateway =
+            Gateway::start(&limited("allow_from = [\"::1/128\"]\nper_source = { connections = 2 }"));
+        let clients = [Client::new(FRONT), Client::new(FRONT)];
+        for client in &clients {
+            assert_eq!(client.who(), "a");
+        }
+        Client::new(FRONT).send(b"who");
+        gateway.counts(&lost("source_connections"), 1);
+        Client::new("127.0.0.1:5000").send(b"who");
+        gateway.counts(&lost("not_allowed"), 1);
+        assert_eq!(clients[0].who(), "a", "flows that stand go on");
+        // Two flows stand, in whose place no new one comes: their clients have spoken again after an answer.
+        assert_eq!(clients[1].who(), "a");
+        gateway.change(&limited("max_connections = 2"));
+        Client::new(FRONT).send(b"who");
+        gateway.counts(&lost("flows_full"), 1);
+        assert_eq!(gateway.metric(OPEN), 2);
+        gateway.change(&limited(""));
+        assert_eq!(Client::new(FRONT).ask_until_answered(b"who"), b"a");
+    });
+}
