@@ -93,8 +93,7 @@ impl Field for Bench {
                 place.insert(Proxy::new(running));
             }
         }
-        let certificate = certificate::file(folder);
-        Ok(Self { wrk: Wrk::new(folder)?, certificate, host, places, nginx, sink, proxies })
+        Ok(Self { wrk: Wrk::new(folder)?, host, places, nginx, sink, proxies })
     }
 
     fn name(who: Who) -> &'static str {

@@ -16,7 +16,6 @@ use anyhow::{Context, Result, ensure};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::product::Product;
@@ -46,8 +45,6 @@ pub struct Bench {
     pub host: Namespace,
     /// The load.
     pub(super) wrk: Wrk,
-    /// What is shown in TLS.
-    pub certificate: PathBuf,
     /// Who runs where.
     pub places: Places,
     /// The web server behind the proxies.
@@ -109,10 +106,10 @@ impl<'a> Way<'a> {
 
     /// Full handshakes of TLS a second, and for each second of CPU time.
     pub fn handshakes(&self) -> Result<Vec<Option<f64>>> {
-        let Bench { host, places, certificate, .. } = self.bench;
+        let Bench { host, places, .. } = self.bench;
         let server = self.server(SECURE);
         let ((a_second, count), used) =
-            self.measure(|| host.run(|| handshakes::run(server, certificate, &places.rest)))?;
+            self.measure(|| host.run(|| handshakes::run(server, &places.rest)))?;
         Ok(vec![Some(a_second), per(count, used)])
     }
 
