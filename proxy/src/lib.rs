@@ -13,8 +13,9 @@
 //!
 //! One thread per core does all of a connection. Pure modules decide and know no runtime: `listener::site`,
 //! `listener::sources`, `pool::balance`, `pool::health`, `pool::check::http`, `pool::settings`, `http::framing`,
-//! `http::guard`, `http::headers`, `http::forwarded`, `http::deadlines`, `opening::names`, `opening::told`, `udp::flows`, `record` and
-//! what writes it, [`proxy_protocol`], [`client_hello`]. The last two are public for their fuzz targets.
+//! `http::guard`, `http::headers`, `http::forwarded`, `http::deadlines`, `opening::names`, `opening::told`,
+//! `udp::flows`, `record` and what writes it, [`proxy_protocol`], [`client_hello`]. The last two are public for their
+//! fuzz targets.
 
 mod admin;
 mod alarm;
