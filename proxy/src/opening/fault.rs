@@ -29,11 +29,13 @@ impl Fault {
     }
 
     /// What the line about the connection tells.
-    pub(super) const fn line(&self) -> record::Fault {
+    pub(super) fn line(&self) -> record::Fault {
         match self {
             Self::Late => record::Fault::LateHandshake,
-            Self::Hello(_) | Self::Tls(_) => record::Fault::FailedHandshake,
-            Self::Gone(_) => record::Fault::ClosedHandshake,
+            Self::Gone(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                record::Fault::ClosedHandshake
+            }
+            Self::Hello(_) | Self::Tls(_) | Self::Gone(_) => record::Fault::FailedHandshake,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Lines about connections: the same ones beside those of Debian's haproxy, and where they go.
 
 use crate::backend::Backend;
+use crate::certificate::{Authority, connect};
 use crate::client::Client;
 use crate::foreign::Program;
 use crate::gateway::{Config, Gateway, PATIENCE, UNCHECKED, free_port, v4, v6, wait_for};
@@ -179,7 +180,7 @@ fn plain(line: &str) -> String {
     assert!(month.starts_with(|first: char| first.is_ascii_uppercase()), "{line}");
     assert_eq!((digits(day).as_str(), digits(time).as_str()), ("[DD/", "/DDDD:DD:DD:DD.DDD]"), "{line}");
     words.remove(1);
-    if words[1] == "web" {
+    if !words[1].starts_with("web/") {
         let times = words[3].split('/').map(|time| match time.parse::<u64>() {
             Ok(_) => "t",
             Err(_) => time,
@@ -446,6 +447,61 @@ fn proxy_headers_are_told_as_haproxy_tells_them() {
         act: &|peer| drop(peer.client().read_all()),
         expect: &["::1 web/1: Timeout while waiting for PROXY protocol header\n"],
         ..with_header
+    });
+}
+
+#[test]
+fn tls_is_told_as_haproxy_tells_it() {
+    let (echo, authority) = (Backend::echo(), Authority::new());
+    let file = authority.bundle("web", &["web.example"]);
+    let listener = [
+        format!("ssl crt {}", file.display()),
+        format!("tls = {{ certificates = [\"{}\"] }}", file.display()),
+    ];
+    let listener = [listener[0].as_str(), listener[1].as_str()];
+    let over_tls = Case { members: &[echo.address], listener, ..PLAIN };
+    let config = authority.client(None);
+    compare(&Case {
+        name: "both have said all",
+        act: &|peer| {
+            let mut client = connect(&config, v6(peer.port), "web.example");
+            client.write_all(b"ping").expect("it is taken");
+            client.read_exact(&mut [0; 4]).expect("it comes back");
+            client.conn.send_close_notify();
+            client.flush().expect("it is taken");
+            assert_eq!(client.read(&mut [0; 4]).expect("an end"), 0);
+        },
+        expect: &["::1 web~ pool/m0 t/t/t 4 -- 1/1/0/0/0 0/0\n"],
+        ..over_tls
+    });
+    compare(&Case {
+        name: "no handshake",
+        act: &|peer| {
+            let mut plain = peer.client();
+            plain.send("GET / HTTP/1.1\r\n\r\n");
+            let _ = plain.read_all();
+        },
+        expect: &["::1 web/1: SSL handshake failure\n"],
+        ..over_tls
+    });
+    compare(&Case {
+        name: "the connection ends in the handshake",
+        act: &|peer| drop(peer.client()),
+        expect: &["::1 web/1: Connection closed during SSL handshake\n"],
+        ..over_tls
+    });
+    compare(&Case {
+        name: "the connection breaks in the handshake",
+        act: &|peer| peer.client().reset(),
+        expect: &["::1 web/1: SSL handshake failure\n"],
+        ..over_tls
+    });
+    compare(&Case {
+        name: "no handshake in time",
+        timeouts: ["timeout connect 5s\n timeout client 100ms\n timeout server 30s", "handshake = \"100ms\""],
+        act: &|peer| drop(peer.client().read_all()),
+        expect: &["::1 web/1: Timeout during SSL handshake\n"],
+        ..over_tls
     });
 }
 
