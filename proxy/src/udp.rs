@@ -14,6 +14,8 @@ mod crossing;
 mod flow;
 mod flows;
 mod inbox;
+mod loss;
+mod members;
 mod outbox;
 mod path;
 mod segments;

@@ -26,6 +26,7 @@ pub mod foreign;
 pub mod installed;
 pub mod iperf;
 pub mod memory;
+pub mod mirror;
 pub mod nat64;
 pub mod proxy;
 pub mod rounds;

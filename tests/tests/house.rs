@@ -81,6 +81,7 @@ const PURE: &[&str] = &[
     "proxy/src/record.rs",
     "proxy/src/relay/silence.rs",
     "proxy/src/udp/flows.rs",
+    "proxy/src/udp/loss.rs",
     "proxy/src/udp/path.rs",
     "proxy/src/udp/segments.rs",
     "proxy/src/unserved.rs",

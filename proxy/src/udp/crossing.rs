@@ -11,6 +11,8 @@
 use super::flow::Flow;
 use super::flows::{FlowId, Flows};
 use super::inbox::{self, BATCH, Inbox};
+use super::loss::{is_full, is_refusal};
+use super::members::Members;
 use super::outbox::{Letter, send};
 use super::path::Path;
 use crate::counts::Loss;
@@ -21,15 +23,13 @@ use crate::snapshot::Route;
 use crate::worker::{FlowPlace, Local};
 use addr::fold_mapped;
 use nix::errno::Errno;
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::net::UdpSocket;
 
 /// A flow and its place among those that the worker may have.
@@ -45,30 +45,7 @@ pub(super) struct Crossing {
     route: Arc<Route>,
     socket: UdpSocket,
     pub(super) flows: Flows<Path, Seated>,
-    members: AsyncFd<Members>,
-}
-
-/// The sockets of all flows, as one that is readable when any of them is. A socket that is closed leaves it by itself.
-struct Members(Epoll);
-
-impl AsRawFd for Members {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.0.as_raw_fd()
-    }
-}
-
-impl Members {
-    fn new() -> io::Result<AsyncFd<Self>> {
-        let members = Self(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
-        #[expect(unsafe_code, reason = "the runtime takes descriptors on trust")]
-        // SAFETY: the descriptor is the epoll instance's own, which stays open for as long as `members` is there.
-        let registered = unsafe { AsyncFd::register_with_interest(members, Interest::READABLE) };
-        Ok(registered?)
-    }
-
-    fn add(&self, flow: &Flow, id: FlowId) -> io::Result<()> {
-        Ok(self.0.add(flow.socket(), EpollEvent::new(EpollFlags::EPOLLIN, id.number()))?)
-    }
+    members: Members,
 }
 
 impl Crossing {
@@ -95,14 +72,14 @@ impl Crossing {
         tokio::select! {
             // Readiness never fails on what is registered with the runtime that runs this.
             _ = self.socket.readable() => {}
-            _ = self.members.readable() => {}
+            () = self.members.readable() => {}
         }
     }
 
     /// Returns when a member has sent something.
     pub(super) async fn answers(&self) {
         // As above.
-        let _ = self.members.readable().await;
+        self.members.readable().await;
     }
 
     /// Goes on by the configuration in force.
@@ -202,23 +179,16 @@ impl Crossing {
 
     /// Passes on a batch of what members have sent; true where more may wait.
     pub(super) fn downward(&mut self, inbox: &mut Inbox) -> io::Result<bool> {
-        let mut events = [EpollEvent::empty(); BATCH];
-        let waited = self.members.try_io(Interest::READABLE, |members| {
-            match members.0.wait(&mut events, EpollTimeout::ZERO)? {
-                0 => Err(io::ErrorKind::WouldBlock.into()),
-                count => Ok(count),
-            }
-        });
-        let count = match waited {
+        let mut ready = [FlowId::from_number(0); BATCH];
+        let count = match self.members.ready(&mut ready) {
             Ok(count) => count,
             Err(error) => return more(Err::<(), _>(error)),
         };
         let now = Instant::now();
         inbox.clear();
         let mut whose = Vec::with_capacity(BATCH);
-        for event in &events[..count] {
-            let id = FlowId::from_number(event.data());
-            self.take_in(id, inbox, &mut whose, now);
+        for id in &ready[..count] {
+            self.take_in(*id, inbox, &mut whose, now);
             if inbox.room() == 0 {
                 // What waits beyond that is told of again.
                 break;
@@ -354,7 +324,7 @@ impl Crossing {
     /// Waits for what the member of a flow says; a flow that cannot be heard ends.
     fn listen_to(&mut self, id: FlowId) -> Result<(), Loss> {
         let Some((_, (flow, _))) = self.flows.get(id) else { return Err(Loss::FlowsFull) };
-        if self.members.get_ref().add(flow, id).is_ok() {
+        if self.members.add(flow.socket(), id).is_ok() {
             return Ok(());
         }
         self.flows.close(id);
@@ -420,34 +390,4 @@ fn more<T>(read: io::Result<T>) -> io::Result<bool> {
 /// How many datagrams, and their octets.
 fn totals<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> (u64, u64) {
     datagrams.fold((0, 0), |(count, bytes), datagram| (count + 1, bytes + datagram.len() as u64))
-}
-
-/// Whether the error says that nobody takes datagrams at a member's address, or that there is no way to it.
-const fn is_refusal(errno: Errno) -> bool {
-    matches!(
-        errno,
-        Errno::ECONNREFUSED
-            | Errno::EHOSTUNREACH
-            | Errno::ENETUNREACH
-            | Errno::EHOSTDOWN
-            | Errno::ENOPROTOOPT
-            | Errno::EPROTO
-    )
-}
-
-/// Whether the error says that there is no room on this side.
-const fn is_full(errno: Errno) -> bool {
-    matches!(errno, Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM)
-}
-
-impl Loss {
-    /// Why a datagram is lost that the system did not send.
-    const fn of(errno: Errno) -> Self {
-        match errno {
-            Errno::EMSGSIZE => Self::TooLong,
-            errno if is_full(errno) => Self::SendBuffer,
-            errno if is_refusal(errno) => Self::Unreachable,
-            _ => Self::Unsendable,
-        }
-    }
 }

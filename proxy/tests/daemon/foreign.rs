@@ -38,7 +38,11 @@ impl Program {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let conf = dir.path().join("conf");
         std::fs::write(&conf, file.replace("DIR", &dir.path().display().to_string())).expect("our folder");
-        let arguments: &[&str] = if program == "nginx" { &["-c"] } else { &["-db", "-f"] };
+        let arguments: &[&str] = match program {
+            "nginx" => &["-c"],
+            "unbound" => &["-d", "-c"],
+            _ => &["-db", "-f"],
+        };
         let mut child = Command::new(path)
             .args(arguments)
             .arg(conf)

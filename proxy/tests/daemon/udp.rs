@@ -3,10 +3,12 @@
 
 use crate::backend::noise;
 use crate::datagrams::Server;
+use crate::foreign::{Program, find};
 use crate::gateway::{Config, Gateway, PATIENCE, UNCHECKED, wait_for};
 use crate::namespace::within;
 use nix::sys::socket::{setsockopt, sockopt};
 use std::net::{SocketAddr, UdpSocket};
+use std::process::Command;
 use std::time::Duration;
 
 /// Where the proxy listens in most tests.
@@ -538,5 +540,46 @@ fn limits_of_a_listener_hold_for_flows() {
         assert_eq!(gateway.metric(OPEN), 2);
         gateway.change(&limited(""));
         assert_eq!(Client::new(FRONT).ask_until_answered(b"who"), b"a");
+    });
+}
+
+/// A resolver that believes the client of each datagram, and answers one client alone.
+const UNBOUND: &str = "server:
+  interface: 127.0.0.1@7053
+  proxy-protocol-port: 7053
+  directory: DIR
+  chroot: \"\"
+  username: \"\"
+  pidfile: \"\"
+  use-syslog: no
+  logfile: \"\"
+  do-not-query-localhost: no
+  access-control: 0.0.0.0/0 refuse
+  access-control: ::0/0 refuse
+  access-control: 2001:db8::7/128 allow
+  local-zone: example. static
+  local-data: \"a.example. A 192.0.2.1\"
+remote-control:
+  control-enable: no
+";
+
+#[test]
+fn unbound_learns_the_client_of_each_datagram_from_us() {
+    let addresses = ["address add 2001:db8::7/128 dev lo nodad", "address add 2001:db8::8/128 dev lo nodad"];
+    within(&addresses, || {
+        let Some(_unbound) = Program::start("unbound", UNBOUND, 7053) else { return };
+        let Some(kdig) = find("kdig") else { return };
+        let pool = format!("{UNCHECKED}\nproxy_protocol = \"v2\"");
+        let _gateway =
+            Gateway::start(&config(&format!("\"{FRONT}\""), "", &pool, &[(at("127.0.0.1:7053"), "")]));
+        let ask = |client: &str| {
+            let arguments = ["-b", client, "@::1", "-p", "5000", "a.example", "A"];
+            let output = Command::new(&kdig).args(arguments).output().expect("kdig runs");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let answer = ask("2001:db8::7");
+        assert!(answer.contains("192.0.2.1"), "{answer}");
+        let answer = ask("2001:db8::8");
+        assert!(answer.contains("REFUSED"), "{answer}");
     });
 }

@@ -12,6 +12,7 @@
 //! measured one is held to one processor or to two, the load and the authoritative server to the others if there are any.
 //! [`rows`] says what is measured.
 
+mod answer;
 mod authority;
 mod bind;
 mod causeway;
@@ -19,7 +20,6 @@ mod certificate;
 mod delayed;
 mod filler;
 mod memory;
-mod mirror;
 mod pace;
 pub mod product;
 pub mod questions;

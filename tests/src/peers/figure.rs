@@ -35,8 +35,8 @@ pub struct Spec {
 pub enum Against {
     /// The peer of the suite.
     Peer,
-    /// Ours under other circumstances, which this names.
-    Ours(&'static str),
+    /// Another way or other circumstances, which this names.
+    Other(&'static str),
     /// A number that stands fixed, and its name.
     Bound(&'static str, f64),
 }
@@ -163,7 +163,7 @@ impl Spec {
     pub const fn rival(&self) -> Option<&'static str> {
         match self.against {
             Against::Peer => None,
-            Against::Ours(name) | Against::Bound(name, _) => Some(name),
+            Against::Other(name) | Against::Bound(name, _) => Some(name),
         }
     }
 }
@@ -210,7 +210,7 @@ impl Figure {
     /// Ours against the peer, or against what the measurement names instead.
     pub fn against_rival(&self) -> Comparison {
         let theirs = match self.spec.against {
-            Against::Peer | Against::Ours(_) => median(&self.of(Side::Theirs)),
+            Against::Peer | Against::Other(_) => median(&self.of(Side::Theirs)),
             Against::Bound(_, bound) => bound,
         };
         self.compare(theirs, Some(self.spec.target))

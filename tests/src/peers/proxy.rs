@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   wrk,           ┌──> causeway-proxy ────┐
-//!   iperf3,  ──────┼──> haproxy ───────────┼──> nginx, iperf3 -s
-//!   crowd          ├──> haproxy, splicing ─┘
+//!   iperf3,  ──────┼──> haproxy ───────────┼──> nginx, iperf3 -s,
+//!   crowd, echo    ├──> haproxy, splicing ─┘    a mirror
 //!                  └──> nobody: the limit
 //! ```
 //!
@@ -15,6 +15,7 @@
 mod causeway;
 mod certificate;
 mod changes;
+mod echo;
 mod handshakes;
 mod haproxy;
 mod idle;
@@ -27,6 +28,7 @@ pub mod way;
 use super::cores::Places;
 use super::figure::{Other, Side};
 use super::iperf::{self, IPERF};
+use super::mirror::Mirror;
 use super::row::Row;
 use super::suite::{Chosen, Field, obituary};
 use super::wrk::{WRK, Wrk};
@@ -39,7 +41,7 @@ use crate::wait::{PATIENCE, until};
 use anyhow::{Context, Result, bail};
 use product::Product;
 use rows::{ROWS, Who};
-use setting::{BEHIND, BULK, CORES, FILES, WEB};
+use setting::{BEHIND, BULK, CORES, ECHO, FILES, WEB};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -84,6 +86,8 @@ impl Field for Bench {
         certificate::make(folder)?;
         let nginx = nginx::start(&host, &places, folder)?;
         let sink = iperf::serve(&host, places.rest, SocketAddr::new(BEHIND.into(), BULK), folder)?;
+        let echo = Mirror::start(&host, SocketAddr::new(BEHIND.into(), ECHO), |_, length| length)?;
+        echo.bind(&places.rest)?;
         let mut proxies = HashMap::new();
         for who in wanted {
             if let Who::Proxy(product, setting) = *who
@@ -93,7 +97,7 @@ impl Field for Bench {
                 place.insert(Proxy::new(running));
             }
         }
-        Ok(Self { wrk: Wrk::new(folder)?, host, places, nginx, sink, proxies })
+        Ok(Self { wrk: Wrk::new(folder)?, host, places, nginx, sink, _echo: echo, proxies })
     }
 
     fn name(who: Who) -> &'static str {

@@ -3,13 +3,14 @@
 //! All forward everything to one server, validate nothing, synthesize for every client with the same prefix, and have
 //! one thread for each processor they are held to. What their guides advise for speed is set.
 
+use super::answer::answer;
 use super::certificate::Certificate;
-use super::mirror::Mirror;
 use super::setting::Setting;
 use super::{bind, causeway, unbound};
 use crate::binaries::Binaries;
 use crate::gateway::Daemon;
 use crate::namespace::Namespace;
+use crate::peers::mirror::Mirror;
 use crate::peers::{cores, cpu};
 use crate::program::Program;
 use anyhow::Result;
@@ -97,7 +98,7 @@ impl Product {
             Self::Ours => Process::Ours(causeway::start(&place, ours, host)?),
             Self::Unbound => Process::Theirs(unbound::start(&place, host)?),
             Self::Bind => Process::Theirs(bind::start(&place, host)?),
-            Self::Mirror => Process::Mirror(Mirror::start(host, SocketAddr::new(address, PORT))?),
+            Self::Mirror => Process::Mirror(Mirror::start(host, SocketAddr::new(address, PORT), answer)?),
         };
         Ok(Running { address, process })
     }

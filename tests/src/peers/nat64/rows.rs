@@ -65,7 +65,7 @@ const MEMORY: f64 = 32.0;
 /// How much cheaper a packet may be with few hosts than with many: the processor's caches hold few better.
 const FLAT: f64 = 0.8;
 
-const FEW_HOSTS: Against = Against::Ours("10 hosts");
+const FEW_HOSTS: Against = Against::Other("10 hosts");
 
 /// How often most are taken in each round.
 const TURNS: usize = 2;

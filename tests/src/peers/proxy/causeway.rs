@@ -1,7 +1,7 @@
 //! causeway-proxy.
 
 use super::product::Place;
-use super::setting::{BEHIND, BULK, CORES, SECURE, SOMETIMES, WEB};
+use super::setting::{BEHIND, BULK, CORES, ECHO, SECURE, SOMETIMES, WEB};
 use crate::binaries::Binaries;
 use crate::gateway::{Daemon, Files, Role};
 use crate::namespace::Namespace;
@@ -62,6 +62,23 @@ server = "1h"
 "#,
         admin = admin.display(),
     );
+    // No formatting into a string fails.
+    let _ = write!(
+        text,
+        r#"
+[[proxy.listener]]
+name = "echo"
+bind = ["[{address}]:{ECHO}"]
+mode = "udp"
+pool = "echo"
+[[proxy.pool]]
+name = "echo"
+check = {{ kind = "off" }}
+[[proxy.pool.member]]
+name = "behind"
+address = "{BEHIND}:{ECHO}"
+"#
+    );
     let sometimes = (number % 2 == 1).then_some(("sometimes", SOMETIMES, WEB));
     let secure = certificate.map(|_| ("secure", SECURE, WEB));
     let ports = [("web", WEB, WEB), ("bulk", BULK, BULK)].into_iter().chain(sometimes).chain(secure);
@@ -107,11 +124,11 @@ mod tests {
         for number in 0..3 {
             let model = model(number);
             assert_eq!(model.workers, 1);
-            assert_eq!(model.listener.len(), if number == 1 { 3 } else { 2 });
+            assert_eq!(model.listener.len(), if number == 1 { 4 } else { 3 });
         }
         let secure = text(USUAL.address(1), Some(Path::new("/tmp/web.pem")), Path::new("/tmp/admin"), 0);
         let model_of_tls = config::parse(&secure, "gateway.toml").unwrap().model.proxy.unwrap();
-        assert!(model_of_tls.listener[2].tls.is_some());
-        assert_ne!(model(0).pool[0].member[0].weight, model(2).pool[0].member[0].weight);
+        assert!(model_of_tls.listener[3].tls.is_some());
+        assert_ne!(model(0).pool[1].member[0].weight, model(2).pool[1].member[0].weight);
     }
 }

@@ -122,6 +122,14 @@ pub const ROWS: &[Row<Bench>] = &[
         run: |way| way.stream(Direction::ToClient),
     },
     Row {
+        figures: &[Spec::new("udp", "datagrams of 64 bytes there and back", "/s", Better::More, 0.5)
+            .against(Against::Other(LIMIT))
+            .on(CORES)],
+        who: &[(Side::Ours, Who::Proxy(Product::Ours, &USUAL)), (Side::Theirs, Who::Direct)],
+        turns: TURNS,
+        run: |way| way.datagrams(),
+    },
+    Row {
         figures: &[
             secret("handshakes", "full handshakes of TLS 1.3, each with a short answer", "/s", 1.3),
             secret("handshakes_cpu", COST, "/CPU s", 1.3),

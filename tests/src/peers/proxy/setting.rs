@@ -30,6 +30,9 @@ pub const SECURE: u16 = 443;
 /// The port of iperf3, likewise.
 pub const BULK: u16 = 5201;
 
+/// The port of the server that sends datagrams back, likewise.
+pub const ECHO: u16 = 5300;
+
 /// The port of a listener that is there after every other change.
 pub const SOMETIMES: u16 = 8080;
 

@@ -1,13 +1,15 @@
 //! One proxy, and what can be measured of it.
 
 use super::changes;
+use super::echo;
 use super::handshakes;
 use super::idle;
 use super::nginx::{LARGE, SMALL};
 use super::product::Running;
-use super::setting::{BEHIND, BULK, SECURE, WEB};
+use super::setting::{BEHIND, BULK, ECHO, SECURE, WEB};
 use crate::namespace::Namespace;
 use crate::peers::cores::{self, Places};
+use crate::peers::mirror::Mirror;
 use crate::peers::stream::Direction;
 use crate::peers::wrk::{Load, Outcome, Wrk};
 use crate::peers::{cpu, iperf};
@@ -51,6 +53,8 @@ pub struct Bench {
     pub nginx: Program,
     /// The end of streams.
     pub sink: Program,
+    /// What sends datagrams back.
+    pub(super) _echo: Mirror,
     /// The proxies.
     pub proxies: HashMap<(Product, &'static str), Proxy>,
 }
@@ -102,6 +106,15 @@ impl<'a> Way<'a> {
             .measure(|| iperf::run(&bench.host, bench.places.rest, self.server(BULK), direction, STREAM))?;
         let cost = per(outcome.bytes, used).map(|bytes| bytes * 8.0 / 1e9);
         Ok(vec![Some(outcome.bits_per_second / 1e9), cost])
+    }
+
+    /// Datagrams that come back in a second.
+    pub fn datagrams(&self) -> Result<Vec<Option<f64>>> {
+        let bench = self.bench;
+        if let Some(proxy) = self.proxy {
+            cores::bind(proxy.running.program().pid(), &bench.places.measured)?;
+        }
+        Ok(vec![Some(echo::run(&bench.host, bench.places.rest, self.server(ECHO))?)])
     }
 
     /// Full handshakes of TLS a second, and for each second of CPU time.

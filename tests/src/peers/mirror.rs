@@ -1,12 +1,11 @@
-//! The limit of what can be served over UDP on this machine: one thread that takes datagrams and sends them back with the
-//! one answer that all names have, many a call, and does nothing else. It reads no name, knows no cache and asks nobody.
+//! The limit of what can be served over UDP on this machine: one thread that takes datagrams and sends each back with what
+//! is made of it, many a call, and does nothing else.
 //!
 //! What it costs is the kernel's: taking a datagram from a socket, and bringing another one to the socket of the client.
 
-use super::questions::{TTL, synthesized};
+use super::batch::BATCH;
+use super::cpu;
 use crate::namespace::Namespace;
-use crate::peers::batch::BATCH;
-use crate::peers::cpu;
 use crate::wait::readable;
 use anyhow::{Context, Result};
 use nix::errno::Errno;
@@ -22,10 +21,13 @@ use std::time::Duration;
 use std::{array, mem, ptr};
 
 /// Octets of the longest question and its answer.
-const ROOM: usize = 512;
+pub const ROOM: usize = 512;
+
+/// Turns the question of this length, which stands in the buffer, into its answer, and returns its length.
+pub type Answer = fn(&mut [u8; ROOM], usize) -> usize;
 
 /// The thread. Dropping it ends it.
-pub(super) struct Mirror {
+pub struct Mirror {
     thread: Option<JoinHandle<()>>,
     id: Pid,
     stop: Option<PipeWriter>,
@@ -33,7 +35,10 @@ pub(super) struct Mirror {
 
 impl Mirror {
     /// Serves at `address` inside `host`.
-    pub(super) fn start(host: &Namespace, address: SocketAddr) -> Result<Self> {
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub fn start(host: &Namespace, address: SocketAddr, answer: Answer) -> Result<Self> {
         let socket =
             host.run(|| UdpSocket::bind(address)).with_context(|| format!("cannot bind {address}"))?;
         let (stopped, stop) = io::pipe()?;
@@ -44,7 +49,7 @@ impl Mirror {
             let mut buffers = vec![[0; ROOM]; BATCH];
             while readable(&socket, &stopped) {
                 // What a socket's buffer had no room for is lost, as with every server.
-                while turn(&socket, &mut buffers) == Ok(BATCH) {}
+                while turn(&socket, &mut buffers, answer) == Ok(BATCH) {}
             }
         })?;
         let id = birth.recv().context("the mirror did not start")?;
@@ -52,12 +57,18 @@ impl Mirror {
     }
 
     /// Its user and system time.
-    pub(super) fn cpu_time(&self) -> Result<Duration> {
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn cpu_time(&self) -> Result<Duration> {
         cpu::time_of_thread(self.id.as_raw())
     }
 
     /// Binds it.
-    pub(super) fn bind(&self, processors: &CpuSet) -> Result<()> {
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn bind(&self, processors: &CpuSet) -> Result<()> {
         sched_setaffinity(self.id, processors).context("cannot bind the mirror")
     }
 }
@@ -73,7 +84,7 @@ impl Drop for Mirror {
 }
 
 /// Answers what has arrived, at most [`BATCH`] questions, and returns how many that were.
-fn turn(socket: &UdpSocket, buffers: &mut [[u8; ROOM]]) -> Result<usize, Errno> {
+fn turn(socket: &UdpSocket, buffers: &mut [[u8; ROOM]], answer: Answer) -> Result<usize, Errno> {
     let name_length = libc::socklen_t::try_from(size_of::<libc::sockaddr_in6>()).expect("28");
     #[expect(unsafe_code, reason = "some systems' addresses and headers have padding that cannot be named")]
     // SAFETY: integers and pointers, for which zero is a value.
@@ -103,38 +114,4 @@ fn turn(socket: &UdpSocket, buffers: &mut [[u8; ROOM]]) -> Result<usize, Errno> 
     // SAFETY: as above; each slice is as long as its buffer at most, and the kernel only reads.
     let sent = unsafe { libc::sendmmsg(socket, headers.as_mut_ptr(), count, 0) };
     Errno::result(sent).map(|_| taken)
-}
-
-/// Turns the question of this length into its answer, and returns its length (RFC 1035 §4.1).
-fn answer(buffer: &mut [u8; ROOM], length: usize) -> usize {
-    // Its owner is the name that stands behind the header.
-    const TYPE_AND_CLASS: [u8; 6] = [0xc0, 0x0c, 0, 28, 0, 1];
-    let record = [&TYPE_AND_CLASS[..], &TTL.to_be_bytes(), &16_u16.to_be_bytes(), &synthesized().octets()];
-    let mut end = length;
-    for part in record {
-        let Some(room) = buffer.get_mut(end..end + part.len()) else { return length };
-        room.copy_from_slice(part);
-        end += part.len();
-    }
-    buffer[2] |= 0x80;
-    buffer[7] = 1;
-    end
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::questions;
-    use super::super::way::check;
-    use super::*;
-    use hickory_proto::op::Message;
-
-    #[test]
-    fn question_becomes_its_answer() {
-        let query = questions::messages(0..1).unwrap().remove(0);
-        let mut buffer = [0; ROOM];
-        buffer[..query.len()].copy_from_slice(&query);
-        let length = answer(&mut buffer, query.len());
-        assert!(questions::is_answer(&buffer[..length]));
-        check(&Message::from_vec(&buffer[..length]).unwrap()).unwrap();
-    }
 }
