@@ -8,9 +8,8 @@ use std::cell::{Cell, RefCell};
 
 /// Bytes that a flow reads at once as long as it has no more.
 pub(super) const SMALL: usize = 64 << 10;
-/// The same once it has more: half of what a core's second cache usually holds. The CPU time of one stream on loopback
-/// falls until there, and no further.
-pub(super) const LARGE: usize = 512 << 10;
+/// The same once it has more. Twice as much makes one stream a little cheaper and ten at once no cheaper, but later.
+pub(super) const LARGE: usize = 256 << 10;
 /// Free small buffers that are kept for the next use; more are given back.
 const SPARE: usize = 16;
 /// Large buffers, lent and free.

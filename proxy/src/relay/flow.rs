@@ -10,15 +10,12 @@ use tokio::io::AsyncWrite;
 /// A flow that has moved so much at one go lets others have their turn.
 const TURN: usize = 1 << 20;
 
-/// For how many polls that begin with little a stream is still one: what is asked for in parts begins each with a head.
-const PATIENCE: u8 = 4;
-
 /// One direction.
 #[derive(Default)]
 pub(super) struct Flow {
     stage: Stage,
-    /// How many polls that begin with little take nothing away from its being a stream; none: it is none.
-    bulk: u8,
+    /// Whether there was more than a small buffer holds.
+    is_bulk: bool,
     held: Option<Held>,
 }
 
@@ -147,16 +144,12 @@ impl Flow {
         from: &mut Stream,
         moved: &mut Moved,
     ) -> Poll<io::Result<()>> {
-        let mut buffer = buffers.take(self.bulk > 0);
+        let mut buffer = buffers.take(self.is_bulk);
         let received = from.poll_receive(cx, &mut buffer);
         match received {
             Poll::Ready(Ok(end @ 1..)) => {
-                if end >= SMALL {
-                    self.bulk = PATIENCE;
-                } else if moved.read == 0 {
-                    self.bulk = self.bulk.saturating_sub(1);
-                }
                 moved.read += end;
+                self.is_bulk = end >= SMALL;
                 self.held = Some(Held { buffer, start: 0, end: length(end) });
             }
             Poll::Ready(Ok(0)) => {
@@ -172,5 +165,5 @@ impl Flow {
 
 /// A place in a buffer.
 fn length(bytes: usize) -> u32 {
-    u32::try_from(bytes).expect("no buffer has more than 512 KiB")
+    u32::try_from(bytes).expect("no buffer has more than 256 KiB")
 }
