@@ -108,7 +108,7 @@ fn a_member_that_dies_and_comes_back_breaks_its_own_connections_alone() {
     let state = |expect: &str| {
         wait_for(&format!("m1 to be {expect}"), || (gateway.state("raw", "m1") == expect).then_some(()));
     };
-    let tally = under_load(v6(port), |tally| {
+    under_load(v6(port), |tally| {
         assert_eq!((tally.broken(), tally.turned_away()), (0, 0), "before the fault");
         dies.stop();
         state("down");
@@ -124,7 +124,9 @@ fn a_member_that_dies_and_comes_back_breaks_its_own_connections_alone() {
         wait_for("the member to have its share again", || (dies.accepted() > before + 5).then_some(()));
         assert_eq!(tally.broken(), broken, "a member that comes back breaks nothing");
     });
-    assert_eq!(tally.turned_away(), 0, "there always was a member");
+    // A member may also die in an orderly way, so what clients saw does not tell.
+    let none = gateway.metric("failures_total{listener=\"raw\",reason=\"no_member\"}");
+    assert_eq!(none, 0, "there always was a member");
 }
 
 #[test]
