@@ -2,8 +2,8 @@
 
 use crate::model::{
     AdminState, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ConnectionLog, Denied, Facility,
-    ForwardedFor, Hairpin, Level, LogFormat, Mode, MssClamp, Offload, PrivateZones, ProxyProtocol,
-    ReverseNames, SocketMode, StatusRange, TlsVersion, Treatment, UdpZeroChecksum,
+    ForwardedField, ForwardedFor, Hairpin, Level, LogFormat, Mode, MssClamp, Offload, PrivateZones,
+    ProxyProtocol, ReverseNames, SocketMode, StatusRange, TlsVersion, Treatment, UdpZeroChecksum,
 };
 use ipnet::Ipv6Net;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -140,6 +140,10 @@ pub const MIN_TLS: TlsVersion = TlsVersion::V1_2;
 pub const MODE: Mode = Mode::Tcp;
 /// `proxy.listener.tls.alpn` in http mode: the one version that causeway-proxy speaks.
 pub const HTTP_ALPN: [&str; 1] = ["http/1.1"];
+/// `proxy.listener.forwarded_for_header`: what every server knows.
+pub const FORWARDED_FOR_HEADER: &str = "X-Forwarded-For";
+/// `proxy.listener.forwarded_for_if_none`: a list without its last hop is not whole.
+pub const FORWARDED_FOR_IF_NONE: bool = false;
 /// `proxy.pool.check.kind`: a member that accepts connections is up, whatever it serves.
 pub const CHECK_KIND: CheckKind = CheckKind::Tcp;
 /// `proxy.pool.balance`: needs no knowledge of the members.
@@ -192,6 +196,15 @@ pub const fn forwarded_for(mode: Mode) -> ForwardedFor {
     match mode {
         Mode::Http => ForwardedFor::Append,
         Mode::Tcp | Mode::Udp => ForwardedFor::Off,
+    }
+}
+
+/// `proxy.listener.forwarded_headers`: whether the client spoke TLS decides what links a member writes. Whoever wants one
+/// header left alone wants the others so too.
+pub const fn forwarded_headers(forwarded_for: ForwardedFor) -> &'static [ForwardedField] {
+    match forwarded_for {
+        ForwardedFor::Append | ForwardedFor::Replace => &[ForwardedField::Proto],
+        ForwardedFor::Off => &[],
     }
 }
 

@@ -83,6 +83,7 @@ pub fn all() -> impl Iterator<Item = &'static Key> {
         dns64::FORWARD,
         proxy::PROXY,
         proxy::listener::LISTENER,
+        proxy::forwarding::FORWARDING,
         proxy::pool::POOL,
         proxy::check::CHECK,
         proxy::member::MEMBER,

@@ -4,9 +4,9 @@ use crate::defaults::EXCLUDE_AAAA;
 use crate::domain::Domain;
 use crate::model::{
     AdminState, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ClientPrefix, ConnectionLog, Denied,
-    Endpoint, Facility, ForwardedFor, Hairpin, Header, Level, LogFormat, LogTarget, MappedRule, Mode,
-    MssClamp, NextHopMtu, Offload, PrivateZones, ProxyProtocol, ReverseNames, ServerName, SocketMode,
-    StatusRange, TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
+    Endpoint, Facility, ForwardedField, ForwardedFor, Hairpin, Header, Level, LogFormat, LogTarget,
+    MappedRule, Mode, MssClamp, NextHopMtu, Offload, PrivateZones, ProxyProtocol, ReverseNames, ServerName,
+    SocketMode, StatusRange, TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
 };
 use crate::reader::{duration_text, size_text};
 use crate::words::Word;
@@ -79,6 +79,7 @@ as_word!(
     Offload,
     UdpZeroChecksum,
     Mode,
+    ForwardedField,
     ForwardedFor,
     AdminState,
     CheckMethod,

@@ -15,9 +15,9 @@ pub use cache::DnsCache;
 pub use names::{Host, LocalNames, PrivateZones};
 pub use proxy::{
     AdminState, Balance, Check, CheckKind, CheckMethod, ClientAuth, ConnectionLog, Endpoint, Facility,
-    ForwardedFor, Header, HttpCheck, Listener, LogTarget, Member, Mode, Passive, PerSource, Pool, PoolTls,
-    Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, ServerName, SniRoute, SocketMode, StatusRange, Stick, Tls,
-    TlsVersion,
+    ForwardedField, ForwardedFor, Forwarding, Header, HttpCheck, Listener, LogTarget, Member, Mode, Passive,
+    PerSource, Pool, PoolTls, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, ServerName, SniRoute,
+    SocketMode, StatusRange, Stick, Tls, TlsVersion,
 };
 pub use synthesis::{ClientPrefix, DnsClient, MappedRule, ReverseNames, SynthesisRules, Treatment};
 pub use upstream::{Forward, Upstream, UpstreamTransport};

@@ -1,9 +1,9 @@
 //! The words that stand for the values of choices such as `nat64.offload`.
 
 use crate::model::{
-    AdminState, Balance, CheckKind, CheckMethod, ClientAuth, ConnectionLog, Denied, Facility, ForwardedFor,
-    Hairpin, Level, LogFormat, Mode, Offload, PrivateZones, ProxyProtocol, ReverseNames, TlsVersion,
-    Treatment, UdpZeroChecksum,
+    AdminState, Balance, CheckKind, CheckMethod, ClientAuth, ConnectionLog, Denied, Facility, ForwardedField,
+    ForwardedFor, Hairpin, Level, LogFormat, Mode, Offload, PrivateZones, ProxyProtocol, ReverseNames,
+    TlsVersion, Treatment, UdpZeroChecksum,
 };
 
 /// A type whose values are words in the file.
@@ -37,6 +37,9 @@ words! {
     Treatment { Synthesize = "synthesize", Pass = "pass" }
     ReverseNames { Cname = "cname", Direct = "direct", Off = "off" }
     Mode { Tcp = "tcp", Http = "http", Udp = "udp" }
+    ForwardedField {
+        Proto = "proto", Port = "port", Host = "host", RealIp = "real-ip", Forwarded = "forwarded", EmbeddedV4 = "embedded-v4"
+    }
     ForwardedFor { Append = "append", Replace = "replace", Off = "off" }
     Balance {
         Roundrobin = "roundrobin", Leastconn = "leastconn", Source = "source", Random = "random", Hash = "hash"

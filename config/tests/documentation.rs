@@ -36,6 +36,9 @@ address = "192.0.2.11:8080"
 
 /// Keys, or all keys of a table, that need a table which a file may lack, and the least that it must hold.
 const NEEDS: &[(&str, &str, &str)] = &[
+    ("proxy.listener.forwarded_for_header", "proxy.listener.mode", "\"http\""),
+    ("proxy.listener.forwarded_for_except", "proxy.listener.mode", "\"http\""),
+    ("proxy.listener.forwarded_for_if_none", "proxy.listener.mode", "\"http\""),
     ("proxy.listener.tls", "proxy.listener.tls", "{ certificates = [\"/etc/causeway/web.pem\"] }"),
     ("proxy.pool.tls", "proxy.pool.tls", "{}"),
     ("proxy.pool.stick", "proxy.pool.stick", "{}"),
@@ -48,7 +51,18 @@ const NEEDS: &[(&str, &str, &str)] = &[
 
 /// Keys that mean nothing without another one.
 const DEPENDENT: &[(&str, &[&str])] = &[
-    ("proxy.listener.mode", &["proxy.listener.forwarded_for"]),
+    (
+        "proxy.listener.mode",
+        &[
+            "proxy.listener.forwarded_for",
+            "proxy.listener.forwarded_for_header",
+            "proxy.listener.forwarded_for_except",
+            "proxy.listener.forwarded_for_if_none",
+            "proxy.listener.forwarded_headers",
+            "proxy.listener.trusted_hops",
+        ],
+    ),
+    ("proxy.listener.trusted_proxies", &["proxy.listener.trusted_hops"]),
     ("proxy.listener.tls.client_ca", &["proxy.listener.tls.client_auth"]),
     ("proxy.pool.balance", &["proxy.pool.source_prefix_v6"]),
     (

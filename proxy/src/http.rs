@@ -19,6 +19,8 @@ mod headers;
 pub(crate) mod io;
 mod session;
 
+pub(crate) use forwarded::Teller;
+
 use crate::counts::Failure;
 use crate::linger;
 use crate::listener::Accepted;

@@ -30,7 +30,8 @@ pub(crate) fn prepare(
     let section = model.proxy.as_ref().ok_or(Error::NoSection)?;
     let terminations = termination::load(section, current.map(|current| &current.terminations))?;
     let originations = origination::load(section, current.map(|current| &current.originations))?;
-    let mut snapshot = Snapshot::build(section, terminations, originations, current, workers);
+    let prefix = model.prefix.as_ref().map(|prefix| prefix.pref64);
+    let mut snapshot = Snapshot::build(section, prefix, terminations, originations, current, workers);
     let running = current.and_then(|current| current.log.as_ref());
     snapshot.log = Log::of(&section.log, running, &snapshot.log_counts, workers)?;
     let sites = |snapshot: &Snapshot| snapshot.sites().map(|(site, _)| site.clone()).collect::<BTreeSet<_>>();

@@ -5,15 +5,16 @@
 
 use crate::capacity::{self, Capacity};
 use crate::counts::{ListenerCounts, OpenCount};
+use crate::http::Teller;
 use crate::listener::{Admission, Site};
 use crate::log::{Log, LogCounts};
 use crate::opening::Names;
 use crate::origination::Originations;
 use crate::pool::{MemberState, Pool};
 use crate::termination::{Termination, Terminations};
-use addr::fold_mapped;
+use addr::{Prefix64, fold_mapped};
 use arc_swap::ArcSwap;
-use config::model::{ForwardedFor, Listener, Mode, Proxy, ProxyTimeouts};
+use config::model::{Listener, Mode, Proxy, ProxyTimeouts};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -93,8 +94,8 @@ pub(crate) struct Route {
     /// The permissions of Unix sockets.
     pub(crate) socket_mode: u32,
     pub(crate) mode: Mode,
-    pub(crate) forwarded_for: ForwardedFor,
-    trusted_proxies: Vec<IpNet>,
+    /// What members are told of clients; only http.
+    pub(crate) teller: Teller,
     proxy_protocol_from: Vec<IpNet>,
     pub(crate) pool: Arc<Pool>,
     /// The pools of clients that ask for these names in TLS.
@@ -110,9 +111,10 @@ pub(crate) struct Route {
 impl Snapshot {
     /// Builds a configuration; what `previous` has under the same names keeps its counters and health. It has no log
     /// yet. `terminations` are those of its own listeners, `originations` those of its own
-    /// pools.
+    /// pools; `prefix` is that of the gateway.
     pub(crate) fn build(
         model: &Proxy,
+        prefix: Option<Prefix64>,
         terminations: Terminations,
         originations: Originations,
         previous: Option<&Self>,
@@ -141,7 +143,7 @@ impl Snapshot {
                 let route = Route {
                     names,
                     termination,
-                    ..Route::new(listener, Arc::clone(pool), old.map(AsRef::as_ref), workers)
+                    ..Route::new(listener, prefix, Arc::clone(pool), old.map(AsRef::as_ref), workers)
                 };
                 Some((listener.name.clone(), Arc::new(route)))
             })
@@ -204,15 +206,20 @@ impl Snapshot {
 }
 
 impl Route {
-    fn new(listener: &Listener, pool: Arc<Pool>, previous: Option<&Self>, workers: usize) -> Self {
+    fn new(
+        listener: &Listener,
+        prefix: Option<Prefix64>,
+        pool: Arc<Pool>,
+        previous: Option<&Self>,
+        workers: usize,
+    ) -> Self {
         Self {
             name: listener.name.clone(),
             sites: Site::all_of(listener),
             freebind: listener.freebind,
             socket_mode: listener.socket_mode.0.into(),
             mode: listener.mode,
-            forwarded_for: listener.forwarded_for,
-            trusted_proxies: listener.trusted_proxies.clone(),
+            teller: Teller::new(&listener.forwarding, prefix),
             proxy_protocol_from: listener.proxy_protocol_from.clone(),
             pool,
             names: Names::default(),
@@ -222,11 +229,6 @@ impl Route {
                 .map_or_else(|| Arc::new(ListenerCounts::new(workers)), |route| Arc::clone(&route.counts)),
             admission: Admission::new(listener, previous.map(|route| &route.admission)),
         }
-    }
-
-    /// Whether forwarding headers of this address are believed. IPv4-mapped addresses count as IPv4.
-    pub(crate) fn trusts(&self, client: IpAddr) -> bool {
-        holds(&self.trusted_proxies, client)
     }
 
     /// Whether a client says something ahead of its data that is for this proxy, beside a PROXY header.
@@ -265,7 +267,7 @@ pub(crate) fn holds(networks: &[IpNet], address: IpAddr) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use config::model::{Check, CheckKind, Endpoint, Member};
+    use config::model::{Check, CheckKind, Endpoint, Forwarding, Member};
     use std::net::SocketAddr;
 
     /// Bounds nothing.
@@ -274,15 +276,17 @@ pub(crate) mod tests {
     impl Snapshot {
         /// A configuration without TLS.
         pub(crate) fn new(model: &Proxy, previous: Option<&Self>, workers: usize) -> Self {
-            Self::build(model, Terminations::new(), Originations::new(), previous, workers)
+            Self::build(model, None, Terminations::new(), Originations::new(), previous, workers)
         }
     }
 
     pub(crate) fn listener(name: &str, bind: &str, mode: Mode, pool: &str) -> Listener {
         let bind: SocketAddr = bind.parse().unwrap();
         Listener {
-            forwarded_for: ForwardedFor::Append,
-            trusted_proxies: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8:1::/48".parse().unwrap()],
+            forwarding: Forwarding {
+                trusted_proxies: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8:1::/48".parse().unwrap()],
+                ..Forwarding::new(Mode::Http)
+            },
             ..Listener::new(name, vec![bind.into()], mode, pool)
         }
     }
@@ -333,7 +337,7 @@ pub(crate) mod tests {
         let model = model(vec![listener("web", "[2001:db8::80]:80", Mode::Http, "web")], &["web"]);
         let snapshot = Snapshot::new(&model, None, 1);
         let check = |client: &str, expect: bool| {
-            assert_eq!(snapshot.listeners["web"].trusts(client.parse().unwrap()), expect, "{client}");
+            assert_eq!(snapshot.listeners["web"].teller.trusts(client.parse().unwrap()), expect, "{client}");
         };
         check("192.0.2.9", true);
         check("::ffff:192.0.2.9", true);

@@ -87,6 +87,7 @@ const PURE: &[&str] = &[
     "proxy/src/unserved.rs",
     "proxy/src/http/deadlines.rs",
     "proxy/src/http/forwarded.rs",
+    "proxy/src/http/forwarded",
     "proxy/src/http/framing.rs",
     "proxy/src/http/guard.rs",
     "proxy/src/http/headers.rs",

@@ -4,8 +4,8 @@ use super::record::Record;
 use super::{Changed, Keyed};
 use crate::literal::Literal;
 use crate::model::{
-    Check, Listener, Member, Passive, PerSource, Pool, PoolTls, Proxy, ProxyLog, ProxyTimeouts, SniRoute,
-    Stick, Tls,
+    Check, Forwarding, Listener, Member, Passive, PerSource, Pool, PoolTls, Proxy, ProxyLog, ProxyTimeouts,
+    SniRoute, Stick, Tls,
 };
 
 /// What differs in `[proxy]`; `None` where a key stayed.
@@ -97,10 +97,21 @@ fn listener(record: &mut Record, path: &str, old: &Listener, new: &Listener) -> 
     timeout(record, &format!("{path}.timeout"), old.timeout, new.timeout);
     tls(record, &format!("{path}.tls"), old.tls.as_ref(), new.tls.as_ref());
     sni(record, &format!("{path}.sni"), &old.sni, &new.sni);
-    record.key(&format!("{path}.forwarded_for"), &old.forwarded_for, &new.forwarded_for);
-    record.key(&format!("{path}.trusted_proxies"), &old.trusted_proxies, &new.trusted_proxies);
     record.key(&format!("{path}.pool"), &old.pool, &new.pool);
+    forwarding(record, path, &old.forwarding, &new.forwarding);
     Changed { old: old.clone(), new: new.clone() }
+}
+
+/// `path` is that of the listener, whose own keys they are.
+fn forwarding(record: &mut Record, path: &str, old: &Forwarding, new: &Forwarding) {
+    record.key(&format!("{path}.forwarded_for"), &old.forwarded_for, &new.forwarded_for);
+    record.key(&format!("{path}.forwarded_for_header"), &old.header, &new.header);
+    record.key(&format!("{path}.forwarded_for_except"), &old.except, &new.except);
+    record.key(&format!("{path}.forwarded_for_if_none"), &old.if_none, &new.if_none);
+    record.key(&format!("{path}.forwarded_headers"), &old.fields, &new.fields);
+    record.key(&format!("{path}.trusted_proxies"), &old.trusted_proxies, &new.trusted_proxies);
+    let hops = format!("{path}.trusted_hops");
+    record.optional(&hops, old.trusted_hops.as_ref(), new.trusted_hops.as_ref());
 }
 
 fn per_source(record: &mut Record, path: &str, old: PerSource, new: PerSource) {

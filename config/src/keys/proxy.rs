@@ -1,6 +1,7 @@
 //! `[proxy]`.
 
 pub(super) mod check;
+pub(super) mod forwarding;
 pub(super) mod listener;
 pub(super) mod member;
 pub(super) mod pool;

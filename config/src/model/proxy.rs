@@ -2,15 +2,15 @@
 
 mod check;
 mod endpoint;
+mod forwarding;
 mod listener;
 mod log;
 mod pool;
 
 pub use check::{Check, CheckKind, CheckMethod, Header, HttpCheck, StatusRange};
 pub use endpoint::{Endpoint, SocketMode};
-pub use listener::{
-    ClientAuth, ForwardedFor, Listener, Mode, PerSource, ServerName, SniRoute, Tls, TlsVersion,
-};
+pub use forwarding::{ForwardedField, ForwardedFor, Forwarding};
+pub use listener::{ClientAuth, Listener, Mode, PerSource, ServerName, SniRoute, Tls, TlsVersion};
 pub use log::{ConnectionLog, Facility, LogTarget, ProxyLog};
 pub use pool::{AdminState, Balance, Member, Passive, Pool, PoolTls, ProxyProtocol, Stick};
 

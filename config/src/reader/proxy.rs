@@ -2,6 +2,7 @@
 
 mod check;
 mod endpoint;
+mod forwarding;
 mod listener;
 mod log;
 mod pool;

@@ -1,7 +1,9 @@
 //! `[proxy]`.
 
 use super::Page;
-use crate::model::{Check, CheckKind, Endpoint, Listener, Member, Pool, Proxy, ProxyTimeouts, SniRoute};
+use crate::model::{
+    Check, CheckKind, Endpoint, Forwarding, Listener, Member, Mode, Pool, Proxy, ProxyTimeouts, SniRoute,
+};
 
 pub(super) fn write(page: &mut Page, proxy: &Proxy) {
     page.table("proxy");
@@ -49,9 +51,8 @@ fn listener(page: &mut Page, listener: &Listener) {
     page.optional("max_connections", listener.max_connections.as_ref());
     page.optional("allow_from", listener.allow_from.as_ref());
     page.key("proxy_protocol_from", &listener.proxy_protocol_from);
-    page.key("forwarded_for", &listener.forwarded_for);
-    page.key("trusted_proxies", &listener.trusted_proxies);
     page.key("pool", &listener.pool);
+    forwarding(page, &listener.forwarding, listener.mode);
     page.table("proxy.listener.per_source");
     page.optional("connections", listener.per_source.connections.as_ref());
     page.optional("rate", listener.per_source.rate.as_ref());
@@ -71,6 +72,18 @@ fn listener(page: &mut Page, listener: &Listener) {
         page.element("proxy.listener.sni");
         page.key("names", names);
         page.key("pool", pool);
+    }
+}
+
+fn forwarding(page: &mut Page, forwarding: &Forwarding, mode: Mode) {
+    page.key("forwarded_for", &forwarding.forwarded_for);
+    page.key("trusted_proxies", &forwarding.trusted_proxies);
+    if mode == Mode::Http {
+        page.key("forwarded_for_header", &forwarding.header);
+        page.key("forwarded_for_except", &forwarding.except);
+        page.key("forwarded_for_if_none", &forwarding.if_none);
+        page.key("forwarded_headers", &forwarding.fields);
+        page.optional("trusted_hops", forwarding.trusted_hops.as_ref());
     }
 }
 

@@ -4,18 +4,18 @@ use addr::{ExplicitMap, ExplicitMaps, Prefix64, Prefixes, RangedPrefix};
 use config::model::{
     Admin, AdminState, Admission, Balance, Check, CheckKind, CheckMethod, ClassOctet, ClientAuth,
     ClientPrefix, ConnectionLog, Denied, Dns64, DnsCache, DnsClient, Endpoint, Facility, Forward,
-    ForwardedFor, Gateway, Hairpin, Header, Host, HttpCheck, Level, Listener, LocalNames, Log, LogFormat,
-    LogTarget, MappedRule, Member, Mode, MssClamp, Nat64, NextHopMtu, Offload, Passive, PerSource, Pool,
-    PoolTls, Prefix, PrivateZones, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, ReverseNames, ServerName,
-    SniRoute, StatusRange, Stick, SynthesisRules, Tls, TlsVersion, Treatment, UdpZeroChecksum, Upstream,
-    UpstreamTransport,
+    ForwardedField, ForwardedFor, Forwarding, Gateway, Hairpin, Header, Host, HttpCheck, Level, Listener,
+    LocalNames, Log, LogFormat, LogTarget, MappedRule, Member, Mode, MssClamp, Nat64, NextHopMtu, Offload,
+    Passive, PerSource, Pool, PoolTls, Prefix, PrivateZones, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts,
+    ReverseNames, ServerName, SniRoute, StatusRange, Stick, SynthesisRules, Tls, TlsVersion, Treatment,
+    UdpZeroChecksum, Upstream, UpstreamTransport,
 };
 use config::{Domain, defaults};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{select, subsequence};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -487,7 +487,6 @@ fn timeouts() -> impl Strategy<Value = ProxyTimeouts> {
 /// A listener that still lacks its name, its addresses and its pools.
 fn front() -> impl Strategy<Value = Listener> {
     let mode = select(vec![Mode::Tcp, Mode::Http, Mode::Udp]);
-    let header = select(vec![ForwardedFor::Append, ForwardedFor::Replace, ForwardedFor::Off]);
     let sockets = (any::<bool>(), option::of("[a-z0-9]{1,15}"), any::<bool>(), any::<bool>());
     let sources = (
         option::of(1u32..=10_000_000),
@@ -495,11 +494,11 @@ fn front() -> impl Strategy<Value = Listener> {
         per_source(),
         vec(net(), 0..2),
     );
-    let rest = (timeouts(), option::of(tls()), sni(), header, vec(net(), 0..3));
+    let rest = (timeouts(), option::of(tls()), sni(), forwarding());
     (mode, sockets, sources, rest).prop_map(|(mode, sockets, sources, rest)| {
         let (v6only, interface, freebind, inherited) = sockets;
         let (max_connections, allow_from, per_source, proxies) = sources;
-        let (timeout, tls, sni, header, trusted_proxies) = rest;
+        let (timeout, tls, sni, forwarding) = rest;
         Listener {
             v6only,
             interface,
@@ -511,8 +510,7 @@ fn front() -> impl Strategy<Value = Listener> {
             timeout,
             tls: tls.filter(|_| mode != Mode::Udp),
             sni: if mode == Mode::Tcp { sni } else { Vec::new() },
-            forwarded_for: if mode == Mode::Http { header } else { defaults::forwarded_for(mode) },
-            trusted_proxies,
+            forwarding: if mode == Mode::Http { forwarding } else { Forwarding::new(mode) },
             ..Listener::new(
                 "",
                 (inherited && mode != Mode::Udp)
@@ -524,6 +522,24 @@ fn front() -> impl Strategy<Value = Listener> {
             )
         }
     })
+}
+
+fn forwarding() -> impl Strategy<Value = Forwarding> {
+    use ForwardedField::{EmbeddedV4, Forwarded, Host, Port, Proto, RealIp};
+    let mode = select(vec![ForwardedFor::Append, ForwardedFor::Replace, ForwardedFor::Off]);
+    let fields = subsequence(vec![Proto, Port, Host, RealIp, Forwarded, EmbeddedV4], 0..=6);
+    let networks = (vec(net(), 0..3), vec(net(), 0..3));
+    (mode, "X-Client-[a-z0-9]{1,9}", networks, any::<bool>(), fields, option::of(1u8..=32)).prop_map(
+        |(forwarded_for, header, (except, trusted_proxies), if_none, fields, hops)| Forwarding {
+            forwarded_for,
+            header,
+            except,
+            if_none,
+            fields,
+            trusted_hops: hops.filter(|_| !trusted_proxies.is_empty()),
+            trusted_proxies,
+        },
+    )
 }
 
 fn per_source() -> impl Strategy<Value = PerSource> {
@@ -666,7 +682,7 @@ fn http_check() -> impl Strategy<Value = HttpCheck> {
         .prop_map(|(first, more)| StatusRange { first, last: (first + more).min(599) });
     let method = select(vec![CheckMethod::Get, CheckMethod::Head, CheckMethod::Options]);
     let asked =
-        (method, r##"/[!-~&&[^#"<>\\^`{|}]]{0,12}"##, option::of("[a-z0-9.:-]{1,12}"), vec(header, 0..3));
+        (method, r#"/[!-~&&[^#"<>\\^`{|}]]{0,12}"#, option::of("[a-z0-9.:-]{1,12}"), vec(header, 0..3));
     (asked, vec(status, 1..3), option::of("[^\u{0}]{1,20}")).prop_map(
         |((method, path, host, headers), expect_status, body)| HttpCheck {
             method,

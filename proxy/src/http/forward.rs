@@ -3,11 +3,13 @@
 use super::answer::{self, Answer};
 use super::body::{MemberBody, RequestBody, ResponseBody};
 use super::deadlines::Overdue;
+use super::forwarded::Known;
 use super::framing::{Fault, Good};
 use super::session::Session;
-use super::{forwarded, guard, headers};
+use super::{guard, headers};
 use crate::dial::{Dial, First, NoMember};
 use crate::identity;
+use crate::opening::Told;
 use crate::pool::Lease;
 use crate::snapshot::Route;
 use crate::upstream::{Upstream, poll_with};
@@ -110,12 +112,6 @@ fn prepare(
     let target = guard::judge(&parts, good.bare).map_err(answer::to_refusal)?;
     let Parts { method, mut headers, .. } = parts;
     headers::strip(&mut headers);
-    forwarded::apply(
-        &mut headers,
-        route.forwarded_for,
-        session.client,
-        session.client.is_some_and(|client| route.trusts(client)),
-    );
     if let Some(host) = target.host {
         headers.insert(HOST, host);
     } else if !headers.contains_key(HOST) {
@@ -125,6 +121,8 @@ fn prepare(
         let host = HeaderValue::from_str(&host);
         headers.insert(HOST, host.expect("an address and a port are plain characters"));
     }
+    let encrypted = session.told.as_ref().is_some_and(Told::is_encrypted);
+    route.teller.tell(&mut headers, Known { ends: session.ends, encrypted });
     if let Some(left) = target.max_forwards {
         headers.insert(MAX_FORWARDS, left);
     }

@@ -72,6 +72,11 @@ impl Told {
         self.server_name.as_deref()
     }
 
+    /// Whether TLS ends here.
+    pub(crate) const fn is_encrypted(&self) -> bool {
+        self.session.is_some()
+    }
+
     /// The same for a header.
     pub(crate) fn facts(&self) -> Facts<'_> {
         Facts {

@@ -1,6 +1,6 @@
 //! `[[proxy.listener]]`: where connections come in, whose are taken, and where they go.
 
-use super::{Endpoint, ProxyTimeouts, SocketMode};
+use super::{Endpoint, Forwarding, ProxyTimeouts, SocketMode};
 use crate::defaults;
 use crate::domain::Domain;
 use ipnet::IpNet;
@@ -37,10 +37,8 @@ pub struct Listener {
     pub tls: Option<Tls>,
     /// `[[proxy.listener.sni]]`; only tcp. No name stands twice.
     pub sni: Vec<SniRoute>,
-    /// `forwarded_for`; only http.
-    pub forwarded_for: ForwardedFor,
-    /// `trusted_proxies`: whose forwarding headers are believed.
-    pub trusted_proxies: Vec<IpNet>,
+    /// What members are told of the client.
+    pub forwarding: Forwarding,
     /// `pool`: the name of an existing pool.
     pub pool: String,
 }
@@ -63,8 +61,7 @@ impl Listener {
             timeout: ProxyTimeouts::default(),
             tls: None,
             sni: Vec::new(),
-            forwarded_for: defaults::forwarded_for(mode),
-            trusted_proxies: Vec::new(),
+            forwarding: Forwarding::new(mode),
             pool: pool.into(),
         }
     }
@@ -162,15 +159,4 @@ impl std::fmt::Display for ServerName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}{}", if self.wildcard { "*." } else { "" }, self.domain)
     }
-}
-
-/// `proxy.listener.forwarded_for`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ForwardedFor {
-    /// The client's address is added behind what a trusted proxy sent.
-    Append,
-    /// Only the client's address.
-    Replace,
-    /// The header is left as it came.
-    Off,
 }

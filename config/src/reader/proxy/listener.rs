@@ -3,12 +3,11 @@
 use super::super::shared::twice;
 use super::super::{Placed, Read, Table, Value, all, listing, nat64, not_empty, unique, values};
 use super::endpoint::{self, Claim};
-use super::{Named, Pools, timeouts, tls, unique_names};
+use super::{Named, Pools, forwarding, timeouts, tls, unique_names};
 use crate::defaults;
 use crate::keys;
 use crate::model::{
-    Endpoint, ForwardedFor, Listener, Mode, PerSource, Pool, ProxyProtocol, ProxyTimeouts, ServerName,
-    SniRoute,
+    Endpoint, Listener, Mode, PerSource, Pool, ProxyProtocol, ProxyTimeouts, ServerName, SniRoute,
 };
 use ipnet::IpNet;
 use std::ops::RangeInclusive;
@@ -67,8 +66,7 @@ fn listener<'a>(
     let timeout = table.section("timeout", |table| timeouts::read(table, usual));
     let tls = table.section("tls", |table| tls::read(table, mode));
     let sni = sni(&table, mode, pools);
-    let forwarded_for = forwarded_for(&table, mode);
-    let trusted_proxies = table.list("trusted_proxies", Value::client_network).map(Option::unwrap_or_default);
+    let forwarding = forwarding::read(&table, mode);
     let pool = table.need("pool", |value| existing_pool(value, pools, mode));
     Ok(Listener {
         name: name?.value,
@@ -85,8 +83,7 @@ fn listener<'a>(
         timeout: timeout?.unwrap_or(usual),
         tls: tls?,
         sni: sni?,
-        forwarded_for: forwarded_for?,
-        trusted_proxies: values(trusted_proxies?),
+        forwarding: forwarding?,
         pool: pool?,
     })
 }
@@ -175,20 +172,6 @@ fn sni(table: &Table<'_>, mode: Read<Mode>, pools: &Pools<'_>) -> Read<Vec<SniRo
     let names: Vec<_> = routes.iter().flat_map(|(names, _)| names.iter().cloned()).collect();
     unique(&names, |name: &ServerName| Some(name.clone()), twice)?;
     Ok(routes.into_iter().map(|(names, pool)| SniRoute { names: values(names), pool }).collect())
-}
-
-fn forwarded_for(table: &Table<'_>, mode: Read<Mode>) -> Read<ForwardedFor> {
-    let given = table.maybe("forwarded_for", Value::choice)?;
-    match (given, mode?) {
-        (Some(ForwardedFor::Append | ForwardedFor::Replace), Mode::Tcp | Mode::Udp) => {
-            Err(table.spot("forwarded_for").refuse(
-                "only HTTP has a header for the client's address",
-                "set mode = \"http\", or leave forwarded_for out",
-            ))
-        }
-        (Some(given), _) => Ok(given),
-        (None, mode) => Ok(defaults::forwarded_for(mode)),
-    }
 }
 
 fn existing_pool(value: &Value<'_>, pools: &Pools<'_>, mode: Read<Mode>) -> Read<String> {
