@@ -140,6 +140,12 @@ pub const MIN_TLS: TlsVersion = TlsVersion::V1_2;
 pub const MODE: Mode = Mode::Tcp;
 /// `proxy.listener.tls.alpn` in http mode: the one version that causeway-proxy speaks.
 pub const HTTP_ALPN: [&str; 1] = ["http/1.1"];
+/// `proxy.listener.limits.head`: what HAProxy and most servers take.
+pub const REQUEST_LIMIT_HEAD: u32 = 16 << 10;
+/// `proxy.listener.limits.fields`: several times what browsers send.
+pub const REQUEST_LIMIT_FIELDS: u16 = 100;
+/// `proxy.listener.limits.line`: what most servers take; RFC 9112 §3 asks for 8000 octets of a request line at least.
+pub const REQUEST_LIMIT_LINE: u32 = 8 << 10;
 /// `proxy.listener.forwarded_for_header`: what every server knows.
 pub const FORWARDED_FOR_HEADER: &str = "X-Forwarded-For";
 /// `proxy.listener.forwarded_for_if_none`: a list without its last hop is not whole.

@@ -84,6 +84,7 @@ pub fn all() -> impl Iterator<Item = &'static Key> {
         proxy::PROXY,
         proxy::listener::LISTENER,
         proxy::forwarding::FORWARDING,
+        proxy::limits::LIMITS,
         proxy::pool::POOL,
         proxy::check::CHECK,
         proxy::member::MEMBER,

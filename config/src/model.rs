@@ -16,8 +16,8 @@ pub use names::{Host, LocalNames, PrivateZones};
 pub use proxy::{
     AdminState, Balance, Check, CheckKind, CheckMethod, ClientAuth, ConnectionLog, Endpoint, Facility,
     ForwardedField, ForwardedFor, Forwarding, Header, HttpCheck, Listener, LogTarget, Member, Mode, Passive,
-    PerSource, Pool, PoolTls, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, ServerName, SniRoute,
-    SocketMode, StatusRange, Stick, Tls, TlsVersion,
+    PerSource, Pool, PoolTls, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, RequestLimits, ServerName,
+    SniRoute, SocketMode, StatusRange, Stick, Tls, TlsVersion,
 };
 pub use synthesis::{ClientPrefix, DnsClient, MappedRule, ReverseNames, SynthesisRules, Treatment};
 pub use upstream::{Forward, Upstream, UpstreamTransport};

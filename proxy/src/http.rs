@@ -17,6 +17,7 @@ mod framing;
 mod guard;
 mod headers;
 pub(crate) mod io;
+mod pace;
 mod session;
 
 pub(crate) use forwarded::Teller;
@@ -41,21 +42,27 @@ use std::task::Poll;
 use tokio::io::AsyncWriteExt;
 use tokio::time;
 
+/// The fields that the HTTP library takes of itself.
+const FIELDS_AT_HAND: usize = 100;
+
 /// Carries one client connection from accept to close. When told to stop it finishes the response under way.
 pub(crate) async fn serve(local: Rc<Local>, accepted: Accepted) {
     let mut alarm = local.alarms.alarm();
     let session = Rc::new(Session::new(local, &accepted));
+    let fields = usize::from(accepted.route.limits.fields);
     let Accepted { stream, mut stop, .. } = accepted;
     let io = TokioIo::new(ClientStream::new(stream, Rc::clone(&session)));
     let service = {
         let session = Rc::clone(&session);
         service_fn(move |request| forward::forward(Rc::clone(&session), request))
     };
-    let mut connection = Builder::new()
-        .half_close(true)
-        .header_read_timeout(None)
-        .max_buf_size(MAX_BUFFER)
-        .serve_connection(io, service);
+    let mut builder = Builder::new();
+    builder.half_close(true).header_read_timeout(None).max_buf_size(MAX_BUFFER);
+    // Up to its own limit the library takes room for fields from the stack.
+    if fields > FIELDS_AT_HAND {
+        builder.max_headers(fields);
+    }
+    let mut connection = builder.serve_connection(io, service);
     let mut stopped = pin!(stop.wait());
     let mut stopping = false;
     loop {

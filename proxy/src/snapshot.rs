@@ -14,7 +14,7 @@ use crate::pool::{MemberState, Pool};
 use crate::termination::{Termination, Terminations};
 use addr::{Prefix64, fold_mapped};
 use arc_swap::ArcSwap;
-use config::model::{Listener, Mode, Proxy, ProxyTimeouts};
+use config::model::{Listener, Mode, Proxy, ProxyTimeouts, RequestLimits};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -94,6 +94,8 @@ pub(crate) struct Route {
     /// The permissions of Unix sockets.
     pub(crate) socket_mode: u32,
     pub(crate) mode: Mode,
+    /// How much of a request is taken; only http.
+    pub(crate) limits: RequestLimits,
     /// What members are told of clients; only http.
     pub(crate) teller: Teller,
     proxy_protocol_from: Vec<IpNet>,
@@ -219,6 +221,7 @@ impl Route {
             freebind: listener.freebind,
             socket_mode: listener.socket_mode.0.into(),
             mode: listener.mode,
+            limits: listener.limits,
             teller: Teller::new(&listener.forwarding, prefix),
             proxy_protocol_from: listener.proxy_protocol_from.clone(),
             pool,

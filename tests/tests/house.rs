@@ -91,6 +91,7 @@ const PURE: &[&str] = &[
     "proxy/src/http/framing.rs",
     "proxy/src/http/guard.rs",
     "proxy/src/http/headers.rs",
+    "proxy/src/http/pace.rs",
 ];
 
 /// What a pure module may not name.

@@ -2,10 +2,10 @@
 
 use super::record::Record;
 use super::{Changed, Keyed};
-use crate::literal::Literal;
+use crate::literal::{Literal, Size};
 use crate::model::{
     Check, Forwarding, Listener, Member, Passive, PerSource, Pool, PoolTls, Proxy, ProxyLog, ProxyTimeouts,
-    SniRoute, Stick, Tls,
+    RequestLimits, SniRoute, Stick, Tls,
 };
 
 /// What differs in `[proxy]`; `None` where a key stayed.
@@ -99,7 +99,15 @@ fn listener(record: &mut Record, path: &str, old: &Listener, new: &Listener) -> 
     sni(record, &format!("{path}.sni"), &old.sni, &new.sni);
     record.key(&format!("{path}.pool"), &old.pool, &new.pool);
     forwarding(record, path, &old.forwarding, &new.forwarding);
+    limits(record, &format!("{path}.limits"), old.limits, new.limits);
     Changed { old: old.clone(), new: new.clone() }
+}
+
+fn limits(record: &mut Record, path: &str, old: RequestLimits, new: RequestLimits) {
+    record.key(&format!("{path}.head"), &Size(old.head.into()), &Size(new.head.into()));
+    record.key(&format!("{path}.fields"), &old.fields, &new.fields);
+    record.key(&format!("{path}.line"), &Size(old.line.into()), &Size(new.line.into()));
+    record.optional(&format!("{path}.body_rate"), old.body_rate.as_ref(), new.body_rate.as_ref());
 }
 
 /// `path` is that of the listener, whose own keys they are.

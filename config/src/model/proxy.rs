@@ -3,6 +3,7 @@
 mod check;
 mod endpoint;
 mod forwarding;
+mod limits;
 mod listener;
 mod log;
 mod pool;
@@ -10,6 +11,7 @@ mod pool;
 pub use check::{Check, CheckKind, CheckMethod, Header, HttpCheck, StatusRange};
 pub use endpoint::{Endpoint, SocketMode};
 pub use forwarding::{ForwardedField, ForwardedFor, Forwarding};
+pub use limits::RequestLimits;
 pub use listener::{ClientAuth, Listener, Mode, PerSource, ServerName, SniRoute, Tls, TlsVersion};
 pub use log::{ConnectionLog, Facility, LogTarget, ProxyLog};
 pub use pool::{AdminState, Balance, Member, Passive, Pool, PoolTls, ProxyProtocol, Stick};

@@ -1,6 +1,7 @@
 //! `[proxy]`.
 
 use super::Page;
+use crate::literal::Size;
 use crate::model::{
     Check, CheckKind, Endpoint, Forwarding, Listener, Member, Mode, Pool, Proxy, ProxyTimeouts, SniRoute,
 };
@@ -58,6 +59,13 @@ fn listener(page: &mut Page, listener: &Listener) {
     page.optional("rate", listener.per_source.rate.as_ref());
     page.key("prefix_v6", &listener.per_source.prefix_v6);
     page.key("prefix_v4", &listener.per_source.prefix_v4);
+    if listener.mode == Mode::Http {
+        page.table("proxy.listener.limits");
+        page.key("head", &Size(listener.limits.head.into()));
+        page.key("fields", &listener.limits.fields);
+        page.key("line", &Size(listener.limits.line.into()));
+        page.optional("body_rate", listener.limits.body_rate.as_ref());
+    }
     page.table("proxy.listener.timeout");
     timeouts(page, &listener.timeout);
     if let Some(tls) = &listener.tls {

@@ -7,8 +7,8 @@ use config::model::{
     ForwardedField, ForwardedFor, Forwarding, Gateway, Hairpin, Header, Host, HttpCheck, Level, Listener,
     LocalNames, Log, LogFormat, LogTarget, MappedRule, Member, Mode, MssClamp, Nat64, NextHopMtu, Offload,
     Passive, PerSource, Pool, PoolTls, Prefix, PrivateZones, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts,
-    ReverseNames, ServerName, SniRoute, StatusRange, Stick, SynthesisRules, Tls, TlsVersion, Treatment,
-    UdpZeroChecksum, Upstream, UpstreamTransport,
+    RequestLimits, ReverseNames, ServerName, SniRoute, StatusRange, Stick, SynthesisRules, Tls, TlsVersion,
+    Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
 };
 use config::{Domain, defaults};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -494,11 +494,11 @@ fn front() -> impl Strategy<Value = Listener> {
         per_source(),
         vec(net(), 0..2),
     );
-    let rest = (timeouts(), option::of(tls()), sni(), forwarding());
+    let rest = (timeouts(), option::of(tls()), sni(), forwarding(), limits());
     (mode, sockets, sources, rest).prop_map(|(mode, sockets, sources, rest)| {
         let (v6only, interface, freebind, inherited) = sockets;
         let (max_connections, allow_from, per_source, proxies) = sources;
-        let (timeout, tls, sni, forwarding) = rest;
+        let (timeout, tls, sni, forwarding, limits) = rest;
         Listener {
             v6only,
             interface,
@@ -510,6 +510,7 @@ fn front() -> impl Strategy<Value = Listener> {
             timeout,
             tls: tls.filter(|_| mode != Mode::Udp),
             sni: if mode == Mode::Tcp { sni } else { Vec::new() },
+            limits: if mode == Mode::Http { limits } else { RequestLimits::default() },
             forwarding: if mode == Mode::Http { forwarding } else { Forwarding::new(mode) },
             ..Listener::new(
                 "",
@@ -522,6 +523,12 @@ fn front() -> impl Strategy<Value = Listener> {
             )
         }
     })
+}
+
+fn limits() -> impl Strategy<Value = RequestLimits> {
+    let rate = option::of(1u32..=1_000_000_000);
+    (1u32 << 10..=48 << 10, 1u16..=1000, 256u32..=48 << 10, rate)
+        .prop_map(|(head, fields, line, body_rate)| RequestLimits { head, fields, line, body_rate })
 }
 
 fn forwarding() -> impl Strategy<Value = Forwarding> {

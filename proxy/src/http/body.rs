@@ -26,11 +26,14 @@ impl Body for RequestBody {
         let Self::Client { incoming, session } = &mut *self else { return Poll::Ready(None) };
         let polled = Pin::new(incoming).poll_frame(cx);
         let mut waits = session.waits.borrow_mut();
-        if polled.is_pending() {
-            waits.body.get_or_insert_with(now);
-        } else {
-            waits.body = None;
-            waits.member = Some(now());
+        match &polled {
+            Poll::Pending => waits.awaits_body(now()),
+            Poll::Ready(frame) => {
+                let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+                let now = now();
+                waits.body_came(data.map_or(0, Bytes::len), now);
+                waits.member = Some(now);
+            }
         }
         polled
     }

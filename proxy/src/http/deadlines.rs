@@ -5,14 +5,15 @@
 //! | the first head | accept | `request_head` |
 //! | the next head's first byte | the end of the last response | `keep_alive` |
 //! | the rest of a head | its first byte | `request_head` |
-//! | bytes of a request body | the last of them | `client` |
+//! | bytes of a request body | the last of them | `client`, and what [`Pace`] leaves |
 //! | room for a response | the first refused write | `client` |
 //! | the member, unless the client is waited for | the last byte to or from it | `server` |
 //! | the client's close | our own | [`crate::linger::LIMIT`] |
 
+use super::pace::Pace;
 use crate::linger;
 use config::model::ProxyTimeouts;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What did not come in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub(crate) struct Deadlines {
     pub(crate) head: Option<Instant>,
     /// Since when bytes of a request body are waited for.
     pub(crate) body: Option<Instant>,
+    /// How slowly they may come.
+    pub(crate) pace: Pace,
     /// Since when the client takes nothing.
     pub(crate) room: Option<Instant>,
     /// Since when the member is waited for.
@@ -54,7 +57,7 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
-    pub(crate) const fn new(limits: ProxyTimeouts, accepted: Instant) -> Self {
+    pub(crate) const fn new(limits: ProxyTimeouts, pace: Pace, accepted: Instant) -> Self {
         Self {
             limits,
             quiet: accepted,
@@ -62,6 +65,7 @@ impl Deadlines {
             busy: false,
             head: None,
             body: None,
+            pace,
             room: None,
             member: None,
             close: None,
@@ -71,6 +75,18 @@ impl Deadlines {
     /// A request is being answered.
     pub(crate) const fn began(&mut self) {
         self.busy = true;
+        self.pace.begin();
+    }
+
+    /// The next bytes of a request body are waited for.
+    pub(crate) fn awaits_body(&mut self, now: Instant) {
+        self.body.get_or_insert(now);
+    }
+
+    /// So many bytes of a request body have come.
+    pub(crate) fn body_came(&mut self, octets: usize, now: Instant) {
+        let waited = self.body.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        self.pace.came(octets, waited);
     }
 
     /// The response has ended.
@@ -100,7 +116,7 @@ impl Deadlines {
 
     fn while_busy(&self) -> Option<(Instant, Overdue)> {
         match (self.body, self.member) {
-            (Some(since), _) => Some((since + self.limits.client, Overdue::Body)),
+            (Some(since), _) => Some((since + self.limits.client.min(self.pace.left()), Overdue::Body)),
             (None, Some(since)) => Some((since + self.limits.server, Overdue::Member)),
             (None, None) => None,
         }
@@ -119,8 +135,6 @@ impl Deadlines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
-
     const fn seconds(count: u64) -> Duration {
         Duration::from_secs(count)
     }
@@ -135,7 +149,7 @@ mod tests {
             keep_alive: seconds(60),
             ..ProxyTimeouts::default()
         };
-        (Deadlines::new(limits, start), start)
+        (Deadlines::new(limits, Pace::new(None), start), start)
     }
 
     fn check(deadlines: &Deadlines, start: Instant, expect: Option<(u64, Overdue)>) {
@@ -174,6 +188,21 @@ mod tests {
         check(&waits, start, Some((60, Overdue::Body)));
         waits.ended(start + seconds(50));
         check(&waits, start, Some((110, Overdue::Idle)));
+    }
+
+    #[test]
+    fn a_body_that_crawls_is_due_before_its_next_byte() {
+        let (mut waits, start) = deadlines();
+        waits.pace.limit(Some(100));
+        waits.began();
+        waits.awaits_body(start);
+        check(&waits, start, Some((10, Overdue::Body)));
+        waits.body_came(300, start + seconds(8));
+        waits.awaits_body(start + seconds(20));
+        check(&waits, start, Some((25, Overdue::Body)));
+        waits.body_came(1_000_000, start + seconds(22));
+        waits.awaits_body(start + seconds(30));
+        check(&waits, start, Some((50, Overdue::Body)));
     }
 
     #[test]

@@ -8,12 +8,9 @@
 //! Deliberately does not judge targets or `Host`: see [`super::guard`].
 
 use super::guard;
+use config::model::RequestLimits;
 use std::collections::VecDeque;
 
-/// Bytes of a whole head, and of each line of it.
-const MAX_HEAD: usize = 16 << 10;
-const MAX_LINE: usize = 8 << 10;
-const MAX_FIELDS: usize = 100;
 /// Bytes of the line with a chunk's size, extensions included, and of all trailers.
 const MAX_CHUNK_LINE: usize = 16 + 256;
 const MAX_TRAILERS: usize = 4 << 10;
@@ -84,6 +81,8 @@ pub(crate) struct Good {
 #[derive(Debug)]
 pub(crate) struct Framing {
     state: State,
+    /// Of this head and those that follow.
+    limits: RequestLimits,
     head: Head,
     /// The beginning of a line whose end has not come yet.
     line: Vec<u8>,
@@ -94,9 +93,14 @@ pub(crate) struct Framing {
 }
 
 impl Framing {
-    pub(crate) const fn new() -> Self {
+    pub(crate) const fn new(limits: RequestLimits) -> Self {
         let head = Head { bytes: 0, fields: 0, request_line: None, old: false, length: None, chunked: false };
-        Self { state: State::Head, head, line: Vec::new(), trailers: 0, good: VecDeque::new() }
+        Self { state: State::Head, limits, head, line: Vec::new(), trailers: 0, good: VecDeque::new() }
+    }
+
+    /// Holds what is not whole yet, and all that follows, against other limits.
+    pub(crate) const fn limit(&mut self, limits: RequestLimits) {
+        self.limits = limits;
     }
 
     /// The head of the next request of the HTTP library, if it was found good here. Call once per request.
@@ -199,10 +203,11 @@ impl Framing {
             return if line > MAX_TRAILERS { Err(Fault::Chunk) } else { Ok(()) };
         }
         self.head.bytes += more;
-        if line > MAX_LINE && self.head.request_line.is_none() {
-            return Err(Fault::LongTarget);
+        let most = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+        if line <= most(self.limits.line) && self.head.bytes <= most(self.limits.head) {
+            return Ok(());
         }
-        if line > MAX_LINE || self.head.bytes > MAX_HEAD { Err(Fault::LargeHead) } else { Ok(()) }
+        Err(if self.head.request_line.is_none() { Fault::LongTarget } else { Fault::LargeHead })
     }
 
     /// Acts on one whole line, its line feed included.
@@ -270,7 +275,7 @@ impl Framing {
 
     fn field(&mut self, line: &[u8]) -> Result<(), Fault> {
         self.head.fields += 1;
-        if self.head.fields > MAX_FIELDS {
+        if self.head.fields > usize::from(self.limits.fields) {
             return Err(Fault::LargeHead);
         }
         let colon = memchr::memchr(b':', line).ok_or(Fault::Field)?;

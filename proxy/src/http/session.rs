@@ -4,6 +4,7 @@
 
 use super::deadlines::{Deadlines, Overdue};
 use super::framing::{Fault, Framing};
+use super::pace::Pace;
 use crate::listener::{Accepted, Site};
 use crate::opening::Told;
 use crate::proxy_protocol::Ends;
@@ -51,8 +52,8 @@ impl Session {
             site: Arc::clone(site),
             ends,
             told: accepted.opening.as_ref().map(|opening| opening.told.clone()),
-            framing: RefCell::new(Framing::new()),
-            waits: RefCell::new(Deadlines::new(route.timeout, now())),
+            framing: RefCell::new(Framing::new(route.limits)),
+            waits: RefCell::new(Deadlines::new(route.timeout, Pace::new(route.limits.body_rate), now())),
             route: RefCell::new(Arc::clone(route)),
             overdue: Cell::new(None),
             responding: Cell::new(false),
@@ -73,7 +74,10 @@ impl Session {
             return (self.route(), false);
         };
         if !Arc::ptr_eq(&self.route.borrow(), route) {
-            self.waits.borrow_mut().limits = route.timeout;
+            let mut waits = self.waits.borrow_mut();
+            waits.limits = route.timeout;
+            waits.pace.limit(route.limits.body_rate);
+            self.framing.borrow_mut().limit(route.limits);
             *self.route.borrow_mut() = Arc::clone(route);
         }
         (Arc::clone(route), true)

@@ -238,3 +238,31 @@ fn a_drain_finishes_what_is_under_way() {
     assert!(relayed.is_closed());
     assert!(gateway.ended_well(), "{}", gateway.log());
 }
+
+#[test]
+fn requests_are_limited_as_the_listener_says() {
+    let backend = Backend::http("a");
+    let port = free_port();
+    let config = |limits: &str| {
+        Config::new("").listener("web", "http", port, "web", &format!("limits = {{ {limits} }}")).pool(
+            "web",
+            UNCHECKED,
+            &[backend.address],
+        )
+    };
+    let gateway = Gateway::start(&config("head = \"2KiB\", line = \"1KiB\", fields = 10"));
+    let check = |line: usize, fields: usize, each: usize, expect: u16| {
+        let mut client = Client::connect(v6(port));
+        let fields = format!("X: {}\r\n", "a".repeat(each)).repeat(fields);
+        client.send(format!("GET /{} HTTP/1.1\r\nHost: a.example\r\n{fields}\r\n", "a".repeat(line)));
+        assert_eq!(client.response().status, expect, "a line of {line}, fields of {each}");
+    };
+    check(900, 9, 1, 200);
+    check(1100, 0, 0, 414);
+    check(1, 10, 1, 431);
+    check(1, 1, 1100, 431);
+    check(1, 3, 900, 431);
+    gateway.change(&config("head = \"48KiB\", line = \"48KiB\", fields = 200"));
+    check(1, 150, 1, 200);
+    check(20_000, 1, 20_000, 200);
+}

@@ -1,6 +1,6 @@
 //! `[[proxy.listener]]`: where connections come in, whose are taken, and where they go.
 
-use super::{Endpoint, Forwarding, ProxyTimeouts, SocketMode};
+use super::{Endpoint, Forwarding, ProxyTimeouts, RequestLimits, SocketMode};
 use crate::defaults;
 use crate::domain::Domain;
 use ipnet::IpNet;
@@ -37,6 +37,8 @@ pub struct Listener {
     pub tls: Option<Tls>,
     /// `[[proxy.listener.sni]]`; only tcp. No name stands twice.
     pub sni: Vec<SniRoute>,
+    /// `limits`; only http.
+    pub limits: RequestLimits,
     /// What members are told of the client.
     pub forwarding: Forwarding,
     /// `pool`: the name of an existing pool.
@@ -61,6 +63,7 @@ impl Listener {
             timeout: ProxyTimeouts::default(),
             tls: None,
             sni: Vec::new(),
+            limits: RequestLimits::default(),
             forwarding: Forwarding::new(mode),
             pool: pool.into(),
         }

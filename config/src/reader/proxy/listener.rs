@@ -3,7 +3,7 @@
 use super::super::shared::twice;
 use super::super::{Placed, Read, Table, Value, all, listing, nat64, not_empty, unique, values};
 use super::endpoint::{self, Claim};
-use super::{Named, Pools, forwarding, timeouts, tls, unique_names};
+use super::{Named, Pools, forwarding, limits, timeouts, tls, unique_names};
 use crate::defaults;
 use crate::keys;
 use crate::model::{
@@ -57,7 +57,7 @@ fn listener<'a>(
     ];
     let fits = bind.and_then(|bind| fits(&bind, mode).map(|()| bind));
     let fits = fits.and_then(|bind| obeyed(&table, &bind, &wishes).map(|()| values(bind)));
-    let limits = (
+    let admission = (
         table.maybe("max_connections", |value| value.integer(CONNECTIONS_RANGE)),
         allow_from(&table),
         table.section("per_source", per_source).map(Option::unwrap_or_default),
@@ -66,6 +66,7 @@ fn listener<'a>(
     let timeout = table.section("timeout", |table| timeouts::read(table, usual));
     let tls = table.section("tls", |table| tls::read(table, mode));
     let sni = sni(&table, mode, pools);
+    let requests = table.section("limits", |table| limits::read(table, mode)).map(Option::unwrap_or_default);
     let forwarding = forwarding::read(&table, mode);
     let pool = table.need("pool", |value| existing_pool(value, pools, mode));
     Ok(Listener {
@@ -76,13 +77,14 @@ fn listener<'a>(
         freebind: freebind?,
         socket_mode: socket_mode?,
         mode: mode?,
-        max_connections: limits.0?,
-        allow_from: limits.1?,
-        per_source: limits.2?,
+        max_connections: admission.0?,
+        allow_from: admission.1?,
+        per_source: admission.2?,
         proxy_protocol_from: proxy_protocol_from?,
         timeout: timeout?.unwrap_or(usual),
         tls: tls?,
         sni: sni?,
+        limits: requests?,
         forwarding: forwarding?,
         pool: pool?,
     })

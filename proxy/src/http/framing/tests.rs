@@ -11,7 +11,7 @@ struct Taken {
 }
 
 fn take<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Taken {
-    let mut framing = Framing::new();
+    let mut framing = Framing::new(RequestLimits::default());
     let mut passed = Vec::new();
     for part in parts {
         let count = framing.observe(part);
@@ -122,15 +122,41 @@ fn http_1_0_has_no_codings() {
     check("POST / HTTP/1.0\r\nTransfer-Encoding: chunked", Err(Fault::OldCoding));
 }
 
+/// What becomes of a head under these limits.
+fn check_limits(limits: RequestLimits, head: &str, expect: Option<Fault>) {
+    let mut framing = Framing::new(limits);
+    framing.observe(format!("{head}\r\n\r\n").as_bytes());
+    assert_eq!(framing.bad_head(), expect, "{limits:?}, {} octets", head.len() + 4);
+    assert_eq!(framing.expects_request().is_some(), expect.is_none());
+}
+
 #[test]
 fn heads_are_limited() {
-    check(&format!("GET /{} HTTP/1.1", "a".repeat(MAX_LINE)), Err(Fault::LongTarget));
-    check(&format!("GET / HTTP/1.1\r\nX: {}", "a".repeat(MAX_LINE)), Err(Fault::LargeHead));
-    check(&format!("GET / HTTP/1.1{}", "\r\nX: y".repeat(MAX_FIELDS)), Ok(()));
-    check(&format!("GET / HTTP/1.1{}", "\r\nX: y".repeat(MAX_FIELDS + 1)), Err(Fault::LargeHead));
-    let line = format!("\r\nX: {}", "a".repeat(4000));
-    check(&format!("GET / HTTP/1.1{}", line.repeat(3)), Ok(()));
-    check(&format!("GET / HTTP/1.1{}", line.repeat(5)), Err(Fault::LargeHead));
+    let limits = RequestLimits { head: 1024, fields: 20, line: 512, body_rate: None };
+    let check = |head: &str, expect: Option<Fault>| check_limits(limits, head, expect);
+    // "GET / HTTP/1.1" and its line end are 16 octets.
+    check(&format!("GET /{} HTTP/1.1", "a".repeat(496)), None);
+    check(&format!("GET /{} HTTP/1.1", "a".repeat(497)), Some(Fault::LongTarget));
+    check(&format!("GET / HTTP/1.1\r\nX: {}", "a".repeat(507)), None);
+    check(&format!("GET / HTTP/1.1\r\nX: {}", "a".repeat(508)), Some(Fault::LargeHead));
+    check(&format!("GET / HTTP/1.1{}", "\r\nX: y".repeat(20)), None);
+    check(&format!("GET / HTTP/1.1{}", "\r\nX: y".repeat(21)), Some(Fault::LargeHead));
+    let fields = |last: usize| format!("\r\nX: {}\r\nX: {}", "a".repeat(495), "a".repeat(last));
+    check(&format!("GET / HTTP/1.1{}", fields(501)), None);
+    check(&format!("GET / HTTP/1.1{}", fields(502)), Some(Fault::LargeHead));
+    let tall = RequestLimits { line: 2048, ..limits };
+    check_limits(tall, &format!("GET /{} HTTP/1.1", "a".repeat(1024)), Some(Fault::LongTarget));
+}
+
+#[test]
+fn other_limits_hold_for_the_next_head() {
+    let mut framing = Framing::new(RequestLimits::default());
+    let head = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(300));
+    framing.observe(head.as_bytes());
+    framing.limit(RequestLimits { line: 256, ..RequestLimits::default() });
+    framing.observe(head.as_bytes());
+    assert!(framing.expects_request().is_some());
+    assert_eq!((framing.expects_request(), framing.bad_head()), (None, Some(Fault::LongTarget)));
 }
 
 #[test]
@@ -171,7 +197,7 @@ fn nothing_behind_a_malformed_chunk_is_passed_on() {
 
 #[test]
 fn it_is_known_where_in_a_request_the_stream_stands() {
-    let mut framing = Framing::new();
+    let mut framing = Framing::new(RequestLimits::default());
     let mut check = |bytes: &str, head: bool, inside: bool| {
         framing.observe(bytes.as_bytes());
         assert_eq!((framing.in_head(), framing.is_inside()), (head, inside), "after {bytes:?}");
