@@ -197,6 +197,13 @@ pub const CHECK_FALL: u32 = 3;
 /// `proxy.pool.member.weight`: leaves room below it to turn a single member down, in percent.
 pub const WEIGHT: u16 = 100;
 
+/// `proxy.listener.rule.redirect.status`: keeps the method, and clients remember it.
+pub const REDIRECT_STATUS: u16 = 308;
+/// `proxy.listener.rule.answer.status`.
+pub const ANSWER_STATUS: u16 = 200;
+/// `proxy.listener.rule.answer.content_type`: what a text in a file is.
+pub const ANSWER_CONTENT_TYPE: &str = "text/plain; charset=utf-8";
+
 /// `proxy.listener.forwarded_for`: members otherwise see only the gateway; without HTTP there is no header.
 pub const fn forwarded_for(mode: Mode) -> ForwardedFor {
     match mode {

@@ -4,9 +4,10 @@ use crate::defaults::EXCLUDE_AAAA;
 use crate::domain::Domain;
 use crate::model::{
     AdminState, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ClientPrefix, ConnectionLog, Denied,
-    Endpoint, Facility, ForwardedField, ForwardedFor, Hairpin, Header, Level, LogFormat, LogTarget,
-    MappedRule, Mode, MssClamp, NextHopMtu, Offload, PrivateZones, ProxyProtocol, ReverseNames, ServerName,
-    SocketMode, StatusRange, TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
+    Endpoint, Facility, ForwardedField, ForwardedFor, Hairpin, Header, HeaderCondition, HostPattern, Level,
+    LogFormat, LogTarget, MappedRule, Mode, MssClamp, NextHopMtu, Offload, PrivateZones, ProxyProtocol,
+    ReverseNames, ServerName, SocketMode, StatusRange, Template, TlsVersion, Treatment, UdpZeroChecksum,
+    Upstream, UpstreamTransport, Wanted,
 };
 use crate::reader::{duration_text, size_text};
 use crate::words::Word;
@@ -58,9 +59,11 @@ in_quotes!(
     Domain,
     Endpoint,
     Header,
+    HostPattern,
     ServerName,
     SocketMode,
     StatusRange,
+    Template,
     IpAddr,
     Ipv4Addr,
     Ipv6Addr,
@@ -152,6 +155,30 @@ impl Literal for ClassOctet {
 impl<T: Literal> Literal for Vec<T> {
     fn literal(&self) -> String {
         format!("[{}]", self.iter().map(Literal::literal).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// `proxy.listener.rule.header`: names are unique, and so make a table.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct HeaderConditions(pub(crate) Vec<HeaderCondition>);
+
+impl HeaderConditions {
+    /// `None` where there is no condition.
+    pub(crate) fn of(conditions: &[HeaderCondition]) -> Option<Self> {
+        (!conditions.is_empty()).then(|| Self(conditions.to_vec()))
+    }
+}
+
+impl Literal for HeaderConditions {
+    fn literal(&self) -> String {
+        let entry = |condition: &HeaderCondition| {
+            let wanted = match &condition.wanted {
+                Wanted::Presence(wanted) => wanted.literal(),
+                Wanted::Value(value) => quoted(value),
+            };
+            format!("{} = {wanted}", quoted(&condition.name))
+        };
+        format!("{{ {} }}", self.0.iter().map(entry).collect::<Vec<_>>().join(", "))
     }
 }
 

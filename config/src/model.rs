@@ -14,10 +14,11 @@ pub use admission::{Admission, Denied};
 pub use cache::DnsCache;
 pub use names::{Host, LocalNames, PrivateZones};
 pub use proxy::{
-    AdminState, Balance, Check, CheckKind, CheckMethod, ClientAuth, ConnectionLog, Endpoint, Facility,
-    ForwardedField, ForwardedFor, Forwarding, Header, HttpCheck, Listener, LogTarget, Member, Mode, Passive,
-    PerSource, Pool, PoolTls, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, RequestLimits, ServerName,
-    SniRoute, SocketMode, StatusRange, Stick, Tls, TlsVersion,
+    AdminState, Balance, Check, CheckKind, CheckMethod, ClientAuth, Conditions, ConnectionLog, Endpoint,
+    Facility, FixedAnswer, ForwardedField, ForwardedFor, Forwarding, Header, HeaderCondition, HostPattern,
+    HttpCheck, Listener, LogTarget, Member, Mode, Part, Passive, PerSource, Place, Pool, PoolTls, Proxy,
+    ProxyLog, ProxyProtocol, ProxyTimeouts, Redirect, RequestLimits, Rule, RuleAction, ServerName, SniRoute,
+    SocketMode, StatusRange, Stick, Template, TemplateError, Tls, TlsVersion, Wanted,
 };
 pub use synthesis::{ClientPrefix, DnsClient, MappedRule, ReverseNames, SynthesisRules, Treatment};
 pub use upstream::{Forward, Upstream, UpstreamTransport};

@@ -41,6 +41,10 @@ const NEEDS: &[(&str, &str, &str)] = &[
     ("proxy.listener.forwarded_for_if_none", "proxy.listener.mode", "\"http\""),
     ("proxy.listener.limits", "proxy.listener.mode", "\"http\""),
     ("proxy.listener.tls", "proxy.listener.tls", "{ certificates = [\"/etc/causeway/web.pem\"] }"),
+    ("proxy.listener.rule.redirect", "proxy.listener.mode", "\"http\""),
+    ("proxy.listener.rule.redirect", "proxy.listener.rule", "[{ redirect = { to = \"/new\" } }]"),
+    ("proxy.listener.rule.answer", "proxy.listener.mode", "\"http\""),
+    ("proxy.listener.rule.answer", "proxy.listener.rule", "[{ answer = {} }]"),
     ("proxy.pool.tls", "proxy.pool.tls", "{}"),
     ("proxy.pool.stick", "proxy.pool.stick", "{}"),
     ("proxy.pool.passive", "proxy.pool.passive", "{}"),
@@ -62,9 +66,12 @@ const DEPENDENT: &[(&str, &[&str])] = &[
             "proxy.listener.forwarded_headers",
             "proxy.listener.trusted_hops",
             "proxy.listener.limits",
+            "proxy.listener.rule",
         ],
     ),
     ("proxy.listener.trusted_proxies", &["proxy.listener.trusted_hops"]),
+    ("proxy.listener.rule.pool", &["proxy.listener.rule"]),
+    ("proxy.listener.rule.deny", &["proxy.listener.rule"]),
     ("proxy.listener.tls.client_ca", &["proxy.listener.tls.client_auth"]),
     ("proxy.pool.balance", &["proxy.pool.source_prefix_v6"]),
     (
@@ -310,10 +317,11 @@ fn set(file: &mut Table, path: &str, value: Value) {
     }
 }
 
-/// Every path in a file, without indices.
+/// Every path in a file, without indices. A table whose keys the operator chooses is a value.
 fn paths(file: &Table) -> BTreeSet<String> {
     fn enter(paths: &mut BTreeSet<String>, path: &str, value: &Value) {
         match value {
+            Value::Table(_) if keys::find(path).is_some() && keys::of_table(path).next().is_none() => {}
             Value::Table(table) => {
                 for (key, value) in table {
                     let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };

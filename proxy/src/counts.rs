@@ -4,6 +4,7 @@
 //! writes. Counters belong to a listener or a member and outlive changes of configuration together with its name.
 
 use crate::rate::Rate;
+use config::model::{Rule, RuleAction};
 use hyper::StatusCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -191,6 +192,44 @@ impl OpenCount {
     /// A connection closes where it was opened, so no shard is ever below zero.
     pub(crate) fn sum(&self) -> u64 {
         self.0.sum(0)
+    }
+}
+
+/// Requests that one rule of a listener fits.
+#[derive(Debug)]
+pub(crate) struct RuleCount {
+    /// The name of the rule, or its place counted from 1.
+    pub(crate) label: String,
+    /// What it does.
+    pub(crate) action: &'static str,
+    shards: Shards<1>,
+}
+
+impl RuleCount {
+    pub(crate) fn new(rule: &Rule, place: usize, workers: usize) -> Self {
+        let action = match &rule.action {
+            Some(RuleAction::Pool(_)) => "pool",
+            Some(RuleAction::Redirect(_)) => "redirect",
+            Some(RuleAction::Deny(_)) => "deny",
+            Some(RuleAction::Answer(_)) => "answer",
+            None => "none",
+        };
+        let label = rule.name.clone().unwrap_or_else(|| (place + 1).to_string());
+        Self { label, action, shards: Shards::new(workers) }
+    }
+
+    /// Whether both count the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (&self.label, self.action) == (&other.label, other.action)
+    }
+
+    /// A request fits the rule.
+    pub(crate) fn fitted(&self, worker: usize) {
+        self.shards.add(worker, 0, 1);
+    }
+
+    pub(crate) fn sum(&self) -> u64 {
+        self.shards.sum(0)
     }
 }
 

@@ -1,7 +1,7 @@
 //! http mode: requests of a client connection, each forwarded to a member.
 //!
 //! ```text
-//! socket -> io (framing holds back bad heads) -> HTTP library -> forward: guard, headers, forwarded
+//! socket -> io (framing holds back bad heads) -> HTTP library -> forward: guard, headers, forwarded, rules
 //!                                                                  -> pick, connect or reuse, exchange -> body
 //! ```
 //!
@@ -18,6 +18,8 @@ mod guard;
 mod headers;
 pub(crate) mod io;
 mod pace;
+pub(crate) mod rules;
+mod ruling;
 mod session;
 
 pub(crate) use forwarded::Teller;

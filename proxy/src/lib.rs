@@ -4,7 +4,7 @@
 //!  file ---> reload: prepare, commit ---> snapshot (immutable, one pointer)
 //!                                             |  read per connection and per request
 //!  client --> listener --> identity --> opening +--> tcp --> dial --> relay ------------> member
-//!                                               +--> http: guard, headers --> upstream --> member
+//!                                               +--> http: guard, rules --> upstream ----> member
 //!  client --> udp: flow of the client --> its socket ------------------------------------> member
 //!                                             |  read per pick
 //!  checks: one thread --> health -------------+
@@ -13,7 +13,7 @@
 //!
 //! One thread per core does all of a connection. Pure modules decide and know no runtime: `listener::site`,
 //! `listener::sources`, `pool::balance`, `pool::health`, `pool::check::http`, `pool::settings`, `http::framing`,
-//! `http::guard`, `http::headers`, `http::forwarded`, `http::deadlines`, `opening::names`, `opening::told`,
+//! `http::guard`, `http::headers`, `http::forwarded`, `http::rules`, `http::deadlines`, `opening::names`, `opening::told`,
 //! `udp::flows`, `record` and what writes it, [`proxy_protocol`], [`client_hello`]. The last two are public for their
 //! fuzz targets.
 

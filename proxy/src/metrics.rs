@@ -183,6 +183,10 @@ const LISTENERS: [OfListener; 9] = [
     },
 ];
 
+/// A metric of each rule, by its labels `rule` and `action`.
+const RULES: (&str, &str, Kind) =
+    ("rule_requests", "HTTP requests that a rule fits, by what the rule does", Kind::Counter);
+
 /// A metric of each file of certificates, by its label `file`.
 const CERTIFICATES: (&str, &str, Kind) = (
     "certificate_expiry_timestamp_seconds",
@@ -320,6 +324,7 @@ impl Collector for Metrics {
         for metric in &LISTENERS {
             metric.encode(&mut encoder, &snapshot)?;
         }
+        encode_rules(&mut encoder, &snapshot)?;
         encode_certificates(&mut encoder, &snapshot)?;
         for metric in &POOLS {
             metric.encode(&mut encoder, &snapshot)?;
@@ -373,6 +378,20 @@ impl OfMember {
         });
         encode(encoder, (self.name, self.help, self.kind), samples)
     }
+}
+
+fn encode_rules(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let samples = snapshot.listeners.values().flat_map(|route| {
+        route.rule_counts.iter().map(|rule| {
+            let labels = vec![
+                ("listener", route.name.as_str()),
+                ("rule", rule.label.as_str()),
+                ("action", rule.action),
+            ];
+            (labels, rule.sum())
+        })
+    });
+    encode(encoder, RULES, samples)
 }
 
 fn encode_certificates(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
@@ -446,7 +465,7 @@ mod tests {
             let cells = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
             cells.collect()
         };
-        let names = LISTENERS.iter().map(|metric| metric.name).chain([CERTIFICATES.0]);
+        let names = LISTENERS.iter().map(|metric| metric.name).chain([RULES.0, CERTIFICATES.0]);
         let names = names.chain(POOLS.iter().map(|metric| metric.name));
         let names = names.chain(MEMBERS.iter().map(|metric| metric.name));
         let names = names.chain(DAEMON.iter().map(|metric| metric.name));

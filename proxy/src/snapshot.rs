@@ -4,8 +4,9 @@
 //! next request. State that outlives a configuration (counters, health) is carried over by name.
 
 use crate::capacity::{self, Capacity};
-use crate::counts::{ListenerCounts, OpenCount};
+use crate::counts::{ListenerCounts, OpenCount, RuleCount};
 use crate::http::Teller;
+use crate::http::rules::Rules;
 use crate::listener::{Admission, Site};
 use crate::log::{Log, LogCounts};
 use crate::opening::Names;
@@ -102,6 +103,10 @@ pub(crate) struct Route {
     pub(crate) pool: Arc<Pool>,
     /// The pools of clients that ask for these names in TLS.
     names: Names<Arc<Pool>>,
+    /// What becomes of some of the requests.
+    pub(crate) rules: Rules<Arc<Pool>>,
+    /// Of each rule, in the same order.
+    pub(crate) rule_counts: Vec<Arc<RuleCount>>,
     /// How TLS is spoken, where it ends here.
     pub(crate) termination: Option<Arc<Termination>>,
     pub(crate) timeout: ProxyTimeouts,
@@ -144,6 +149,7 @@ impl Snapshot {
                 let termination = terminations.get(&listener.name).cloned();
                 let route = Route {
                     names,
+                    rules: Rules::new(&listener.rule, |name| pools.get(name).cloned()),
                     termination,
                     ..Route::new(listener, prefix, Arc::clone(pool), old.map(AsRef::as_ref), workers)
                 };
@@ -226,6 +232,8 @@ impl Route {
             proxy_protocol_from: listener.proxy_protocol_from.clone(),
             pool,
             names: Names::default(),
+            rules: Rules::default(),
+            rule_counts: rule_counts(listener, previous, workers),
             termination: None,
             timeout: listener.timeout,
             counts: previous
@@ -260,6 +268,16 @@ fn names(listener: &Listener, pools: &BTreeMap<String, Arc<Pool>>) -> Names<Arc<
         }
     }
     names
+}
+
+/// A counter for each rule; those of the same label and action go on.
+fn rule_counts(listener: &Listener, previous: Option<&Route>, workers: usize) -> Vec<Arc<RuleCount>> {
+    let known = previous.map_or(&[][..], |route| &route.rule_counts);
+    let counts = listener.rule.iter().enumerate().map(|(place, rule)| {
+        let new = RuleCount::new(rule, place, workers);
+        known.iter().find(|known| known.is_same(&new)).map_or_else(|| Arc::new(new), Arc::clone)
+    });
+    counts.collect()
 }
 
 pub(crate) fn holds(networks: &[IpNet], address: IpAddr) -> bool {

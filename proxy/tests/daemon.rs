@@ -69,6 +69,9 @@ mod queue;
 #[path = "daemon/reload.rs"]
 mod reload;
 #[cfg(test)]
+#[path = "daemon/rules.rs"]
+mod rules;
+#[cfg(test)]
 #[path = "daemon/smuggling.rs"]
 mod smuggling;
 #[cfg(test)]

@@ -92,6 +92,8 @@ const PURE: &[&str] = &[
     "proxy/src/http/guard.rs",
     "proxy/src/http/headers.rs",
     "proxy/src/http/pace.rs",
+    "proxy/src/http/rules.rs",
+    "proxy/src/http/rules",
 ];
 
 /// What a pure module may not name.

@@ -1,5 +1,7 @@
 //! `[proxy]`: which keys are compared, under which path.
 
+mod rule;
+
 use super::record::Record;
 use super::{Changed, Keyed};
 use crate::literal::{Literal, Size};
@@ -97,6 +99,7 @@ fn listener(record: &mut Record, path: &str, old: &Listener, new: &Listener) -> 
     timeout(record, &format!("{path}.timeout"), old.timeout, new.timeout);
     tls(record, &format!("{path}.tls"), old.tls.as_ref(), new.tls.as_ref());
     sni(record, &format!("{path}.sni"), &old.sni, &new.sni);
+    rule::compare(record, &format!("{path}.rule"), &old.rule, &new.rule);
     record.key(&format!("{path}.pool"), &old.pool, &new.pool);
     forwarding(record, path, &old.forwarding, &new.forwarding);
     limits(record, &format!("{path}.limits"), old.limits, new.limits);

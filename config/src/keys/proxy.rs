@@ -6,6 +6,7 @@ pub(super) mod limits;
 pub(super) mod listener;
 pub(super) mod member;
 pub(super) mod pool;
+pub(super) mod rule;
 
 use super::Apply::{Live, Restart};
 use super::Default::{Absent, Derived, Value};

@@ -7,6 +7,8 @@ mod limits;
 mod listener;
 mod log;
 mod pool;
+mod rule;
+mod template;
 
 pub use check::{Check, CheckKind, CheckMethod, Header, HttpCheck, StatusRange};
 pub use endpoint::{Endpoint, SocketMode};
@@ -15,6 +17,8 @@ pub use limits::RequestLimits;
 pub use listener::{ClientAuth, Listener, Mode, PerSource, ServerName, SniRoute, Tls, TlsVersion};
 pub use log::{ConnectionLog, Facility, LogTarget, ProxyLog};
 pub use pool::{AdminState, Balance, Member, Passive, Pool, PoolTls, ProxyProtocol, Stick};
+pub use rule::{Conditions, FixedAnswer, HeaderCondition, HostPattern, Redirect, Rule, RuleAction, Wanted};
+pub use template::{Part, Place, Template, TemplateError};
 
 use crate::defaults;
 use std::time::Duration;

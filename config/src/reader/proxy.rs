@@ -7,6 +7,7 @@ mod limits;
 mod listener;
 mod log;
 mod pool;
+mod rule;
 mod timeouts;
 mod tls;
 

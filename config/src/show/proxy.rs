@@ -1,5 +1,7 @@
 //! `[proxy]`.
 
+mod rule;
+
 use super::Page;
 use crate::literal::Size;
 use crate::model::{
@@ -80,6 +82,9 @@ fn listener(page: &mut Page, listener: &Listener) {
         page.element("proxy.listener.sni");
         page.key("names", names);
         page.key("pool", pool);
+    }
+    for one in &listener.rule {
+        rule::write(page, one);
     }
 }
 

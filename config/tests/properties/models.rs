@@ -3,12 +3,13 @@
 use addr::{ExplicitMap, ExplicitMaps, Prefix64, Prefixes, RangedPrefix};
 use config::model::{
     Admin, AdminState, Admission, Balance, Check, CheckKind, CheckMethod, ClassOctet, ClientAuth,
-    ClientPrefix, ConnectionLog, Denied, Dns64, DnsCache, DnsClient, Endpoint, Facility, Forward,
-    ForwardedField, ForwardedFor, Forwarding, Gateway, Hairpin, Header, Host, HttpCheck, Level, Listener,
-    LocalNames, Log, LogFormat, LogTarget, MappedRule, Member, Mode, MssClamp, Nat64, NextHopMtu, Offload,
-    Passive, PerSource, Pool, PoolTls, Prefix, PrivateZones, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts,
-    RequestLimits, ReverseNames, ServerName, SniRoute, StatusRange, Stick, SynthesisRules, Tls, TlsVersion,
-    Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
+    ClientPrefix, Conditions, ConnectionLog, Denied, Dns64, DnsCache, DnsClient, Endpoint, Facility,
+    FixedAnswer, Forward, ForwardedField, ForwardedFor, Forwarding, Gateway, Hairpin, Header,
+    HeaderCondition, Host, HostPattern, HttpCheck, Level, Listener, LocalNames, Log, LogFormat, LogTarget,
+    MappedRule, Member, Mode, MssClamp, Nat64, NextHopMtu, Offload, Passive, PerSource, Pool, PoolTls,
+    Prefix, PrivateZones, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, Redirect, RequestLimits,
+    ReverseNames, Rule, RuleAction, ServerName, SniRoute, StatusRange, Stick, SynthesisRules, Tls,
+    TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport, Wanted,
 };
 use config::{Domain, defaults};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -440,6 +441,7 @@ fn proxy() -> impl Strategy<Value = Proxy> {
                         .into_iter()
                         .map(|route| SniRoute { pool: target.clone(), ..route })
                         .collect();
+                    let rule = front.rule.into_iter().map(|rule| aimed(rule, &target)).collect();
                     let has_v6 = bind.iter().flat_map(Endpoint::addresses).any(|address| address.is_ipv6());
                     let v6only = front.v6only || !has_v6;
                     // Of their own, so that no other listener has them.
@@ -449,7 +451,7 @@ fn proxy() -> impl Strategy<Value = Proxy> {
                         }
                         other => other,
                     }));
-                    listener.push(Listener { name, bind, v6only, sni, pool: target, ..front });
+                    listener.push(Listener { name, bind, v6only, sni, rule, pool: target, ..front });
                 }
             }
             Proxy { workers, timeout, log, listener, pool }
@@ -494,12 +496,19 @@ fn front() -> impl Strategy<Value = Listener> {
         per_source(),
         vec(net(), 0..2),
     );
-    let rest = (timeouts(), option::of(tls()), sni(), forwarding(), limits());
+    let rest = (timeouts(), option::of(tls()), sni(), request_rules(), forwarding(), limits());
     (mode, sockets, sources, rest).prop_map(|(mode, sockets, sources, rest)| {
         let (v6only, interface, freebind, inherited) = sockets;
         let (max_connections, allow_from, per_source, proxies) = sources;
-        let (timeout, tls, sni, forwarding, limits) = rest;
+        let (timeout, tls, sni, rules, forwarding, limits) = rest;
+        let tls = tls.filter(|_| mode != Mode::Udp);
+        let rule = if mode == Mode::Http { rules } else { Vec::new() };
+        let rule = rule.into_iter().map(|mut rule| {
+            rule.when.sni.retain(|_| tls.is_some());
+            rule
+        });
         Listener {
+            rule: rule.collect(),
             v6only,
             interface,
             freebind,
@@ -508,7 +517,7 @@ fn front() -> impl Strategy<Value = Listener> {
             per_source,
             proxy_protocol_from: if mode == Mode::Udp { Vec::new() } else { proxies },
             timeout,
-            tls: tls.filter(|_| mode != Mode::Udp),
+            tls,
             sni: if mode == Mode::Tcp { sni } else { Vec::new() },
             limits: if mode == Mode::Http { limits } else { RequestLimits::default() },
             forwarding: if mode == Mode::Http { forwarding } else { Forwarding::new(mode) },
@@ -576,6 +585,66 @@ fn sni() -> impl Strategy<Value = Vec<SniRoute>> {
         let route = |domain| SniRoute { names: vec![ServerName { domain, wildcard }], pool: String::new() };
         domains.into_iter().map(route).collect()
     })
+}
+
+/// A rule whose pool is this one, if it has one.
+fn aimed(rule: Rule, pool: &str) -> Rule {
+    let action = rule.action.map(|action| match action {
+        RuleAction::Pool(_) => RuleAction::Pool(pool.to_owned()),
+        RuleAction::Redirect(_) | RuleAction::Deny(_) | RuleAction::Answer(_) => action,
+    });
+    Rule { action, ..rule }
+}
+
+/// Rules that still lack their pools.
+fn request_rules() -> impl Strategy<Value = Vec<Rule>> {
+    vec((any::<bool>(), conditions(), action()), 0..3).prop_map(|rules| {
+        let rule = |(place, (named, when, action)): (usize, (bool, Conditions, RuleAction))| Rule {
+            name: named.then(|| format!("r{place}")),
+            when,
+            action: Some(action),
+        };
+        rules.into_iter().enumerate().map(rule).collect()
+    })
+}
+
+fn conditions() -> impl Strategy<Value = Conditions> {
+    let server_name = || {
+        let named = (any::<bool>(), "[a-z]{1,9}(\\.[a-z]{1,9}){0,2}");
+        named.prop_map(|(wildcard, name)| ServerName { domain: name.parse().expect("a name"), wildcard })
+    };
+    let host = prop_oneof![
+        server_name().prop_map(HostPattern::Name),
+        any::<u128>().prop_map(|bits| HostPattern::V6(Ipv6Addr::from_bits(bits))),
+    ];
+    let wanted = prop_oneof![any::<bool>().prop_map(Wanted::Presence), "[!-~]{0,9}".prop_map(Wanted::Value)];
+    let header = proptest::collection::btree_map("[a-z0-9-]{1,9}", wanted, 0..3);
+    let path = || vec("/[a-z/ \u{e4}\"]{0,9}[a-z]".prop_filter("plain", |path| !path.contains("//")), 0..3);
+    let paths = (path(), path(), vec("[.a-z]{0,5}[a-z]", 0..3));
+    (vec(host, 0..3), paths, vec("[A-Z]{1,9}", 0..3), header, vec(server_name(), 0..3), vec(net(), 0..3))
+        .prop_map(|(host, (path, path_prefix, path_suffix), method, header_list, sni, source)| {
+            let header = |(name, wanted)| HeaderCondition { name, wanted };
+            let header = header_list.into_iter().map(header).collect();
+            Conditions { host, path, path_prefix, path_suffix, method, header, sni, source }
+        })
+}
+
+fn action() -> impl Strategy<Value = RuleAction> {
+    let to = "(https?://[a-z.]{1,9}|/[a-z]{1,9}|\\{uri\\}|\\{path\\})(\\{host\\}|[a-z/?]){0,4}";
+    let redirect = (to, select(vec![301, 302, 303, 307, 308])).prop_map(|(to, status)| {
+        RuleAction::Redirect(Redirect { to: to.parse().expect("a template"), status })
+    });
+    let answer =
+        (200u16..=599, "[a-z]{1,9}/[a-z]{1,9}", any::<String>()).prop_map(|(status, content_type, body)| {
+            let body = if [204, 205, 304].contains(&status) { String::new() } else { body };
+            RuleAction::Answer(FixedAnswer { status, content_type, body })
+        });
+    prop_oneof![
+        Just(RuleAction::Pool(String::new())),
+        redirect,
+        (400u16..=599).prop_map(RuleAction::Deny),
+        answer
+    ]
 }
 
 fn pool(name: String) -> impl Strategy<Value = Pool> {

@@ -66,6 +66,18 @@ pub(crate) const UNEXPECTED: Answer =
 pub(crate) const BROKEN_BODY: Answer =
     answer(StatusCode::BAD_REQUEST, Failure::ClientGone, "The request body broke off or is malformed.");
 
+/// A rule looks at paths, and this one can be read in two ways.
+pub(crate) const DOUBTFUL_PATH: Answer = answer(
+    StatusCode::BAD_REQUEST,
+    Failure::BadRequest,
+    "The path of the request can be read in more than one way.",
+);
+
+/// What a rule refuses a request with.
+pub(crate) const fn denied(status: StatusCode) -> Answer {
+    Answer { status, failure: None, reason: "Requests of this kind are not served here." }
+}
+
 /// What a malformed head is answered with.
 pub(crate) const fn to_fault(fault: Fault) -> Answer {
     const BAD: StatusCode = StatusCode::BAD_REQUEST;

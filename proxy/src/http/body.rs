@@ -67,7 +67,7 @@ enum Source {
 
 impl ResponseBody {
     /// A short text of the proxy's own.
-    pub(crate) fn text(text: String) -> Self {
+    pub(crate) fn text(text: impl Into<Bytes>) -> Self {
         Self { source: Source::Text(Some(text.into())), _underway: None }
     }
 

@@ -5,12 +5,13 @@ use super::body::{MemberBody, RequestBody, ResponseBody};
 use super::deadlines::Overdue;
 use super::forwarded::Known;
 use super::framing::{Fault, Good};
+use super::ruling::{self, Ruling};
 use super::session::Session;
 use super::{guard, headers};
 use crate::dial::{Dial, First, NoMember};
 use crate::identity;
 use crate::opening::Told;
-use crate::pool::Lease;
+use crate::pool::{Lease, Pool};
 use crate::snapshot::Route;
 use crate::upstream::{Upstream, poll_with};
 use hyper::body::{Body, Incoming};
@@ -36,7 +37,14 @@ pub(crate) async fn forward(
     let expected = session.framing.borrow_mut().expects_request();
     let judged = expected.map_or(Err(answer::UNEXPECTED), |good| prepare(&session, &route, request, good));
     let answered = match judged {
-        Ok(outgoing) => send(&session, &route, outgoing).await,
+        Ok(outgoing) => {
+            let Head { method, uri, headers } = &outgoing.head;
+            match ruling::rule(&session, &route, (method, uri, headers)) {
+                Ok(Ruling::Forward(pool)) => send(&session, &route, pool, outgoing).await,
+                Ok(Ruling::Answer(response)) => Ok(response),
+                Err(refused) => Err(refused),
+            }
+        }
         Err(refused) => Err(refused),
     };
     let mut response = match answered {
@@ -152,14 +160,15 @@ enum Lost {
 async fn send(
     session: &Rc<Session>,
     route: &Route,
+    pool: &Arc<Pool>,
     outgoing: Outgoing,
 ) -> Result<Response<ResponseBody>, Answer> {
-    let mut dial = Dial::new(&session.local, &route.pool, &route.timeout, session.client);
+    let mut dial = Dial::new(&session.local, pool, &route.timeout, session.client);
     // A connection that turns out to be dead loses a request that cannot be repeated, so the first one of a client goes
     // on a fresh connection: that client could not know why.
     // One that is kept may have told another client, or none.
     let told = session.told.as_ref();
-    let header = identity::header(route.pool.config.proxy_protocol, told, || identity::origin(session.ends));
+    let header = identity::header(pool.config.proxy_protocol, told, || identity::origin(session.ends));
     let first = First { header, ahead: Vec::new() };
     let may_reuse = first.header.is_empty() && (outgoing.repeatable || !session.is_first());
     let mut outgoing = outgoing;

@@ -68,7 +68,8 @@ impl Told {
         Self { server_name, ..Self::default() }
     }
 
-    pub(super) fn server_name(&self) -> Option<&str> {
+    /// The name that the client asked for, in lower case.
+    pub(crate) fn server_name(&self) -> Option<&str> {
         self.server_name.as_deref()
     }
 

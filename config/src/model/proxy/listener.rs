@@ -1,6 +1,6 @@
 //! `[[proxy.listener]]`: where connections come in, whose are taken, and where they go.
 
-use super::{Endpoint, Forwarding, ProxyTimeouts, RequestLimits, SocketMode};
+use super::{Endpoint, Forwarding, ProxyTimeouts, RequestLimits, Rule, SocketMode};
 use crate::defaults;
 use crate::domain::Domain;
 use ipnet::IpNet;
@@ -39,6 +39,8 @@ pub struct Listener {
     pub sni: Vec<SniRoute>,
     /// `limits`; only http.
     pub limits: RequestLimits,
+    /// `[[proxy.listener.rule]]`, in order; only http.
+    pub rule: Vec<Rule>,
     /// What members are told of the client.
     pub forwarding: Forwarding,
     /// `pool`: the name of an existing pool.
@@ -64,6 +66,7 @@ impl Listener {
             tls: None,
             sni: Vec::new(),
             limits: RequestLimits::default(),
+            rule: Vec::new(),
             forwarding: Forwarding::new(mode),
             pool: pool.into(),
         }

@@ -3,7 +3,7 @@
 use super::super::shared::twice;
 use super::super::{Placed, Read, Table, Value, all, listing, nat64, not_empty, unique, values};
 use super::endpoint::{self, Claim};
-use super::{Named, Pools, forwarding, limits, timeouts, tls, unique_names};
+use super::{Named, Pools, forwarding, limits, rule, timeouts, tls, unique_names};
 use crate::defaults;
 use crate::keys;
 use crate::model::{
@@ -67,6 +67,9 @@ fn listener<'a>(
     let tls = table.section("tls", |table| tls::read(table, mode));
     let sni = sni(&table, mode, pools);
     let requests = table.section("limits", |table| limits::read(table, mode)).map(Option::unwrap_or_default);
+    // What could not be read was given all the same.
+    let around = rule::Around { pools, mode, speaks_tls: !matches!(tls, Ok(None)) };
+    let rule = rule::all_of(&table, around);
     let forwarding = forwarding::read(&table, mode);
     let pool = table.need("pool", |value| existing_pool(value, pools, mode));
     Ok(Listener {
@@ -85,6 +88,7 @@ fn listener<'a>(
         tls: tls?,
         sni: sni?,
         limits: requests?,
+        rule: rule?,
         forwarding: forwarding?,
         pool: pool?,
     })
@@ -176,7 +180,7 @@ fn sni(table: &Table<'_>, mode: Read<Mode>, pools: &Pools<'_>) -> Read<Vec<SniRo
     Ok(routes.into_iter().map(|(names, pool)| SniRoute { names: values(names), pool }).collect())
 }
 
-fn existing_pool(value: &Value<'_>, pools: &Pools<'_>, mode: Read<Mode>) -> Read<String> {
+pub(super) fn existing_pool(value: &Value<'_>, pools: &Pools<'_>, mode: Read<Mode>) -> Read<String> {
     let name = value.name()?;
     if let (Ok(Mode::Udp), Some(pool)) = (mode, pools.read.iter().find(|pool| pool.name == name)) {
         takes_datagrams(value, pool)?;

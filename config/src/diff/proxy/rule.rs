@@ -1,0 +1,73 @@
+//! `[[proxy.listener.rule]]`, by position: the order of rules decides.
+
+use super::super::record::Record;
+use crate::literal::{HeaderConditions, Literal};
+use crate::model::{Conditions, FixedAnswer, Redirect, Rule, RuleAction};
+
+pub(super) fn compare(record: &mut Record, path: &str, old: &[Rule], new: &[Rule]) {
+    for index in 0..old.len().max(new.len()) {
+        let path = format!("{path}[{index}]");
+        match (old.get(index), new.get(index)) {
+            (Some(old), Some(new)) => rule(record, &path, old, new),
+            (old, new) => record.present(&path, old.map(brief), new.map(brief)),
+        }
+    }
+}
+
+/// What a rule does, and its name.
+fn brief(rule: &Rule) -> String {
+    let does = match &rule.action {
+        Some(RuleAction::Pool(pool)) => format!("to pool {pool}"),
+        Some(RuleAction::Redirect(redirect)) => format!("redirect to {}", redirect.to.literal()),
+        Some(RuleAction::Deny(status)) => format!("deny with {status}"),
+        Some(RuleAction::Answer(answer)) => format!("answer with {}", answer.status),
+        None => "go on".to_owned(),
+    };
+    rule.name.as_ref().map_or_else(|| does.clone(), |name| format!("{name}: {does}"))
+}
+
+fn rule(record: &mut Record, path: &str, old: &Rule, new: &Rule) {
+    record.optional(&format!("{path}.name"), old.name.as_ref(), new.name.as_ref());
+    conditions(record, path, &old.when, &new.when);
+    record.optional(&format!("{path}.pool"), old.pool(), new.pool());
+    record.optional(&format!("{path}.deny"), old.deny(), new.deny());
+    redirect(record, &format!("{path}.redirect"), old.redirect(), new.redirect());
+    answer(record, &format!("{path}.answer"), old.answer(), new.answer());
+}
+
+fn conditions(record: &mut Record, path: &str, old: &Conditions, new: &Conditions) {
+    list(record, &format!("{path}.host"), &old.host, &new.host);
+    list(record, &format!("{path}.path"), &old.path, &new.path);
+    list(record, &format!("{path}.path_prefix"), &old.path_prefix, &new.path_prefix);
+    list(record, &format!("{path}.path_suffix"), &old.path_suffix, &new.path_suffix);
+    list(record, &format!("{path}.method"), &old.method, &new.method);
+    let (before, after) = (HeaderConditions::of(&old.header), HeaderConditions::of(&new.header));
+    record.optional(&format!("{path}.header"), before.as_ref(), after.as_ref());
+    list(record, &format!("{path}.sni"), &old.sni, &new.sni);
+    list(record, &format!("{path}.source"), &old.source, &new.source);
+}
+
+/// An empty list is a condition that the rule does not have.
+fn list<T: Literal + PartialEq + Clone>(record: &mut Record, path: &str, old: &Vec<T>, new: &Vec<T>) {
+    let present = |list: &Vec<T>| (!list.is_empty()).then(|| list.clone());
+    record.optional(path, present(old).as_ref(), present(new).as_ref());
+}
+
+fn redirect(record: &mut Record, path: &str, old: Option<&Redirect>, new: Option<&Redirect>) {
+    if let (Some(old), Some(new)) = (old, new) {
+        record.key(&format!("{path}.to"), &old.to, &new.to);
+        record.key(&format!("{path}.status"), &old.status, &new.status);
+    } else {
+        record.table(path, old.is_some(), new.is_some());
+    }
+}
+
+fn answer(record: &mut Record, path: &str, old: Option<&FixedAnswer>, new: Option<&FixedAnswer>) {
+    if let (Some(old), Some(new)) = (old, new) {
+        record.key(&format!("{path}.status"), &old.status, &new.status);
+        record.key(&format!("{path}.content_type"), &old.content_type, &new.content_type);
+        record.key(&format!("{path}.body"), &old.body, &new.body);
+    } else {
+        record.table(path, old.is_some(), new.is_some());
+    }
+}

@@ -1,0 +1,130 @@
+//! `[[proxy.listener.rule]]`: what becomes of some of the requests.
+
+use super::{ServerName, Template};
+use ipnet::IpNet;
+use std::fmt;
+use std::net::Ipv6Addr;
+
+/// One `[[proxy.listener.rule]]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// `name`: no other rule of the listener has the same.
+    pub name: Option<String>,
+    /// The conditions, all of which must hold.
+    pub when: Conditions,
+    /// What ends the search for a rule; present, unless the rule does something else.
+    pub action: Option<RuleAction>,
+}
+
+/// The conditions of a rule: of each list one element must fit, and an empty list fits always.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// `host`.
+    pub host: Vec<HostPattern>,
+    /// `path`: the whole path, decoded; begins with a slash.
+    pub path: Vec<String>,
+    /// `path_prefix`: how the path begins; begins with a slash.
+    pub path_prefix: Vec<String>,
+    /// `path_suffix`: how the path ends; not empty.
+    pub path_suffix: Vec<String>,
+    /// `method`: tokens in capitals.
+    pub method: Vec<String>,
+    /// `header`, by name; every one must fit.
+    pub header: Vec<HeaderCondition>,
+    /// `sni`.
+    pub sni: Vec<ServerName>,
+    /// `source`.
+    pub source: Vec<IpNet>,
+}
+
+/// A host that requests may be for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostPattern {
+    /// A name, or all names below one. IPv4 addresses are names of this kind.
+    Name(ServerName),
+    /// An address.
+    V6(Ipv6Addr),
+}
+
+/// As the file writes it.
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => name.fmt(f),
+            Self::V6(address) => write!(f, "[{address}]"),
+        }
+    }
+}
+
+/// One entry of `header`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderCondition {
+    /// The name: a token in lower case.
+    pub name: String,
+    /// What is wanted of it.
+    pub wanted: Wanted,
+}
+
+/// What is wanted of a header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// That it is there, or that it is not.
+    Presence(bool),
+    /// That one of its lines has this value.
+    Value(String),
+}
+
+/// What becomes of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RuleAction {
+    /// `pool`: the name of an existing pool.
+    Pool(String),
+    /// `redirect`.
+    Redirect(Redirect),
+    /// `deny`: a status of 400 to 599.
+    Deny(u16),
+    /// `answer`.
+    Answer(FixedAnswer),
+}
+
+/// `proxy.listener.rule.redirect`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// `to`: an http address or a path.
+    pub to: Template,
+    /// `status`: 301, 302, 303, 307 or 308.
+    pub status: u16,
+}
+
+/// `proxy.listener.rule.answer`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FixedAnswer {
+    /// `status`, 200 to 599.
+    pub status: u16,
+    /// `content_type`: visible ASCII and inner blanks.
+    pub content_type: String,
+    /// `body`: empty where the status has none.
+    pub body: String,
+}
+
+impl Rule {
+    /// The pool that requests go to, if it is that what becomes of them.
+    pub const fn pool(&self) -> Option<&String> {
+        if let Some(RuleAction::Pool(pool)) = &self.action { Some(pool) } else { None }
+    }
+
+    /// Where clients are sent, if it is that.
+    pub const fn redirect(&self) -> Option<&Redirect> {
+        if let Some(RuleAction::Redirect(redirect)) = &self.action { Some(redirect) } else { None }
+    }
+
+    /// The status that requests are refused with, if it is that.
+    pub const fn deny(&self) -> Option<&u16> {
+        if let Some(RuleAction::Deny(status)) = &self.action { Some(status) } else { None }
+    }
+
+    /// The answer, if it is that.
+    pub const fn answer(&self) -> Option<&FixedAnswer> {
+        if let Some(RuleAction::Answer(answer)) = &self.action { Some(answer) } else { None }
+    }
+}

@@ -1,0 +1,43 @@
+//! `[[proxy.listener.rule]]`.
+
+use super::Page;
+use crate::literal::{HeaderConditions, Literal};
+use crate::model::{Conditions, FixedAnswer, Redirect, Rule};
+
+pub(super) fn write(page: &mut Page, rule: &Rule) {
+    page.element("proxy.listener.rule");
+    page.optional("name", rule.name.as_ref());
+    conditions(page, &rule.when);
+    page.optional("pool", rule.pool());
+    page.optional("deny", rule.deny());
+    if let Some(Redirect { to, status }) = rule.redirect() {
+        page.table("proxy.listener.rule.redirect");
+        page.key("to", to);
+        page.key("status", status);
+    }
+    if let Some(FixedAnswer { status, content_type, body }) = rule.answer() {
+        page.table("proxy.listener.rule.answer");
+        page.key("status", status);
+        page.key("content_type", content_type);
+        page.key("body", body);
+    }
+}
+
+fn conditions(page: &mut Page, when: &Conditions) {
+    let Conditions { host, path, path_prefix, path_suffix, method, header, sni, source } = when;
+    list(page, "host", host);
+    list(page, "path", path);
+    list(page, "path_prefix", path_prefix);
+    list(page, "path_suffix", path_suffix);
+    list(page, "method", method);
+    page.optional("header", HeaderConditions::of(header).as_ref());
+    list(page, "sni", sni);
+    list(page, "source", source);
+}
+
+/// A condition that the rule has.
+fn list<T: Literal + Clone>(page: &mut Page, key: &str, list: &[T]) {
+    if !list.is_empty() {
+        page.key(key, &list.to_vec());
+    }
+}

@@ -1,0 +1,148 @@
+//! Which rules of a listener a request fits, and what becomes of it. Pure.
+//!
+//! Rules are compiled when a configuration is made. They are asked in the order of the file; the first that fits and
+//! has an action ends the search. Conditions see the request as a member would get it: without the fields that end
+//! here, and with the forwarding fields that are believed. Their paths are [plain](path).
+
+mod condition;
+mod path;
+mod subject;
+mod template;
+
+pub(crate) use subject::Subject;
+
+use ::http::StatusCode;
+use ::http::header::HeaderValue;
+use bytes::Bytes;
+use condition::Condition;
+use config::model;
+use config::model::{RuleAction, Template};
+use std::borrow::Cow;
+
+/// The rules of one listener. `P` is what stands for a pool.
+#[derive(Debug)]
+pub(crate) struct Rules<P> {
+    rules: Vec<Rule<P>>,
+    /// Whether a condition looks at the path.
+    looks_at_paths: bool,
+}
+
+#[derive(Debug)]
+struct Rule<P> {
+    when: Condition,
+    action: Option<Action<P>>,
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub(crate) enum Action<P> {
+    /// It goes to this pool.
+    Pool(P),
+    /// Its client is sent elsewhere.
+    Redirect(Redirect),
+    /// It is refused.
+    Deny(StatusCode),
+    /// It gets this answer.
+    Answer(Fixed),
+}
+
+/// Where clients are sent.
+#[derive(Debug)]
+pub(crate) struct Redirect {
+    pub(crate) status: StatusCode,
+    to: Template,
+}
+
+/// An answer of the file.
+#[derive(Clone, Debug)]
+pub(crate) struct Fixed {
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: HeaderValue,
+    pub(crate) body: Bytes,
+}
+
+/// What the rules say of a request.
+#[derive(Debug)]
+pub(crate) struct Decision<'a, P> {
+    /// The places of the rules that it fits, in order.
+    pub(crate) fitting: Vec<usize>,
+    /// What becomes of it, if they say so.
+    pub(crate) action: Option<&'a Action<P>>,
+}
+
+/// The path can be read in two ways, and a rule would judge one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Doubtful;
+
+impl<P> Default for Rules<P> {
+    fn default() -> Self {
+        Self { rules: Vec::new(), looks_at_paths: false }
+    }
+}
+
+impl<P> Rules<P> {
+    /// Compiles the rules of a listener; `pool` finds the pool of a name. A rule whose pool is not found has no action.
+    pub(crate) fn new(rules: &[model::Rule], pool: impl Fn(&str) -> Option<P>) -> Self {
+        let rule = |rule: &model::Rule| Rule {
+            when: Condition::new(&rule.when),
+            action: rule.action.as_ref().and_then(|action| Action::new(action, &pool)),
+        };
+        let rules: Vec<_> = rules.iter().map(rule).collect();
+        let looks_at_paths = rules.iter().any(|rule| rule.when.looks_at_path());
+        Self { rules, looks_at_paths }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// What becomes of a request.
+    pub(crate) fn decide(&self, subject: &Subject<'_>) -> Result<Decision<'_, P>, Doubtful> {
+        let plain = if self.looks_at_paths {
+            path::plain(subject.uri.path()).ok_or(Doubtful)?
+        } else {
+            Cow::Borrowed(&[][..])
+        };
+        let host = subject.host_key();
+        let mut fitting = Vec::new();
+        for (place, rule) in self.rules.iter().enumerate() {
+            if !rule.when.holds(subject, &host, &plain) {
+                continue;
+            }
+            fitting.push(place);
+            if let Some(action) = &rule.action {
+                return Ok(Decision { fitting, action: Some(action) });
+            }
+        }
+        Ok(Decision { fitting, action: None })
+    }
+}
+
+impl<P> Action<P> {
+    fn new(action: &RuleAction, pool: impl Fn(&str) -> Option<P>) -> Option<Self> {
+        // The model holds only statuses of three digits.
+        let status = |code: u16| StatusCode::from_u16(code).ok();
+        Some(match action {
+            RuleAction::Pool(name) => Self::Pool(pool(name)?),
+            RuleAction::Deny(code) => Self::Deny(status(*code)?),
+            RuleAction::Redirect(redirect) => {
+                Self::Redirect(Redirect { status: status(redirect.status)?, to: redirect.to.clone() })
+            }
+            RuleAction::Answer(answer) => Self::Answer(Fixed {
+                status: status(answer.status)?,
+                content_type: template::header_value(answer.content_type.as_bytes()),
+                body: Bytes::from(answer.body.clone()),
+            }),
+        })
+    }
+}
+
+impl Redirect {
+    /// The value of `Location` for a request.
+    pub(crate) fn location(&self, subject: &Subject<'_>) -> HeaderValue {
+        template::location(&self.to, subject)
+    }
+}
+
+#[cfg(test)]
+mod tests;

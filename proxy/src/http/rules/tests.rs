@@ -1,0 +1,229 @@
+use super::*;
+use ::http::header::{HeaderMap, HeaderName};
+use ::http::{Method, Uri};
+use config::model::{Conditions, FixedAnswer, HeaderCondition, HostPattern, Wanted};
+use proptest::prelude::*;
+
+/// A request for `http://{host}{target}` that the edits change.
+struct Asked {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    client: Option<std::net::IpAddr>,
+    sni: Option<String>,
+}
+
+fn get(host: &str, target: &str) -> Asked {
+    let mut headers = HeaderMap::new();
+    headers.insert("host", HeaderValue::from_str(host).unwrap());
+    Asked { method: Method::GET, uri: target.parse().unwrap(), headers, client: None, sni: None }
+}
+
+impl Asked {
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            method: &self.method,
+            uri: &self.uri,
+            headers: &self.headers,
+            client: self.client,
+            sni: self.sni.as_deref(),
+            secure: self.sni.is_some(),
+            port: Some(8080),
+        }
+    }
+
+    fn with(mut self, name: &str, value: &str) -> Self {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        self.headers.append(name, HeaderValue::from_str(value).unwrap());
+        self
+    }
+}
+
+/// A rule that sends what fits `when` to the pool of this name.
+fn to(pool: &str, when: Conditions) -> model::Rule {
+    model::Rule { when, action: Some(RuleAction::Pool(pool.to_owned())), ..model::Rule::default() }
+}
+
+fn rules(rules: &[model::Rule]) -> Rules<String> {
+    Rules::new(rules, |name| Some(name.to_owned()))
+}
+
+/// The pool that the rules name.
+fn pool<'a>(rules: &'a Rules<String>, asked: &Asked) -> Option<&'a str> {
+    match rules.decide(&asked.subject()).expect("a plain path").action {
+        Some(Action::Pool(name)) => Some(name),
+        None => None,
+        Some(other) => panic!("{other:?}"),
+    }
+}
+
+/// Whether one rule with these conditions takes the request.
+fn check(when: Conditions, asked: &Asked, expect: bool) {
+    let said = format!("{when:?} {} {:?}", asked.uri, asked.headers);
+    let rules = rules(&[to("x", when)]);
+    assert_eq!(pool(&rules, asked).is_some(), expect, "{said}");
+}
+
+fn names(names: &[&str]) -> Vec<HostPattern> {
+    let name = |name: &&str| match name.strip_prefix('[') {
+        Some(rest) => HostPattern::V6(rest.trim_end_matches(']').parse().unwrap()),
+        None => HostPattern::Name(server_name(name)),
+    };
+    names.iter().map(name).collect()
+}
+
+fn server_name(name: &str) -> model::ServerName {
+    let domain = name.trim_start_matches("*.").parse().unwrap();
+    model::ServerName { domain, wildcard: name.starts_with("*.") }
+}
+
+fn strings(list: &[&str]) -> Vec<String> {
+    list.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn hosts_have_no_case_no_port_and_no_final_dot() {
+    let when = |list: &[&str]| Conditions { host: names(list), ..Conditions::default() };
+    for host in ["a.example", "A.Example", "a.example:8080", "a.example.", "a.example.:80"] {
+        check(when(&["b.example", "a.example"]), &get(host, "/"), true);
+    }
+    for host in ["xa.example", "a.example.org", "x.a.example", "[2001:db8::80]"] {
+        check(when(&["a.example"]), &get(host, "/"), false);
+    }
+    check(when(&["*.a.example"]), &get("x.y.a.example", "/"), true);
+    check(when(&["*.a.example"]), &get("a.example", "/"), false);
+    check(when(&["[2001:db8::80]"]), &get("[2001:DB8:0::80]:80", "/"), true);
+    check(when(&["[2001:db8::80]"]), &get("[2001:db8::81]", "/"), false);
+    check(when(&["192.0.2.80"]), &get("192.0.2.80:80", "/"), true);
+}
+
+#[test]
+fn paths_fit_whole_at_their_beginning_or_at_their_end() {
+    let path = |list: &[&str]| Conditions { path: strings(list), ..Conditions::default() };
+    check(path(&["/a", "/b"]), &get("h", "/b?c"), true);
+    check(path(&["/a"]), &get("h", "/a/"), false);
+    check(path(&["/admin"]), &get("h", "//x/../%61dmin"), true);
+    let prefix = |list: &[&str]| Conditions { path_prefix: strings(list), ..Conditions::default() };
+    check(prefix(&["/a/"]), &get("h", "/a/b"), true);
+    check(prefix(&["/a/"]), &get("h", "/a"), false);
+    check(prefix(&["/a"]), &get("h", "/ab"), true);
+    let suffix = |list: &[&str]| Conditions { path_suffix: strings(list), ..Conditions::default() };
+    check(suffix(&[".png", ".css"]), &get("h", "/a/b.css?v=.js"), true);
+    check(suffix(&[".png"]), &get("h", "/a.png/"), false);
+    let both = Conditions { path_suffix: strings(&[".png"]), ..prefix(&["/a/"]) };
+    check(both.clone(), &get("h", "/a/b.png"), true);
+    check(both, &get("h", "/b/b.png"), false);
+}
+
+#[test]
+fn a_path_of_two_readings_is_doubtful_only_where_a_rule_looks_at_paths() {
+    let asked = get("h", "/public%2F..%2Fadmin");
+    let by_path = rules(&[to("x", Conditions { path: strings(&["/"]), ..Conditions::default() })]);
+    assert!(by_path.decide(&asked.subject()).is_err());
+    let by_host = rules(&[to("x", Conditions { host: names(&["h"]), ..Conditions::default() })]);
+    assert_eq!(pool(&by_host, &asked), Some("x"));
+}
+
+#[test]
+fn methods_headers_names_and_sources_fit() {
+    let method = Conditions { method: strings(&["GET", "PURGE"]), ..Conditions::default() };
+    check(method.clone(), &get("h", "/"), true);
+    check(method, &Asked { method: Method::POST, ..get("h", "/") }, false);
+    let header = |wanted: Wanted| Conditions {
+        header: vec![HeaderCondition { name: "x-a".to_owned(), wanted }],
+        ..Conditions::default()
+    };
+    check(header(Wanted::Presence(true)), &get("h", "/").with("X-A", ""), true);
+    check(header(Wanted::Presence(true)), &get("h", "/"), false);
+    check(header(Wanted::Presence(false)), &get("h", "/"), true);
+    check(header(Wanted::Presence(false)), &get("h", "/").with("x-a", "1"), false);
+    check(header(Wanted::Value("2".to_owned())), &get("h", "/").with("x-a", "1").with("x-a", "2"), true);
+    check(header(Wanted::Value("2".to_owned())), &get("h", "/").with("x-a", "22"), false);
+    let sni = Conditions { sni: vec![server_name("*.a.example")], ..Conditions::default() };
+    check(sni.clone(), &Asked { sni: Some("x.a.example".to_owned()), ..get("h", "/") }, true);
+    check(sni, &get("x.a.example", "/"), false);
+    let networks = ["2001:db8::/64", "192.0.2.0/24"].map(|net| net.parse().unwrap());
+    let source = Conditions { source: networks.to_vec(), ..Conditions::default() };
+    let from = |client: &str| Asked { client: client.parse().ok(), ..get("h", "/") };
+    check(source.clone(), &from("2001:db8::9"), true);
+    check(source.clone(), &from("::ffff:192.0.2.9"), true);
+    check(source.clone(), &from("2001:db8:0:1::9"), false);
+    check(source, &from("none: a unix socket"), false);
+}
+
+#[test]
+fn the_first_rule_that_fits_and_does_something_decides() {
+    let host = |name: &str| Conditions { host: names(&[name]), ..Conditions::default() };
+    let silent = model::Rule { when: Conditions::default(), ..model::Rule::default() };
+    let rules =
+        rules(&[to("a", host("a.example")), silent, to("b", host("*.example")), to("c", host("b.example"))]);
+    let decide = |host: &str| {
+        let asked = get(host, "/");
+        let decision = rules.decide(&asked.subject()).unwrap();
+        (decision.fitting, pool(&rules, &asked))
+    };
+    assert_eq!(decide("a.example"), (vec![0], Some("a")));
+    assert_eq!(decide("b.example"), (vec![1, 2], Some("b")));
+    assert_eq!(decide("c.test"), (vec![1], None));
+}
+
+#[test]
+fn redirects_are_filled_with_what_was_asked_for() {
+    let check = |to: &str, asked: &Asked, expect: &str| {
+        let redirect = Redirect { status: StatusCode::FOUND, to: to.parse().unwrap() };
+        assert_eq!(redirect.location(&asked.subject()), expect, "{to}");
+    };
+    check("https://{host}{uri}", &get("a.example:8080", "/b?c=d"), "https://a.example/b?c=d");
+    check("https://{host}{uri}", &get("[2001:db8::80]:8080", "/"), "https://[2001:db8::80]/");
+    check("https://{host}{uri}", &get("a.example", "*"), "https://a.example/");
+    check("{scheme}://b.example:{port}{path}", &get("a.example", "/b?c"), "http://b.example:8080/b");
+    check("/moved?was={path}&{query}", &get("a.example", "/b?c"), "/moved?was=/b&c");
+    let secure =
+        Asked { sni: Some("s.example".to_owned()), client: "2001:db8::9".parse().ok(), ..get("h", "/") };
+    check("{scheme}://{sni}/{client}/{method}", &secure, "https://s.example/2001:db8::9/GET");
+}
+
+#[test]
+fn a_redirect_to_a_path_stays_at_its_host() {
+    let check = |to: &str, target: &str, expect: &str| {
+        let redirect = Redirect { status: StatusCode::FOUND, to: to.parse().unwrap() };
+        assert_eq!(redirect.location(&get("h", target).subject()), expect, "{to} {target}");
+    };
+    check("{uri}", "//evil.example/", "/evil.example/");
+    check("{path}/", "/\\evil.example", "/evil.example/");
+    check("/{path}", "/evil.example", "/evil.example");
+    check("/new{uri}", "//evil.example/", "/new//evil.example/");
+}
+
+#[test]
+fn answers_are_those_of_the_file() {
+    let answer = FixedAnswer { status: 503, content_type: "text/html".to_owned(), body: "later".to_owned() };
+    let rule = |action| model::Rule { action: Some(action), ..model::Rule::default() };
+    let answers = rules(&[rule(RuleAction::Answer(answer))]);
+    let asked = get("h", "/");
+    let Some(Action::Answer(fixed)) = answers.decide(&asked.subject()).unwrap().action else { panic!() };
+    assert_eq!(
+        (fixed.status.as_u16(), &fixed.content_type, &fixed.body[..]),
+        (503, &"text/html".parse().unwrap(), &b"later"[..])
+    );
+    let denies = rules(&[rule(RuleAction::Deny(429))]);
+    let Some(Action::Deny(status)) = denies.decide(&asked.subject()).unwrap().action else { panic!() };
+    assert_eq!(*status, 429);
+}
+
+proptest! {
+    #[test]
+    fn values_of_ours_never_hold_control_characters(octets in proptest::collection::vec(any::<u8>(), 0..64)) {
+        let value = template::header_value(&octets);
+        prop_assert!(value.as_bytes().iter().all(|octet| !octet.is_ascii_control()));
+    }
+
+    #[test]
+    fn a_rule_ahead_of_another_takes_what_both_fit(host in "[ab]\\.example", path in "(/[ab]){1,3}") {
+        let by_host = Conditions { host: names(&["a.example"]), ..Conditions::default() };
+        let by_path = Conditions { path_prefix: strings(&["/a"]), ..Conditions::default() };
+        let both = rules(&[to("host", by_host), to("path", by_path)]);
+        let expect = if host == "a.example" { Some("host") } else { path.starts_with("/a").then_some("path") };
+        prop_assert_eq!(pool(&both, &get(&host, &path)), expect);
+    }
+}

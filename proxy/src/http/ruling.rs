@@ -1,0 +1,70 @@
+//! What the rules of a listener make of a request: where it goes, or its answer.
+
+use super::answer::{self, Answer};
+use super::body::ResponseBody;
+use super::rules::{Action, Fixed, Subject};
+use super::session::Session;
+use crate::pool::Pool;
+use crate::snapshot::Route;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use hyper::{Method, Response, StatusCode, Uri};
+use std::sync::Arc;
+
+/// What becomes of a request.
+pub(super) enum Ruling<'a> {
+    /// It goes to this pool.
+    Forward(&'a Arc<Pool>),
+    /// It is answered here.
+    Answer(Response<ResponseBody>),
+}
+
+/// Asks the rules. The request is as a member would get it.
+pub(super) fn rule<'a>(
+    session: &Session,
+    route: &'a Route,
+    (method, uri, headers): (&Method, &Uri, &HeaderMap),
+) -> Result<Ruling<'a>, Answer> {
+    if route.rules.is_empty() {
+        return Ok(Ruling::Forward(&route.pool));
+    }
+    let subject = Subject {
+        method,
+        uri,
+        headers,
+        client: session.client,
+        sni: session.told.as_ref().and_then(|told| told.server_name()),
+        secure: route.termination.is_some(),
+        port: session.ends.map(|ends| ends.destination().port()),
+    };
+    let decision = route.rules.decide(&subject).map_err(|_| answer::DOUBTFUL_PATH)?;
+    for place in decision.fitting {
+        route.rule_counts[place].fitted(session.local.index());
+    }
+    match decision.action {
+        None => Ok(Ruling::Forward(&route.pool)),
+        Some(Action::Pool(pool)) => Ok(Ruling::Forward(pool)),
+        Some(Action::Deny(status)) => Err(answer::denied(*status)),
+        Some(Action::Redirect(redirect)) => {
+            let mut response = respond(session, redirect.status, ResponseBody::text(""));
+            response.headers_mut().insert(LOCATION, redirect.location(&subject));
+            Ok(Ruling::Answer(response))
+        }
+        Some(Action::Answer(Fixed { status, content_type, body })) => {
+            let mut response = respond(session, *status, ResponseBody::text(body.clone()));
+            if !body.is_empty() {
+                response.headers_mut().insert(CONTENT_TYPE, content_type.clone());
+            }
+            Ok(Ruling::Answer(response))
+        }
+    }
+}
+
+/// An answer of our own. It ends the connection if a body is on its way that nobody will read.
+fn respond(session: &Session, status: StatusCode, body: ResponseBody) -> Response<ResponseBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    if session.framing.borrow().is_inside() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
