@@ -7,6 +7,7 @@
 
 pub(crate) mod accept;
 mod admission;
+mod incoming;
 pub(crate) mod inherited;
 mod room;
 pub(crate) mod site;
@@ -15,6 +16,7 @@ mod sources;
 
 pub(crate) use accept::{Accepted, Stage, accept};
 pub(crate) use admission::{Admission, Ticket};
+pub(crate) use incoming::Listener;
 pub(crate) use inherited::Inherited;
 pub(crate) use room::Place;
 pub(crate) use site::Site;

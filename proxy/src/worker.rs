@@ -6,9 +6,8 @@
 use crate::alarm::Alarms;
 use crate::counts::{Failure, ListenerCounts};
 use crate::error::Error;
-use crate::listener::accept::Listener;
 use crate::listener::socket::Bound;
-use crate::listener::{self, Place, Site, Ticket};
+use crate::listener::{self, Listener, Place, Site, Ticket};
 use crate::pool::balance::mix;
 use crate::relay::Buffers;
 use crate::shortage::Seldom;

@@ -1,9 +1,10 @@
 //! Accepting: each worker from its own sockets.
 
 use super::admission::{Refusal, Ticket};
+use super::incoming::{Incoming, Listener, concerns_one};
 use super::room::Place;
 use super::site::Site;
-use super::socket::{BACKLOG, Listening};
+use super::socket::BACKLOG;
 use super::sources::Excess;
 use crate::notes::{MaybeNotes, Notes};
 use crate::opening::{self, Opening};
@@ -14,8 +15,7 @@ use crate::worker::{Local, Stop};
 use crate::{http, identity, snapshot::Route};
 use config::model::Mode;
 use futures_util::FutureExt;
-use nix::errno::Errno;
-use socket2::SockRef;
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::net::{TcpListener, UnixListener};
+use thiserror::Error;
 use tokio::time::{self, Instant};
 use tracing::field::display;
 
@@ -55,38 +55,6 @@ pub(crate) async fn accept(
         tokio::task::yield_now().await;
     }
 }
-
-/// A socket that a worker accepts from.
-pub(crate) enum Listener {
-    Tcp(TcpListener),
-    Unix(UnixListener),
-}
-
-impl Listener {
-    /// Connections of TCP have bytes leave in the chunks they were written in, which they have from the listening socket:
-    /// waiting for more only delays.
-    pub(crate) fn new(listening: Listening) -> io::Result<Self> {
-        Ok(match listening {
-            Listening::Tcp(listener) => {
-                SockRef::from(&listener).set_tcp_nodelay(true)?;
-                Self::Tcp(TcpListener::from_std(listener)?)
-            }
-            Listening::Unix(listener) => Self::Unix(UnixListener::from_std(listener)?),
-        })
-    }
-
-    /// The next connection with its peer's address. None: it has none.
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming>> {
-        match self {
-            Self::Tcp(listener) => {
-                listener.poll_accept(cx).map_ok(|(stream, peer)| (stream.into(), Some(peer)))
-            }
-            Self::Unix(listener) => listener.poll_accept(cx).map_ok(|(stream, _)| (stream.into(), None)),
-        }
-    }
-}
-
-type Incoming = (Stream, Option<SocketAddr>);
 
 /// One accepted connection.
 pub(crate) struct Accepted {
@@ -183,12 +151,12 @@ impl Accepting {
             // Whatever it waits for, it is the configuration of that moment that decides.
             let accepted = poll_fn(|cx| {
                 self.refresh();
-                let admission = &self.route.admission;
-                if !self.local.has_room(admission.taken()) {
-                    return Poll::Ready(Err(Full::Worker));
+                match self.place() {
+                    Ok(place) => {
+                        listener.poll_accept(cx).map(|accepted| Ok(accepted.map(|one| (one, place))))
+                    }
+                    Err(full) => Poll::Ready(Err(full)),
                 }
-                let Some(place) = admission.take_place() else { return Poll::Ready(Err(Full::Listener)) };
-                listener.poll_accept(cx).map(|accepted| Ok(accepted.map(|incoming| (incoming, place))))
             });
             match accepted.await {
                 Ok(accepted) => return accepted,
@@ -207,14 +175,19 @@ impl Accepting {
         }
     }
 
+    /// A place for one connection more.
+    fn place(&self) -> Result<Place, Full> {
+        let admission = &self.route.admission;
+        if !self.local.has_room(admission.taken()) {
+            return Err(Full::Worker);
+        }
+        admission.take_place().ok_or(Full::Listener)
+    }
+
     fn tell(&self, full: Full) {
         if let Some(more) = self.local.admit_shortage() {
             let listener = &self.route.name;
-            let what = match full {
-                Full::Worker => "as many connections as may be",
-                Full::Listener => "the listener has max_connections",
-            };
-            tracing::warn!(listener, more, "{what}; accepting rests until connections end");
+            tracing::warn!(listener, more, "{full}; accepting rests until connections end");
         }
     }
 
@@ -231,18 +204,33 @@ impl Accepting {
         if matches!(*self.site, Site::Inherited(_)) {
             return;
         }
-        for _ in 0..BACKLOG {
-            let Some(Ok((incoming, place))) = self.next(listener).now_or_never() else { break };
-            self.serve(incoming, place);
+        // The kernel holds one more than it is asked to; those that come meanwhile do not go on for ever.
+        for _ in 0..=BACKLOG {
+            let place = match self.place() {
+                Ok(place) => place,
+                Err(full) => return self.lose(&full),
+            };
+            match listener.accept() {
+                Ok(incoming) => self.serve(incoming, place),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if concerns_one(&error) => tell_of_one(&error),
+                Err(error) => return self.lose(&error),
+            }
+        }
+    }
+
+    /// Tells that there is no more room for those that wait here, who are reset.
+    fn lose(&self, error: &dyn fmt::Display) {
+        if let Some(more) = self.local.admit_shortage() {
+            let listener = &self.route.name;
+            tracing::warn!(%error, listener, more, "connections that waited at a socket that leaves are lost");
         }
     }
 
     async fn take(&mut self, accepted: io::Result<(Incoming, Place)>) {
         match accepted {
             Ok((incoming, place)) => self.serve(incoming, place),
-            Err(error) if concerns_one(&error) => {
-                tracing::debug!(%error, "client was gone before it was accepted");
-            }
+            Err(error) if concerns_one(&error) => tell_of_one(&error),
             Err(error) => {
                 if let Some(more) = self.local.admit_shortage() {
                     tracing::warn!(%error, listener = self.route.name, more, "accepting rests until connections end");
@@ -274,9 +262,11 @@ impl Accepting {
 }
 
 /// Why nothing can be accepted.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 enum Full {
+    #[error("there are as many connections as may be")]
     Worker,
+    #[error("the listener has max_connections")]
     Listener,
 }
 
@@ -302,49 +292,6 @@ async fn begin(local: Rc<Local>, accepted: Accepted) -> Option<Stage> {
     }))
 }
 
-/// Whether the error is of one connection that broke in the queue (accept(2)), and not a shortage of the process.
-fn concerns_one(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error().map(Errno::from_raw),
-        Some(
-            Errno::ECONNABORTED
-                | Errno::ECONNRESET
-                | Errno::EINTR
-                | Errno::EPROTO
-                | Errno::EPERM
-                | Errno::ENETDOWN
-                | Errno::ENOPROTOOPT
-                | Errno::EHOSTDOWN
-                | Errno::ENONET
-                | Errno::EHOSTUNREACH
-                | Errno::EOPNOTSUPP
-                | Errno::ENETUNREACH
-        )
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use socket2::{Domain, Socket, Type};
-    use std::net::Ipv6Addr;
-
-    #[tokio::test]
-    async fn accepted_connections_do_not_delay_what_is_written() {
-        let socket = Socket::new(Domain::IPV6, Type::STREAM.nonblocking(), None).unwrap();
-        socket.bind(&SocketAddr::from((Ipv6Addr::LOCALHOST, 0)).into()).unwrap();
-        socket.listen(1).unwrap();
-        let address = socket.local_addr().unwrap().as_socket().unwrap();
-        let listener = Listener::new(Listening::Tcp(socket.into())).unwrap();
-        let accepted = poll_fn(|cx| listener.poll_accept(cx));
-        let (_client, accepted) = tokio::join!(tokio::net::TcpStream::connect(address), accepted);
-        let (stream, _) = accepted.unwrap();
-        assert!(SockRef::from(stream.socket()).tcp_nodelay().unwrap());
-    }
-
-    #[test]
-    fn a_connection_that_broke_in_the_queue_is_no_shortage() {
-        assert!(concerns_one(&Errno::ECONNABORTED.into()));
-        assert!(!concerns_one(&Errno::EMFILE.into()));
-    }
+fn tell_of_one(error: &io::Error) {
+    tracing::debug!(%error, "client was gone before it was accepted");
 }

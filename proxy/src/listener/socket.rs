@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use service::unix_socket::{self, SocketFile, UnixSocketError};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
 
 /// Connections the kernel holds until a worker takes them; the kernel cuts it to `net.core.somaxconn`.
@@ -27,6 +28,21 @@ impl Listening {
             Self::Tcp(listener) => Self::Tcp(listener.try_clone()?),
             Self::Unix(listener) => Self::Unix(listener.try_clone()?),
         })
+    }
+}
+
+impl AsFd for Listening {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix(listener) => listener.as_fd(),
+        }
+    }
+}
+
+impl AsRawFd for Listening {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

@@ -100,29 +100,55 @@ fn an_address_that_was_closed_is_free_once_that_is_reported() {
     });
 }
 
+/// More than the runtime lets one task take before others have their turn.
+const CROWD: usize = 320;
+
+/// A listener at which a crowd waits that it turns away.
+struct Crowded {
+    local: Rc<Local>,
+    site: Arc<Site>,
+    route: Arc<Route>,
+    socket: Option<Bound>,
+    _crowd: Vec<std::net::TcpStream>,
+}
+
+impl Crowded {
+    fn new() -> Self {
+        let mut web = listener("web", "127.82.0.2:80", Mode::Tcp, "web");
+        web.allow_from = Some(vec!["192.0.2.0/24".parse().unwrap()]);
+        let snapshot = Snapshot::new(&model(vec![web], &["web"]), None, 1);
+        let (site, route) =
+            snapshot.sites().map(|(site, route)| (site.clone(), Arc::clone(route))).next().unwrap();
+        let local = Rc::new(Local::new(0, Arc::new(Shared::new(snapshot, 1, ENDLESS))));
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&"127.82.0.2:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+        socket.listen(1024).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let socket = std::net::TcpListener::from(socket);
+        let address = socket.local_addr().unwrap();
+        let crowd = (0..CROWD).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+        let socket = Some(Bound::Stream(Listening::Tcp(socket)));
+        Self { local, site: Arc::new(site), route, socket, _crowd: crowd }
+    }
+
+    fn open(&mut self) -> Accepting {
+        let sockets = self.socket.take().into_iter().collect();
+        Accepting::start(&self.local, &self.site, &self.route, sockets)
+    }
+
+    fn turned_away(&self) -> usize {
+        usize::try_from(self.route.counts.failures(Failure::NotAllowed)).unwrap()
+    }
+}
+
 /// Without a limit to its turns it would take 128 at a time, which is where the runtime stops it.
 #[test]
 fn a_crowd_at_one_listener_leaves_turns_to_others() {
-    const CROWD: usize = 320;
-    let mut web = listener("web", "127.82.0.2:80", Mode::Tcp, "web");
-    web.allow_from = Some(vec!["192.0.2.0/24".parse().unwrap()]);
-    let snapshot = Snapshot::new(&model(vec![web], &["web"]), None, 1);
-    let (site, route) =
-        snapshot.sites().map(|(site, route)| (site.clone(), Arc::clone(route))).next().unwrap();
-    let local = Rc::new(Local::new(0, Arc::new(Shared::new(snapshot, 1, ENDLESS))));
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.bind(&"127.82.0.2:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
-    socket.listen(1024).unwrap();
-    socket.set_nonblocking(true).unwrap();
-    let socket = std::net::TcpListener::from(socket);
-    let address = socket.local_addr().unwrap();
-    let _crowd: Vec<_> = (0..CROWD).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
-    let turned_away = || usize::try_from(route.counts.failures(Failure::NotAllowed)).unwrap();
+    let mut crowded = Crowded::new();
     on_a_worker(async {
-        let accepting =
-            Accepting::start(&local, &Arc::new(site), &route, vec![Bound::Stream(Listening::Tcp(socket))]);
+        let accepting = crowded.open();
         let mut turns = 0;
-        while turned_away() < CROWD {
+        while crowded.turned_away() < CROWD {
             tokio::task::yield_now().await;
             turns += 1;
         }
@@ -130,4 +156,23 @@ fn a_crowd_at_one_listener_leaves_turns_to_others() {
         accepting.stop.send_replace(true);
         let _ = accepting.closed.await;
     });
+}
+
+#[test]
+fn all_who_wait_at_a_listener_that_leaves_are_still_taken() {
+    let check = |turns: usize| {
+        let mut crowded = Crowded::new();
+        on_a_worker(async {
+            let accepting = crowded.open();
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+            accepting.stop.send_replace(true);
+            let _ = accepting.closed.await;
+            assert_eq!(crowded.turned_away(), CROWD, "after {turns} turns");
+        });
+    };
+    // Before the runtime has looked at the socket, and after it has.
+    check(0);
+    check(3);
 }
