@@ -175,7 +175,7 @@ fn take_in(
 
 /// The word to stop: to accepting, and to http connections, which then close after the response under way.
 #[derive(Clone, Debug)]
-pub(crate) struct Stop(watch::Receiver<bool>);
+pub(crate) struct Stop(pub(crate) watch::Receiver<bool>);
 
 impl Stop {
     /// Returns when stopping is due.

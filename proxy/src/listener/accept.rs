@@ -151,23 +151,18 @@ impl Accepting {
             // Whatever it waits for, it is the configuration of that moment that decides.
             let accepted = poll_fn(|cx| {
                 self.refresh();
-                match self.place() {
-                    Ok(place) => {
-                        listener.poll_accept(cx).map(|accepted| Ok(accepted.map(|one| (one, place))))
-                    }
-                    Err(full) => Poll::Ready(Err(full)),
+                match self.full() {
+                    Some(full) => Poll::Ready(Err(full)),
+                    None => listener.poll_accept(cx, || self.place()),
                 }
             });
-            match accepted.await {
-                Ok(accepted) => return accepted,
-                Err(full) => self.tell(full),
+            if let Ok(accepted) = accepted.await {
+                return accepted;
             }
-            let admission = &self.route.admission;
-            let freed = admission.freed().notified();
-            // One that was given back before anybody listened for it goes unheard.
-            if self.local.has_room(admission.taken()) && admission.has_place() {
-                continue;
-            }
+            let seen = Arc::clone(&self.route);
+            let freed = seen.admission.freed().notified();
+            let Some(full) = self.still_full(&seen) else { continue };
+            self.tell(full);
             tokio::select! {
                 () = freed => {}
                 () = self.local.connection_ended() => {}
@@ -175,13 +170,28 @@ impl Accepting {
         }
     }
 
-    /// A place for one connection more.
-    fn place(&self) -> Result<Place, Full> {
+    /// What keeps one connection more out.
+    fn full(&self) -> Option<Full> {
         let admission = &self.route.admission;
         if !self.local.has_room(admission.taken()) {
-            return Err(Full::Worker);
+            return Some(Full::Worker);
         }
-        admission.take_place().ok_or(Full::Listener)
+        (!admission.has_place()).then_some(Full::Listener)
+    }
+
+    /// The same, looked at again by who listens at `seen` from here on: what was given back or changed before that went
+    /// unheard.
+    fn still_full(&mut self, seen: &Arc<Route>) -> Option<Full> {
+        self.refresh();
+        if Arc::ptr_eq(seen, &self.route) { self.full() } else { None }
+    }
+
+    /// A place for one connection more. Other workers miss it while it is held.
+    fn place(&self) -> Result<Place, Full> {
+        match self.full() {
+            Some(full) => Err(full),
+            None => self.route.admission.take_place().ok_or(Full::Listener),
+        }
     }
 
     fn tell(&self, full: Full) {
@@ -294,4 +304,38 @@ async fn begin(local: Rc<Local>, accepted: Accepted) -> Option<Stage> {
 
 fn tell_of_one(error: &io::Error) {
     tracing::debug!(%error, "client was gone before it was accepted");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::tests::{ENDLESS, listener, model};
+    use crate::snapshot::{Shared, Snapshot};
+    use config::model::Proxy;
+    use tokio::sync::watch;
+
+    fn limited(most: u32) -> Proxy {
+        let mut web = listener("web", "[2001:db8::80]:80", Mode::Tcp, "web");
+        web.max_connections = Some(most);
+        model(vec![web], &["web"])
+    }
+
+    #[test]
+    fn a_limit_that_is_raised_before_anybody_listens_for_it_is_seen() {
+        let shared = Arc::new(Shared::new(Snapshot::new(&limited(1), None, 1), 1, ENDLESS));
+        let old = shared.snapshot.load_full();
+        let (site, route) = old.sites().next().unwrap();
+        let mut accepting = Accepting {
+            local: Rc::new(Local::new(0, Arc::clone(&shared))),
+            site: Arc::new(site.clone()),
+            route: Arc::clone(route),
+            stop: Stop(watch::channel(false).1),
+        };
+        let _held = accepting.place().unwrap();
+        assert_eq!(accepting.place().unwrap_err(), Full::Listener);
+        assert_eq!(accepting.still_full(route), Some(Full::Listener));
+        shared.snapshot.store(Arc::new(Snapshot::new(&limited(2), Some(&old), 1)));
+        assert_eq!(accepting.still_full(route), None);
+        assert!(accepting.place().is_ok());
+    }
 }

@@ -28,12 +28,23 @@ impl Listener {
         Ok(Self(registered?))
     }
 
-    /// The next connection, once there is one.
-    pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming>> {
+    /// The next connection, once there is one, with what `place` gives: it is asked when one waits.
+    pub(super) fn poll_accept<P, E>(
+        &self,
+        cx: &mut Context<'_>,
+        place: impl Fn() -> Result<P, E>,
+    ) -> Poll<Result<io::Result<(Incoming, P)>, E>> {
         loop {
-            let mut waits = ready!(self.0.poll_read_ready(cx))?;
+            let mut waits = match ready!(self.0.poll_read_ready(cx)) {
+                Ok(waits) => waits,
+                Err(error) => return Poll::Ready(Ok(Err(error))),
+            };
+            let place = match place() {
+                Ok(place) => place,
+                Err(error) => return Poll::Ready(Err(error)),
+            };
             if let Ok(accepted) = waits.try_io(|listening| listening.get_ref().accept()) {
-                return Poll::Ready(accepted);
+                return Poll::Ready(Ok(accepted.map(|incoming| (incoming, place))));
             }
         }
     }
@@ -98,10 +109,24 @@ mod tests {
         socket.listen(1).unwrap();
         let address = socket.local_addr().unwrap().as_socket().unwrap();
         let listener = Listener::new(Listening::Tcp(socket.into())).unwrap();
-        let accepted = poll_fn(|cx| listener.poll_accept(cx));
+        let accepted = poll_fn(|cx| listener.poll_accept(cx, || Ok::<_, ()>(())));
         let (_client, accepted) = tokio::join!(TcpStream::connect(address), accepted);
-        let (stream, _) = accepted.unwrap();
+        let ((stream, _), ()) = accepted.unwrap().unwrap();
         assert!(SockRef::from(stream.socket()).tcp_nodelay().unwrap());
+    }
+
+    #[tokio::test]
+    async fn no_place_is_asked_for_while_nobody_waits() {
+        let listener = std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let listener = Listener::new(Listening::Tcp(listener)).unwrap();
+        let full = || Err::<(), _>("full");
+        assert!(poll_fn(|cx| Poll::Ready(listener.poll_accept(cx, full).is_pending())).await);
+        let accepted = poll_fn(|cx| listener.poll_accept(cx, full));
+        let (_client, accepted) = tokio::join!(TcpStream::connect(address), accepted);
+        assert!(matches!(accepted, Err("full")));
+        assert!(listener.accept().is_ok(), "it waits on");
     }
 
     #[test]
