@@ -15,7 +15,7 @@ use crate::snapshot::{Route, Shared};
 use crate::udp::{self, Inbox};
 use crate::upstream::Upstreams;
 use futures_util::FutureExt;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{LocalBoxFuture, join_all};
 use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -39,7 +39,7 @@ pub(crate) enum Order {
         /// The worker's own sockets of that site.
         sockets: Vec<Bound>,
     },
-    /// Accept no longer here; what was accepted is finished.
+    /// Accept no longer here; what was accepted is finished. Reported once the sockets are closed.
     Close(Site),
     /// Say so when everything ordered before has been done.
     Report(oneshot::Sender<()>),
@@ -93,6 +93,7 @@ async fn run(local: Local, mut queue: mpsc::UnboundedReceiver<Order>) {
     let alarms = Rc::clone(&local.alarms);
     tokio::task::spawn_local(async move { alarms.tend().await });
     let mut accepting: HashMap<Site, Accepting> = HashMap::new();
+    let mut closing = Vec::new();
     while let Some(order) = queue.recv().await {
         match order {
             Order::Open { site, route, sockets } => {
@@ -101,11 +102,12 @@ async fn run(local: Local, mut queue: mpsc::UnboundedReceiver<Order>) {
             Order::Close(site) => {
                 if let Some(Accepting { stop, closed }) = accepting.remove(&site) {
                     stop.send_replace(true);
-                    // Whoever has this reported may listen on the address again. The sender is only ever dropped.
-                    let _ = closed.await;
+                    closing.push(closed);
                 }
             }
             Order::Report(done) => {
+                // Whoever has this reported may listen on the addresses again. The senders are only ever dropped.
+                join_all(closing.drain(..)).await;
                 // Whoever asked may have given up waiting.
                 let _ = done.send(());
             }

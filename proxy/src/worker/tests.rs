@@ -176,3 +176,44 @@ fn all_who_wait_at_a_listener_that_leaves_are_still_taken() {
     check(0);
     check(3);
 }
+
+/// Time is that of the test: what waits only for time to pass takes none.
+#[test]
+fn sockets_that_wait_for_answers_are_closed_side_by_side() {
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let ports = ["127.82.0.3:1001", "127.82.0.3:1002", "127.82.0.3:1003", "127.82.0.3:1004"];
+    let mut dns = listener("dns", ports[0], Mode::Udp, "dns");
+    dns.bind = ports.iter().map(|port| port.parse::<std::net::SocketAddr>().unwrap().into()).collect();
+    let mut model = model(vec![dns], &["dns"]);
+    model.pool[0].member[0].address = silent.local_addr().unwrap();
+    let snapshot = Snapshot::new(&model, None, 1);
+    let sites: Vec<_> = snapshot.sites().map(|(site, route)| (site.clone(), Arc::clone(route))).collect();
+    let local = Local::new(0, Arc::new(Shared::new(snapshot, 1, ENDLESS)));
+    let (orders, queue) = mpsc::unbounded_channel();
+    let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let order = |order| orders.send(order).unwrap();
+    for (site, route) in &sites {
+        let socket = std::net::UdpSocket::bind("127.82.0.3:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        client.send_to(b"question", socket.local_addr().unwrap()).unwrap();
+        let (site, route) = (Arc::new(site.clone()), Arc::clone(route));
+        order(Order::Open { site, route, sockets: vec![Bound::Datagram(socket)] });
+    }
+    for (site, _) in &sites {
+        order(Order::Close(site.clone()));
+    }
+    let (done, reported) = oneshot::channel();
+    order(Order::Report(done));
+    on_a_worker(async {
+        tokio::time::pause();
+        let start = Instant::now();
+        tokio::task::spawn_local(run(local, queue));
+        reported.await.unwrap();
+        let seconds = start.elapsed().as_secs_f32();
+        assert!((0.5..1.5).contains(&seconds), "{seconds} s");
+    });
+    silent.set_nonblocking(true).unwrap();
+    for _ in ports {
+        silent.recv(&mut [0; 16]).expect("each was asked");
+    }
+}
