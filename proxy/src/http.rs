@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Both sides of a request run in the one task of the client connection. RFC 9110, RFC 9112. Deliberately not here:
-//! tunnels (`CONNECT`, `Upgrade`), HTTP/2, caching.
+//! HTTP/2, caching.
 
 mod answer;
 pub(crate) mod body;
@@ -21,12 +21,14 @@ mod pace;
 pub(crate) mod rules;
 mod ruling;
 mod session;
+mod tunnel;
+mod upgrade;
 
 pub(crate) use forwarded::Teller;
 
 use crate::counts::Failure;
 use crate::linger;
-use crate::listener::Accepted;
+use crate::listener::{Accepted, Stage};
 use crate::upstream::MAX_BUFFER;
 use crate::worker::Local;
 use answer::{Answer, SLOW_HEAD};
@@ -47,8 +49,9 @@ use tokio::time;
 /// The fields that the HTTP library takes of itself.
 const FIELDS_AT_HAND: usize = 100;
 
-/// Carries one client connection from accept to close. When told to stop it finishes the response under way.
-pub(crate) async fn serve(local: Rc<Local>, accepted: Accepted) {
+/// Carries one client connection from accept to close, or to the stage that follows an upgrade. When told to stop it
+/// finishes the response under way.
+pub(crate) async fn serve(local: Rc<Local>, accepted: Accepted) -> Option<Stage> {
     let mut alarm = local.alarms.alarm();
     let session = Rc::new(Session::new(local, &accepted));
     let fields = usize::from(accepted.route.limits.fields);
@@ -87,7 +90,8 @@ pub(crate) async fn serve(local: Rc<Local>, accepted: Accepted) {
         })
         .await;
         match event {
-            Event::Ended(end) => return ended(&session, end),
+            Event::Ended(Ok(())) => return part(&session, connection.into_parts().io.into_inner()).await,
+            Event::Ended(Err(error)) => return broken(&session, &error),
             Event::Stop => {
                 stopping = true;
                 Pin::new(&mut connection).graceful_shutdown();
@@ -100,7 +104,7 @@ pub(crate) async fn serve(local: Rc<Local>, accepted: Accepted) {
             }
             Event::Overdue(overdue) => {
                 if !keeps_on(&session, overdue) {
-                    return;
+                    return None;
                 }
             }
         }
@@ -131,8 +135,22 @@ fn keeps_on(session: &Session, overdue: Overdue) -> bool {
     false
 }
 
+/// The HTTP of a connection has ended well.
+async fn part(session: &Rc<Session>, client: ClientStream) -> Option<Stage> {
+    let has_asked = session.framing.borrow().has_asked();
+    if let Some(switched) = session.take_switched() {
+        let (client, early) = client.into_parts();
+        return Some(tunnel::carry(session, client, early.into(), *switched));
+    }
+    if has_asked {
+        // The HTTP library leaves the end of such a connection to its caller, whatever was answered.
+        linger::close(client.into_inner()).await;
+    }
+    None
+}
+
 /// Answers a request that the HTTP library never saw as one, and closes.
-async fn refuse(session: &Session, client: ClientStream, answer: Answer) {
+async fn refuse(session: &Session, client: ClientStream, answer: Answer) -> Option<Stage> {
     let (route, worker) = (session.route(), session.local.index());
     if let Some(failure) = answer.failure {
         route.counts.failed(worker, failure);
@@ -144,14 +162,14 @@ async fn refuse(session: &Session, client: ClientStream, answer: Answer) {
         route.counts.sent(worker, sent as u64);
     }
     linger::close(stream).await;
+    None
 }
 
 /// Counts what the HTTP library ended by itself.
-fn ended(session: &Session, end: hyper::Result<()>) {
-    let Err(error) = end else { return };
+fn broken(session: &Session, error: &hyper::Error) -> Option<Stage> {
     tracing::debug!(%error, client = session.client.map(display), "client connection did not end well");
     if session.abort.get() {
-        return;
+        return None;
     }
     let (route, worker) = (session.route(), session.local.index());
     if error.is_parse() {
@@ -160,4 +178,5 @@ fn ended(session: &Session, end: hyper::Result<()>) {
     } else {
         route.counts.failed(worker, Failure::ClientGone);
     }
+    None
 }

@@ -19,6 +19,7 @@ use crate::record::Ending;
 use crate::snapshot::Route;
 use crate::stream::Stream;
 use crate::worker::Local;
+use bytes::Bytes;
 use flow::{Broken, Flow, Moved};
 use silence::{Deed, Silence, Standing};
 use std::net::SocketAddr;
@@ -45,6 +46,13 @@ pub(crate) enum End {
     MemberSilent,
     /// Nobody sent or took anything for the timeout of sessions in which both have spoken.
     Idle,
+}
+
+/// What was read of either side before there was a relay.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    pub(crate) of_client: Bytes,
+    pub(crate) of_member: Bytes,
 }
 
 /// Relays until the end, counting bytes as they pass.
@@ -84,6 +92,15 @@ impl Relay {
             alarm,
             notes,
         }
+    }
+
+    /// Goes on where both ends have spoken already: it passes on what was read of them, and they may rest as long as a
+    /// session in which both have spoken.
+    pub(crate) fn resume(mut self, ahead: Ahead) -> Self {
+        self.upward = Flow::holding(ahead.of_client);
+        self.downward = Flow::holding(ahead.of_member);
+        self.silence.both_have_spoken();
+        self
     }
 
     pub(crate) fn route(&self) -> &Route {

@@ -28,25 +28,7 @@ pub(crate) async fn begin(local: Rc<Local>, mut accepted: Accepted) -> Option<St
     let (pool, first) = first_octets(&mut accepted);
     let Accepted { route, stream: client, client: peer, mut notes, .. } = accepted;
     match reach(&local, &route, &pool, peer, &first, &mut notes).await {
-        Ok((member, lease)) => {
-            let mut relay = Relay::new(local, route, client, member, notes);
-            Some(Stage::last(async move {
-                // Waited for by reference: else there would be room for it twice.
-                let (ending, failure) = outcome((&mut relay).await);
-                relay.tell(peer, &lease, ending);
-                drop(lease);
-                if let Some(failure) = failure {
-                    let listener = &relay.route().name;
-                    tracing::debug!(
-                        peer = peer.map(display),
-                        listener,
-                        ?ending,
-                        "connection did not end well"
-                    );
-                    relay.failed(failure);
-                }
-            }))
-        }
+        Ok((member, lease)) => Some(carry(Relay::new(local, route, client, member, notes), peer, lease)),
         Err((ending, failure)) => {
             route.counts.failed(local.index(), failure);
             if let Some(notes) = notes {
@@ -56,6 +38,21 @@ pub(crate) async fn begin(local: Rc<Local>, mut accepted: Accepted) -> Option<St
             None
         }
     }
+}
+
+/// Relays to the end, which is told and counted.
+pub(crate) fn carry(mut relay: Relay, peer: Option<SocketAddr>, lease: Lease) -> Stage {
+    Stage::last(async move {
+        // Waited for by reference: else there would be room for it twice.
+        let (ending, failure) = outcome((&mut relay).await);
+        relay.tell(peer, &lease, ending);
+        drop(lease);
+        if let Some(failure) = failure {
+            let listener = &relay.route().name;
+            tracing::debug!(peer = peer.map(display), listener, ?ending, "connection did not end well");
+            relay.failed(failure);
+        }
+    })
 }
 
 /// Whose members the client is for, and what they are sent before all else.

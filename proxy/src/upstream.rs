@@ -10,7 +10,9 @@ use crate::http::io::MemberStream;
 use crate::origination::Secured;
 use crate::pool::MemberState;
 use crate::snapshot::{Shared, Snapshot};
-use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use crate::stream::Stream;
+use bytes::Bytes;
+use hyper::client::conn::http1::{Builder, Connection, Parts, SendRequest};
 use hyper_util::rt::TokioIo;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
@@ -92,6 +94,18 @@ impl Upstream {
     fn is_usable(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));
         !self.ended && self.sender.is_ready()
+    }
+
+    /// Whether the HTTP library is done with it, as it is once it has read that an upgrade or a tunnel is granted.
+    pub(crate) const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The connection itself and what was read ahead on it, once a response has granted an upgrade or a tunnel: the HTTP
+    /// library is done with it then, and has written all.
+    pub(crate) fn into_switched(self) -> (Stream, Bytes) {
+        let Parts { io, read_buf, .. } = self.connection.into_parts();
+        (io.into_inner().into_inner(), read_buf)
     }
 
     /// Whether it speaks TLS in this way, or none.

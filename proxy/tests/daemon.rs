@@ -87,5 +87,8 @@ mod tcp;
 #[path = "daemon/tls.rs"]
 mod tls;
 #[cfg(test)]
+#[path = "daemon/tunnel.rs"]
+mod tunnel;
+#[cfg(test)]
 #[path = "daemon/udp.rs"]
 mod udp;

@@ -77,7 +77,7 @@ pub(super) const PROXY: &[Key] = &[
         Live,
         "HAProxy `timeout tunnel`",
         "\"2h\"",
-        "For both ends together, once both have sent something; `client` and `server` are not in force then. Mode tcp only.",
+        "For both ends together, once both have sent something; `client` and `server` are not in force then. Modes tcp, and http after an upgrade.",
     ),
     key(
         "proxy.timeout.client_fin",
@@ -86,7 +86,7 @@ pub(super) const PROXY: &[Key] = &[
         Live,
         "HAProxy `timeout client-fin`",
         "\"10s\"",
-        "For a client that has said all or was told all, from then on and from each byte it sends or takes. Mode tcp only.",
+        "For a client that has said all or was told all, from then on and from each byte it sends or takes. Modes tcp, and http after an upgrade.",
     ),
     key(
         "proxy.timeout.server_fin",
@@ -95,7 +95,7 @@ pub(super) const PROXY: &[Key] = &[
         Live,
         "HAProxy `timeout server-fin`",
         "\"10s\"",
-        "For a member that has said all or was told all, from then on and from each byte it sends or takes. Mode tcp only.",
+        "For a member that has said all or was told all, from then on and from each byte it sends or takes. Modes tcp, and http after an upgrade.",
     ),
     key(
         "proxy.timeout.handshake",

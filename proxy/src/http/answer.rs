@@ -108,10 +108,7 @@ pub(crate) const fn to_refusal(refusal: Refusal) -> Answer {
         Refusal::TwoHosts => answer(BAD, Failure::BadRequest, "There is more than one Host field."),
         Refusal::BadHost => answer(BAD, Failure::BadRequest, "The host is malformed."),
         Refusal::BadTarget => answer(BAD, Failure::BadRequest, "The request target is malformed."),
-        Refusal::Connect => answer(NOT, Failure::Unsupported, "CONNECT is not supported here."),
-        Refusal::Upgrade => {
-            answer(NOT, Failure::Unsupported, "Upgrade to another protocol is not supported here.")
-        }
+        Refusal::Content => answer(BAD, Failure::BadRequest, "CONNECT must not have content."),
         // Not 405, which needs an `Allow` with the methods of a resource that only its server knows.
         Refusal::Trace => answer(NOT, Failure::Unsupported, "TRACE is not supported here."),
         Refusal::BadMaxForwards => answer(BAD, Failure::BadRequest, "Max-Forwards is not one plain number."),

@@ -71,6 +71,11 @@ impl ResponseBody {
         Self { source: Source::Text(Some(text.into())), _underway: None }
     }
 
+    /// No content at all.
+    pub(crate) const fn empty() -> Self {
+        Self { source: Source::Text(None), _underway: None }
+    }
+
     /// What a member answers.
     pub(crate) const fn member(body: MemberBody) -> Self {
         Self { source: Source::Member(body), _underway: None }

@@ -7,7 +7,8 @@ use super::forwarded::Known;
 use super::framing::{Fault, Good};
 use super::ruling::{self, Ruling};
 use super::session::Session;
-use super::{guard, headers};
+use super::upgrade::{self, Asked};
+use super::{guard, headers, tunnel};
 use crate::dial::{Dial, First, NoMember};
 use crate::identity;
 use crate::opening::Told;
@@ -37,10 +38,10 @@ pub(crate) async fn forward(
     let expected = session.framing.borrow_mut().expects_request();
     let judged = expected.map_or(Err(answer::UNEXPECTED), |good| prepare(&session, &route, request, good));
     let answered = match judged {
-        Ok(outgoing) => {
+        Ok((outgoing, asked)) => {
             let Head { method, uri, headers } = &outgoing.head;
             match ruling::rule(&session, &route, (method, uri, headers)) {
-                Ok(Ruling::Forward(pool)) => send(&session, &route, pool, outgoing).await,
+                Ok(Ruling::Forward(pool)) => send(&session, &route, pool, (outgoing, asked)).await,
                 Ok(Ruling::Answer(response)) => Ok(response),
                 Err(refused) => Err(refused),
             }
@@ -66,7 +67,12 @@ pub(crate) async fn forward(
             answer.response(unread || answer.status.is_client_error())
         }
     };
-    if !in_force {
+    // A connection that becomes another has no next request.
+    let goes_on = !session.is_switched();
+    if goes_on {
+        session.framing.borrow_mut().release();
+    }
+    if goes_on && !in_force {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     session.responds();
@@ -115,11 +121,15 @@ fn prepare(
     route: &Route,
     request: Request<Incoming>,
     good: Good,
-) -> Result<Outgoing, Answer> {
+) -> Result<(Outgoing, Option<Asked>), Answer> {
     let (parts, incoming) = request.into_parts();
     let target = guard::judge(&parts, good.bare).map_err(answer::to_refusal)?;
+    let asked = upgrade::asked(&parts).filter(|_| incoming.is_end_stream());
     let Parts { method, mut headers, .. } = parts;
     headers::strip(&mut headers);
+    if let Some(asked) = &asked {
+        asked.ask(&mut headers);
+    }
     if let Some(host) = target.host {
         headers.insert(HOST, host);
     } else if !headers.contains_key(HOST) {
@@ -144,7 +154,7 @@ fn prepare(
         RequestBody::Client { incoming, session: Rc::clone(session) }
     };
     let repeatable = method.is_idempotent() && matches!(body, RequestBody::Empty);
-    Ok(Outgoing { head: Head { method, uri: target.uri, headers }, body, repeatable })
+    Ok((Outgoing { head: Head { method, uri: target.uri, headers }, body, repeatable }, asked))
 }
 
 /// Why an exchange brought no answer.
@@ -161,7 +171,7 @@ async fn send(
     session: &Rc<Session>,
     route: &Route,
     pool: &Arc<Pool>,
-    outgoing: Outgoing,
+    (outgoing, asked): (Outgoing, Option<Asked>),
 ) -> Result<Response<ResponseBody>, Answer> {
     let mut dial = Dial::new(&session.local, pool, &route.timeout, session.client);
     // A connection that turns out to be dead loses a request that cannot be repeated, so the first one of a client goes
@@ -193,7 +203,7 @@ async fn send(
             let Ok(mut upstream) = upstream else { break };
             let spare = if upstream.reused { outgoing.spare() } else { None };
             let answered = match exchange(session, &mut upstream, outgoing).await {
-                Ok(response) => respond(session, response, upstream, lease),
+                Ok(response) => respond(session, asked.as_ref(), response, upstream, lease),
                 Err(lost) => match lost.again(upstream.reused, spare) {
                     Ok(again) => {
                         outgoing = again;
@@ -266,11 +276,21 @@ async fn exchange(
 
 fn respond(
     session: &Rc<Session>,
+    asked: Option<&Asked>,
     response: Response<Incoming>,
     upstream: Box<Upstream>,
     lease: Lease,
 ) -> Result<Response<ResponseBody>, Answer> {
     let (mut parts, incoming) = response.into_parts();
+    if let Some(asked) = asked.filter(|asked| asked.is_granted(&parts)) {
+        // A member that answers what it cannot have read whole has not ended the HTTP before it.
+        let ended = upstream.has_ended();
+        return if ended {
+            Ok(tunnel::grant(session, asked, parts, upstream, lease))
+        } else {
+            Err(answer::BAD_RESPONSE)
+        };
+    }
     if !guard::is_sound(&parts) {
         return Err(answer::BAD_RESPONSE);
     }

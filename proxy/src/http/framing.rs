@@ -52,6 +52,8 @@ enum State {
     ChunkData(u64),
     ChunkEnd,
     Trailers,
+    /// Behind a request that asks the connection to become another: whose bytes follow is not decided yet.
+    Held,
     /// The head is not to be passed on, nor anything behind it.
     BadHead(Fault),
     /// The framing of a body is lost.
@@ -68,6 +70,8 @@ struct Head {
     old: bool,
     length: Option<u64>,
     chunked: bool,
+    /// Whether it may ask the connection to become another.
+    asks: bool,
 }
 
 /// What the HTTP library hides of a head that was found good.
@@ -90,12 +94,30 @@ pub(crate) struct Framing {
     trailers: usize,
     /// Good heads that nobody has asked about yet.
     good: VecDeque<Good>,
+    /// Whether any request may have asked the connection to become another.
+    asked: bool,
 }
 
 impl Framing {
     pub(crate) const fn new(limits: RequestLimits) -> Self {
-        let head = Head { bytes: 0, fields: 0, request_line: None, old: false, length: None, chunked: false };
-        Self { state: State::Head, limits, head, line: Vec::new(), trailers: 0, good: VecDeque::new() }
+        let head = Head {
+            bytes: 0,
+            fields: 0,
+            request_line: None,
+            old: false,
+            length: None,
+            chunked: false,
+            asks: false,
+        };
+        Self {
+            state: State::Head,
+            limits,
+            head,
+            line: Vec::new(),
+            trailers: 0,
+            good: VecDeque::new(),
+            asked: false,
+        }
     }
 
     /// Holds what is not whole yet, and all that follows, against other limits.
@@ -113,9 +135,26 @@ impl Framing {
         matches!(self.state, State::Head) && self.head.bytes > 0
     }
 
+    /// Whether what follows waits for the answer to the request before it.
+    pub(crate) const fn is_held(&self) -> bool {
+        matches!(self.state, State::Held)
+    }
+
+    /// What follows is the next request.
+    pub(crate) fn release(&mut self) {
+        if self.is_held() {
+            self.state = State::Head;
+        }
+    }
+
+    /// Whether any request may have asked the connection to become another.
+    pub(crate) const fn has_asked(&self) -> bool {
+        self.asked
+    }
+
     /// Whether the client may still be sending what nobody will read.
     pub(crate) const fn is_inside(&self) -> bool {
-        !matches!(self.state, State::Head) || self.head.bytes > 0
+        !matches!(self.state, State::Head | State::Held) || self.head.bytes > 0
     }
 
     /// Why the head that is next must be refused.
@@ -140,6 +179,7 @@ impl Framing {
             let at = input.len() - rest.len();
             rest = match self.state {
                 State::BadHead(_) | State::BadBody => return began,
+                State::Held => return at,
                 State::Body(left) => {
                     let (rest, left) = skip(rest, left);
                     self.state = if left == 0 { State::Head } else { State::Body(left) };
@@ -238,9 +278,12 @@ impl Framing {
                 self.trailers += line.len();
                 if self.trailers > MAX_TRAILERS { Err(Fault::Chunk) } else { Ok(()) }
             }
-            State::ChunkEnd | State::Body(_) | State::ChunkData(_) | State::BadHead(_) | State::BadBody => {
-                Err(Fault::Chunk)
-            }
+            State::ChunkEnd
+            | State::Body(_)
+            | State::ChunkData(_)
+            | State::Held
+            | State::BadHead(_)
+            | State::BadBody => Err(Fault::Chunk),
         }
     }
 
@@ -269,6 +312,7 @@ impl Framing {
         if !is_token(method) || target.is_empty() || !target.iter().all(plain) {
             return Err(Fault::RequestLine);
         }
+        self.head.asks = method == b"CONNECT";
         self.head.request_line = Some(Good { bare: guard::is_bare(target) });
         Ok(())
     }
@@ -294,6 +338,8 @@ impl Framing {
                 return Err(Fault::Coding);
             }
             self.head.chunked = true;
+        } else if name.eq_ignore_ascii_case(b"upgrade") {
+            self.head.asks = true;
         }
         Ok(())
     }
@@ -304,9 +350,11 @@ impl Framing {
             (true, _) if head.old => return Err(Fault::OldCoding),
             (true, Some(_)) => return Err(Fault::LengthAndCoding),
             (true, None) => State::ChunkSize,
+            (false, None | Some(0)) if head.asks => State::Held,
             (false, None | Some(0)) => State::Head,
             (false, Some(length)) => State::Body(length),
         };
+        self.asked |= head.asks;
         self.good.extend(head.request_line);
         Ok(())
     }

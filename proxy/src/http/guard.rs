@@ -1,20 +1,15 @@
 //! Whether a parsed request may be forwarded, to which host and path, and whether a response may be. Pure.
 //!
-//! RFC 9112 §3.2 (target forms and `Host`), RFC 9110 §4.2 (authority), §7.6.2 (`Max-Forwards`) and §7.8
-//! (`Upgrade`). What the bytes looked like is
-//! the matter of [`super::framing`].
+//! RFC 9112 §3.2 (target forms and `Host`), RFC 9110 §4.2 (authority), §7.6.2 (`Max-Forwards`) and §9.3.6 (`CONNECT`).
+//! What the bytes looked like is the matter of [`super::framing`], and what a connection may become that of
+//! [`super::upgrade`].
 
-use ::http::header::{
-    CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING, UPGRADE,
-};
+use ::http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING};
 use ::http::request::Parts;
 use ::http::response;
 use ::http::uri::PathAndQuery;
 use ::http::{Method, StatusCode, Uri, Version};
 use std::net::Ipv6Addr;
-
-/// Protocols that a client may offer and that need no answer (RFC 9110 §7.8 lets a server go on with HTTP/1.1).
-const IGNORED_UPGRADES: [&[u8]; 1] = [b"h2c"];
 
 /// Why a request is not forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +20,10 @@ pub(crate) enum Refusal {
     TwoHosts,
     /// A `Host`, or an authority in the target, that is no host with an optional port.
     BadHost,
-    /// A target that is neither a path, nor an http address, nor the `*` of `OPTIONS`.
+    /// A target that is neither a path, nor an http address, nor the `*` of `OPTIONS`, nor the host and port of `CONNECT`.
     BadTarget,
-    /// `CONNECT`: this is no tunnel.
-    Connect,
-    /// `Upgrade` to another protocol.
-    Upgrade,
+    /// `CONNECT` with content.
+    Content,
     /// `TRACE`: its answer would show what other proxies have added.
     Trace,
     /// More than one `Max-Forwards`, or one that is no number.
@@ -42,9 +35,10 @@ pub(crate) enum Refusal {
 /// What is forwarded.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// The target in origin form, or `*`.
+    /// The target in origin form, or `*`, or the host and port of `CONNECT`.
     pub(crate) uri: Uri,
-    /// The `Host` to send, if it is not the one that came: that of an absolute target (RFC 9112 §3.2.2).
+    /// The `Host` to send, if it is not the one that came: that of an absolute target, or of `CONNECT` (RFC 9112 §3.2.2
+    /// and §3.2.3).
     pub(crate) host: Option<HeaderValue>,
     /// The `Max-Forwards` to send, if it is not the one that came.
     pub(crate) max_forwards: Option<HeaderValue>,
@@ -58,17 +52,15 @@ pub(crate) fn is_bare(target: &[u8]) -> bool {
 
 /// Judges a request; `bare` says whether its target [is that](is_bare).
 pub(crate) fn judge(request: &Parts, bare: bool) -> Result<Target, Refusal> {
-    if request.method == Method::CONNECT {
-        return Err(Refusal::Connect);
-    }
     if request.method == Method::TRACE {
         return Err(Refusal::Trace);
     }
-    if request.version == Version::HTTP_11 && wants_upgrade(&request.headers) {
-        return Err(Refusal::Upgrade);
-    }
     check_host(&request.headers, request.version)?;
-    let (uri, host) = target(&request.method, &request.uri, bare)?;
+    let (uri, host) = if request.method == Method::CONNECT {
+        end_of_tunnel(request)?
+    } else {
+        target(&request.method, &request.uri, bare)?
+    };
     let max_forwards = match request.method {
         Method::OPTIONS => max_forwards(&request.headers)?,
         _ => None,
@@ -95,15 +87,6 @@ pub(crate) fn is_sound(response: &response::Parts) -> bool {
         && response.status != StatusCode::SWITCHING_PROTOCOLS
 }
 
-fn wants_upgrade(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(UPGRADE)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .any(|protocol| !IGNORED_UPGRADES.iter().any(|ignored| protocol.eq_ignore_ascii_case(ignored)))
-}
-
 fn check_host(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -128,6 +111,24 @@ fn max_forwards(headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal> {
         .fold(0_u32, |number, digit| number.saturating_mul(10).saturating_add(u32::from(digit - b'0')));
     let left = left.checked_sub(1).ok_or(Refusal::LastHop)?;
     Ok(Some(HeaderValue::from(left)))
+}
+
+/// The host and port that `CONNECT` asks for, both of which it must name (RFC 9110 §9.3.6).
+fn end_of_tunnel(request: &Parts) -> Result<(Uri, Option<HeaderValue>), Refusal> {
+    let has_content = |name| request.headers.get(name).is_some_and(|value: &HeaderValue| value != "0");
+    if has_content(CONTENT_LENGTH) || has_content(TRANSFER_ENCODING) {
+        return Err(Refusal::Content);
+    }
+    let (None, Some(authority), None) =
+        (request.uri.scheme(), request.uri.authority(), request.uri.path_and_query())
+    else {
+        return Err(Refusal::BadTarget);
+    };
+    if authority.port().is_none() || !is_authority(authority.as_str().as_bytes()) {
+        return Err(Refusal::BadTarget);
+    }
+    let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::BadTarget)?;
+    Ok((request.uri.clone(), Some(host)))
 }
 
 /// The target in origin form or `*`, and the host of an absolute one.

@@ -16,16 +16,38 @@ pub(crate) struct ClientStream {
     stream: Option<Stream>,
     session: Rc<Session>,
     linger: Linger,
+    /// What came behind a request that asks the connection to become another, until that is decided.
+    behind: Vec<u8>,
 }
 
 impl ClientStream {
     pub(crate) fn new(stream: Stream, session: Rc<Session>) -> Self {
-        Self { stream: Some(stream), session, linger: Linger::default() }
+        Self { stream: Some(stream), session, linger: Linger::default(), behind: Vec::new() }
     }
 
     /// The socket itself, once the HTTP library is done with it.
-    pub(crate) fn into_inner(mut self) -> Stream {
-        self.stream.take().expect("taken here only, and this consumes self")
+    pub(crate) fn into_inner(self) -> Stream {
+        self.into_parts().0
+    }
+
+    /// The same, with what is held back.
+    pub(crate) fn into_parts(mut self) -> (Stream, Vec<u8>) {
+        let stream = self.stream.take().expect("taken here only, and this consumes self");
+        (stream, std::mem::take(&mut self.behind))
+    }
+
+    /// Reads what is held back before anything else.
+    fn read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.behind.is_empty() {
+            let count = self.behind.len().min(buffer.remaining());
+            buffer.put_slice(&self.behind[..count]);
+            self.behind.drain(..count);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(self.stream()).poll_read(cx, buffer))?;
+        self.session.received(buffer.filled().len() - before);
+        Poll::Ready(Ok(()))
     }
 
     fn stream(&mut self) -> &mut Stream {
@@ -43,6 +65,8 @@ impl ClientStream {
 
 impl AsyncRead for ClientStream {
     /// The HTTP library sees nothing of a head that is refused: it waits, and whoever drives the connection refuses.
+    /// It sees nothing behind a request that asks for an upgrade, either, until that is decided. It does not read
+    /// meanwhile: it reads no further than a request before that is answered.
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -50,7 +74,7 @@ impl AsyncRead for ClientStream {
     ) -> Poll<io::Result<()>> {
         loop {
             let framing = self.session.framing.borrow();
-            if framing.bad_head().is_some() {
+            if framing.bad_head().is_some() || framing.is_held() {
                 return Poll::Pending;
             }
             if framing.is_body_lost() {
@@ -58,9 +82,12 @@ impl AsyncRead for ClientStream {
             }
             drop(framing);
             let before = buffer.filled().len();
-            ready!(Pin::new(self.stream()).poll_read(cx, buffer))?;
+            ready!(self.read(cx, buffer))?;
             let came = buffer.filled().len() - before;
-            let good = self.session.received(&buffer.filled()[before..]);
+            let good = self.session.follow(&buffer.filled()[before..]);
+            if self.session.framing.borrow().is_held() {
+                self.behind.splice(..0, buffer.filled()[before + good..].iter().copied());
+            }
             buffer.set_filled(before + good);
             if good > 0 || came == 0 {
                 return Poll::Ready(Ok(()));
@@ -134,6 +161,12 @@ impl MemberStream {
     /// `heard` is set when a byte arrives.
     pub(crate) const fn new(stream: Stream, heard: Rc<Cell<bool>>) -> Self {
         Self { stream, heard }
+    }
+}
+
+impl MemberStream {
+    pub(crate) fn into_inner(self) -> Stream {
+        self.stream
     }
 }
 

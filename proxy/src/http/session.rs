@@ -5,6 +5,7 @@
 use super::deadlines::{Deadlines, Overdue};
 use super::framing::{Fault, Framing};
 use super::pace::Pace;
+use super::tunnel::Switched;
 use crate::listener::{Accepted, Site};
 use crate::opening::Told;
 use crate::proxy_protocol::Ends;
@@ -40,6 +41,8 @@ pub(crate) struct Session {
     pub(crate) abort: Cell<bool>,
     /// Whether a request has been answered on this connection.
     served: Cell<bool>,
+    /// The member of a connection that is to become a tunnel once the answer has left.
+    switched: RefCell<Option<Box<Switched>>>,
 }
 
 impl Session {
@@ -59,6 +62,7 @@ impl Session {
             responding: Cell::new(false),
             abort: Cell::new(false),
             served: Cell::new(false),
+            switched: RefCell::new(None),
         }
     }
 
@@ -127,9 +131,27 @@ impl Session {
         self.waits.borrow_mut().member = Some(now());
     }
 
-    /// Bytes of the client have come. Returns how many of them may be passed on.
-    pub(crate) fn received(&self, bytes: &[u8]) -> usize {
-        self.route.borrow().counts.received(self.local.index(), bytes.len() as u64);
+    /// The connection is to become a tunnel.
+    pub(crate) fn switches(&self, switched: Switched) {
+        *self.switched.borrow_mut() = Some(Box::new(switched));
+    }
+
+    pub(crate) fn is_switched(&self) -> bool {
+        self.switched.borrow().is_some()
+    }
+
+    /// The member's side of the tunnel that the connection is to become.
+    pub(crate) fn take_switched(&self) -> Option<Box<Switched>> {
+        self.switched.borrow_mut().take()
+    }
+
+    /// The client has sent bytes.
+    pub(crate) fn received(&self, bytes: usize) {
+        self.route.borrow().counts.received(self.local.index(), bytes as u64);
+    }
+
+    /// Follows bytes of the client. Returns how many of them may be passed on.
+    pub(crate) fn follow(&self, bytes: &[u8]) -> usize {
         let mut framing = self.framing.borrow_mut();
         let good = framing.observe(bytes);
         let mut waits = self.waits.borrow_mut();

@@ -291,7 +291,7 @@ async fn begin(local: Rc<Local>, accepted: Accepted) -> Option<Stage> {
         accepted = Box::pin(opening::hear(&local, accepted, by)).await?;
     }
     let stage = match accepted.route.mode {
-        Mode::Http => Stage::last(http::serve(local, accepted)),
+        Mode::Http => Stage::new(http::serve(local, accepted)),
         // Nothing is accepted from sockets for datagrams.
         Mode::Tcp | Mode::Udp => tcp::begin(local, accepted).await?,
     };

@@ -40,11 +40,12 @@ impl Buffers {
         free
     }
 
+    /// Takes a buffer back, or one that was not lent: that is given back to the system.
     pub(super) fn put(&self, buffer: Box<[u8]>) {
         let mut small = self.small.borrow_mut();
         if buffer.len() == LARGE {
             self.large.borrow_mut().push(buffer);
-        } else if small.len() < SPARE {
+        } else if buffer.len() == SMALL && small.len() < SPARE {
             small.push(buffer);
         }
     }
@@ -75,6 +76,13 @@ mod tests {
         }
         assert_eq!(buffers.take(true).len(), LARGE);
         assert_eq!(buffers.take(false).len(), SMALL);
+    }
+
+    #[test]
+    fn what_was_not_lent_is_not_lent_on() {
+        let buffers = Buffers::default();
+        buffers.put(Vec::from(b"ahead").into_boxed_slice());
+        assert_eq!((buffers.free(), buffers.take(false).len()), (0, SMALL));
     }
 
     #[test]

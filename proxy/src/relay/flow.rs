@@ -2,6 +2,7 @@
 
 use super::buffers::{Buffers, SMALL};
 use crate::stream::Stream;
+use bytes::Bytes;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -56,6 +57,16 @@ pub(super) struct Moved {
 }
 
 impl Flow {
+    /// With this to pass on first.
+    pub(super) fn holding(ahead: Bytes) -> Self {
+        let held = (!ahead.is_empty()).then(|| Held {
+            start: 0,
+            end: length(ahead.len()),
+            buffer: Vec::from(ahead).into_boxed_slice(),
+        });
+        Self { held, ..Self::default() }
+    }
+
     pub(super) fn waits_for_sender(&self) -> bool {
         self.stage == Stage::Reading && self.held.is_none()
     }

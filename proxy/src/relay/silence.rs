@@ -53,6 +53,12 @@ impl Silence {
         Self { client: seen, member: seen }
     }
 
+    /// From here on either keeps the other.
+    pub(super) const fn both_have_spoken(&mut self) {
+        self.client.spoke = true;
+        self.member.spoke = true;
+    }
+
     pub(super) fn note(&mut self, client: Deed, member: Deed, now: Instant) {
         self.client.note(client, now);
         self.member.note(member, now);
@@ -143,6 +149,15 @@ mod tests {
         check(&both, [WAITED_FOR; 2], (1002, End::Idle));
         check(&both, [AT_REST, WAITED_FOR], (1002, End::Idle));
         check(&[both[0], both[1], (100, SPEAKS, NOTHING)], [WAITED_FOR; 2], (1100, End::Idle));
+    }
+
+    #[test]
+    fn a_session_that_goes_on_may_rest_from_its_beginning() {
+        let start = Instant::now();
+        let mut silence = Silence::new(start);
+        silence.both_have_spoken();
+        let (due, end) = silence.deadline(WAITED_FOR, WAITED_FOR, &limits());
+        assert_eq!(((due - start).as_secs(), end), (1000, End::Idle));
     }
 
     #[test]

@@ -215,6 +215,11 @@ impl Wire {
         }
     }
 
+    /// The connection, and what was read of it and not yet given out.
+    pub(crate) fn into_parts(self) -> (TcpStream, Vec<u8>) {
+        (self.stream, self.ahead)
+    }
+
     /// All up to the end of the stream.
     pub(crate) fn rest(&mut self) -> std::io::Result<Vec<u8>> {
         while self.more()? {}

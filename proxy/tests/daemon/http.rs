@@ -217,21 +217,6 @@ fn a_client_may_close_its_side_and_read_on() {
 }
 
 #[test]
-fn tunnels_are_refused() {
-    let backend = Backend::http("a");
-    let (_gateway, port) = one(&backend);
-    for request in [
-        "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
-    ] {
-        let mut client = Client::connect(v6(port));
-        client.send(request);
-        assert_eq!(client.response().status, 501, "{request}");
-    }
-    assert_eq!(backend.heads().len(), 0);
-}
-
-#[test]
 fn options_count_their_hops_and_traces_are_refused() {
     let backend = Backend::http("a");
     let (gateway, port) = one(&backend);

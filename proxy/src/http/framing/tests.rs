@@ -47,6 +47,33 @@ fn ordinary_heads_are_good() {
 }
 
 #[test]
+fn nothing_behind_a_head_that_may_ask_for_a_tunnel_is_passed_on_until_released() {
+    let next = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (head, held) in [
+        ("GET / HTTP/1.1\r\nHost: a\r\nupGRADE: b\r\n\r\n", true),
+        ("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", true),
+        ("GET / HTTP/1.1\r\nUpgrade: b\r\nContent-Length: 0\r\n\r\n", true),
+        ("CONNECT a:1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", false),
+        ("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n\r\n", false),
+    ] {
+        let mut framing = Framing::new(RequestLimits::default());
+        let passed = framing.observe(&[head.as_bytes(), next].concat());
+        assert_eq!(
+            (passed, framing.is_held()),
+            (head.len() + if held { 0 } else { next.len() }, held),
+            "{head}"
+        );
+        assert!(!framing.is_inside(), "{head}");
+        if held {
+            assert_eq!(framing.observe(b"x"), 0, "{head}");
+            framing.release();
+            assert_eq!(framing.observe(next), next.len(), "{head}");
+        }
+        assert!(framing.expects_request().is_some() && framing.expects_request().is_some(), "{head}");
+    }
+}
+
+#[test]
 fn lines_must_end_in_both_bytes() {
     for stream in [
         "GET / HTTP/1.1\nHost: a\r\n\r\n",

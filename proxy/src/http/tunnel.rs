@@ -1,0 +1,55 @@
+//! What a connection becomes once a member has granted an upgrade or a tunnel: the relay of tcp mode.
+//!
+//! Until the member's answer has left for the client the connection speaks HTTP, and no byte behind the request goes on:
+//! [`super::framing`] holds them back. From then on nothing of HTTP is left of it but what was read ahead on either side,
+//! which is passed on first.
+
+use super::body::ResponseBody;
+use super::headers;
+use super::session::Session;
+use super::upgrade::Asked;
+use crate::listener::Stage;
+use crate::pool::Lease;
+use crate::relay::{Ahead, Relay};
+use crate::stream::Stream;
+use crate::tcp;
+use crate::upstream::Upstream;
+use bytes::Bytes;
+use hyper::header::UPGRADE;
+use hyper::http::response;
+use hyper::{Response, Version};
+use std::rc::Rc;
+
+/// The member's side of a connection that has been granted what it asked for.
+pub(crate) struct Switched {
+    member: Stream,
+    /// What the member sent behind its answer.
+    ahead: Bytes,
+    lease: Lease,
+}
+
+/// The answer that grants it. The member's connection waits in the session until the answer has left.
+pub(crate) fn grant(
+    session: &Session,
+    asked: &Asked,
+    mut parts: response::Parts,
+    upstream: Box<Upstream>,
+    lease: Lease,
+) -> Response<ResponseBody> {
+    let (member, ahead) = upstream.into_switched();
+    session.switches(Switched { member, ahead, lease });
+    let granted = parts.headers.get(UPGRADE).cloned();
+    headers::strip(&mut parts.headers);
+    asked.grant(&mut parts.headers, granted);
+    parts.version = Version::HTTP_11;
+    Response::from_parts(parts, ResponseBody::empty())
+}
+
+/// Carries the connection on. `early` is what the client sent behind its request.
+pub(crate) fn carry(session: &Rc<Session>, client: Stream, early: Bytes, switched: Switched) -> Stage {
+    let Switched { member, ahead, lease } = switched;
+    let peer = session.ends.map(|ends| ends.source());
+    let ahead = Ahead { of_client: early, of_member: ahead };
+    let relay = Relay::new(Rc::clone(&session.local), session.route(), client, member, None);
+    tcp::carry(relay.resume(ahead), peer, lease)
+}
