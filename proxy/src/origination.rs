@@ -34,6 +34,8 @@ const SESSIONS: usize = 8;
 /// How the members of a pool with `tls` are spoken to.
 pub(crate) struct Origination {
     model: PoolTls,
+    /// What members are asked for; without it, their address is verified.
+    name: Option<ServerName<'static>>,
     /// Whose certificates members may show; nobody's where nothing is verified.
     roots: RootCertStore,
     bundle: Option<Bundle>,
@@ -52,6 +54,7 @@ pub(crate) struct Secured {
 
 impl Origination {
     fn load(model: &PoolTls, system: &mut System) -> Result<Self, OriginationError> {
+        let name = model.server_name.as_ref().map(server_name).transpose()?;
         let roots = match &model.ca {
             _ if !model.verify => RootCertStore::empty(),
             Some(file) => authorities(file)?,
@@ -59,7 +62,7 @@ impl Origination {
         };
         let bundle = model.certificate.as_deref().map(certificate).transpose()?;
         let config = client_config(model.verify, &roots, bundle.as_ref())?;
-        Ok(Self { model: model.clone(), roots, bundle, config })
+        Ok(Self { model: model.clone(), name, roots, bundle, config })
     }
 
     /// Whether both would speak to members alike.
@@ -76,12 +79,12 @@ impl Origination {
     pub(crate) fn to_member(&self, address: IpAddr) -> Secured {
         let mut config = self.config.clone();
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
-        Secured { config: Arc::new(config), name: name(self.model.server_name.as_ref(), address) }
+        Secured { config: Arc::new(config), name: self.name.clone().unwrap_or_else(|| verified(address)) }
     }
 
     /// For checks that ask for this name, or else verify this address.
-    pub(crate) fn to_check(&self, server_name: Option<&Domain>, address: IpAddr) -> Secured {
-        Secured { config: Arc::new(self.config.clone()), name: name(server_name, address) }
+    pub(crate) fn to_check(&self, name: Option<&Domain>, address: IpAddr) -> io::Result<Secured> {
+        Secured::named(self.config.clone(), name, address).map_err(io::Error::other)
     }
 
     /// What the files of `model` say otherwise, one line each.
@@ -112,9 +115,14 @@ impl std::fmt::Debug for Origination {
 
 impl Secured {
     /// For checks of a pool that does not speak TLS: whoever answers will do.
-    pub(crate) fn unverified(server_name: Option<&Domain>, address: IpAddr) -> io::Result<Self> {
-        let config = client_config(false, &RootCertStore::empty(), None).map_err(io::Error::other)?;
-        Ok(Self { config: Arc::new(config), name: name(server_name, address) })
+    pub(crate) fn unverified(name: Option<&Domain>, address: IpAddr) -> io::Result<Self> {
+        let config = client_config(false, &RootCertStore::empty(), None);
+        config.and_then(|config| Self::named(config, name, address)).map_err(io::Error::other)
+    }
+
+    fn named(config: ClientConfig, name: Option<&Domain>, address: IpAddr) -> Result<Self, OriginationError> {
+        let name = name.map_or_else(|| Ok(verified(address)), server_name)?;
+        Ok(Self { config: Arc::new(config), name })
     }
 
     /// Makes the handshake on a new connection.
@@ -125,14 +133,14 @@ impl Secured {
     }
 }
 
-/// The name to verify; an address is verified, too, but never asked for (RFC 6066 §3).
-fn name(server_name: Option<&Domain>, address: IpAddr) -> ServerName<'static> {
-    match server_name {
-        Some(name) => {
-            ServerName::try_from(name.to_string()).expect("the reader of the file takes names of hosts only")
-        }
-        None => ServerName::IpAddress(fold_mapped(address).into()),
-    }
+/// The name to ask for and to verify.
+fn server_name(name: &Domain) -> Result<ServerName<'static>, OriginationError> {
+    ServerName::try_from(name.to_string()).map_err(|_| OriginationError::Name(name.clone()))
+}
+
+/// An address is verified, too, but never asked for (RFC 6066 §3).
+fn verified(address: IpAddr) -> ServerName<'static> {
+    ServerName::IpAddress(fold_mapped(address).into())
 }
 
 fn authorities(file: &Path) -> Result<RootCertStore, OriginationError> {
@@ -208,7 +216,10 @@ pub(crate) fn load(proxy: &Proxy, current: Option<&Originations>) -> Result<Orig
 pub(crate) fn refusals(proxy: &Proxy) -> Vec<Refusal> {
     let (mut all, mut system) = (Vec::new(), System::default());
     for (place, _, model) in encrypted(proxy) {
-        let mut parts = vec![model.certificate.as_deref().map(certificate).transpose().err()];
+        let mut parts = vec![
+            model.server_name.as_ref().map(server_name).transpose().err(),
+            model.certificate.as_deref().map(certificate).transpose().err(),
+        ];
         if model.verify {
             let roots = model.ca.as_deref().map_or_else(|| system.roots(), authorities);
             parts.push(roots.err());

@@ -182,7 +182,11 @@ impl Value<'_> {
     /// The name of one host, as certificates have it.
     pub(super) fn host_name(&self) -> Read<Domain> {
         let text = self.text(HOST_NAME)?;
-        dns_name(text).ok_or_else(|| self.mismatch_but(HOST_NAME, ascii_form(text)))
+        if let Some(name) = dns_name(text).filter(|_| is_host_name(text)) {
+            return Ok(name);
+        }
+        let help = if is_dns_name(text) { WHOLE_LABELS } else { ascii_form(text) };
+        Err(self.mismatch_but(HOST_NAME, help))
     }
 
     /// Refuses what nothing can be connected to.
@@ -201,6 +205,7 @@ impl Value<'_> {
 
 const DOMAIN: &str = "a domain name such as \"vm1.lan\"";
 const HOST_NAME: &str = "the name of a host such as \"web.example\"";
+const WHOLE_LABELS: &str = "labels neither begin nor end with a hyphen, and the last one is no number";
 const SERVER_NAME: &str = "the name of a server such as \"a.example\" or \"*.b.example\"";
 const PREFIX64: &str = "an IPv6 prefix such as \"64:ff9b::/96\"";
 const MAPPED_RULE: &str = "an IPv4 network such as \"192.0.2.0/24\" or \"!10.0.0.0/8\"";
@@ -221,13 +226,23 @@ pub(super) fn socket(text: &str) -> Option<Socket> {
     }
 }
 
-/// Whether `name` can stand in a certificate: dot-separated labels of 1 to 63 characters (RFC 1035 §2.3.1).
+/// Whether TLS clients may ask for `name`: dot-separated labels of 1 to 63 characters (RFC 1035 §2.3.1).
 pub(super) fn is_dns_name(name: &str) -> bool {
     let legal = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     name.len() <= 253 && name.split('.').all(legal)
+}
+
+/// Whether certificates can be verified for `name`: an IPv4 address, or a name in which no label begins or ends with a
+/// hyphen (RFC 1123 §2.1) and the last one is no number, which would look like an address.
+pub(super) fn is_host_name(name: &str) -> bool {
+    let is_whole = |label: &str| !label.starts_with('-') && !label.ends_with('-');
+    let is_number = |label: &str| label.bytes().all(|b| b.is_ascii_digit());
+    let is_name =
+        is_dns_name(name) && name.split('.').all(is_whole) && !name.rsplit('.').next().is_some_and(is_number);
+    is_name || name.parse::<Ipv4Addr>().is_ok()
 }
 
 /// [`is_dns_name`], folded.
@@ -278,12 +293,26 @@ mod tests {
     }
 
     #[test]
-    fn names_of_certificates_are_dns_names() {
+    fn clients_ask_for_dns_names() {
         assert!(
             is_dns_name("dns.example") && is_dns_name("xn--bcher-kva.example") && is_dns_name("localhost")
         );
         for bad in ["", ".", "dns..example", "dns.example.", "a b", "ü.example", &"a".repeat(64)] {
             assert!(!is_dns_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn certificates_are_verified_for_names_of_hosts() {
+        for good in
+            ["web", "a-b.example", "xn--bcher-kva.example", "_a.1.example", "1a", "web.1a", "192.0.2.1"]
+        {
+            assert!(is_host_name(good), "{good}");
+        }
+        for bad in
+            ["", "web-", "-web.lan", "a-.lan", "web.lan-", "-", "web.1", "1", "192.0.2.256", "a.", "::1"]
+        {
+            assert!(!is_host_name(bad), "{bad}");
         }
     }
 }

@@ -97,6 +97,9 @@ fn sockets(most: usize) -> impl Strategy<Value = Vec<SocketAddr>> {
     proptest::collection::hash_set(socket(), 1..=most).prop_map(|set| set.into_iter().collect())
 }
 
+/// Names that a certificate can be verified for.
+const HOST_NAME: &str = "[a-z_]{1,8}((\\.[0-9]{1,2})?\\.[a-z_]([a-z0-9-]{0,6}[a-z0-9])?){0,2}";
+
 fn path() -> impl Strategy<Value = PathBuf> {
     "/[^\u{0}]{0,20}".prop_map(PathBuf::from)
 }
@@ -207,9 +210,8 @@ fn upstream() -> impl Strategy<Value = Upstream> {
     let transport = prop_oneof![
         Just(UpstreamTransport::Plain),
         Just(UpstreamTransport::Tcp),
-        "[a-z]{1,8}(\\.[a-z0-9-]{1,8}){0,3}".prop_map(|name| UpstreamTransport::Tls { name }),
-        ("[a-z]{1,8}(\\.[a-z0-9-]{1,8}){0,3}", "/[a-z0-9._~-]{0,20}")
-            .prop_map(|(name, path)| UpstreamTransport::Https { name, path }),
+        HOST_NAME.prop_map(|name| UpstreamTransport::Tls { name }),
+        (HOST_NAME, "/[a-z0-9._~-]{0,20}").prop_map(|(name, path)| UpstreamTransport::Https { name, path }),
     ];
     // Never the port that dns64 listens at.
     (transport, socket()).prop_map(|(transport, mut address)| {
@@ -693,7 +695,7 @@ fn version() -> impl Strategy<Value = ProxyProtocol> {
 }
 
 fn host_name() -> impl Strategy<Value = Domain> {
-    "[a-z_]{1,8}(\\.[a-z0-9-]{1,8}){0,2}".prop_map(|name| name.parse().expect("a name"))
+    HOST_NAME.prop_map(|name| name.parse().expect("a name"))
 }
 
 fn pool_tls() -> impl Strategy<Value = PoolTls> {

@@ -1,6 +1,6 @@
 //! What can be wrong with the files that TLS to members needs, and with a handshake.
 
-use config::Refusal;
+use config::{Domain, Refusal};
 use rustls::CertificateError;
 use service::tls::{AuthorityError, BundleError};
 use std::error::Error;
@@ -31,6 +31,9 @@ pub enum OriginationError {
         #[source]
         fault: BundleError,
     },
+    /// The name to ask for.
+    #[error("{0} is not the name of a host")]
+    Name(Domain),
     /// The TLS library.
     #[error("cannot set up TLS")]
     Library(#[source] rustls::Error),
@@ -50,6 +53,11 @@ impl OriginationError {
                 at.to_owned(),
                 self.to_string(),
                 "install the package ca-certificates, or set proxy.pool.tls.ca",
+            ),
+            Self::Name(_) => (
+                format!("{at}.server_name"),
+                self.to_string(),
+                "labels neither begin nor end with a hyphen, and the last one is no number",
             ),
             Self::Library(_) => (at.to_owned(), self.to_string(), "report it with the log"),
         };

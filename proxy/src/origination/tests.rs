@@ -63,7 +63,36 @@ fn a_file_that_cannot_be_used_is_refused_at_its_place() {
 #[test]
 fn a_name_is_asked_for_and_an_address_is_only_verified() {
     let address: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
-    let named = name(Some(&"web.example".parse().unwrap()), address);
+    let asked = |name: Option<&Domain>| Secured::unverified(name, address).unwrap().name;
+    let named = asked(Some(&"web.example".parse().unwrap()));
     assert!(matches!(named, ServerName::DnsName(_)), "{named:?}");
-    assert_eq!(name(None, address).to_str(), "192.0.2.1");
+    assert_eq!(asked(None).to_str(), "192.0.2.1");
+}
+
+#[test]
+fn a_name_of_no_host_is_refused_at_its_place() {
+    let mut section = model(Vec::new(), &["web"]);
+    let name: Domain = "web.1".parse().unwrap();
+    section.pool[0].tls =
+        Some(PoolTls { server_name: Some(name.clone()), ca: None, verify: false, certificate: None });
+    assert!(matches!(load(&section, None), Err(Error::MemberTls { .. })));
+    let refusals = refusals(&section);
+    assert_eq!(refusals.len(), 1);
+    assert_eq!(refusals[0].path, "proxy.pool[0].tls.server_name");
+    assert_eq!(refusals[0].message, "web.1 is not the name of a host");
+    let check = Secured::unverified(Some(&name), "192.0.2.1".parse().unwrap());
+    assert_eq!(check.unwrap_err().to_string(), "web.1 is not the name of a host");
+}
+
+#[test]
+fn the_file_takes_the_names_that_can_be_asked_for() {
+    let labels = ["", "a", "1", "-", "_", "a1", "1a", "a-", "-a", "1-", "-1", "a-1", "1-1", "--", "A", "a/b"];
+    let pairs = labels.iter().flat_map(|one| labels.iter().map(move |other| format!("{one}.{other}")));
+    let others = ["web", "1", "web-", "192.0.2.1", "192.0.2.256", "192.0.2.1.a"].map(str::to_owned);
+    for name in pairs.chain(others) {
+        let file = format!("[[proxy.pool]]\nname = \"web\"\ntls = {{ server_name = {name:?} }}\n");
+        // A dot at the end names the root, which no certificate does.
+        let askable = ServerName::try_from(name.as_str()).is_ok() && !name.ends_with('.');
+        assert_eq!(config::parse(&file, "gateway.toml").is_ok(), askable, "{name}");
+    }
 }

@@ -140,10 +140,10 @@ fn watch(plan: Plan, shared: &Arc<Shared>, round: Option<Rc<Round>>) -> Watched 
             None
         }
         CheckKind::Tcp | CheckKind::Tls | CheckKind::Http => {
-            let asked = Rc::new(Probe::new(member.address, check.clone(), origination.as_ref()));
-            let (watched, shared, mut round) = (Arc::clone(&member), Arc::clone(shared), round);
-            let start =
-                move || checks(Arc::clone(&watched), Rc::clone(&asked), Arc::clone(&shared), round.take());
+            let plan =
+                Plan { member: Arc::clone(&member), check: check.clone(), origination: origination.clone() };
+            let (plan, shared, mut round) = (Rc::new(plan), Arc::clone(shared), round);
+            let start = move || checks(Rc::clone(&plan), Arc::clone(&shared), round.take());
             let task = tokio::task::spawn_local(restarted(Arc::clone(&member), check.interval, start));
             Some(task.abort_handle())
         }
@@ -166,13 +166,9 @@ async fn restarted<F: Future<Output = ()>>(
 }
 
 /// Checks one member forever.
-async fn checks(
-    member: Arc<MemberState>,
-    probe: Rc<Probe>,
-    shared: Arc<Shared>,
-    mut round: Option<Rc<Round>>,
-) {
-    let check = &probe.check;
+async fn checks(plan: Rc<Plan>, shared: Arc<Shared>, mut round: Option<Rc<Round>>) {
+    let Plan { member, check, origination } = &*plan;
+    let probe = Probe::new(member.address, check.clone(), origination.as_ref());
     let mut health = Health::new(member.status(), check.rise, check.fall);
     loop {
         let begun = Instant::now();
@@ -181,7 +177,7 @@ async fn checks(
         member.checks.ended(outcome, begun.elapsed());
         member.publish(changed, &why);
         if let Some(status) = changed {
-            report(&member, status, &why, &shared);
+            report(member, status, &why, &shared);
         }
         drop(round.take());
         let pause = if health.is_settled() { check.interval } else { check.fast_interval };

@@ -1,6 +1,6 @@
 //! Whom dns64 asks: `upstream`, `upstream_ca`, and `[[dns64.forward]]` for some domains.
 
-use super::super::address::{Socket, is_dns_name, socket};
+use super::super::address::{Socket, is_host_name, socket};
 use super::super::{Read, Table, Value, all, listing, not_empty, shared::twice, unique, values};
 use super::listen::{Listening, is_path};
 use crate::defaults::{self, DNS_HTTPS_PORT, DNS_PORT, DNS_TLS_PORT};
@@ -106,7 +106,7 @@ fn parts(text: &str) -> Parts<'_> {
 fn upstream(value: &Value<'_>) -> Read<Upstream> {
     let parts = parts(value.text(UPSTREAM)?);
     let Parts { scheme, address, path, .. } = parts;
-    if matches!(scheme, "tls" | "https") && address.parse::<IpAddr>().is_err() && is_dns_name(address) {
+    if matches!(scheme, "tls" | "https") && address.parse::<IpAddr>().is_err() && is_host_name(address) {
         let path = path.unwrap_or_default();
         return Err(value.mismatch_but(
             UPSTREAM,
@@ -136,7 +136,7 @@ fn transport(value: &Value<'_>, parts: &Parts<'_>) -> Read<(UpstreamTransport, u
         return Err(value.mismatch_but(UPSTREAM, help));
     }
     let verified = || {
-        name.filter(|name| is_dns_name(name)).map(str::to_owned).ok_or_else(|| {
+        name.filter(|name| is_host_name(name)).map(str::to_owned).ok_or_else(|| {
             value.mismatch_but(UPSTREAM, "end it with the name the certificate must carry: \"#dns.example\"")
         })
     };

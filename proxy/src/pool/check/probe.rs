@@ -48,7 +48,7 @@ impl Probe {
             (CheckKind::Tcp | CheckKind::Off, _) | (CheckKind::Http, None) => None,
             (CheckKind::Tls, None) => Some(Secured::unverified(name, target.ip())),
             (CheckKind::Tls | CheckKind::Http, Some(origination)) => {
-                Some(Ok(origination.to_check(name, target.ip())))
+                Some(origination.to_check(name, target.ip()))
             }
         };
         Self { check, target, secured }
