@@ -203,5 +203,14 @@ impl Future for Relay {
     }
 }
 
+impl Drop for Relay {
+    /// What a broken connection holds goes nowhere, but its buffers serve others.
+    fn drop(&mut self) {
+        for flow in [&mut self.upward, &mut self.downward] {
+            flow.give_back(&self.local.buffers);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

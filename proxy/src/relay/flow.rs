@@ -96,9 +96,8 @@ impl Flow {
         moved: &mut Moved,
     ) -> Poll<Result<(), Broken>> {
         loop {
-            if let Some(held) = self.held.take() {
-                ready!(self.pass_on(cx, buffers, held, to, moved)).map_err(|_| Broken::Write)?;
-            }
+            ready!(self.pass_on(cx, to, moved)).map_err(|_| Broken::Write)?;
+            self.give_back(buffers);
             match self.stage {
                 Stage::Reading if moved.written >= TURN => {
                     cx.waker().wake_by_ref();
@@ -116,35 +115,25 @@ impl Flow {
         }
     }
 
-    /// Writes what is held; keeps it until all of it has left.
-    fn pass_on(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffers: &Buffers,
-        mut held: Held,
-        to: &mut Stream,
-        moved: &mut Moved,
-    ) -> Poll<io::Result<()>> {
+    /// Gives the buffer back that it may hold, with what is in it.
+    pub(super) fn give_back(&mut self, buffers: &Buffers) {
+        if let Some(held) = self.held.take() {
+            buffers.put(held.buffer);
+        }
+    }
+
+    /// Writes what is held until all of it has left.
+    fn pass_on(&mut self, cx: &mut Context<'_>, to: &mut Stream, moved: &mut Moved) -> Poll<io::Result<()>> {
+        let Some(held) = &mut self.held else { return Poll::Ready(Ok(())) };
         while held.start < held.end {
-            match to.poll_send(cx, &held.buffer[held.start as usize..held.end as usize]) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(taken)) => {
-                    held.start += length(taken);
-                    moved.written += taken;
-                }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => {
-                    self.held = Some(held);
-                    return Poll::Pending;
-                }
+            let taken = ready!(to.poll_send(cx, &held.buffer[held.start as usize..held.end as usize]))?;
+            if taken == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            held.start += length(taken);
+            moved.written += taken;
         }
-        if Pin::new(&mut *to).poll_flush(cx)?.is_pending() {
-            self.held = Some(held);
-            return Poll::Pending;
-        }
-        buffers.put(held.buffer);
-        Poll::Ready(Ok(()))
+        Pin::new(to).poll_flush(cx)
     }
 
     /// Reads once into a borrowed buffer, which is held only if something came.

@@ -143,3 +143,24 @@ async fn a_member_that_takes_nothing_has_its_own_limit() {
     .await;
     assert_eq!(ended, (End::MemberSilent, 60));
 }
+
+#[tokio::test(start_paused = true)]
+async fn connections_that_break_give_their_buffers_back() {
+    let bench = Bench::with(timeouts());
+    for expect in [End::MemberSilent, End::MemberGone] {
+        let (mut client, client_side) = UnixStream::pair().unwrap();
+        let (member, member_side) = UnixStream::pair().unwrap();
+        // More than sockets and the relay hold.
+        let speak =
+            async { assert!(client.write_all(&noise(2 << 20)).await.is_err(), "the relay breaks it") };
+        let wait = async {
+            // Nobody moves anything by then.
+            sleep(seconds(1)).await;
+            (expect == End::MemberSilent).then_some(member)
+        };
+        let relay = bench.relay(client_side.into(), member_side.into());
+        let (end, (), _kept) = bench.beside_alarms(async { tokio::join!(relay, speak, wait) }).await;
+        assert_eq!(end, expect);
+        assert_eq!(bench.free_buffers(), 2, "a small one and a large one are back");
+    }
+}
