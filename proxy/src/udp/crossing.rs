@@ -201,10 +201,10 @@ impl Crossing {
     /// Reads what waits in the socket of a flow.
     fn take_in(&mut self, id: FlowId, inbox: &mut Inbox, whose: &mut Vec<FlowId>, now: Instant) {
         let Some((flow, _)) = self.flows.get_mut(id) else { return };
-        let mut most = inbox::FEW;
+        let (before, mut most, mut refusal) = (whose.len(), inbox::FEW, None);
         loop {
             match inbox.read(flow.socket(), most) {
-                Ok(0) => return,
+                Ok(0) => break,
                 Ok(read) => {
                     flow.moves = 0;
                     whose.resize(whose.len() + read, id);
@@ -215,14 +215,17 @@ impl Crossing {
                 }
                 Err(error) => {
                     let errno = error.raw_os_error().map(Errno::from_raw);
-                    if let Some(errno) = errno.filter(|errno| is_refusal(*errno)) {
-                        self.refused(id, errno, now);
-                    }
-                    return;
+                    refusal = errno.filter(|errno| is_refusal(*errno));
+                    break;
                 }
             }
         }
-        self.flows.member_spoke(id, now);
+        if whose.len() > before {
+            self.flows.member_spoke(id, now);
+        }
+        if let Some(errno) = refusal {
+            self.refused(id, errno, now);
+        }
     }
 
     /// Sends what was read of members to the clients of their flows.
@@ -391,3 +394,6 @@ fn more<T>(read: io::Result<T>) -> io::Result<bool> {
 fn totals<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> (u64, u64) {
     datagrams.fold((0, 0), |(count, bytes), datagram| (count + 1, bytes + datagram.len() as u64))
 }
+
+#[cfg(test)]
+mod tests;
