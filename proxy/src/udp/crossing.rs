@@ -255,7 +255,11 @@ impl Crossing {
         let client = fold_mapped(path.client().ok_or(Loss::Unsendable)?.ip());
         let ticket = self.route.admission.judge(Some(client), now)?;
         let place = self.make_room()?;
-        let flow = self.reach(path, client, &mut Vec::new(), now)?;
+        let flow = match self.reach(path, client, &mut Vec::new(), now) {
+            // One is enough, unless somebody else is quicker: then those who are left need not go for nothing.
+            Err(Loss::MembersFull) if self.evict() => self.reach(path, client, &mut Vec::new(), now)?,
+            reached => reached?,
+        };
         let place = FlowPlace::new(&self.local, &self.route.counts, (place, ticket));
         let id = self.flows.open(*path, (flow, place), now);
         self.listen_to(id)?;
@@ -270,15 +274,23 @@ impl Crossing {
             {
                 return Ok(place);
             }
-            if self.flows.evict().is_none() {
+            if !self.evict() {
                 if let Some(more) = self.local.admit_shortage() {
                     let listener = &self.route.name;
                     tracing::warn!(listener, more, "as many flows as may be; new clients are turned away");
                 }
                 return Err(Loss::FlowsFull);
             }
+        }
+    }
+
+    /// Ends the loose flow that has been silent for longest, if there is any.
+    fn evict(&mut self) -> bool {
+        let evicted = self.flows.evict().is_some();
+        if evicted {
             self.route.counts.flow_evicted(self.local.index());
         }
+        evicted
     }
 
     /// A connected socket to the next member for this client.

@@ -315,7 +315,10 @@ fn places_at_members_are_flows_and_a_silent_flow_gives_its_own_back() {
         );
         let gateway = Gateway::start(&short);
         let clients = [(); 3].map(|()| Client::new(FRONT));
-        assert_eq!((clients[0].who().as_str(), clients[1].who().as_str()), ("a", "a"));
+        for client in &clients[..2] {
+            // Conversations make no room.
+            assert_eq!((client.who().as_str(), client.who().as_str()), ("a", "a"));
+        }
         clients[2].send(b"who");
         wait_for("a loss or an end", || {
             (gateway.metric(&lost("members_full")) == 1 || gateway.metric(OPEN) < 2).then_some(())

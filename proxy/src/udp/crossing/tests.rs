@@ -12,10 +12,12 @@ struct Bench {
 }
 
 impl Bench {
-    fn new() -> Self {
+    /// `most`: flows that the member may have.
+    fn new(most: Option<u32>) -> Self {
         let member = socket();
         let mut model = model(vec![listener("games", "127.0.0.1:5000", Mode::Udp, "games")], &["games"]);
-        model.pool[0].member[0].address = member.local_addr().unwrap();
+        let only = &mut model.pool[0].member[0];
+        (only.address, only.max_connections) = (member.local_addr().unwrap(), most);
         let snapshot = Snapshot::new(&model, None, 1);
         let (site, route) =
             snapshot.sites().map(|(site, route)| (Arc::new(site.clone()), Arc::clone(route))).next().unwrap();
@@ -59,7 +61,7 @@ fn socket() -> std::net::UdpSocket {
 #[tokio::test]
 async fn a_member_has_spoken_however_much_it_says_at_once() {
     for burst in [1, inbox::FEW, BATCH] {
-        let mut bench = Bench::new();
+        let mut bench = Bench::new(None);
         let client = bench.client();
         bench.ask(&client).await;
         assert_eq!(bench.crossing.flows.asking(), 1);
@@ -69,4 +71,22 @@ async fn a_member_has_spoken_however_much_it_says_at_once() {
             assert_eq!(client.recv(&mut [0; 64]).unwrap(), b"answer".len());
         }
     }
+}
+
+#[tokio::test]
+async fn loose_flows_give_their_places_at_a_full_member_to_new_clients() {
+    let mut bench = Bench::new(Some(2));
+    let [talk, loose, new, last] = [(); 4].map(|()| bench.client());
+    for client in [&talk, &talk, &loose, &new, &new] {
+        bench.ask(client).await;
+        bench.answer(1).await;
+        assert_eq!(client.recv(&mut [0; 64]).unwrap(), b"answer".len());
+    }
+    let counts = Arc::clone(&bench.crossing.route.counts);
+    assert_eq!((bench.crossing.flows.len(), counts.flows_evicted()), (2, 1));
+    assert_eq!(counts.losses(Loss::MembersFull), 0);
+    // Both that are left are conversations.
+    bench.ask(&last).await;
+    assert_eq!((bench.crossing.flows.len(), counts.flows_evicted()), (2, 1));
+    assert_eq!(counts.losses(Loss::MembersFull), 1);
 }
