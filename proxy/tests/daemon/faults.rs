@@ -25,7 +25,7 @@ fn failures(reason: &str) -> String {
 #[test]
 fn a_head_that_does_not_come_to_its_end_is_answered_408() {
     let backend = Backend::http("a");
-    let (gateway, port) = start(&backend, "request_head = \"200ms\"");
+    let (gateway, port) = start(&backend, "request_head = \"1s\"");
     let mut other = Client::connect(v6(port));
     let mut client = Client::connect(v6(port));
     client.send("GET / HTTP/1.1\r\nHost: a.exam");
@@ -79,7 +79,7 @@ fn a_client_that_takes_nothing_is_reset() {
 #[test]
 fn a_member_that_does_not_answer_is_answered_504_for() {
     let backend = Backend::http("a");
-    let (gateway, port) = start(&backend, "server = \"200ms\"");
+    let (gateway, port) = start(&backend, "server = \"1s\"");
     let mut client = Client::connect(v6(port));
     let response = client.get("/never");
     assert_eq!(response.status, 504, "{}", response.text());

@@ -25,6 +25,8 @@ struct Tally {
     turned_away: AtomicUsize,
     /// Broken off, and seen to be.
     broken: AtomicUsize,
+    /// Connections of each client that have ended, in whatever way.
+    ended: [AtomicUsize; CLIENTS],
 }
 
 impl Tally {
@@ -36,11 +38,14 @@ impl Tally {
         self.turned_away.load(Ordering::SeqCst)
     }
 
-    /// Returns when so many more connections than at this moment have ended well.
+    /// Returns when connections that began after this moment have ended well, and each client has ended one of them.
     fn goes_on(&self) {
-        let before = self.whole.load(Ordering::SeqCst);
+        let ended = || self.ended.each_ref().map(|count| count.load(Ordering::SeqCst));
+        let (whole, before) = (self.whole.load(Ordering::SeqCst), ended());
         wait_for("connections that end well", || {
-            (self.whole.load(Ordering::SeqCst) > before + 3 * CLIENTS).then_some(())
+            // The first that ends may have begun before.
+            let all_did = ended().iter().zip(before).all(|(count, before)| *count > before + 1);
+            (all_did && self.whole.load(Ordering::SeqCst) > whole + 3 * CLIENTS).then_some(())
         });
     }
 }
@@ -49,15 +54,17 @@ impl Tally {
 fn under_load(address: SocketAddr, fault: impl FnOnce(&Tally)) -> Tally {
     let (tally, done, bytes) = (Tally::default(), AtomicBool::new(false), noise(LENGTH));
     thread::scope(|scope| {
-        for _ in 0..CLIENTS {
-            scope.spawn(|| {
+        for ended in &tally.ended {
+            let (tally, done, bytes) = (&tally, &done, &bytes);
+            scope.spawn(move || {
                 while !done.load(Ordering::SeqCst) {
-                    let slot = match exchange(address, &bytes) {
+                    let slot = match exchange(address, bytes) {
                         Ok(true) => &tally.whole,
                         Ok(false) => &tally.turned_away,
                         Err(_) => &tally.broken,
                     };
                     slot.fetch_add(1, Ordering::SeqCst);
+                    ended.fetch_add(1, Ordering::SeqCst);
                 }
             });
         }

@@ -283,8 +283,8 @@ fn silence_is_told_as_haproxy_tells_it() {
         name: "both are silent after they have spoken",
         members: &[echo.address],
         timeouts: [
-            "timeout connect 5s\n timeout client 30s\n timeout server 30s\n timeout tunnel 100ms",
-            "connect = \"5s\"\ntunnel = \"100ms\"",
+            "timeout connect 5s\n timeout client 30s\n timeout server 30s\n timeout tunnel 1s",
+            "connect = \"5s\"\ntunnel = \"1s\"",
         ],
         act: &|peer| drop(peer.served().read_all()),
         expect: &["::1 web pool/m0 t/t/t 4 cD 1/1/0/0/0 0/0\n"],
@@ -443,7 +443,7 @@ fn proxy_headers_are_told_as_haproxy_tells_them() {
     });
     compare(&Case {
         name: "no header in time",
-        timeouts: ["timeout connect 5s\n timeout client 100ms\n timeout server 30s", "handshake = \"100ms\""],
+        timeouts: ["timeout connect 5s\n timeout client 1s\n timeout server 30s", "handshake = \"1s\""],
         act: &|peer| drop(peer.client().read_all()),
         expect: &["::1 web/1: Timeout while waiting for PROXY protocol header\n"],
         ..with_header
@@ -498,7 +498,7 @@ fn tls_is_told_as_haproxy_tells_it() {
     });
     compare(&Case {
         name: "no handshake in time",
-        timeouts: ["timeout connect 5s\n timeout client 100ms\n timeout server 30s", "handshake = \"100ms\""],
+        timeouts: ["timeout connect 5s\n timeout client 1s\n timeout server 30s", "handshake = \"1s\""],
         act: &|peer| drop(peer.client().read_all()),
         expect: &["::1 web/1: Timeout during SSL handshake\n"],
         ..over_tls
@@ -576,7 +576,9 @@ fn a_change_of_the_log_holds_for_connections_that_come_after_it() {
     visit(port);
     gateway.counts("connections_open{listener=\"web\"}", 0);
     gateway.change(&on("tcplog"));
-    gateway.counts("log_lines_total", 2);
+    visit(port);
+    assert!(receiver.next().ends_with(" 4 -- 1/1/0/0/0 0/0\n"), "the next line is of the last connection");
+    gateway.counts("log_lines_total", 3);
 }
 
 #[test]
@@ -589,7 +591,8 @@ fn a_receiver_that_is_gone_costs_lines_and_comes_back() {
     let mut gateway = Gateway::start(&logged(port, echo.address, &log));
     visit(port);
     gateway.counts("log_lost_total", 1);
-    assert!(gateway.log().contains("lines about connections are lost"), "{}", gateway.log());
+    let is_told = || gateway.log().contains("lines about connections are lost");
+    wait_for("the loss to be told", || is_told().then_some(()));
     let receiver = UnixDatagram::bind(&path).expect("a socket");
     receiver.set_read_timeout(Some(PATIENCE)).expect("a socket of ours");
     visit(port);

@@ -113,7 +113,7 @@ fn a_bad_header_ends_its_connection_with_a_reason() {
 #[test]
 fn a_header_that_does_not_come_ends_its_connection() {
     let backend = Backend::echo();
-    let (gateway, port) = one("tcp", &format!("{FROM}\ntimeout = {{ handshake = \"100ms\" }}"), &backend);
+    let (gateway, port) = one("tcp", &format!("{FROM}\ntimeout = {{ handshake = \"1s\" }}"), &backend);
     let mut client = Client::connect(v6(port));
     client.send("PROXY TCP4 192.0.2.7");
     assert!(client.is_closed());

@@ -73,7 +73,7 @@ fn octets_go_untouched_to_the_pool_of_the_name() {
 fn a_malformed_or_late_hello_is_counted_and_no_member_hears_of_it() {
     let (authority, usual, other) = (Authority::new(), named("usual"), named("named"));
     let port = free_port();
-    let lines = format!("timeout = {{ handshake = \"200ms\" }}\n{NAMES}");
+    let lines = format!("timeout = {{ handshake = \"1s\" }}\n{NAMES}");
     let gateway = Gateway::start(&config(port, &lines, &usual, &other));
     let mut octets = hello(&authority, "a.example");
     let mut late = Client::connect(v6(port));

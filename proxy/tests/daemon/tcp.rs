@@ -112,7 +112,7 @@ fn a_session_in_which_both_have_spoken_rests_for_the_timeout_of_sessions() {
     let backend = Backend::echo();
     let port = free_port();
     let config = Config::new("")
-        .timeouts("client = \"300ms\"\nserver = \"300ms\"\ntunnel = \"600ms\"")
+        .timeouts("client = \"1s\"\nserver = \"1s\"\ntunnel = \"2s\"")
         .listener("raw", "tcp", port, "raw", "")
         .pool("raw", UNCHECKED, &[backend.address]);
     let gateway = Gateway::start(&config);
@@ -135,8 +135,7 @@ fn a_half_closed_connection_is_closed_when_the_other_end_is_silent() {
     });
     let (port, other) = (free_port(), free_port());
     let config = Config::new("")
-        .timeouts("server_fin = \"50ms\"")
-        .listener("raw", "tcp", port, "raw", "")
+        .listener("raw", "tcp", port, "raw", "timeout = { server_fin = \"50ms\" }")
         .listener("whole", "tcp", other, "whole", "")
         .pool("raw", UNCHECKED, &[silent.address])
         .pool("whole", UNCHECKED, &[backend.address]);

@@ -214,8 +214,7 @@ fn old_versions_are_refused_where_the_listener_says_so() {
 #[test]
 fn what_is_no_handshake_is_counted_by_reason() {
     let (authority, backend) = (Authority::new(), Backend::echo());
-    let lines =
-        tls(&[&authority.bundle("web", &["web.example"])], "") + "\ntimeout = { handshake = \"200ms\" }";
+    let lines = tls(&[&authority.bundle("web", &["web.example"])], "") + "\ntimeout = { handshake = \"1s\" }";
     let (gateway, port) = one("tcp", &lines, &backend);
     let mut plain = Client::connect(v6(port));
     plain.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
