@@ -32,9 +32,10 @@ impl Rate {
 
 /// Takes samples of what the configuration in force counts, forever.
 pub(crate) async fn sample(shared: Arc<Shared>) {
-    let mut ticks = time::interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last = Instant::now();
+    // The first tick of an interval comes at once, when no time has passed to measure by.
+    let mut ticks = time::interval_at(last + EVERY, EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let now = ticks.tick().await;
         let elapsed = now - std::mem::replace(&mut last, now);
@@ -51,6 +52,9 @@ pub(crate) async fn sample(shared: Arc<Shared>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::Snapshot;
+    use crate::snapshot::tests::{ENDLESS, listener, model};
+    use config::model::Mode;
 
     #[test]
     fn a_rate_is_what_came_by_the_time_that_it_took() {
@@ -63,6 +67,24 @@ mod tests {
         check(500, 1000, 500);
         check(700, 500, 400);
         check(700, 1000, 0);
-        check(701, 0, 1_000_000_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_came_before_the_first_second_is_over_is_no_rate_yet() {
+        let model = model(vec![listener("web", "[2001:db8::80]:80", Mode::Tcp, "web")], &["web"]);
+        let shared = Arc::new(Shared::new(Snapshot::new(&model, None, 1), 1, ENDLESS));
+        let route = Arc::clone(&shared.snapshot.load().listeners["web"]);
+        for _ in 0..8 {
+            route.counts.opened(0);
+        }
+        let rate_after = async |seconds: u64| {
+            tokio::select! {
+                () = sample(Arc::clone(&shared)) => unreachable!("it goes on forever"),
+                () = time::sleep(Duration::from_millis(seconds * 1000 + 500)) => {}
+            }
+            route.counts.rate.per_second()
+        };
+        assert_eq!(rate_after(0).await, 0);
+        assert_eq!(rate_after(1).await, 8);
     }
 }

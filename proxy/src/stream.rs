@@ -172,7 +172,7 @@ impl AsyncRead for Socket {
 
 impl AsyncRead for Stream {
     /// Clients may close without TLS's word for it, and most protocols know where they end. Of a member it is an error:
-    /// what came may be a part.
+    /// what came may be a part of an answer that ends with the connection. [`Stream::poll_receive`] knows no answers.
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

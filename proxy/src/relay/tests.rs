@@ -1,4 +1,5 @@
 use super::*;
+use crate::origination::Secured;
 use crate::snapshot::tests::{ENDLESS, listener, model};
 use crate::snapshot::{Shared, Snapshot};
 use config::model::{Mode, ProxyTimeouts};
@@ -74,6 +75,24 @@ async fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("[::1]:0").await.unwrap();
     let (one, two) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
     (one.unwrap(), two.unwrap().0)
+}
+
+/// The two ends of a connection over TLS, the client's first.
+async fn encrypted() -> (Stream, tokio_rustls::server::TlsStream<TcpStream>) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["web.example".to_owned()]).unwrap();
+    let chain = vec![params.self_signed(&key).unwrap().der().clone()];
+    let config = rustls::ServerConfig::builder_with_provider(service::tls::provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, rustls::pki_types::PrivateKeyDer::Pkcs8(key.serialize_der().into()))
+        .unwrap();
+    let (one, other) = pair().await;
+    let secured = Secured::unverified(None, other.peer_addr().unwrap().ip()).unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let (one, other) = tokio::join!(secured.handshake(one.into()), acceptor.accept(other));
+    (one.unwrap(), other.unwrap())
 }
 
 fn noise(length: usize) -> Vec<u8> {
@@ -186,6 +205,35 @@ async fn a_client_that_has_said_all_is_not_expected_to_speak() {
         })
         .await;
     assert_eq!(end, End::MemberSilent);
+}
+
+/// Whether the client has said all before or not, it gets all, and then the end.
+#[tokio::test]
+async fn a_member_may_end_without_the_word_of_tls() {
+    for client_ends_first in [true, false] {
+        let bench = Bench::new();
+        let (mut client, client_side) = pair().await;
+        let (member_side, mut member) = encrypted().await;
+        let ends = async {
+            client.write_all(b"ask").await.unwrap();
+            member.read_exact(&mut [0; 3]).await.unwrap();
+            if client_ends_first {
+                client.shutdown().await.unwrap();
+                assert_eq!(member.read(&mut [0; 1]).await.unwrap(), 0);
+            }
+            member.write_all(b"answer").await.unwrap();
+            member.flush().await.unwrap();
+            // The socket closes, and nothing is said in TLS.
+            drop(member);
+            let mut got = Vec::new();
+            client.read_to_end(&mut got).await.unwrap();
+            client.shutdown().await.unwrap();
+            got
+        };
+        let relay = bench.relay(client_side.into(), member_side);
+        let (end, got) = bench.beside_alarms(async { tokio::join!(relay, ends) }).await;
+        assert_eq!((end, got.as_slice()), (End::Whole, b"answer".as_slice()), "{client_ends_first}");
+    }
 }
 
 #[tokio::test]

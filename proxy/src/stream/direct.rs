@@ -11,14 +11,17 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
 impl Stream {
-    /// Reads what is there, as far as there is room. Zero is the end.
+    /// Reads what is there, as far as there is room. Zero is the end, with or without TLS's word for it: most protocols
+    /// know where they end, and a reset in its place would cost the peer what it has not read yet.
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Bare(socket) => socket.poll_receive(cx, room),
-            Self::Tls(_) => {
+            Self::Tls(stream) => {
                 let mut room = ReadBuf::new(room);
-                ready!(Pin::new(self).poll_read(cx, &mut room))?;
-                Poll::Ready(Ok(room.filled().len()))
+                Poll::Ready(match ready!(Pin::new(stream).poll_read(cx, &mut room)) {
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+                    read => read.map(|()| room.filled().len()),
+                })
             }
         }
     }
