@@ -11,18 +11,19 @@
 use super::flow::Flow;
 use super::flows::{FlowId, Flows};
 use super::inbox::{self, BATCH, Inbox};
-use super::loss::{is_full, is_refusal};
+use super::loss::{is_full, is_of_an_earlier, is_refusal};
 use super::members::Members;
 use super::outbox::{Letter, send};
 use super::path::Path;
 use crate::counts::Loss;
 use crate::listener::{Place, Site};
-use crate::pool::{Bond, MemberId, Pick, Wanted};
-use crate::shortage::is_shortage;
+use crate::pool::{Bond, MemberId, MemberState, Pick, Wanted};
+use crate::shortage::{Seldom, is_shortage};
 use crate::snapshot::Route;
 use crate::worker::{FlowPlace, Local};
 use addr::fold_mapped;
 use nix::errno::Errno;
+use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
@@ -46,6 +47,8 @@ pub(super) struct Crossing {
     socket: UdpSocket,
     pub(super) flows: Flows<Path, Seated>,
     members: Members,
+    /// What the log says of members that cannot be reached.
+    refusals: Cell<Seldom>,
 }
 
 impl Crossing {
@@ -56,7 +59,8 @@ impl Crossing {
         socket: UdpSocket,
     ) -> io::Result<Self> {
         let bound = socket.local_addr()?;
-        Ok(Self { local, site, bound, route, socket, flows: Flows::new(), members: Members::new()? })
+        let (flows, members) = (Flows::new(), Members::new()?);
+        Ok(Self { local, site, bound, route, socket, flows, members, refusals: Cell::default() })
     }
 
     pub(super) fn socket(&self) -> &UdpSocket {
@@ -325,11 +329,8 @@ impl Crossing {
                     return Err(Loss::Shortage);
                 }
                 Err((lease, error)) => {
-                    let member = lease.member();
-                    tracing::debug!(%error, pool = member.pool, member = member.name, "member cannot be reached");
-                    member.counts.refused(worker);
-                    pool.blame(member, now);
-                    tried.push(member.id);
+                    self.blame(lease.member(), &error, now);
+                    tried.push(lease.member().id);
                 }
             }
         }
@@ -365,14 +366,28 @@ impl Crossing {
     /// The member of a flow has refused what it was sent.
     fn refused(&mut self, id: FlowId, errno: Errno, now: Instant) {
         let Some((_, (flow, _))) = self.flows.get(id) else { return };
-        let (member, moves) = (flow.lease().member(), flow.moves);
-        tracing::debug!(%errno, pool = member.pool, member = member.name, "member refuses datagrams");
-        member.counts.refused(self.local.index());
-        self.route.pool.blame(member, now);
+        let moves = flow.moves;
+        self.blame(flow.lease().member(), &errno.into(), now);
+        if is_of_an_earlier(errno) {
+            self.lost(Loss::Unreachable, 1);
+        }
         if self.route.pool.config.redispatch && moves < self.route.pool.config.retries {
             // Where no other takes it, this one may do so again.
             let _ = self.transfer(id, now);
         }
+    }
+
+    /// A member cannot be reached, or refuses what it was sent.
+    fn blame(&self, member: &MemberState, error: &io::Error, now: Instant) {
+        let (pool, name) = (&member.pool, &member.name);
+        tracing::debug!(%error, pool, member = name, "member takes no datagrams");
+        let mut refusals = self.refusals.get();
+        if let Some(more) = refusals.admit(now) {
+            tracing::warn!(%error, pool, member = name, more, "member takes no datagrams");
+        }
+        self.refusals.set(refusals);
+        member.counts.refused(self.local.index());
+        self.route.pool.blame(member, now);
     }
 
     /// Gives a flow another member than the one it has, which it keeps where there is none.

@@ -16,6 +16,12 @@ pub(super) const fn is_refusal(errno: Errno) -> bool {
     )
 }
 
+/// Whether the error is of a datagram that has left before, as the member's host has said since: the system refuses none
+/// by itself in these words.
+pub(super) const fn is_of_an_earlier(errno: Errno) -> bool {
+    matches!(errno, Errno::ECONNREFUSED | Errno::ENOPROTOOPT)
+}
+
 /// Whether the error says that there is no room on this side.
 pub(super) const fn is_full(errno: Errno) -> bool {
     matches!(errno, Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM)
@@ -36,6 +42,19 @@ impl Loss {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_only_the_members_host_says_is_of_an_earlier_datagram() {
+        for (errno, expect) in [
+            (Errno::ECONNREFUSED, true),
+            (Errno::ENOPROTOOPT, true),
+            (Errno::ENETUNREACH, false),
+            (Errno::EHOSTUNREACH, false),
+            (Errno::EPERM, false),
+        ] {
+            assert_eq!(is_of_an_earlier(errno), expect, "{errno}");
+        }
+    }
 
     #[test]
     fn errors_are_the_members_the_systems_or_the_datagrams() {

@@ -250,6 +250,11 @@ fn without_redispatch_a_flow_stays_with_the_member_that_refuses() {
             (gateway.metric("member_connect_failures_total{pool=\"games\",member=\"m0\"}") > 3).then_some(())
         });
         gateway.counts("member_uses_total{pool=\"games\",member=\"m1\"}", 0);
+        assert!(gateway.metric(&lost("unreachable")) > 3, "each refusal is of a datagram that is lost");
+        let log = gateway.log();
+        let warnings =
+            log.lines().filter(|line| line.contains("WARN") && line.contains("takes no datagrams"));
+        assert_eq!(warnings.count(), 1, "{log}");
         assert_eq!(Client::new(FRONT).who(), "b");
     });
 }
