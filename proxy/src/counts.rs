@@ -9,7 +9,7 @@ use hyper::StatusCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Why a connection or request of a client did not end well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Failure {
     /// Every member of the pool is out.
     NoMember,
@@ -95,6 +95,11 @@ impl Failure {
         (Self::BadResponse, "bad_response"),
         (Self::Panic, "panic"),
     ];
+
+    /// As metrics call it.
+    pub(crate) const fn label(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
 }
 
 /// Why a datagram was not passed on.

@@ -67,12 +67,13 @@ fn refuse(local: &Local, accepted: &Accepted, unknown: &Unknown) {
     if let Some(notes) = &accepted.notes {
         notes.refused(&Passage { local, route, client: *client }, fault);
     }
-    tracing::debug!(sender = client.map(display), listener, %unknown, "connection is closed");
+    let (reason, why) = (failure.label(), unknown);
+    tracing::debug!(sender = client.map(display), listener, reason, %why, "connection is closed");
     if failure != Failure::ClientGone
-        && let Some(more) = local.admit_bad_header()
+        && let Some(more) = local.admit_refusal(listener, failure)
     {
         let rule = "whoever is in proxy_protocol_from must begin with a PROXY header";
-        tracing::warn!(listener, more, %unknown, "connection is closed: {rule}");
+        tracing::warn!(listener, reason, more, %why, "connection is closed: {rule}");
     }
 }
 

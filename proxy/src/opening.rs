@@ -132,10 +132,11 @@ fn refuse(passage: &Passage<'_>, notes: &MaybeNotes, fault: &Fault) {
     if let Some(notes) = notes {
         notes.refused(passage, fault.line());
     }
-    tracing::debug!(client = client.map(display), listener, %fault, "handshake failed");
+    let (reason, why) = (failure.label(), fault);
+    tracing::debug!(client = client.map(display), listener, reason, %why, "handshake failed");
     if failure != Failure::ClientGone
-        && let Some(more) = local.admit_handshake()
+        && let Some(more) = local.admit_refusal(listener, failure)
     {
-        tracing::info!(listener, more, %fault, "handshake failed");
+        tracing::info!(listener, reason, more, %why, "handshake failed");
     }
 }

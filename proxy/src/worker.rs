@@ -205,8 +205,8 @@ pub(crate) struct Local {
     inbox: OnceCell<RefCell<Inbox>>,
     ended: Notify,
     shortages: Cell<Seldom>,
-    bad_headers: Cell<Seldom>,
-    handshakes: Cell<Seldom>,
+    /// By listener and reason, so that what is wrong with one client hides no other fault.
+    refusals: RefCell<HashMap<(String, Failure), Seldom>>,
 }
 
 impl Local {
@@ -224,8 +224,7 @@ impl Local {
             inbox: OnceCell::new(),
             ended: Notify::new(),
             shortages: Cell::default(),
-            bad_headers: Cell::default(),
-            handshakes: Cell::default(),
+            refusals: RefCell::default(),
         }
     }
 
@@ -250,14 +249,10 @@ impl Local {
         admit(&self.shortages)
     }
 
-    /// The same of a PROXY header that is malformed or does not come.
-    pub(crate) fn admit_bad_header(&self) -> Option<u64> {
-        admit(&self.bad_headers)
-    }
-
-    /// The same of a TLS handshake that fails.
-    pub(crate) fn admit_handshake(&self) -> Option<u64> {
-        admit(&self.handshakes)
+    /// The same of a client of this listener that is turned away for this reason.
+    pub(crate) fn admit_refusal(&self, listener: &str, reason: Failure) -> Option<u64> {
+        let mut refusals = self.refusals.borrow_mut();
+        refusals.entry((listener.to_owned(), reason)).or_default().admit(Instant::now().into_std())
     }
 
     /// Returns when the next connection or accept loop of this worker ends.

@@ -46,6 +46,19 @@ fn a_panic_in_one_connection_is_counted_and_disturbs_no_other() {
 }
 
 #[test]
+fn refusals_are_told_apart_by_listener_and_reason() {
+    let local = local();
+    let check = |listener: &str, reason: Failure, expect: Option<u64>| {
+        assert_eq!(local.admit_refusal(listener, reason), expect, "{listener} {}", reason.label());
+    };
+    check("web", Failure::TlsMalformed, Some(0));
+    check("web", Failure::TlsMalformed, None);
+    check("web", Failure::TlsClientCertificate, Some(0));
+    check("mail", Failure::TlsMalformed, Some(0));
+    check("mail", Failure::TlsMalformed, None);
+}
+
+#[test]
 fn a_worker_without_connections_is_idle_at_once() {
     on_a_worker(async { local().idle().await });
 }
