@@ -7,8 +7,8 @@ use crate::pool::check::Checker;
 use crate::reload::{self, Prepared};
 use crate::snapshot::{Shared, Snapshot};
 use crate::worker::Worker;
-use crate::{admin, metrics, orders, origination, rate, status, termination, unserved};
-use config::model::{ConnectionLog, Gateway, Mode, Proxy};
+use crate::{admin, advice, metrics, orders, origination, rate, status, termination, unserved};
+use config::model::Gateway;
 use config::{Diff, Refusal, Section};
 use futures_util::future::join_all;
 use service::unix_socket::SocketFile;
@@ -50,7 +50,7 @@ impl Daemon for App {
 
     fn advise(model: &Gateway) -> Vec<String> {
         let Some(proxy) = &model.proxy else { return Vec::new() };
-        untold(proxy).into_iter().chain(termination::warnings(proxy)).collect()
+        advice::of(proxy).into_iter().chain(termination::warnings(proxy)).collect()
     }
 
     async fn start(model: Arc<Gateway>, boot: &mut Boot<'_>) -> Result<Self, Error> {
@@ -147,15 +147,6 @@ fn warn_of_unused(inherited: &Inherited, snapshot: &Snapshot) {
 
 /// How long the log of connections may take for the lines that wait at the end.
 const LAST_LINES_LIMIT: Duration = Duration::from_secs(2);
-
-/// The listeners that the log of connections says nothing of: a line is about one connection to one member, one
-/// connection of http has requests to many, and datagrams have none.
-fn untold(proxy: &Proxy) -> Option<String> {
-    let untold = proxy.listener.iter().filter(|listener| listener.mode != Mode::Tcp);
-    let names: Vec<_> = untold.map(|listener| format!("\"{}\"", listener.name)).collect();
-    let told = proxy.log.format != ConnectionLog::Off && !names.is_empty();
-    told.then(|| format!("proxy.log tells of tcp connections alone, and not of {}", names.join(", ")))
-}
 
 fn count(model: &Gateway) -> Result<usize, Error> {
     let section = model.proxy.as_ref().ok_or(Error::NoSection)?;

@@ -18,6 +18,7 @@
 //! fuzz targets.
 
 mod admin;
+mod advice;
 mod alarm;
 mod app;
 mod capacity;

@@ -4,7 +4,7 @@
 //! member, see `pool::settings`; it does not outlive the process.
 
 use crate::pool::check::Checker;
-use crate::pool::{Pool, Setting};
+use crate::pool::{NOBODY_LEFT, Pool, Setting};
 use crate::snapshot::{Shared, Snapshot};
 use crate::words;
 use axum::extract::State;
@@ -89,6 +89,9 @@ struct Done {
     weight: u16,
     /// Connections (tcp) and requests (http) under way.
     connections: u64,
+    /// What becomes of clients, where the pool has nobody left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<&'static str>,
 }
 
 struct Operator {
@@ -183,12 +186,14 @@ impl Done {
             admin: words::admin(terms.state),
             weight: terms.weight,
             connections: member.load(),
+            warning: pool.warn_if_out().then_some(NOBODY_LEFT),
         }
     }
 
     fn text(&self) -> String {
-        let Self { pool, member, admin, weight, connections } = self;
-        format!("{pool}/{member}: {admin}, weight {weight}, {connections} connections under way\n")
+        let Self { pool, member, admin, weight, connections, warning } = self;
+        let warning = warning.map(|warning| format!("warning: {warning}\n")).unwrap_or_default();
+        format!("{pool}/{member}: {admin}, weight {weight}, {connections} connections under way\n{warning}")
     }
 }
 

@@ -34,6 +34,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+/// What becomes of clients when no member takes work.
+pub(crate) const NOBODY_LEFT: &str = "pool has no member left: its listeners turn clients away";
+
 /// One pool of one configuration.
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -291,6 +294,15 @@ impl Pool {
     /// Whether no member takes work.
     pub(crate) fn is_out(&self) -> bool {
         self.at(Instant::now()).tier(&[]).is_none()
+    }
+
+    /// The same, which the log then says.
+    pub(crate) fn warn_if_out(&self) -> bool {
+        let is_out = self.is_out();
+        if is_out {
+            tracing::warn!(pool = self.config.name, "{NOBODY_LEFT}");
+        }
+        is_out
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The names of members are written as the commands take them: `POOL/MEMBER`.
 
+use crate::counts::{Failure, Loss};
 use crate::pool::{MemberState, Pool, Terms};
 use crate::snapshot::{Route, Shared};
 use crate::words;
@@ -25,6 +26,9 @@ const MEMBERS: [&str; 10] = [
     "last_check_saw",
 ];
 
+const FAILURES: [&str; 3] = ["listener", "reason", "failures"];
+const LOSSES: [&str; 3] = ["listener", "reason", "datagrams"];
+
 /// All tables, as things are at this moment.
 pub(crate) fn tables(shared: &Shared) -> Vec<Table> {
     let snapshot = shared.snapshot.load();
@@ -37,7 +41,24 @@ pub(crate) fn tables(shared: &Shared) -> Vec<Table> {
         Table::of_all("listeners", &LISTENERS).rows(snapshot.listeners.values().map(|route| listener(route))),
         Table::of_all("pools", &POOLS).rows(snapshot.pools.values().map(|found| pool(found))),
         Table::of_all("members", &MEMBERS).rows(members),
+        Table::new("failures", &FAILURES).rows(snapshot.listeners.values().flat_map(|route| failures(route))),
+        Table::new("lost datagrams", &LOSSES)
+            .rows(snapshot.listeners.values().flat_map(|route| losses(route))),
     ]
+}
+
+fn failures(route: &Route) -> impl Iterator<Item = [Cell; FAILURES.len()]> {
+    let row = |(failure, label): (Failure, &str)| {
+        [route.name.as_str().into(), label.into(), route.counts.failures(failure).into()]
+    };
+    Failure::ALL.into_iter().map(row)
+}
+
+fn losses(route: &Route) -> impl Iterator<Item = [Cell; LOSSES.len()]> {
+    let row = |(loss, label): (Loss, &str)| {
+        [route.name.as_str().into(), label.into(), route.counts.losses(loss).into()]
+    };
+    Loss::ALL.into_iter().map(row)
 }
 
 fn listener(route: &Route) -> [Cell; LISTENERS.len()] {

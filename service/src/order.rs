@@ -44,7 +44,8 @@ const WORDS: &str = "SUBJECT";
 impl Order {
     /// Makes `command` this order's.
     pub(crate) fn dress(self, command: Command) -> Command {
-        let words = Arg::new(WORDS).value_name(self.subject).num_args(0..).help(self.subject);
+        let names: Vec<_> = self.subject.split(' ').collect();
+        let words = Arg::new(WORDS).num_args(0..=names.len()).value_names(names).help(self.subject);
         let flag = |(name, about)| Arg::new(name).long(name).action(ArgAction::SetTrue).help(about);
         let flags = self.flags.iter().map(|(name, about)| (*name, *about)).map(flag);
         let command = command.visible_aliases(self.aliases);
@@ -61,16 +62,44 @@ impl Order {
     /// Tells the daemon behind `socket`.
     pub(crate) fn give(self, socket: &Path, text: String, json: bool) -> Result<String, OrderError> {
         let accept = if json { "application/json" } else { "text/plain" };
-        client::block_on(Call::post(self.route, accept, text).send(socket)).map_err(|error| match error {
+        let answer = client::block_on(Call::post(self.route, accept, text).send(socket));
+        answer.map(whole_lines).map_err(|error| match error {
             ClientError::Status { status: StatusCode::BAD_REQUEST, text, .. } => OrderError::Unreadable(text),
             error => OrderError::Client(error),
         })
     }
 }
 
+/// The same with the end of its last line, which JSON comes without.
+fn whole_lines(mut text: String) -> String {
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn as_many_words_are_taken_as_the_subject_has() {
+        for (subject, usage, most) in [("A", "[A]", 1), ("A N", "[A] [N]", 2)] {
+            let order = Order { subject, ..FLUSH };
+            let program = || Command::new("x").subcommand(order.dress(Command::new("flush")));
+            let line = |words: usize| [vec!["x", "flush"], vec!["a"; words]].concat();
+            assert!(program().try_get_matches_from(line(most)).is_ok());
+            assert!(program().try_get_matches_from(line(most + 1)).is_err());
+            let help = program().try_get_matches_from(["x", "flush", "--help"]).unwrap_err().to_string();
+            assert!(help.contains(&format!("flush [OPTIONS] {usage}\n")), "{help}");
+        }
+    }
+
+    #[test]
+    fn every_answer_ends_its_last_line() {
+        assert_eq!(whole_lines("{}".to_owned()), "{}\n");
+        assert_eq!(whole_lines("done\n".to_owned()), "done\n");
+    }
 
     const FLUSH: Order = Order {
         name: "flush",

@@ -186,11 +186,13 @@ async fn checks(plan: Rc<Plan>, shared: Arc<Shared>, mut round: Option<Rc<Round>
 }
 
 fn report(member: &MemberState, status: Status, why: &str, shared: &Shared) {
-    let up = status == Status::Up;
-    tracing::info!(pool = member.pool, member = member.name, up, why, "member changed state");
-    let snapshot = shared.snapshot.load();
-    if !up && snapshot.pools.get(&member.pool).is_some_and(|pool| pool.is_out()) {
-        tracing::warn!(pool = member.pool, "pool has no member left: its listeners turn clients away");
+    let (pool, name) = (&member.pool, &member.name);
+    if status == Status::Up {
+        return tracing::info!(pool, member = name, up = true, why, "member changed state");
+    }
+    tracing::warn!(pool, member = name, up = false, why, "member changed state");
+    if let Some(pool) = shared.snapshot.load().pools.get(pool) {
+        pool.warn_if_out();
     }
 }
 

@@ -26,6 +26,9 @@ fn a_dead_member_is_left_out_and_comes_back() {
     a.stop();
     wait_state(&gateway, "m0", "down");
     assert_eq!(answers(4), ["b", "b", "b", "b"]);
+    let log = gateway.log();
+    let line = log.lines().find(|line| line.contains("up=false")).expect("a line");
+    assert!(line.contains("WARN") && line.contains("member=\"m0\""), "{line}");
     let sight = gateway.json("/pools")[0]["members"][0]["why"].as_str().unwrap().to_owned();
     assert!(sight.contains("refused"), "{sight}");
 

@@ -56,6 +56,21 @@ fn what_an_operator_sets_holds_until_the_file_changes_it() {
 }
 
 #[test]
+fn the_last_member_that_is_taken_out_is_told_of() {
+    let gateway =
+        Gateway::start(&web(free_port(), UNCHECKED, &[(v4(free_port()), ""), (v4(free_port()), "")]));
+    let warning = "pool has no member left: its listeners turn clients away";
+    assert!(!gateway.succeeds(&["drain", "web/m0"]).contains(warning));
+    assert!(!gateway.log().contains(warning));
+    let told = gateway.succeeds(&["maintenance", "web/m1"]);
+    assert!(told.ends_with(&format!("\nwarning: {warning}\n")), "{told}");
+    assert!(gateway.log().contains(warning), "{}", gateway.log());
+    let told: serde_json::Value =
+        serde_json::from_str(&gateway.succeeds(&["weight", "web/m1", "7", "--json"])).expect("JSON");
+    assert_eq!(told["warning"], warning);
+}
+
+#[test]
 fn an_operator_weighs_members() {
     let (a, b) = (Backend::http("a"), Backend::http("b"));
     let port = free_port();
@@ -122,6 +137,7 @@ fn status_shows_listeners_pools_and_members() {
     let gateway = Gateway::start(&web(port, QUICK, &members));
     gateway.succeeds(&["drain", "web/m0"]);
     gateway.succeeds(&["weight", "web/m1", "5"]);
+    assert_eq!(Client::connect(v6(port)).get("/").status, 503);
     let status = gateway.succeeds(&["status"]);
     let row = |begin: &[&str]| -> Vec<&str> {
         let mut rows = status.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
@@ -132,6 +148,7 @@ fn status_shows_listeners_pools_and_members() {
     assert_eq!(row(&["web", "roundrobin"])[2..], ["tcp", "2", "0", "0", "0", "0"], "{status}");
     let (up, down) = (row(&["web/m0"]), row(&["web/m1"]));
     assert!(up.contains(&"up") && up.contains(&"drain*") && up.contains(&"accepted"), "{status}");
+    assert_eq!(row(&["web", "no_member"])[2..], ["1"], "{status}");
     assert!(down.contains(&"down") && down.contains(&"5*") && down.contains(&"refused"), "{status}");
 }
 

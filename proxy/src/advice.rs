@@ -1,0 +1,47 @@
+//! What an operator should know of a configuration that is right and may still not do what is wanted. Pure.
+
+use config::model::{AdminState, CheckKind, ConnectionLog, Listener, Member, Mode, Pool, Proxy};
+
+/// All of it, one line each.
+pub(crate) fn of(proxy: &Proxy) -> Vec<String> {
+    let closed = proxy.pool.iter().filter_map(closed);
+    let checked = proxy.listener.iter().filter_map(|listener| checked_otherwise(proxy, listener));
+    untold(proxy).into_iter().chain(closed).chain(checked).collect()
+}
+
+/// The listeners that the log of connections says nothing of: a line is about one connection to one member, one
+/// connection of http has requests to many, and datagrams have none.
+fn untold(proxy: &Proxy) -> Option<String> {
+    let untold = proxy.listener.iter().filter(|listener| listener.mode != Mode::Tcp);
+    let names: Vec<_> = untold.map(|listener| format!("\"{}\"", listener.name)).collect();
+    let told = proxy.log.format != ConnectionLog::Off && !names.is_empty();
+    told.then(|| format!("proxy.log tells of tcp connections alone, and not of {}", names.join(", ")))
+}
+
+/// A pool that takes no new clients, however well its members are.
+fn closed(pool: &Pool) -> Option<String> {
+    let takes = |member: &Member| member.state == AdminState::Ready && member.weight > 0;
+    let why = if pool.member.is_empty() {
+        "has no member"
+    } else if !pool.member.iter().any(takes) {
+        "has no member that is ready and has a weight"
+    } else {
+        return None;
+    };
+    Some(format!("pool \"{}\" {why}: its listeners turn new clients away", pool.name))
+}
+
+/// A listener of mode udp whose members are checked at a port of TCP that nobody has named and no other listener uses.
+fn checked_otherwise(proxy: &Proxy, listener: &Listener) -> Option<String> {
+    let pool = proxy.pool.iter().find(|pool| pool.name == listener.pool)?;
+    let is_checked = pool.check.kind != CheckKind::Off && pool.check.port.is_none();
+    let has_streams =
+        proxy.listener.iter().any(|other| other.mode != Mode::Udp && other.pool == listener.pool);
+    (listener.mode == Mode::Udp && is_checked && !has_streams).then(|| {
+        format!(
+            "listener \"{}\" takes datagrams, and the members of pool \"{}\" are checked over TCP at the same port; \
+             where nothing listens there, give proxy.pool.check another port, or kind = \"off\"",
+            listener.name, pool.name
+        )
+    })
+}
