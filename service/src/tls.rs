@@ -25,6 +25,16 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::clone(PROVIDER.get_or_init(|| Arc::new(aws_lc_rs::default_provider())))
 }
 
+/// What to do about a certificate of X.509 version 1, which is what `openssl x509 -req` makes when it is told of no
+/// extensions.
+pub const SIGN_ANEW: &str = "sign it anew with its names in a subjectAltName: \
+     openssl x509 -req ... -extfile names.cnf, where names.cnf holds subjectAltName = DNS:web.example";
+
+/// Whether the library refuses a peer's certificate because it is of X.509 version 1. It says so in this word alone.
+pub fn is_version_1(error: &rustls::CertificateError) -> bool {
+    matches!(error, rustls::CertificateError::Other(other) if other.0.to_string() == "UnsupportedCertVersion")
+}
+
 /// Why one of the files that a key lists cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .file.display())]

@@ -4,6 +4,7 @@ use crate::client_hello::Malformed;
 use crate::counts::Failure;
 use crate::record;
 use rustls::Error as TlsError;
+use service::tls;
 use std::io;
 
 /// Whose fault it is, and what.
@@ -13,7 +14,7 @@ pub(crate) enum Fault {
     Late,
     #[error("{0}")]
     Hello(#[from] Malformed),
-    #[error("{0}")]
+    #[error("{}", in_words(.0))]
     Tls(TlsError),
     #[error("the connection ended: {0}")]
     Gone(#[from] io::Error),
@@ -60,6 +61,16 @@ impl Fault {
                 _ => Failure::TlsInternal,
             },
         }
+    }
+}
+
+/// The library's own words, but for what it only has a name for.
+fn in_words(error: &TlsError) -> String {
+    match error {
+        TlsError::InvalidCertificate(error) if tls::is_version_1(error) => {
+            format!("the client's certificate is of X.509 version 1; {}", tls::SIGN_ANEW)
+        }
+        error => error.to_string(),
     }
 }
 

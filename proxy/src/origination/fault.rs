@@ -2,7 +2,7 @@
 
 use config::{Domain, Refusal};
 use rustls::CertificateError;
-use service::tls::{AuthorityError, BundleError};
+use service::tls::{self, AuthorityError, BundleError};
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
@@ -91,6 +91,9 @@ fn certificate(error: &CertificateError) -> String {
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             format!("the member's certificate has expired ({error})")
+        }
+        other if tls::is_version_1(other) => {
+            format!("the member's certificate is of X.509 version 1; {}", tls::SIGN_ANEW)
         }
         other => format!("the member's certificate is no good: {other}"),
     }

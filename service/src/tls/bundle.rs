@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::time::ASN1Time;
+use x509_parser::x509::X509Version;
 
 /// How long before its end an operator hears that a certificate ends: renewal should have happened by then, whatever
 /// the certificate's whole life is.
@@ -63,6 +64,9 @@ pub enum BundleError {
     /// The certificate itself.
     #[error("holds a certificate that cannot be read")]
     Unintelligible,
+    /// A certificate without extensions, and so without names.
+    #[error("holds a certificate of X.509 version 1, which names no server")]
+    Version1,
     /// A key of a kind that is not served, or an encrypted one.
     #[error("holds a private key that cannot be used")]
     UnusableKey(#[source] TlsError),
@@ -86,6 +90,7 @@ impl BundleError {
             }
             Self::SeveralKeys(_) => "leave only the key of the file's first certificate",
             Self::Unintelligible => "ask for the certificate again where it came from",
+            Self::Version1 => super::SIGN_ANEW,
             Self::UnusableKey(_) => {
                 "give an RSA, ECDSA or Ed25519 key without a passphrase: openssl pkey -in key.pem"
             }
@@ -118,12 +123,15 @@ impl Bundle {
     pub fn parse(file: &Path, octets: &[u8]) -> Result<Self, BundleError> {
         let (chain, key) = sections(octets)?;
         let leaf = chain.first().cloned().ok_or(BundleError::NoCertificate)?;
+        let (_, parsed) = X509Certificate::from_der(&leaf).map_err(|_| BundleError::Unintelligible)?;
+        if parsed.version() == X509Version::V1 {
+            return Err(BundleError::Version1);
+        }
         let key = CertifiedKey::from_der(chain, key, &super::provider()).map_err(|error| match error {
             TlsError::InconsistentKeys(InconsistentKeys::KeyMismatch) => BundleError::Mismatch,
             TlsError::InvalidCertificate(_) => BundleError::Unintelligible,
             error => BundleError::UnusableKey(error),
         })?;
-        let (_, parsed) = X509Certificate::from_der(&leaf).map_err(|_| BundleError::Unintelligible)?;
         let (names, addresses) = holders(&parsed);
         let validity = parsed.validity();
         Ok(Self {

@@ -80,6 +80,36 @@ fn whatever_is_wrong_with_a_bundle_is_told_apart() {
     check(&[&certificate, broken], |error| matches!(error, BundleError::UnusableKey(_)));
 }
 
+/// What `openssl x509 -req` makes without extensions.
+const VERSION_1: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBJTCBzQIUBcYI8R7ELmyIZoJAssqst2vtGnkwCgYIKoZIzj0EAwIwFTETMBEG
+A1UEAwwKdjEuZXhhbXBsZTAgFw0yNjExMjIxNTQ4NDRaGA8yMTI2MTAyOTE1NDg0
+NFowFTETMBEGA1UEAwwKdjEuZXhhbXBsZTBZMBMGByqGSM49AgEGCCqGSM49AwEH
+A0IABO2j8q4/vXSMeKLeC9rS+IYMYdfcv0grkdhpE0m2rq9+UccwGXxrROj6R9EY
+1oyC8JthBs8sIbbdhho2OLNkTg4wCgYIKoZIzj0EAwIDRwAwRAIgHDjqg/hC/RQC
+LwIui5glPaZ/JXoPS8fUMRwdHTrNzN8CIFoc9VSMZmViBVZzlov2s+5J0VmWd7eu
+7Tjnr2YfpD5G
+-----END CERTIFICATE-----
+";
+
+#[test]
+fn a_certificate_of_version_1_is_named_and_so_is_that_of_a_peer() {
+    let (_, key) = pem(&["dns.example"]);
+    let error = parse(&[VERSION_1, &key]).unwrap_err();
+    assert!(matches!(error, BundleError::Version1) && error.help().contains("subjectAltName"), "{error:?}");
+    let refused = |text: &str| {
+        let der = CertificateDer::from_pem_slice(text.as_bytes()).unwrap();
+        match rustls::server::ParsedCertificate::try_from(&der) {
+            Err(TlsError::InvalidCertificate(error)) => super::super::is_version_1(&error),
+            other => panic!("{:?}", other.err()),
+        }
+    };
+    assert!(refused(VERSION_1));
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    assert!(!refused(broken));
+}
+
 #[test]
 fn a_file_that_is_missing_or_too_large_says_so() {
     let folder = tempfile::tempdir().unwrap();
