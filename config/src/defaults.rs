@@ -146,6 +146,12 @@ pub const REQUEST_LIMIT_HEAD: u32 = 16 << 10;
 pub const REQUEST_LIMIT_FIELDS: u16 = 100;
 /// `proxy.listener.limits.line`: what most servers take; RFC 9112 §3 asks for 8000 octets of a request line at least.
 pub const REQUEST_LIMIT_LINE: u32 = 8 << 10;
+/// `proxy.listener.client_certificate_headers`: a whole certificate in each request is much to send unasked.
+pub const CLIENT_CERTIFICATE_HEADERS: bool = false;
+/// `proxy.listener.hsts.subdomains`: who has a certificate for one name need not serve all below it.
+pub const HSTS_SUBDOMAINS: bool = false;
+/// `proxy.listener.hsts.preload`: nobody comes off these lists soon.
+pub const HSTS_PRELOAD: bool = false;
 /// `proxy.listener.forwarded_for_header`: what every server knows.
 pub const FORWARDED_FOR_HEADER: &str = "X-Forwarded-For";
 /// `proxy.listener.forwarded_for_if_none`: a list without its last hop is not whole.

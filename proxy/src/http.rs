@@ -10,6 +10,7 @@
 
 mod answer;
 pub(crate) mod body;
+mod certificate;
 mod deadlines;
 mod forward;
 mod forwarded;

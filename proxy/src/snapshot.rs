@@ -15,7 +15,8 @@ use crate::pool::{MemberState, Pool};
 use crate::termination::{Termination, Terminations};
 use addr::{Prefix64, fold_mapped};
 use arc_swap::ArcSwap;
-use config::model::{Listener, Mode, Proxy, ProxyTimeouts, RequestLimits};
+use config::model::{Hsts, Listener, Mode, Proxy, ProxyTimeouts, RequestLimits};
+use hyper::header::HeaderValue;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -95,6 +96,8 @@ pub(crate) struct Route {
     /// The permissions of Unix sockets.
     pub(crate) socket_mode: u32,
     pub(crate) mode: Mode,
+    /// What browsers are told about TLS; only http.
+    pub(crate) hsts: Option<HeaderValue>,
     /// How much of a request is taken; only http.
     pub(crate) limits: RequestLimits,
     /// What members are told of clients; only http.
@@ -227,6 +230,7 @@ impl Route {
             freebind: listener.freebind,
             socket_mode: listener.socket_mode.0.into(),
             mode: listener.mode,
+            hsts: listener.hsts.map(strict_transport),
             limits: listener.limits,
             teller: Teller::new(&listener.forwarding, prefix),
             proxy_protocol_from: listener.proxy_protocol_from.clone(),
@@ -256,6 +260,14 @@ impl Route {
     pub(crate) fn awaits_header(&self, peer: IpAddr) -> bool {
         holds(&self.proxy_protocol_from, peer)
     }
+}
+
+/// `Strict-Transport-Security` (RFC 6797 §6.1).
+fn strict_transport(hsts: Hsts) -> HeaderValue {
+    let subdomains = if hsts.subdomains { "; includeSubDomains" } else { "" };
+    let preload = if hsts.preload { "; preload" } else { "" };
+    let value = format!("max-age={}{subdomains}{preload}", hsts.max_age.as_secs());
+    HeaderValue::from_str(&value).expect("a number and words are plain characters")
 }
 
 fn names(listener: &Listener, pools: &BTreeMap<String, Arc<Pool>>) -> Names<Arc<Pool>> {

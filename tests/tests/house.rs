@@ -90,6 +90,7 @@ const PURE: &[&str] = &[
     "proxy/src/http/forwarded",
     "proxy/src/http/framing.rs",
     "proxy/src/http/guard.rs",
+    "proxy/src/http/certificate.rs",
     "proxy/src/http/upgrade.rs",
     "proxy/src/http/headers.rs",
     "proxy/src/http/pace.rs",

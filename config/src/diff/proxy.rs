@@ -6,8 +6,8 @@ use super::record::Record;
 use super::{Changed, Keyed};
 use crate::literal::{Literal, Size};
 use crate::model::{
-    Check, Forwarding, Listener, Member, Passive, PerSource, Pool, PoolTls, Proxy, ProxyLog, ProxyTimeouts,
-    RequestLimits, SniRoute, Stick, Tls,
+    Check, Forwarding, Hsts, Listener, Member, Passive, PerSource, Pool, PoolTls, Proxy, ProxyLog,
+    ProxyTimeouts, RequestLimits, SniRoute, Stick, Tls,
 };
 
 /// What differs in `[proxy]`; `None` where a key stayed.
@@ -103,7 +103,18 @@ fn listener(record: &mut Record, path: &str, old: &Listener, new: &Listener) -> 
     record.key(&format!("{path}.pool"), &old.pool, &new.pool);
     forwarding(record, path, &old.forwarding, &new.forwarding);
     limits(record, &format!("{path}.limits"), old.limits, new.limits);
+    hsts(record, &format!("{path}.hsts"), old.hsts, new.hsts);
     Changed { old: old.clone(), new: new.clone() }
+}
+
+fn hsts(record: &mut Record, path: &str, old: Option<Hsts>, new: Option<Hsts>) {
+    if let (Some(old), Some(new)) = (old, new) {
+        record.key(&format!("{path}.max_age"), &old.max_age, &new.max_age);
+        record.key(&format!("{path}.subdomains"), &old.subdomains, &new.subdomains);
+        record.key(&format!("{path}.preload"), &old.preload, &new.preload);
+    } else {
+        record.table(path, old.is_some(), new.is_some());
+    }
 }
 
 fn limits(record: &mut Record, path: &str, old: RequestLimits, new: RequestLimits) {
@@ -123,6 +134,7 @@ fn forwarding(record: &mut Record, path: &str, old: &Forwarding, new: &Forwardin
     record.key(&format!("{path}.trusted_proxies"), &old.trusted_proxies, &new.trusted_proxies);
     let hops = format!("{path}.trusted_hops");
     record.optional(&hops, old.trusted_hops.as_ref(), new.trusted_hops.as_ref());
+    record.key(&format!("{path}.client_certificate_headers"), &old.certificate, &new.certificate);
 }
 
 fn per_source(record: &mut Record, path: &str, old: PerSource, new: PerSource) {

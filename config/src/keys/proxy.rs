@@ -2,6 +2,7 @@
 
 pub(super) mod check;
 pub(super) mod forwarding;
+pub(super) mod hsts;
 pub(super) mod limits;
 pub(super) mod listener;
 pub(super) mod member;

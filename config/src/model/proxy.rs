@@ -14,7 +14,7 @@ pub use check::{Check, CheckKind, CheckMethod, Header, HttpCheck, StatusRange};
 pub use endpoint::{Endpoint, SocketMode};
 pub use forwarding::{ForwardedField, ForwardedFor, Forwarding};
 pub use limits::RequestLimits;
-pub use listener::{ClientAuth, Listener, Mode, PerSource, ServerName, SniRoute, Tls, TlsVersion};
+pub use listener::{ClientAuth, Hsts, Listener, Mode, PerSource, ServerName, SniRoute, Tls, TlsVersion};
 pub use log::{ConnectionLog, Facility, LogTarget, ProxyLog};
 pub use pool::{AdminState, Balance, Member, Passive, Pool, PoolTls, ProxyProtocol, Stick};
 pub use rule::{Conditions, FixedAnswer, HeaderCondition, HostPattern, Redirect, Rule, RuleAction, Wanted};

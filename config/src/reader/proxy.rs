@@ -3,6 +3,7 @@
 mod check;
 mod endpoint;
 mod forwarding;
+mod hsts;
 mod limits;
 mod listener;
 mod log;

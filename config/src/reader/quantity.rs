@@ -8,8 +8,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 use toml::de::DeValue;
 
-/// Units of durations and their milliseconds, largest first.
-pub(crate) const DURATION_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+/// Units of durations and their milliseconds, largest first. Days stand behind all others, so that they are read and
+/// never written: everybody knows 24 hours.
+pub(crate) const DURATION_UNITS: [(&str, u64); 5] =
+    [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1), ("d", 86_400_000)];
 
 /// Units of sizes and their bytes, largest first.
 pub(crate) const SIZE_UNITS: [(&str, u64); 4] =
@@ -190,6 +192,8 @@ mod tests {
     fn units_are_exact() {
         assert_eq!(with_unit("500ms", &DURATION_UNITS), Some(500));
         assert_eq!(with_unit("2m", &DURATION_UNITS), Some(120_000));
+        assert_eq!(with_unit("2d", &DURATION_UNITS), Some(172_800_000));
+        assert_eq!(duration_text(Duration::from_secs(172_800)), "48h");
         assert_eq!(with_unit("1KiB", &SIZE_UNITS), Some(1024));
         for bad in
             ["", "5", "s", "5 s", "1.5s", "-1s", "5S", "5min", "99999999999999999999h", "9999999999999999h"]

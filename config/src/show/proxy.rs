@@ -68,6 +68,12 @@ fn listener(page: &mut Page, listener: &Listener) {
         page.key("line", &Size(listener.limits.line.into()));
         page.optional("body_rate", listener.limits.body_rate.as_ref());
     }
+    if let Some(hsts) = &listener.hsts {
+        page.table("proxy.listener.hsts");
+        page.key("max_age", &hsts.max_age);
+        page.key("subdomains", &hsts.subdomains);
+        page.key("preload", &hsts.preload);
+    }
     page.table("proxy.listener.timeout");
     timeouts(page, &listener.timeout);
     if let Some(tls) = &listener.tls {
@@ -97,6 +103,7 @@ fn forwarding(page: &mut Page, forwarding: &Forwarding, mode: Mode) {
         page.key("forwarded_for_if_none", &forwarding.if_none);
         page.key("forwarded_headers", &forwarding.fields);
         page.optional("trusted_hops", forwarding.trusted_hops.as_ref());
+        page.key("client_certificate_headers", &forwarding.certificate);
     }
 }
 

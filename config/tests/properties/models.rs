@@ -5,9 +5,9 @@ use config::model::{
     Admin, AdminState, Admission, Balance, Check, CheckKind, CheckMethod, ClassOctet, ClientAuth,
     ClientPrefix, Conditions, ConnectionLog, Denied, Dns64, DnsCache, DnsClient, Endpoint, Facility,
     FixedAnswer, Forward, ForwardedField, ForwardedFor, Forwarding, Gateway, Hairpin, Header,
-    HeaderCondition, Host, HostPattern, HttpCheck, Level, Listener, LocalNames, Log, LogFormat, LogTarget,
-    MappedRule, Member, Mode, MssClamp, Nat64, NextHopMtu, Offload, Passive, PerSource, Pool, PoolTls,
-    Prefix, PrivateZones, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, Redirect, RequestLimits,
+    HeaderCondition, Host, HostPattern, Hsts, HttpCheck, Level, Listener, LocalNames, Log, LogFormat,
+    LogTarget, MappedRule, Member, Mode, MssClamp, Nat64, NextHopMtu, Offload, Passive, PerSource, Pool,
+    PoolTls, Prefix, PrivateZones, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, Redirect, RequestLimits,
     ReverseNames, Rule, RuleAction, ServerName, SniRoute, StatusRange, Stick, SynthesisRules, Tls,
     TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport, Wanted,
 };
@@ -498,12 +498,14 @@ fn front() -> impl Strategy<Value = Listener> {
         per_source(),
         vec(net(), 0..2),
     );
-    let rest = (timeouts(), option::of(tls()), sni(), request_rules(), forwarding(), limits());
+    let rest =
+        (timeouts(), option::of(tls()), sni(), request_rules(), forwarding(), limits(), option::of(hsts()));
     (mode, sockets, sources, rest).prop_map(|(mode, sockets, sources, rest)| {
         let (v6only, interface, freebind, inherited) = sockets;
         let (max_connections, allow_from, per_source, proxies) = sources;
-        let (timeout, tls, sni, rules, forwarding, limits) = rest;
+        let (timeout, tls, sni, rules, mut forwarding, limits, hsts) = rest;
         let tls = tls.filter(|_| mode != Mode::Udp);
+        forwarding.certificate &= tls.as_ref().is_some_and(|tls| tls.client_auth != ClientAuth::Off);
         let rule = if mode == Mode::Http { rules } else { Vec::new() };
         let rule = rule.into_iter().map(|mut rule| {
             rule.when.sni.retain(|_| tls.is_some());
@@ -519,6 +521,7 @@ fn front() -> impl Strategy<Value = Listener> {
             per_source,
             proxy_protocol_from: if mode == Mode::Udp { Vec::new() } else { proxies },
             timeout,
+            hsts: hsts.filter(|_| mode == Mode::Http && tls.is_some()),
             tls,
             sni: if mode == Mode::Tcp { sni } else { Vec::new() },
             limits: if mode == Mode::Http { limits } else { RequestLimits::default() },
@@ -536,6 +539,15 @@ fn front() -> impl Strategy<Value = Listener> {
     })
 }
 
+fn hsts() -> impl Strategy<Value = Hsts> {
+    (duration(0, 400 * 86_400_000), any::<bool>(), any::<bool>()).prop_map(
+        |(max_age, subdomains, preload)| {
+            let listed = subdomains && max_age >= Duration::from_secs(365 * 86_400);
+            Hsts { max_age, subdomains, preload: preload && listed }
+        },
+    )
+}
+
 fn limits() -> impl Strategy<Value = RequestLimits> {
     let rate = option::of(1u32..=1_000_000_000);
     (1u32 << 10..=48 << 10, 1u16..=1000, 256u32..=48 << 10, rate)
@@ -547,15 +559,19 @@ fn forwarding() -> impl Strategy<Value = Forwarding> {
     let mode = select(vec![ForwardedFor::Append, ForwardedFor::Replace, ForwardedFor::Off]);
     let fields = subsequence(vec![Proto, Port, Host, RealIp, Forwarded, EmbeddedV4], 0..=6);
     let networks = (vec(net(), 0..3), vec(net(), 0..3));
-    (mode, "X-Client-[a-z0-9]{1,9}", networks, any::<bool>(), fields, option::of(1u8..=32)).prop_map(
-        |(forwarded_for, header, (except, trusted_proxies), if_none, fields, hops)| Forwarding {
-            forwarded_for,
-            header,
-            except,
-            if_none,
-            fields,
-            trusted_hops: hops.filter(|_| !trusted_proxies.is_empty()),
-            trusted_proxies,
+    let flags = (any::<bool>(), any::<bool>());
+    (mode, "X-Client-[a-z0-9]{1,9}", networks, flags, fields, option::of(1u8..=32)).prop_map(
+        |(forwarded_for, header, (except, trusted_proxies), (if_none, certificate), fields, hops)| {
+            Forwarding {
+                certificate,
+                forwarded_for,
+                header,
+                except,
+                if_none,
+                fields,
+                trusted_hops: hops.filter(|_| !trusted_proxies.is_empty()),
+                trusted_proxies,
+            }
         },
     )
 }

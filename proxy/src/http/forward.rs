@@ -8,16 +8,16 @@ use super::framing::{Fault, Good};
 use super::ruling::{self, Ruling};
 use super::session::Session;
 use super::upgrade::{self, Asked};
-use super::{guard, headers, tunnel};
+use super::{certificate, guard, headers, tunnel};
 use crate::dial::{Dial, First, NoMember};
 use crate::identity;
-use crate::opening::Told;
 use crate::pool::{Lease, Pool};
 use crate::snapshot::Route;
 use crate::upstream::{Upstream, poll_with};
 use hyper::body::{Body, Incoming};
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, MAX_FORWARDS, STRICT_TRANSPORT_SECURITY,
+    TRANSFER_ENCODING,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, Uri, Version};
@@ -74,6 +74,9 @@ pub(crate) async fn forward(
     }
     if goes_on && !in_force {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let (Some(hsts), true) = (&route.hsts, session.is_encrypted()) {
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
     session.responds();
     route.counts.answered(session.local.index(), response.status());
@@ -139,8 +142,10 @@ fn prepare(
         let host = HeaderValue::from_str(&host);
         headers.insert(HOST, host.expect("an address and a port are plain characters"));
     }
-    let encrypted = session.told.as_ref().is_some_and(Told::is_encrypted);
-    route.teller.tell(&mut headers, Known { ends: session.ends, encrypted });
+    route.teller.tell(&mut headers, Known { ends: session.ends, encrypted: session.is_encrypted() });
+    if route.teller.tells_certificate() {
+        certificate::tell(&mut headers, session.certificate());
+    }
     if let Some(left) = target.max_forwards {
         headers.insert(MAX_FORWARDS, left);
     }

@@ -75,6 +75,11 @@ impl Teller {
         holds(&self.model.trusted_proxies, client)
     }
 
+    /// Whether members are told of certificates.
+    pub(crate) const fn tells_certificate(&self) -> bool {
+        self.model.certificate
+    }
+
     /// Sets the forwarding fields of a request. A client without an address is told by none: nothing is invented for it.
     /// Call after hop-by-hop fields are gone, so that none of ours can be named among them, and once `Host` is there.
     pub(crate) fn tell(&self, headers: &mut HeaderMap, known: Known) {

@@ -2,6 +2,7 @@
 //!
 //! All of them run in one task, one after the other, so plain cells do.
 
+use super::certificate;
 use super::deadlines::{Deadlines, Overdue};
 use super::framing::{Fault, Framing};
 use super::pace::Pace;
@@ -12,7 +13,7 @@ use crate::proxy_protocol::Ends;
 use crate::snapshot::Route;
 use crate::worker::Local;
 use config::model::Mode;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub(crate) struct Session {
     pub(crate) ends: Option<Ends>,
     /// What is known of the client's TLS.
     pub(crate) told: Option<Told>,
+    /// What members may be told of the client's certificate, once one is to be.
+    certificate: OnceCell<certificate::Fields>,
     /// The route of the latest request.
     route: RefCell<Arc<Route>>,
     pub(crate) framing: RefCell<Framing>,
@@ -55,6 +58,7 @@ impl Session {
             site: Arc::clone(site),
             ends,
             told: accepted.opening.as_ref().map(|opening| opening.told.clone()),
+            certificate: OnceCell::new(),
             framing: RefCell::new(Framing::new(route.limits)),
             waits: RefCell::new(Deadlines::new(route.timeout, Pace::new(route.limits.body_rate), now())),
             route: RefCell::new(Arc::clone(route)),
@@ -69,6 +73,16 @@ impl Session {
     /// The route of the latest request.
     pub(crate) fn route(&self) -> Arc<Route> {
         Arc::clone(&self.route.borrow())
+    }
+
+    /// Whether TLS ends here.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.told.as_ref().is_some_and(Told::is_encrypted)
+    }
+
+    /// What members may be told of the client's certificate.
+    pub(crate) fn certificate(&self) -> &certificate::Fields {
+        self.certificate.get_or_init(|| certificate::fields(self.told.as_ref().and_then(Told::shown)))
     }
 
     /// The route in force, and whether the listener still is: if not, the last one serves once more.

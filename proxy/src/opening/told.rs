@@ -5,6 +5,7 @@
 
 use crate::proxy_protocol::{Facts, Ssl};
 use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConnection};
+use std::sync::Arc;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Octets of a common name that are passed on (RFC 5280 appendix A.1 allows 64 characters); none of a longer one.
@@ -29,6 +30,8 @@ struct Session {
     cipher: Option<&'static str>,
     certificate: Certificate,
     common_name: Option<String>,
+    /// The client's certificate in DER.
+    shown: Option<Arc<[u8]>>,
 }
 
 /// Whether a client has shown a certificate; it was valid, or there would be no session.
@@ -55,6 +58,7 @@ impl Told {
                 (Some(_), true) => Certificate::Session,
             },
             common_name: leaf.and_then(|leaf| common_name(leaf)),
+            shown: leaf.map(|leaf| Arc::from(leaf.as_ref())),
         };
         Self {
             server_name: session.server_name().map(str::to_owned),
@@ -76,6 +80,11 @@ impl Told {
     /// Whether TLS ends here.
     pub(crate) const fn is_encrypted(&self) -> bool {
         self.session.is_some()
+    }
+
+    /// The certificate that the client has shown, in DER.
+    pub(crate) fn shown(&self) -> Option<&[u8]> {
+        self.session.as_ref()?.shown.as_deref()
     }
 
     /// The same for a header.
@@ -170,6 +179,7 @@ mod tests {
             cipher: CIPHERS.iter().map(|(_, name)| *name).max_by_key(|name| name.len()),
             certificate: Certificate::Session,
             common_name: Some("x".repeat(LONGEST_NAME)),
+            shown: None,
         };
         let told = Told {
             // RFC 7301 §3.1 and the limits of a host name.

@@ -366,3 +366,50 @@ fn haproxy_reads_what_we_tell_of_tls() {
     stream.read_to_string(&mut got).unwrap();
     assert!(got.ends_with("web.example 127.0.0.1"), "{got}");
 }
+
+#[test]
+fn requests_over_tls_tell_of_the_certificate_and_browsers_of_tls() {
+    let (authority, backend) = (Authority::new(), Backend::http("a"));
+    let bundle = authority.bundle("web", &["web.example"]);
+    let port = free_port();
+    let more = format!(", client_ca = \"{}\", client_auth = \"optional\"", authority.file().display());
+    let lines = tls(&[&bundle], &more);
+    let keys =
+        "hsts = { max_age = \"365d\", subdomains = true, preload = true }\nclient_certificate_headers = true";
+    let config = |keys: &str| {
+        let lines = format!("{keys}\n{lines}");
+        Config::new("").listener("web", "http", port, "web", &lines).pool(
+            "web",
+            UNCHECKED,
+            &[backend.address],
+        )
+    };
+    let gateway = Gateway::start(&config(keys));
+    let issued = authority.issue("client", &["client.example"]);
+    let seen = |shown: Option<&str>, target: &str| {
+        let stream = connect(&authority.client(shown), v6(port), "web.example");
+        let request = format!(
+            "GET {target} HTTP/1.1\r\nHost: web.example\r\nX-SSL-Client-CN: forged\r\n\
+             X_SSL_Client_DN: forged\r\nClient-Cert: forged\r\nConnection: close\r\n\r\n"
+        );
+        String::from_utf8(exchange(stream, request.as_bytes()).unwrap()).unwrap().to_ascii_lowercase()
+    };
+    let hsts = "strict-transport-security: max-age=31536000; includesubdomains; preload\r\n";
+    let with = seen(Some(&issued), "/head");
+    for expect in [
+        hsts,
+        "x-ssl-client-cn: client\r\n",
+        "x-ssl-client-has-cert: 1",
+        "client-cert: :",
+        "x-forwarded-proto: https",
+    ] {
+        assert!(with.contains(expect), "{expect}: {with}");
+    }
+    let without = seen(None, "/head");
+    assert!(without.contains("x-ssl-client-has-cert: 0") && !without.contains("client-cn"), "{without}");
+    assert!(!with.contains("forged") && !without.contains("forged"), "{with}{without}");
+    assert!(seen(None, "http://b@d/").contains(hsts), "answers of our own say it too");
+    gateway.change(&config(""));
+    let off = seen(Some(&issued), "/head");
+    assert!(!off.contains("strict-transport") && !off.contains("has-cert"), "{off}");
+}

@@ -68,4 +68,13 @@ pub(in crate::keys) const FORWARDING: &[Key] = &[
         "2",
         "How many addresses at the end of a trusted proxy's list are believed; those before them are removed. Without it, all are kept.",
     ),
+    key(
+        "proxy.listener.client_certificate_headers",
+        "boolean",
+        Value("false"),
+        Live,
+        "RFC 9440, HAProxy `ssl_c_s_dn`",
+        "true",
+        "Whether headers tell members of the certificate that a client has shown; only with `tls` that asks for one.",
+    ),
 ];

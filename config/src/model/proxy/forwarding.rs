@@ -18,6 +18,8 @@ pub struct Forwarding {
     pub if_none: bool,
     /// `forwarded_headers`; only http. None stands twice.
     pub fields: Vec<ForwardedField>,
+    /// `client_certificate_headers`; only http with `tls` that asks for certificates.
+    pub certificate: bool,
     /// `trusted_proxies`: whose forwarding fields are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// `trusted_hops`, 1 to 32: how many addresses at the end of a list are believed; `None` is all of them.
@@ -34,6 +36,7 @@ impl Forwarding {
             except: Vec::new(),
             if_none: defaults::FORWARDED_FOR_IF_NONE,
             fields: defaults::forwarded_headers(forwarded_for).to_vec(),
+            certificate: defaults::CLIENT_CERTIFICATE_HEADERS,
             trusted_proxies: Vec::new(),
             trusted_hops: None,
         }

@@ -5,6 +5,7 @@ use crate::defaults;
 use crate::domain::Domain;
 use ipnet::IpNet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// One `[[proxy.listener]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct Listener {
     pub tls: Option<Tls>,
     /// `[[proxy.listener.sni]]`; only tcp. No name stands twice.
     pub sni: Vec<SniRoute>,
+    /// `hsts`; only http with `tls`.
+    pub hsts: Option<Hsts>,
     /// `limits`; only http.
     pub limits: RequestLimits,
     /// `[[proxy.listener.rule]]`, in order; only http.
@@ -65,6 +68,7 @@ impl Listener {
             timeout: ProxyTimeouts::default(),
             tls: None,
             sni: Vec::new(),
+            hsts: None,
             limits: RequestLimits::default(),
             rule: Vec::new(),
             forwarding: Forwarding::new(mode),
@@ -121,6 +125,17 @@ pub struct Tls {
     pub client_auth: ClientAuth,
     /// `min_version`.
     pub min_version: TlsVersion,
+}
+
+/// `proxy.listener.hsts` (RFC 6797).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hsts {
+    /// `max_age`, at most 10 years.
+    pub max_age: Duration,
+    /// `subdomains`.
+    pub subdomains: bool,
+    /// `preload`: never without `subdomains` and a `max_age` of a year.
+    pub preload: bool,
 }
 
 /// `proxy.listener.tls.client_auth`.

@@ -2,7 +2,7 @@
 
 use super::super::{Read, Table, Value, unique, values};
 use crate::defaults;
-use crate::model::{ForwardedField, ForwardedFor, Forwarding, Mode};
+use crate::model::{ClientAuth, ForwardedField, ForwardedFor, Forwarding, Mode, Tls};
 use ipnet::IpNet;
 use std::ops::RangeInclusive;
 
@@ -30,7 +30,8 @@ const TAKEN: [&str; 14] = [
 ];
 
 /// Keys that are about requests, and so need HTTP.
-const OF_HTTP: [&str; 6] = [
+const OF_HTTP: [&str; 7] = [
+    "client_certificate_headers",
     "forwarded_for_header",
     "forwarded_for_except",
     "forwarded_for_if_none",
@@ -39,7 +40,7 @@ const OF_HTTP: [&str; 6] = [
     "forwarded_for",
 ];
 
-pub(super) fn read(table: &Table<'_>, mode: Read<Mode>) -> Read<Forwarding> {
+pub(super) fn read(table: &Table<'_>, mode: Read<Mode>, tls: &Read<Option<Tls>>) -> Read<Forwarding> {
     let fits = no_http(table, mode);
     let forwarded_for = table.maybe("forwarded_for", Value::choice).and_then(|given| {
         let mode = mode?;
@@ -51,6 +52,7 @@ pub(super) fn read(table: &Table<'_>, mode: Read<Mode>) -> Read<Forwarding> {
     let header = table.or("forwarded_for_header", defaults::FORWARDED_FOR_HEADER.to_owned(), |value| {
         header(value, fields.as_deref().unwrap_or_default())
     });
+    let certificate = certificate(table, tls);
     let trusted_proxies = networks(table, "trusted_proxies");
     let trusted_hops = hops(table, &trusted_proxies);
     fits?;
@@ -60,6 +62,7 @@ pub(super) fn read(table: &Table<'_>, mode: Read<Mode>) -> Read<Forwarding> {
         except: except?,
         if_none: if_none?,
         fields: fields?,
+        certificate: certificate?,
         trusted_proxies: trusted_proxies?,
         trusted_hops: trusted_hops?,
     })
@@ -125,6 +128,20 @@ fn header(value: &Value<'_>, fields: &[ForwardedField]) -> Read<String> {
         return Err(value.at.refuse(message, "name another header, or take it out of forwarded_headers"));
     }
     Ok(name.to_owned())
+}
+
+fn certificate(table: &Table<'_>, tls: &Read<Option<Tls>>) -> Read<bool> {
+    let key = "client_certificate_headers";
+    let given = table.or(key, defaults::CLIENT_CERTIFICATE_HEADERS, Value::boolean)?;
+    match tls {
+        Ok(tls) if given && tls.as_ref().is_none_or(|tls| tls.client_auth == ClientAuth::Off) => {
+            Err(table.spot(key).lacks(
+                "no client is asked for a certificate",
+                "add client_ca = \"/etc/causeway/clients.pem\" to tls, or leave the key out",
+            ))
+        }
+        Ok(_) | Err(_) => Ok(given),
+    }
 }
 
 fn hops(table: &Table<'_>, trusted: &Read<Vec<IpNet>>) -> Read<Option<u8>> {

@@ -3,7 +3,7 @@
 use super::super::shared::twice;
 use super::super::{Placed, Read, Table, Value, all, listing, nat64, not_empty, unique, values};
 use super::endpoint::{self, Claim};
-use super::{Named, Pools, forwarding, limits, rule, timeouts, tls, unique_names};
+use super::{Named, Pools, forwarding, hsts, limits, rule, timeouts, tls, unique_names};
 use crate::defaults;
 use crate::keys;
 use crate::model::{
@@ -70,7 +70,8 @@ fn listener<'a>(
     // What could not be read was given all the same.
     let around = rule::Around { pools, mode, speaks_tls: !matches!(tls, Ok(None)) };
     let rule = rule::all_of(&table, around);
-    let forwarding = forwarding::read(&table, mode);
+    let hsts = table.section("hsts", |table| hsts::read(table, mode, &tls));
+    let forwarding = forwarding::read(&table, mode, &tls);
     let pool = table.need("pool", |value| existing_pool(value, pools, mode));
     Ok(Listener {
         name: name?.value,
@@ -87,6 +88,7 @@ fn listener<'a>(
         timeout: timeout?.unwrap_or(usual),
         tls: tls?,
         sni: sni?,
+        hsts: hsts?,
         limits: requests?,
         rule: rule?,
         forwarding: forwarding?,
