@@ -87,6 +87,9 @@ mod tcp;
 #[path = "daemon/tls.rs"]
 mod tls;
 #[cfg(test)]
+#[path = "daemon/trailers.rs"]
+mod trailers;
+#[cfg(test)]
 #[path = "daemon/tunnel.rs"]
 mod tunnel;
 #[cfg(test)]

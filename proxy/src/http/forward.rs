@@ -129,9 +129,13 @@ fn prepare(
     let target = guard::judge(&parts, good.bare).map_err(answer::to_refusal)?;
     let asked = upgrade::asked(&parts).filter(|_| incoming.is_end_stream());
     let Parts { method, mut headers, .. } = parts;
+    let takes_trailers = headers::takes_trailers(&headers);
     headers::strip(&mut headers);
     if let Some(asked) = &asked {
         asked.ask(&mut headers);
+    }
+    if takes_trailers {
+        headers::ask_for_trailers(&mut headers);
     }
     if let Some(host) = target.host {
         headers.insert(HOST, host);

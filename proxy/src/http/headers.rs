@@ -1,10 +1,11 @@
-//! Header fields that end at the proxy (RFC 9110 §7.6.1). Pure.
+//! Header fields that end at the proxy (RFC 9110 §7.6.1), and those that may be trailers (§6.5). Pure.
 //!
 //! `Connection` and what it names, and the fields that concern one connection by definition, are taken out of requests
 //! and responses; the HTTP library sets its own for the next connection.
 
 use ::http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE,
 };
 
 /// Taken out whether named by `Connection` or not.
@@ -20,8 +21,44 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 /// Never taken out because `Connection` names them: the message would mean something else without them.
 const ESSENTIAL: [HeaderName; 2] = [HOST, CONTENT_LENGTH];
 
-/// Takes out everything that concerns this connection only.
+/// Fields that mean something only ahead of the content, or that would slip past what is judged and set there; beside
+/// those of one connection.
+const NO_TRAILERS: [&str; 18] = [
+    "authorization",
+    "cache-control",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "max-forwards",
+    "pragma",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "range",
+    "set-cookie",
+    "www-authenticate",
+    "x-real-ip",
+];
+
+/// Has a request whose client takes trailers ask the member for them.
+pub(crate) fn ask_for_trailers(headers: &mut HeaderMap) {
+    headers.append(CONNECTION, HeaderValue::from_static("te"));
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+}
+
+/// Whether whoever sent these takes trailers.
+pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
+    list(headers, &TE).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+}
+
+/// Takes out everything that concerns this connection only. What is announced as trailers and may be stays announced:
+/// the HTTP library sends no others.
 pub(crate) fn strip(headers: &mut HeaderMap) {
+    let trailers = announced(headers);
     if headers.contains_key(CONNECTION) {
         for name in nominated(headers) {
             headers.remove(name);
@@ -30,14 +67,37 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
     for name in HOP_BY_HOP {
         headers.remove(name);
     }
+    if let Some(trailers) = trailers {
+        headers.insert(TRAILER, trailers);
+    }
+}
+
+/// The fields that are to come behind the content and may.
+fn announced(headers: &HeaderMap) -> Option<HeaderValue> {
+    let nominated = nominated(headers);
+    let may = |name: &HeaderName| {
+        !HOP_BY_HOP.contains(name)
+            && !nominated.contains(name)
+            && !NO_TRAILERS.contains(&name.as_str())
+            && !name.as_str().starts_with("x-forwarded-")
+    };
+    let names: Vec<_> = list(headers, &TRAILER)
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
+        .filter(may)
+        .map(|name| name.as_str().to_owned())
+        .collect();
+    HeaderValue::from_str(&names.join(", ")).ok().filter(|names| !names.is_empty())
+}
+
+/// The members of a field that is a list (RFC 9110 §5.6.1).
+fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    let values = headers.get_all(name).iter();
+    values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
 }
 
 fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok())
+    list(headers, &CONNECTION)
+        .filter_map(|option| HeaderName::from_bytes(option).ok())
         .filter(|name| !ESSENTIAL.contains(name))
         .collect()
 }
@@ -45,7 +105,6 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ::http::header::HeaderValue;
 
     fn check(fields: &[(&str, &str)], expect: &[&str]) {
         let mut headers = HeaderMap::new();
@@ -69,9 +128,7 @@ mod tests {
 
     #[test]
     fn fields_of_one_connection_go() {
-        for name in
-            ["connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade"]
-        {
+        for name in ["connection", "Keep-Alive", "Proxy-Connection", "TE", "Transfer-Encoding", "Upgrade"] {
             check(&[(name, "x"), ("accept", "a")], &["accept: a"]);
         }
     }
@@ -100,6 +157,34 @@ mod tests {
                 ("cookie", "b"),
             ],
             &["content-length: 5", "host: a"],
+        );
+    }
+
+    #[test]
+    fn only_what_may_be_a_trailer_stays_announced() {
+        check(
+            &[("trailer", "X-Sum, Content-Length,host"), ("trailer", "grpc-status, X-Forwarded-For, a b,")],
+            &["trailer: x-sum, grpc-status"],
+        );
+        check(&[("trailer", "Transfer-Encoding, cookie, x-real-ip")], &[]);
+        check(&[("connection", "x-sum"), ("trailer", "X-Sum")], &[]);
+    }
+
+    #[test]
+    fn trailers_are_asked_for_where_the_client_takes_them() {
+        for (value, expect) in
+            [("trailers", true), ("gzip;q=0.5, Trailers", true), ("gzip", false), ("", false)]
+        {
+            let mut headers = HeaderMap::new();
+            headers.insert(TE, HeaderValue::from_static(value));
+            assert_eq!(takes_trailers(&headers), expect, "{value}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        ask_for_trailers(&mut headers);
+        assert_eq!(
+            (headers.get_all(CONNECTION).iter().count(), &headers[TE]),
+            (2, &HeaderValue::from_static("trailers"))
         );
     }
 

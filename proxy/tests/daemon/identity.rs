@@ -80,7 +80,7 @@ fn fields_of_the_clients_connection_do_not_reach_the_member() {
         "",
         false,
         "Connection: keep-alive, X-Secret, X-Forwarded-For, Host\r\nKeep-Alive: 5\r\nProxy-Connection: keep-alive\r\n\
-         TE: trailers\r\nX-Secret: 1\r\nX-Public: 2\r\nUpgrade: h2c\r\n",
+         TE: gzip\r\nX-Secret: 1\r\nX-Public: 2\r\nUpgrade: h2c\r\n",
     );
     for name in ["connection", "keep-alive", "proxy-connection", "te", "x-secret", "upgrade"] {
         assert_eq!(field(&head, name), None, "{head}");
