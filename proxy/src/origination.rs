@@ -8,7 +8,7 @@
 mod fault;
 mod unverified;
 
-pub(crate) use fault::OriginationError;
+pub(crate) use fault::{OriginationError, alert};
 
 use crate::error::Error;
 use crate::stream::{Socket, Stream};

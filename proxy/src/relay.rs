@@ -14,6 +14,7 @@ mod silence;
 use crate::alarm::Alarm;
 use crate::counts::Failure;
 use crate::notes::{MaybeNotes, Passage};
+use crate::origination;
 use crate::pool::Lease;
 use crate::record::Ending;
 use crate::snapshot::Route;
@@ -22,6 +23,7 @@ use crate::worker::Local;
 use bytes::Bytes;
 use flow::{Broken, Flow, Moved};
 use silence::{Deed, Silence, Standing};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -131,14 +133,25 @@ impl Relay {
         let downward = self.downward.poll(cx, buffers, (member, client), is_last, &mut down);
         self.count(up, down);
         match (upward, downward) {
-            (Poll::Ready(Err(Broken::Read)), _) | (_, Poll::Ready(Err(Broken::Write))) => {
+            (Poll::Ready(Err(Broken::Read(_))), _) | (_, Poll::Ready(Err(Broken::Write(_)))) => {
                 Poll::Ready(End::ClientGone)
             }
-            (Poll::Ready(Err(Broken::Write)), _) | (_, Poll::Ready(Err(Broken::Read))) => {
+            (Poll::Ready(Err(Broken::Write(error))), _) | (_, Poll::Ready(Err(Broken::Read(error)))) => {
+                self.heed(&error);
                 Poll::Ready(End::MemberGone)
             }
             (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(End::Whole),
             (Poll::Pending, _) | (_, Poll::Pending) => Poll::Pending,
+        }
+    }
+
+    /// A member may say over TLS why it breaks off, which nobody else would hear of.
+    fn heed(&self, error: &io::Error) {
+        if let Some(why) = origination::alert(error)
+            && let Some(more) = self.local.admit_refusal(&self.route.name, Failure::MemberGone)
+        {
+            let (listener, member) = (&self.route.name, self.member.socket().peer_addr());
+            tracing::warn!(listener, member = member.map(display), more, why, "member breaks off");
         }
     }
 

@@ -58,6 +58,11 @@ impl Socket {
         SockRef::from(self).local_addr().ok()?.as_socket()
     }
 
+    /// The other end. None: it has no address of IP, or is gone.
+    pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
+        SockRef::from(self).peer_addr().ok()?.as_socket()
+    }
+
     /// Has bytes leave in the chunks they were written in: waiting for more only delays.
     pub(crate) fn set_nodelay(&self) {
         // Where it fails there is nothing that could delay: no TCP, or no connection any more.

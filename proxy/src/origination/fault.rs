@@ -1,7 +1,7 @@
 //! What can be wrong with the files that TLS to members needs, and with a handshake.
 
 use config::{Domain, Refusal};
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError};
 use service::tls::{self, AuthorityError, BundleError};
 use std::error::Error;
 use std::io;
@@ -69,13 +69,34 @@ impl OriginationError {
 pub(super) fn explain(error: &io::Error) -> io::Error {
     let why = match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(why)) => certificate(why),
-        Some(other) => other.to_string(),
+        Some(other) => alert(error).unwrap_or_else(|| other.to_string()),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
             "the member ends the connection instead".to_owned()
         }
         None => error.to_string(),
     };
     io::Error::new(error.kind(), format!("no TLS handshake: {why}"))
+}
+
+/// What a member says in TLS when it breaks off, and what can be done. With TLS 1.3 it looks at our certificate only
+/// when the handshake is done for this side.
+pub(crate) fn alert(error: &io::Error) -> Option<String> {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())?;
+    let rustls::Error::AlertReceived(alert) = inner else { return None };
+    let help = match alert {
+        AlertDescription::CertificateRequired => {
+            "; it asks for a certificate: proxy.pool.tls.certificate is what it is shown"
+        }
+        AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnknownCA
+        | AlertDescription::AccessDenied => "; it was shown proxy.pool.tls.certificate",
+        _ => "",
+    };
+    Some(format!("the alert {alert:?}{help}"))
 }
 
 /// What is wrong with a member's certificate.

@@ -36,11 +36,11 @@ struct Held {
     end: u32,
 }
 
-/// Which side of a direction broke.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which side of a direction broke, and how.
+#[derive(Debug)]
 pub(super) enum Broken {
-    Read,
-    Write,
+    Read(io::Error),
+    Write(io::Error),
 }
 
 /// What a poll of a direction has moved.
@@ -96,17 +96,17 @@ impl Flow {
         moved: &mut Moved,
     ) -> Poll<Result<(), Broken>> {
         loop {
-            ready!(self.pass_on(cx, to, moved)).map_err(|_| Broken::Write)?;
+            ready!(self.pass_on(cx, to, moved)).map_err(Broken::Write)?;
             self.give_back(buffers);
             match self.stage {
                 Stage::Reading if moved.written >= TURN => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Stage::Reading => ready!(self.read(cx, buffers, from, moved)).map_err(|_| Broken::Read)?,
+                Stage::Reading => ready!(self.read(cx, buffers, from, moved)).map_err(Broken::Read)?,
                 Stage::Ending if is_last && to.is_bare() => self.stage = Stage::Ended,
                 Stage::Ending => {
-                    ready!(Pin::new(&mut *to).poll_shutdown(cx)).map_err(|_| Broken::Write)?;
+                    ready!(Pin::new(&mut *to).poll_shutdown(cx)).map_err(Broken::Write)?;
                     self.stage = Stage::Ended;
                     moved.told_end = true;
                 }

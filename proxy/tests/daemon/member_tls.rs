@@ -71,6 +71,29 @@ fn bytes_pass_both_ways_over_tls_to_a_member() {
 }
 
 #[test]
+fn a_member_that_wants_a_certificate_is_heard() {
+    let (authority, backend, ours, port) =
+        (Authority::new(), Backend::echo_after_end(), free_port(), free_port());
+    let certificates = authority.bundle("web", &[NAME]);
+    let lines = format!(
+        "tls = {{ certificates = [\"{}\"], client_ca = \"{}\", client_auth = \"required\", min_version = \"1.3\" }}",
+        certificates.display(),
+        authority.file().display()
+    );
+    let member = Config::new("").listener("tls", "tcp", port, "web", &lines);
+    let _member = Gateway::start(&member.pool("web", UNCHECKED, &[backend.address]));
+    let lines = format!("{UNCHECKED}\n{}", tls(&authority.file(), NAMED));
+    let gateway = Gateway::start(&before("tcp", ours, &lines, port));
+    let mut client = Client::connect(v6(ours));
+    assert!(client.read_all().is_err(), "it is reset");
+    let line = wait_for("a warning", || {
+        gateway.log().lines().find(|line| line.contains("member breaks off")).map(str::to_owned)
+    });
+    let parts = ["WARN", "listener=\"web\"", "CertificateRequired", "proxy.pool.tls.certificate"];
+    assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+}
+
+#[test]
 fn requests_reuse_a_connection_until_the_way_of_speaking_changes() {
     let (authority, ours, port) = (Authority::new(), free_port(), free_port());
     let words = "$ssl_server_name $ssl_protocol $ssl_client_verify $connection";
