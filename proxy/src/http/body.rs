@@ -8,14 +8,52 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::{self, Sleep};
 
 type Polled = Poll<Option<Result<Frame<Bytes>, hyper::Error>>>;
 
 /// The body of a request on its way to a member. Notes when the client is waited for.
 pub(crate) enum RequestBody {
     Empty,
-    Client { incoming: Incoming, session: Rc<Session> },
+    Client { incoming: Incoming, session: Rc<Session>, wait: Option<Box<Wait>> },
+}
+
+/// How long a member may leave it open whether it wants a body: those that do not know the question never say so, and
+/// clients send unasked after about as long.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The wait for a member to ask for the body of a client that sends none unasked (RFC 9110 §10.1.1).
+pub(crate) struct Wait {
+    asked: Arc<AtomicBool>,
+    patience: Pin<Box<Sleep>>,
+}
+
+impl Wait {
+    pub(crate) fn new() -> Self {
+        Self { asked: Arc::default(), patience: Box::pin(time::sleep(PATIENCE)) }
+    }
+
+    /// Ready when the client may be asked. A member that asks is heard in the very poll that reads it.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.asked.load(Ordering::Relaxed) {
+            return Poll::Ready(());
+        }
+        self.patience.as_mut().poll(cx)
+    }
+}
+
+impl RequestBody {
+    /// Says to whoever sends the request how to tell that the member asks for the body.
+    pub(crate) fn waits(&self) -> Option<Arc<AtomicBool>> {
+        match self {
+            Self::Client { wait: Some(wait), .. } => Some(Arc::clone(&wait.asked)),
+            Self::Client { .. } | Self::Empty => None,
+        }
+    }
 }
 
 impl Body for RequestBody {
@@ -23,7 +61,11 @@ impl Body for RequestBody {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
-        let Self::Client { incoming, session } = &mut *self else { return Poll::Ready(None) };
+        let Self::Client { incoming, session, wait } = &mut *self else { return Poll::Ready(None) };
+        if let Some(wait) = wait {
+            ready!(wait.poll(cx));
+        }
+        *wait = None;
         let polled = Pin::new(incoming).poll_frame(cx);
         let mut waits = session.waits.borrow_mut();
         match &polled {

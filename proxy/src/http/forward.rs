@@ -1,7 +1,7 @@
 //! One request: judged, rewritten, sent to a member, answered.
 
 use super::answer::{self, Answer};
-use super::body::{MemberBody, RequestBody, ResponseBody};
+use super::body::{MemberBody, RequestBody, ResponseBody, Wait};
 use super::deadlines::Overdue;
 use super::forwarded::Known;
 use super::framing::{Fault, Good};
@@ -16,16 +16,17 @@ use crate::snapshot::Route;
 use crate::upstream::{Upstream, poll_with};
 use hyper::body::{Body, Incoming};
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, MAX_FORWARDS, STRICT_TRANSPORT_SECURITY,
-    TRANSFER_ENCODING,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, MAX_FORWARDS,
+    STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
 };
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Response, Uri, Version};
+use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 /// Answers one request, whatever happens.
@@ -106,7 +107,13 @@ impl Outgoing {
     }
 
     fn into_request(self) -> Request<RequestBody> {
+        let waits = self.body.waits();
         let mut request = Request::new(self.body);
+        if let Some(asked) = waits {
+            hyper::ext::on_informational(&mut request, move |response| {
+                asked.fetch_or(response.status() == StatusCode::CONTINUE, Ordering::Relaxed);
+            });
+        }
         *request.method_mut() = self.head.method;
         *request.uri_mut() = self.head.uri;
         *request.headers_mut() = self.head.headers;
@@ -160,7 +167,10 @@ fn prepare(
             // Without it the HTTP library takes a GET to have no body.
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        RequestBody::Client { incoming, session: Rc::clone(session) }
+        let expects =
+            headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        let wait = expects.then(|| Box::new(Wait::new()));
+        RequestBody::Client { incoming, session: Rc::clone(session), wait }
     };
     let repeatable = method.is_idempotent() && matches!(body, RequestBody::Empty);
     Ok((Outgoing { head: Head { method, uri: target.uri, headers }, body, repeatable }, asked))

@@ -1,10 +1,10 @@
 //! http mode: balancing, reuse, bodies, kinds of responses.
 
-use crate::backend::{Backend, field, noise};
+use crate::backend::{Backend, Seen, Wire, field, noise};
 use crate::client::Client;
 use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v6, wait_for};
 use std::io::Write;
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::Ordering;
 
 /// One worker, so that idle connections of members are all in one place.
@@ -161,6 +161,39 @@ fn a_client_that_expects_to_be_asked_for_its_body_is_asked() {
     assert_eq!(client.response().status, 100);
     client.send("body");
     assert_eq!(client.response().text(), "body");
+}
+
+#[test]
+fn it_is_the_member_who_asks_for_the_body() {
+    fn serve(seen: &Seen, stream: TcpStream) -> std::io::Result<()> {
+        let mut writer = stream.try_clone()?;
+        let mut wire = Wire::new(stream);
+        let head = wire.head()?.unwrap_or_default();
+        if head.starts_with("POST /no ") {
+            return writer.write_all(b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n");
+        }
+        writer.write_all(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n")?;
+        seen.heads.lock().unwrap().push(head);
+        let body = wire.bytes(4, |_| {})?;
+        writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")?;
+        writer.write_all(&body)
+    }
+    let backend = Backend::new("asks", serve);
+    let (_gateway, port) = one(&backend);
+    let expecting = |path: &str| {
+        let mut client = Client::connect(v6(port));
+        client.send(format!(
+            "POST {path} HTTP/1.1\r\nHost: a.example\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+        ));
+        client
+    };
+    let mut refused = expecting("/no");
+    assert_eq!(refused.response().status, 417, "no 100 comes ahead of a refusal");
+    let mut client = expecting("/");
+    assert_eq!(client.response().status, 100);
+    client.send("body");
+    assert_eq!(client.response().text(), "body");
+    assert!(backend.heads()[0].to_ascii_lowercase().contains("\r\nexpect: 100-continue\r\n"));
 }
 
 #[test]
