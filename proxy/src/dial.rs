@@ -1,11 +1,12 @@
 //! From a pool to a connection: waits for a place at a member, connects, and tries again where that fails.
 //!
-//! A client waits for `timeout.queue` in all, and for one connect timeout and one pause per attempt at worst.
+//! A client waits for `timeout.queue` in all, and for one connect timeout and one pause per attempt at worst. Whoever
+//! waits while the configuration changes goes by the new one from then on.
 
 use crate::origination::Secured;
 use crate::pool::attempts::{self, Next};
-use crate::pool::line::{Call, Entry, Line};
-use crate::pool::{Lease, MemberId, MemberState, Pick, Pool, Wanted};
+use crate::pool::line::{Call, Entry, Line, Seat};
+use crate::pool::{Lease, MemberId, MemberState, Pick, Pool, Stranger, Wanted};
 use crate::record::Path;
 use crate::shortage::is_shortage;
 use crate::stream::{Socket, Stream};
@@ -21,7 +22,7 @@ use tokio::time::{self, Instant};
 /// The search for a member on behalf of one client.
 pub(crate) struct Dial<'a> {
     local: &'a Local,
-    pool: &'a Arc<Pool>,
+    pool: Arc<Pool>,
     timeout: &'a ProxyTimeouts,
     /// None: it has no address, so nothing can be remembered of it.
     client: Option<IpAddr>,
@@ -68,7 +69,7 @@ impl<'a> Dial<'a> {
         let own = client.and_then(|client| pool.own(client, now()));
         Self {
             local,
-            pool,
+            pool: Arc::clone(pool),
             timeout,
             client,
             own,
@@ -98,7 +99,8 @@ impl<'a> Dial<'a> {
     pub(crate) async fn connect(&self, member: &MemberState, first: &First) -> io::Result<Stream> {
         let (limit, worker) = (self.timeout.connect, self.local.index());
         let deadline = Instant::now() + limit;
-        let opening = open(member.address, first, self.secured(member));
+        let secured = self.secured(member).map_err(io::Error::other)?;
+        let opening = open(member.address, first, secured);
         let connected = match self.local.alarms.before(deadline, opening).await {
             Some(connected) => connected,
             None => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}"))),
@@ -120,8 +122,13 @@ impl<'a> Dial<'a> {
         connected
     }
 
-    /// What a connection to the member needs beside its address.
-    pub(crate) fn secured(&self, member: &MemberState) -> Option<&Arc<Secured>> {
+    /// The pool that the latest place is of. Members are told of clients as it says.
+    pub(crate) const fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// What a connection to the member needs beside its address, see [`Pool::secured`].
+    pub(crate) fn secured(&self, member: &MemberState) -> Result<Option<&Arc<Secured>>, Stranger> {
         self.pool.secured(member.id)
     }
 
@@ -180,12 +187,17 @@ impl<'a> Dial<'a> {
                 Entry::Nobody if self.made == 0 => return Err(NoMember::AllOut),
                 Entry::Nobody => return Err(NoMember::AllTried),
                 Entry::Full => return Err(NoMember::QueueFull),
+                Entry::Changed(pool) => {
+                    self.follow(pool);
+                    continue;
+                }
                 Entry::Wait(waiting) => waiting,
             };
             let until = *deadline.get_or_insert_with(|| Instant::now() + self.timeout.queue);
             let at_a_member = waiting.is_at_a_member();
             match time::timeout_at(until, waiting.called()).await {
-                Ok(Call::Seat(lease, number)) => {
+                Ok(Call::Seat(Seat { lease, pool, number })) => {
+                    self.follow(pool);
                     self.path.left_queue(at_a_member, number);
                     return Ok(lease);
                 }
@@ -201,7 +213,14 @@ impl<'a> Dial<'a> {
 
     fn enter(&self) -> Entry {
         let bound = usize::try_from(self.pool.config.max_queue).unwrap_or(usize::MAX);
-        Line::enter(self.pool, bound, || self.take())
+        Line::enter(&self.pool, bound, || self.take())
+    }
+
+    /// Goes by this configuration of the pool from here on.
+    fn follow(&mut self, pool: Arc<Pool>) {
+        let named = |own: usize| pool.members.iter().position(|m| m.name == self.pool.members[own].name);
+        self.own = self.own.and_then(named);
+        self.pool = pool;
     }
 
     fn take(&self) -> Pick {

@@ -50,7 +50,14 @@ pub(crate) struct Pool {
     secured: Vec<Arc<Secured>>,
     tuning: ArcSwap<Tuning>,
     turn: AtomicU64,
+    /// Greater than that of every configuration of the pool before it.
+    generation: u64,
 }
+
+/// A member that the pool does not have.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration of the pool has no such member")]
+pub(crate) struct Stranger;
 
 /// What is wanted of the members, by the file and by an operator, and how they are picked by that.
 #[derive(Debug)]
@@ -112,7 +119,7 @@ impl Pool {
             .collect();
         let same = previous.filter(|pool| pool.has_origination(origination));
         let secured = |(origination, member): (&Arc<Origination>, &Arc<MemberState>)| {
-            let known = same.and_then(|pool| pool.secured(member.id)).cloned();
+            let known = same.and_then(|pool| pool.secured(member.id).ok().flatten()).cloned();
             known.unwrap_or_else(|| Arc::new(origination.to_member(member.address.ip())))
         };
         let secured = origination
@@ -129,6 +136,7 @@ impl Pool {
             secured,
             tuning,
             turn: AtomicU64::new(previous.map_or(0, |pool| pool.turn.load(Ordering::Relaxed))),
+            generation: previous.map_or(0, |pool| pool.generation + 1),
             config: config.clone(),
         }
     }
@@ -147,11 +155,12 @@ impl Pool {
     }
 
     /// What a connection to a member needs beside its address, where the pool has TLS.
-    pub(crate) fn secured(&self, member: MemberId) -> Option<&Arc<Secured>> {
-        if self.secured.is_empty() {
-            return None;
-        }
-        self.place(member).and_then(|place| self.secured_at(place))
+    ///
+    /// # Errors
+    ///
+    /// The member is not of this configuration, which so cannot say whether it is spoken to in clear.
+    pub(crate) fn secured(&self, member: MemberId) -> Result<Option<&Arc<Secured>>, Stranger> {
+        self.place(member).map(|place| self.secured_at(place)).ok_or(Stranger)
     }
 
     /// The same of the member at this place.

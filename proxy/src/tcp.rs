@@ -11,7 +11,6 @@ use crate::pool::{Lease, Pool};
 use crate::record::Ending;
 use crate::relay::{End, Relay};
 use crate::shortage::is_shortage;
-use crate::snapshot::Route;
 use crate::stream::Stream;
 use crate::worker::Local;
 use addr::fold_mapped;
@@ -25,9 +24,10 @@ use std::time::Instant;
 ///
 /// Without a member it is closed in an orderly way: the client sees the end of the stream, not a reset.
 pub(crate) async fn begin(local: Rc<Local>, mut accepted: Accepted) -> Option<Stage> {
-    let (pool, first) = first_octets(&mut accepted);
-    let Accepted { route, stream: client, client: peer, mut notes, .. } = accepted;
-    match reach(&local, &route, &pool, peer, &first, &mut notes).await {
+    let mut notes = accepted.notes.take();
+    let reached = reach(&local, &mut accepted, &mut notes).await;
+    let Accepted { route, stream: client, client: peer, .. } = accepted;
+    match reached {
         Ok((member, lease)) => Some(carry(Relay::new(local, route, client, member, notes), peer, lease)),
         Err((ending, failure)) => {
             route.counts.failed(local.index(), failure);
@@ -55,34 +55,24 @@ pub(crate) fn carry(mut relay: Relay, peer: Option<SocketAddr>, lease: Lease) ->
     })
 }
 
-/// Whose members the client is for, and what they are sent before all else.
-fn first_octets(accepted: &mut Accepted) -> (Arc<Pool>, First) {
-    let opening = accepted.opening.take();
-    let header = |pool: &Pool, told: Option<&Told>| {
-        identity::header(pool.config.proxy_protocol, told, || accepted.origin())
-    };
-    match opening {
-        None => {
-            let pool = Arc::clone(&accepted.route.pool);
-            let header = header(&pool, None);
-            (pool, First { header, ahead: Vec::new() })
-        }
-        Some(opening) => {
-            let header = header(&opening.pool, Some(&opening.told));
-            (opening.pool, First { header, ahead: opening.ahead })
-        }
+/// Whose members the client is for, what they may be told of it, and what of it was read for them.
+fn opened(accepted: &mut Accepted) -> (Arc<Pool>, Option<Told>, Vec<u8>) {
+    match accepted.opening.take() {
+        None => (Arc::clone(&accepted.route.pool), None, Vec::new()),
+        Some(opening) => (opening.pool, Some(opening.told), opening.ahead),
     }
 }
 
 async fn reach(
     local: &Local,
-    route: &Route,
-    pool: &Arc<Pool>,
-    peer: Option<SocketAddr>,
-    first: &First,
+    accepted: &mut Accepted,
     notes: &mut MaybeNotes,
 ) -> Result<(Stream, Lease), (Ending, Failure)> {
-    let mut dial = Dial::new(local, pool, &route.timeout, peer.map(|peer| fold_mapped(peer.ip())));
+    let (pool, told, ahead) = opened(accepted);
+    let accepted = &*accepted;
+    let client = accepted.client.map(|peer| fold_mapped(peer.ip()));
+    let mut dial = Dial::new(local, &pool, &accepted.route.timeout, client);
+    let mut first = First { header: Vec::new(), ahead };
     let mut unreached = Ending::NoMember;
     loop {
         let next = dial.next().await;
@@ -99,7 +89,9 @@ async fn reach(
             NoMember::QueueFull => (Ending::QueueFull, Failure::QueueFull),
             NoMember::QueueTimeout => (Ending::QueueTimeout, Failure::QueueTimeout),
         })?;
-        match dial.connect(lease.member(), first).await {
+        let version = dial.pool().config.proxy_protocol;
+        first.header = identity::header(version, told.as_ref(), || accepted.origin());
+        match dial.connect(lease.member(), &first).await {
             Ok(stream) => {
                 if let Some(notes) = notes {
                     notes.path.connected(Instant::now());

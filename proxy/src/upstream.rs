@@ -63,6 +63,7 @@ impl Upstream {
         member: Arc<MemberState>,
         first: &First,
     ) -> io::Result<Box<Self>> {
+        let secured = dial.secured(&member).map_err(io::Error::other)?.cloned();
         let stream = dial.connect(&member, first).await?;
         let socket = stream.socket().as_raw_fd();
         let heard = Rc::new(Cell::new(false));
@@ -70,7 +71,7 @@ impl Upstream {
         let (sender, connection) =
             Builder::new().max_buf_size(MAX_BUFFER).handshake(io).await.map_err(io::Error::other)?;
         Ok(Box::new(Self {
-            secured: dial.secured(&member).cloned(),
+            secured,
             member,
             sender,
             connection,

@@ -193,13 +193,10 @@ async fn send(
     (outgoing, asked): (Outgoing, Option<Asked>),
 ) -> Result<Response<ResponseBody>, Answer> {
     let mut dial = Dial::new(&session.local, pool, &route.timeout, session.client);
+    let told = session.told.as_ref();
     // A connection that turns out to be dead loses a request that cannot be repeated, so the first one of a client goes
     // on a fresh connection: that client could not know why.
-    // One that is kept may have told another client, or none.
-    let told = session.told.as_ref();
-    let header = identity::header(pool.config.proxy_protocol, told, || identity::origin(session.ends));
-    let first = First { header, ahead: Vec::new() };
-    let may_reuse = first.header.is_empty() && (outgoing.repeatable || !session.is_first());
+    let may_reuse = outgoing.repeatable || !session.is_first();
     let mut outgoing = outgoing;
     loop {
         let lease = dial.next().await.map_err(|none| match none {
@@ -209,8 +206,12 @@ async fn send(
             NoMember::QueueTimeout => answer::QUEUE_TIMEOUT,
         })?;
         let member = Arc::clone(lease.member());
-        let secured = dial.secured(&member);
-        let mut idle = if may_reuse { session.local.upstreams.check_out(&member, secured) } else { None };
+        let version = dial.pool().config.proxy_protocol;
+        let header = identity::header(version, told, || identity::origin(session.ends));
+        let first = First { header, ahead: Vec::new() };
+        // A connection that is kept may have told another client, or none.
+        let kept = dial.secured(&member).ok().filter(|_| may_reuse && first.header.is_empty());
+        let mut idle = kept.and_then(|secured| session.local.upstreams.check_out(&member, secured));
         loop {
             let upstream = match idle.take() {
                 Some(upstream) => {

@@ -17,10 +17,20 @@ use tokio::sync::oneshot;
 /// What ends a wait.
 #[derive(Debug)]
 pub(crate) enum Call {
-    /// Here is a place, for the one of this number, see [`Queue::serve`].
-    Seat(Lease, u64),
+    /// Here is a place.
+    Seat(Seat),
     /// What was waited for takes nobody: look for another.
     Again,
+}
+
+/// A place for one who has waited.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) lease: Lease,
+    /// The configuration by which it is given. The member may be none of the one that the client came with.
+    pub(crate) pool: Arc<Pool>,
+    /// See [`Queue::serve`].
+    pub(crate) number: u64,
 }
 
 /// The queue of one pool.
@@ -49,6 +59,8 @@ pub(crate) enum Entry {
     Full,
     /// No member takes this client.
     Nobody,
+    /// This configuration of the pool is in force.
+    Changed(Arc<Pool>),
 }
 
 impl Line {
@@ -70,10 +82,11 @@ impl Line {
     pub(crate) fn enter(pool: &Arc<Pool>, bound: usize, take: impl FnOnce() -> Pick) -> Entry {
         let line = &pool.state.line;
         let mut inner = line.lock();
-        if inner.pool.strong_count() == 0 {
-            // The pool has left the configuration: those who are still here go by the one they came with.
-            inner.pool = Arc::downgrade(pool);
+        if let Some(changed) = inner.pool.upgrade().filter(|other| other.generation > pool.generation) {
+            return Entry::Changed(changed);
         }
+        // Where the pool has left the configuration, those who are still here go by the one they came with.
+        inner.pool = Arc::downgrade(pool);
         // Places that are free this moment belong to those who are here.
         let missed = inner.serve(None);
         line.length.store(inner.queue.len() + 1, Ordering::SeqCst);
@@ -162,7 +175,8 @@ impl Inner {
             while self.queue.wants(member.id, open) {
                 let Some(lease) = pool.lease(place) else { break };
                 let (call, number) = self.queue.serve(member.id, open).unzip();
-                missed.extend(deliver(call, Call::Seat(lease, number.unwrap_or_default())));
+                let seat = Seat { lease, pool: Arc::clone(&pool), number: number.unwrap_or_default() };
+                missed.extend(deliver(call, Call::Seat(seat)));
             }
         }
         missed

@@ -1,5 +1,5 @@
 use super::health::Status;
-use super::line::{Call, Entry, Line};
+use super::line::{Call, Entry, Line, Seat};
 use super::*;
 use config::model::{AdminState, Check, CheckKind, Member, Passive, Stick};
 use std::time::Duration;
@@ -197,7 +197,7 @@ fn call(entry: &mut Entry) -> Option<Call> {
 
 fn seat(entry: &mut Entry) -> Lease {
     match call(entry) {
-        Some(Call::Seat(lease, _)) => lease,
+        Some(Call::Seat(seat)) => seat.lease,
         other => panic!("{other:?} is no place"),
     }
 }
@@ -266,13 +266,43 @@ fn those_of_a_removed_pool_are_served_by_what_it_was() {
     let (first, second) = (take(&pool, None, &[]), take(&pool, None, &[]));
     let next = Arc::new(Pool::new(&Config { max_queue: 7, ..narrow() }, None, Some(&pool), 1));
     next.put_in_force();
-    let mut waiting = enter(&pool, None);
+    let mut waiting = enter(&next, None);
     drop(next);
     drop(first);
     assert!(matches!(call(&mut waiting), Some(Call::Again)));
     let mut again = enter(&pool, Some(1));
     drop(second);
     assert_eq!(seat(&mut again).member().name, "b");
+}
+
+#[test]
+fn who_comes_by_an_older_configuration_waits_by_the_one_in_force() {
+    let old = pool(&narrow());
+    let _held = (take(&old, None, &[]), take(&old, None, &[]));
+    let new = Arc::new(Pool::new(&Config { max_queue: 7, ..narrow() }, None, Some(&old), 1));
+    assert!(matches!(enter(&old, None), Entry::Wait(_)), "the new one is only prepared");
+    new.put_in_force();
+    assert!(matches!(enter(&old, None), Entry::Changed(pool) if Arc::ptr_eq(&pool, &new)));
+    // A worker may see it a moment before it is in force.
+    let newest = Arc::new(Pool::new(&narrow(), None, Some(&new), 1));
+    assert!(matches!(enter(&newest, None), Entry::Wait(_)));
+}
+
+#[test]
+fn a_place_comes_with_the_configuration_that_gives_it() {
+    let old = pool(&narrow());
+    let (_first, _second) = (take(&old, None, &[]), take(&old, None, &[]));
+    let mut waiting = enter(&old, None);
+    let grown = Config { member: [narrow().member, vec![member("c")]].concat(), ..narrow() };
+    let new = Arc::new(Pool::new(&grown, None, Some(&old), 1));
+    new.put_in_force();
+    let Some(Call::Seat(Seat { lease, pool, .. })) = call(&mut waiting) else { panic!("no place") };
+    assert!(Arc::ptr_eq(&pool, &new));
+    let id = lease.member().id;
+    assert!(
+        pool.secured(id).is_ok() && old.secured(id).is_err(),
+        "the old one cannot say how c is spoken to"
+    );
 }
 
 #[test]
@@ -290,10 +320,10 @@ fn workers_together_keep_to_the_limit_and_serve_everyone() {
                         match enter(&pool, own) {
                             Entry::Seat(lease) => break lease,
                             Entry::Wait(mut waiting) => match runtime.block_on(waiting.called()) {
-                                Call::Seat(lease, _) => break lease,
+                                Call::Seat(seat) => break seat.lease,
                                 Call::Again => {}
                             },
-                            Entry::Full | Entry::Nobody => panic!("there is room in the queue"),
+                            other => panic!("{other:?}: there is room in the queue"),
                         }
                     };
                     assert!(lease.member().load() <= 1);

@@ -1,8 +1,10 @@
 //! Members with as many connections as they may have, and clients that wait for a place.
 
 use crate::backend::Backend;
+use crate::certificate::Authority;
 use crate::client::Client;
 use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v4, v6, wait_for};
+use std::io::Read;
 use std::sync::atomic::Ordering;
 use std::thread;
 
@@ -158,4 +160,57 @@ fn a_client_that_goes_while_its_answer_is_under_way_leaves_its_place() {
         backend.seen.gate.store(true, Ordering::SeqCst);
         assert_eq!(waiting.join().expect("an answer"), "a");
     });
+}
+
+#[test]
+fn who_waits_while_a_member_is_added_speaks_to_it_as_the_new_file_says() {
+    let (authority, echo) = (Authority::new(), Backend::echo());
+    let (secure, port) = (free_port(), free_port());
+    let tls =
+        format!("tls = {{ certificates = [\"{}\"] }}", authority.bundle("web", &["127.0.0.1"]).display());
+    let _member = Gateway::start(&Config::new("").listener("tls", "tcp", secure, "web", &tls).pool(
+        "web",
+        UNCHECKED,
+        &[echo.address],
+    ));
+    let listens = Backend::new("listens", |seen, mut stream| {
+        // More than a header and what the client says, less than a header and a ClientHello.
+        let mut heard = [0; 150];
+        stream.read_exact(&mut heard)?;
+        seen.heads.lock().unwrap().push(String::from_utf8_lossy(&heard).into_owned());
+        Ok(())
+    });
+    let one = "max_connections = 1";
+    let config = |lines: &str, members: &[(std::net::SocketAddr, &str)]| {
+        let pool = format!("{UNCHECKED}\ntls = {{ ca = \"{}\" }}\n{lines}", authority.file().display());
+        let listener = Config::new("").timeouts("queue = \"1h\"").listener("web", "tcp", port, "web", "");
+        listener.pool_of("web", &pool, members)
+    };
+    let gateway = Gateway::start(&config("", &[(v4(secure), one)]));
+    let _busy = served(port);
+    let mut waiting = Client::connect(v6(port));
+    waiting.send("secret");
+    gateway.counts(QUEUE, 1);
+    gateway.change(&config("proxy_protocol = \"v1\"", &[(v4(secure), one), (listens.address, one)]));
+    let heard = wait_for("the new member to hear", || listens.heads().pop());
+    let (header, behind) = heard.split_once("\r\n").expect("a header");
+    assert!(header.starts_with("PROXY TCP6 ") && behind.starts_with('\x16'), "no handshake: {heard:?}");
+}
+
+#[test]
+fn who_waits_for_a_member_that_is_removed_gets_another() {
+    let (a, b, port) = (Backend::echo(), Backend::echo(), free_port());
+    let config = |members: &[(std::net::SocketAddr, &str)]| {
+        let listener = Config::new("").timeouts("queue = \"1h\"").listener("web", "tcp", port, "web", "");
+        listener.pool_of("web", &format!("{UNCHECKED}\nstick = {{}}"), members)
+    };
+    let one = "max_connections = 1";
+    let gateway = Gateway::start(&config(&[(a.address, one), (b.address, one)]));
+    let _busy = served(port);
+    let mut waiting = Client::connect(v6(port));
+    waiting.send("pong");
+    gateway.counts(QUEUE, 1);
+    gateway.change(&config(&[(b.address, one)]));
+    assert_eq!(waiting.bytes(4), b"pong");
+    assert_eq!((a.accepted(), b.accepted()), (1, 1));
 }
