@@ -4,10 +4,10 @@ use crate::defaults::EXCLUDE_AAAA;
 use crate::domain::Domain;
 use crate::model::{
     AdminState, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ClientPrefix, ConnectionLog, Denied,
-    Endpoint, Facility, ForwardedField, ForwardedFor, Hairpin, Header, HeaderCondition, HostPattern, Level,
-    LogFormat, LogTarget, MappedRule, Mode, MssClamp, NextHopMtu, Offload, PrivateZones, ProxyProtocol,
-    ReverseNames, ServerName, SocketMode, StatusRange, Template, TlsVersion, Treatment, UdpZeroChecksum,
-    Upstream, UpstreamTransport, Wanted,
+    Endpoint, Facility, ForwardedField, ForwardedFor, Hairpin, Header, HeaderCondition, HeaderEdit,
+    HostPattern, Level, LogFormat, LogTarget, MappedRule, Mode, MssClamp, NextHopMtu, Offload, PrivateZones,
+    ProxyProtocol, ReverseNames, ServerName, SocketMode, StatusRange, Template, TlsVersion, Treatment,
+    UdpZeroChecksum, Upstream, UpstreamTransport, Wanted,
 };
 use crate::reader::{duration_text, size_text};
 use crate::words::Word;
@@ -179,6 +179,16 @@ impl Literal for HeaderConditions {
             format!("{} = {wanted}", quoted(&condition.name))
         };
         format!("{{ {} }}", self.0.iter().map(entry).collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl Literal for HeaderEdit {
+    fn literal(&self) -> String {
+        match self {
+            Self::Set(name, value) => format!("{{ set = {}, value = {} }}", quoted(name), value.literal()),
+            Self::Add(name, value) => format!("{{ add = {}, value = {} }}", quoted(name), value.literal()),
+            Self::Delete(name) => format!("{{ delete = {} }}", quoted(name)),
+        }
     }
 }
 

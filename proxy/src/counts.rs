@@ -217,7 +217,7 @@ impl RuleCount {
             Some(RuleAction::Redirect(_)) => "redirect",
             Some(RuleAction::Deny(_)) => "deny",
             Some(RuleAction::Answer(_)) => "answer",
-            None => "none",
+            None => "edit",
         };
         let label = rule.name.clone().unwrap_or_else(|| (place + 1).to_string());
         Self { label, action, shards: Shards::new(workers) }

@@ -17,7 +17,9 @@ pub use limits::RequestLimits;
 pub use listener::{ClientAuth, Hsts, Listener, Mode, PerSource, ServerName, SniRoute, Tls, TlsVersion};
 pub use log::{ConnectionLog, Facility, LogTarget, ProxyLog};
 pub use pool::{AdminState, Balance, Member, Passive, Pool, PoolTls, ProxyProtocol, Stick};
-pub use rule::{Conditions, FixedAnswer, HeaderCondition, HostPattern, Redirect, Rule, RuleAction, Wanted};
+pub use rule::{
+    Conditions, FixedAnswer, HeaderCondition, HeaderEdit, HostPattern, Redirect, Rule, RuleAction, Wanted,
+};
 pub use template::{Part, Place, Template, TemplateError};
 
 use crate::defaults;

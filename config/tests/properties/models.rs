@@ -5,11 +5,11 @@ use config::model::{
     Admin, AdminState, Admission, Balance, Check, CheckKind, CheckMethod, ClassOctet, ClientAuth,
     ClientPrefix, Conditions, ConnectionLog, Denied, Dns64, DnsCache, DnsClient, Endpoint, Facility,
     FixedAnswer, Forward, ForwardedField, ForwardedFor, Forwarding, Gateway, Hairpin, Header,
-    HeaderCondition, Host, HostPattern, Hsts, HttpCheck, Level, Listener, LocalNames, Log, LogFormat,
-    LogTarget, MappedRule, Member, Mode, MssClamp, Nat64, NextHopMtu, Offload, Passive, PerSource, Pool,
-    PoolTls, Prefix, PrivateZones, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, Redirect, RequestLimits,
-    ReverseNames, Rule, RuleAction, ServerName, SniRoute, StatusRange, Stick, SynthesisRules, Tls,
-    TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport, Wanted,
+    HeaderCondition, HeaderEdit, Host, HostPattern, Hsts, HttpCheck, Level, Listener, LocalNames, Log,
+    LogFormat, LogTarget, MappedRule, Member, Mode, MssClamp, Nat64, NextHopMtu, Offload, Passive, PerSource,
+    Pool, PoolTls, Prefix, PrivateZones, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, Redirect,
+    RequestLimits, ReverseNames, Rule, RuleAction, ServerName, SniRoute, StatusRange, Stick, SynthesisRules,
+    Tls, TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport, Wanted,
 };
 use config::{Domain, defaults};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -616,13 +616,27 @@ fn aimed(rule: Rule, pool: &str) -> Rule {
 
 /// Rules that still lack their pools.
 fn request_rules() -> impl Strategy<Value = Vec<Rule>> {
-    vec((any::<bool>(), conditions(), action()), 0..3).prop_map(|rules| {
-        let rule = |(place, (named, when, action)): (usize, (bool, Conditions, RuleAction))| Rule {
+    let edits = || vec(header_edit(), 0..3);
+    vec((any::<bool>(), conditions(), edits(), edits(), action()), 0..3).prop_map(|rules| {
+        let rules = rules.into_iter().enumerate();
+        let rule = rules.map(|(place, (named, when, request_headers, response_headers, action))| Rule {
             name: named.then(|| format!("r{place}")),
             when,
+            request_headers,
+            response_headers,
             action: Some(action),
-        };
-        rules.into_iter().enumerate().map(rule).collect()
+        });
+        rule.collect()
+    })
+}
+
+fn header_edit() -> impl Strategy<Value = HeaderEdit> {
+    let name = "x-[a-z0-9]{1,9}";
+    let value = "(\\{client\\}|[a-z\"]){0,9}".prop_map(|text| text.parse().expect("a template"));
+    (name, value, 0..3).prop_map(|(name, value, kind)| match kind {
+        0 => HeaderEdit::Set(name, value),
+        1 => HeaderEdit::Add(name, value),
+        _ => HeaderEdit::Delete(name),
     })
 }
 

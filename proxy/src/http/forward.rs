@@ -5,10 +5,10 @@ use super::body::{MemberBody, RequestBody, ResponseBody, Wait};
 use super::deadlines::Overdue;
 use super::forwarded::Known;
 use super::framing::{Fault, Good};
-use super::ruling::{self, Ruling};
+use super::ruling::{self, Fate, Ruling};
 use super::session::Session;
 use super::upgrade::{self, Asked};
-use super::{certificate, guard, headers, tunnel};
+use super::{certificate, guard, headers, rules, tunnel};
 use crate::dial::{Dial, First, NoMember};
 use crate::identity;
 use crate::pool::{Lease, Pool};
@@ -39,14 +39,7 @@ pub(crate) async fn forward(
     let expected = session.framing.borrow_mut().expects_request();
     let judged = expected.map_or(Err(answer::UNEXPECTED), |good| prepare(&session, &route, request, good));
     let answered = match judged {
-        Ok((outgoing, asked)) => {
-            let Head { method, uri, headers } = &outgoing.head;
-            match ruling::rule(&session, &route, (method, uri, headers)) {
-                Ok(Ruling::Forward(pool)) => send(&session, &route, pool, (outgoing, asked)).await,
-                Ok(Ruling::Answer(response)) => Ok(response),
-                Err(refused) => Err(refused),
-            }
-        }
+        Ok((outgoing, asked)) => ruled(&session, &route, (outgoing, asked)).await,
         Err(refused) => Err(refused),
     };
     let mut response = match answered {
@@ -82,6 +75,22 @@ pub(crate) async fn forward(
     session.responds();
     route.counts.answered(session.local.index(), response.status());
     Ok(response.map(|body| body.until_end(underway)))
+}
+
+/// Does with the request what the rules say.
+async fn ruled(
+    session: &Rc<Session>,
+    route: &Route,
+    (mut outgoing, asked): (Outgoing, Option<Asked>),
+) -> Result<Response<ResponseBody>, Answer> {
+    let Head { method, uri, headers } = &mut outgoing.head;
+    let Ruling { fate, answer_edits } = ruling::rule(session, route, (method, uri, headers))?;
+    let mut response = match fate {
+        Fate::Forward(pool) => send(session, route, pool, (outgoing, asked)).await?,
+        Fate::Answer(response) => response,
+    };
+    rules::apply(answer_edits, response.headers_mut());
+    Ok(response)
 }
 
 /// A request as it is sent on.

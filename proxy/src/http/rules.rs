@@ -5,10 +5,12 @@
 //! here, and with the forwarding fields that are believed. Their paths are [plain](path).
 
 mod condition;
+mod edit;
 mod path;
 mod subject;
 mod template;
 
+pub(crate) use edit::{Filled, apply};
 pub(crate) use subject::Subject;
 
 use ::http::StatusCode;
@@ -17,6 +19,7 @@ use bytes::Bytes;
 use condition::Condition;
 use config::model;
 use config::model::{RuleAction, Template};
+use edit::Edit;
 use std::borrow::Cow;
 
 /// The rules of one listener. `P` is what stands for a pool.
@@ -30,6 +33,10 @@ pub(crate) struct Rules<P> {
 #[derive(Debug)]
 struct Rule<P> {
     when: Condition,
+    /// Of requests.
+    edits: Vec<Edit>,
+    /// Of answers.
+    answer_edits: Vec<Edit>,
     action: Option<Action<P>>,
 }
 
@@ -85,6 +92,8 @@ impl<P> Rules<P> {
     pub(crate) fn new(rules: &[model::Rule], pool: impl Fn(&str) -> Option<P>) -> Self {
         let rule = |rule: &model::Rule| Rule {
             when: Condition::new(&rule.when),
+            edits: Edit::all_of(&rule.request_headers),
+            answer_edits: Edit::all_of(&rule.response_headers),
             action: rule.action.as_ref().and_then(|action| Action::new(action, &pool)),
         };
         let rules: Vec<_> = rules.iter().map(rule).collect();
@@ -115,6 +124,15 @@ impl<P> Rules<P> {
             }
         }
         Ok(Decision { fitting, action: None })
+    }
+
+    /// What rules change in the request, and in its answer, by what the request has.
+    pub(crate) fn edits(&self, fitting: &[usize], subject: &Subject<'_>) -> (Vec<Filled>, Vec<Filled>) {
+        let fill = |of: fn(&Rule<P>) -> &[Edit]| {
+            let edits = fitting.iter().flat_map(|place| of(&self.rules[*place]));
+            edits.map(|edit| edit.fill(subject)).collect()
+        };
+        (fill(|rule| &rule.edits), fill(|rule| &rule.answer_edits))
     }
 }
 

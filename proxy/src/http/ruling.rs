@@ -2,7 +2,7 @@
 
 use super::answer::{self, Answer};
 use super::body::ResponseBody;
-use super::rules::{Action, Fixed, Subject};
+use super::rules::{self, Action, Filled, Fixed, Subject};
 use super::session::Session;
 use crate::pool::Pool;
 use crate::snapshot::Route;
@@ -10,22 +10,29 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use hyper::{Method, Response, StatusCode, Uri};
 use std::sync::Arc;
 
+/// What the rules say of a request.
+pub(super) struct Ruling<'a> {
+    pub(super) fate: Fate<'a>,
+    /// What changes in its answer.
+    pub(super) answer_edits: Vec<Filled>,
+}
+
 /// What becomes of a request.
-pub(super) enum Ruling<'a> {
+pub(super) enum Fate<'a> {
     /// It goes to this pool.
     Forward(&'a Arc<Pool>),
     /// It is answered here.
     Answer(Response<ResponseBody>),
 }
 
-/// Asks the rules. The request is as a member would get it.
+/// Asks the rules, and makes their changes to the request. It is as a member would get it.
 pub(super) fn rule<'a>(
     session: &Session,
     route: &'a Route,
-    (method, uri, headers): (&Method, &Uri, &HeaderMap),
+    (method, uri, headers): (&Method, &Uri, &mut HeaderMap),
 ) -> Result<Ruling<'a>, Answer> {
     if route.rules.is_empty() {
-        return Ok(Ruling::Forward(&route.pool));
+        return Ok(Ruling { fate: Fate::Forward(&route.pool), answer_edits: Vec::new() });
     }
     let subject = Subject {
         method,
@@ -37,26 +44,29 @@ pub(super) fn rule<'a>(
         port: session.ends.map(|ends| ends.destination().port()),
     };
     let decision = route.rules.decide(&subject).map_err(|_| answer::DOUBTFUL_PATH)?;
-    for place in decision.fitting {
-        route.rule_counts[place].fitted(session.local.index());
+    for place in &decision.fitting {
+        route.rule_counts[*place].fitted(session.local.index());
     }
-    match decision.action {
-        None => Ok(Ruling::Forward(&route.pool)),
-        Some(Action::Pool(pool)) => Ok(Ruling::Forward(pool)),
-        Some(Action::Deny(status)) => Err(answer::denied(*status)),
+    let fate = match decision.action {
+        None => Fate::Forward(&route.pool),
+        Some(Action::Pool(pool)) => Fate::Forward(pool),
+        Some(Action::Deny(status)) => return Err(answer::denied(*status)),
         Some(Action::Redirect(redirect)) => {
             let mut response = respond(session, redirect.status, ResponseBody::text(""));
             response.headers_mut().insert(LOCATION, redirect.location(&subject));
-            Ok(Ruling::Answer(response))
+            Fate::Answer(response)
         }
         Some(Action::Answer(Fixed { status, content_type, body })) => {
             let mut response = respond(session, *status, ResponseBody::text(body.clone()));
             if !body.is_empty() {
                 response.headers_mut().insert(CONTENT_TYPE, content_type.clone());
             }
-            Ok(Ruling::Answer(response))
+            Fate::Answer(response)
         }
-    }
+    };
+    let (edits, answer_edits) = route.rules.edits(&decision.fitting, &subject);
+    rules::apply(edits, headers);
+    Ok(Ruling { fate, answer_edits })
 }
 
 /// An answer of our own. It ends the connection if a body is on its way that nobody will read.

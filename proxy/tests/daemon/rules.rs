@@ -1,6 +1,6 @@
 //! Rules of a listener of mode http: where requests go, and answers without a member.
 
-use crate::backend::Backend;
+use crate::backend::{Backend, field};
 use crate::certificate::{Authority, connect};
 use crate::client::{Client, Response};
 use crate::foreign::find;
@@ -199,4 +199,29 @@ fn curl_follows_a_redirect() {
     let heads = other.heads();
     assert!(heads[0].starts_with("POST /new?was=/old/a HTTP/1.1\r\n"), "{heads:?}");
     assert!(usual.heads().is_empty());
+}
+
+#[test]
+fn headers_change_on_their_way() {
+    let (usual, other) = (Backend::http("usual"), Backend::http("other"));
+    let port = free_port();
+    let lines = r#"
+[[proxy.listener.rule]]
+request_headers = [{ set = "X-Client", value = "{client}" }, { delete = "X-Debug" }]
+response_headers = [{ set = "X-Asked", value = "{host}{uri}" }, { delete = "X-Outer" }]
+[[proxy.listener.rule]]
+path = ["/here"]
+answer = { body = "here" }
+"#;
+    let gateway = Gateway::start(&config(port, lines, &usual, &other));
+    let mut client = Client::connect(v6(port));
+    let response = ask(&mut client, "GET", "a.example:80", "/head?b", "X-Client: forged\r\nx-debug: 1\r\n");
+    assert_eq!(response.field("x-asked"), Some("a.example/head?b"));
+    let head = usual.heads().remove(0);
+    assert_eq!((field(&head, "x-client"), field(&head, "x-debug")), (Some("::1"), None), "{head}");
+    assert_eq!(head.matches("x-client").count(), 1, "{head}");
+    let hops = client.get("/hops");
+    assert_eq!((hops.field("x-outer"), hops.field("x-asked")), (None, Some("a.example/hops")));
+    assert_eq!(client.get("/here").field("x-asked"), Some("a.example/here"));
+    gateway.counts(&requests("1", "edit"), 3);
 }

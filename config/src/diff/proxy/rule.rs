@@ -21,7 +21,7 @@ fn brief(rule: &Rule) -> String {
         Some(RuleAction::Redirect(redirect)) => format!("redirect to {}", redirect.to.literal()),
         Some(RuleAction::Deny(status)) => format!("deny with {status}"),
         Some(RuleAction::Answer(answer)) => format!("answer with {}", answer.status),
-        None => "go on".to_owned(),
+        None => "edit headers".to_owned(),
     };
     rule.name.as_ref().map_or_else(|| does.clone(), |name| format!("{name}: {does}"))
 }
@@ -29,6 +29,8 @@ fn brief(rule: &Rule) -> String {
 fn rule(record: &mut Record, path: &str, old: &Rule, new: &Rule) {
     record.optional(&format!("{path}.name"), old.name.as_ref(), new.name.as_ref());
     conditions(record, path, &old.when, &new.when);
+    list(record, &format!("{path}.request_headers"), &old.request_headers, &new.request_headers);
+    list(record, &format!("{path}.response_headers"), &old.response_headers, &new.response_headers);
     record.optional(&format!("{path}.pool"), old.pool(), new.pool());
     record.optional(&format!("{path}.deny"), old.deny(), new.deny());
     redirect(record, &format!("{path}.redirect"), old.redirect(), new.redirect());

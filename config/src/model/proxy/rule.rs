@@ -12,7 +12,11 @@ pub struct Rule {
     pub name: Option<String>,
     /// The conditions, all of which must hold.
     pub when: Conditions,
-    /// What ends the search for a rule; present, unless the rule does something else.
+    /// `request_headers`: what changes in requests on their way to a member, in order.
+    pub request_headers: Vec<HeaderEdit>,
+    /// `response_headers`: what changes in answers, in order.
+    pub response_headers: Vec<HeaderEdit>,
+    /// What ends the search for a rule; present, unless the rule edits something.
     pub action: Option<RuleAction>,
 }
 
@@ -72,6 +76,17 @@ pub enum Wanted {
     Presence(bool),
     /// That one of its lines has this value.
     Value(String),
+}
+
+/// One element of `request_headers` and `response_headers`. Names are tokens in lower case, of none that frames a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeaderEdit {
+    /// `set`: one line of this name stands, whatever stood before.
+    Set(String, Template),
+    /// `add`: another line of this name.
+    Add(String, Template),
+    /// `delete`: no line of this name stands.
+    Delete(String),
 }
 
 /// What becomes of a request.

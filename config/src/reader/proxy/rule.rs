@@ -6,8 +6,8 @@ use super::listener::existing_pool;
 use crate::defaults;
 use crate::keys;
 use crate::model::{
-    Conditions, FixedAnswer, HeaderCondition, HostPattern, Mode, Part, Place, Redirect, Rule, RuleAction,
-    Template, TemplateError, Wanted,
+    Conditions, FixedAnswer, HeaderCondition, HeaderEdit, HostPattern, Mode, Part, Place, Redirect, Rule,
+    RuleAction, Template, TemplateError, Wanted,
 };
 use std::ops::RangeInclusive;
 use toml::de::DeValue;
@@ -26,6 +26,22 @@ const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
 const WITHOUT_CONTENT: [u16; 3] = [204, 205, 304];
 /// Keys of which one says what becomes of a request.
 const ACTIONS: [&str; 4] = ["pool", "redirect", "deny", "answer"];
+
+/// Keys that change messages on their way.
+const EDITS: [&str; 2] = ["request_headers", "response_headers"];
+/// Headers that say where a message ends or whom it is for, and those of one connection.
+const FRAMING: [&str; 10] = [
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "expect",
+];
 
 /// What a rule needs to know of its listener.
 #[derive(Clone, Copy)]
@@ -63,8 +79,16 @@ pub(super) fn all_of(listener: &Table<'_>, around: Around<'_>) -> Read<Vec<Rule>
 fn rule(table: &Table<'_>, around: Around<'_>) -> Read<Rule> {
     let name = table.maybe("name", name);
     let when = conditions(table, around);
+    let request_headers = edits(table, "request_headers");
+    let response_headers = edits(table, "response_headers");
     let action = action(table, around);
-    Ok(Rule { name: name?, when: when?, action: Some(action?) })
+    Ok(Rule {
+        name: name?,
+        when: when?,
+        request_headers: request_headers?,
+        response_headers: response_headers?,
+        action: action?,
+    })
 }
 
 fn name(value: &Value<'_>) -> Read<String> {
@@ -203,6 +227,49 @@ fn headers(value: &Value<'_>) -> Read<Vec<HeaderCondition>> {
     Ok(conditions)
 }
 
+fn edits(table: &Table<'_>, key: &str) -> Read<Vec<HeaderEdit>> {
+    list(table, key, edit)
+}
+
+fn edit(value: &Value<'_>) -> Read<HeaderEdit> {
+    let expected =
+        "an edit: { set = \"X-A\", value = \"1\" }, { add = \"X-A\", value = \"1\" } or { delete = \"X-A\" }";
+    let DeValue::Table(entries) = value.value else { return Err(value.mismatch(expected)) };
+    let mut parts: Vec<(&str, Value<'_>)> = Vec::new();
+    for (key, entry) in entries {
+        let path = format!("{}.{}", value.at.path, key.get_ref());
+        parts.push((key.get_ref(), Value::new(path, entry, value.at.problems)));
+    }
+    // The keys of a table come in the order of the alphabet.
+    match parts.as_slice() {
+        [("set", name), ("value", text)] => Ok(HeaderEdit::Set(header_name(name)?, header_text(text)?)),
+        [("add", name), ("value", text)] => Ok(HeaderEdit::Add(header_name(name)?, header_text(text)?)),
+        [("delete", name)] => Ok(HeaderEdit::Delete(header_name(name)?)),
+        _ => {
+            Err(value
+                .mismatch_but(expected, "give one of set, add and delete, and value beside the first two"))
+        }
+    }
+}
+
+fn header_name(value: &Value<'_>) -> Read<String> {
+    let expected = "the name of a header such as \"X-Client\"";
+    let text = value.text(expected)?;
+    if !is_token(text) {
+        return Err(value.mismatch(expected));
+    }
+    let name = text.to_ascii_lowercase();
+    if FRAMING.contains(&name.as_str()) {
+        return Err(value.at.refuse(format!("{text} says how a message is read, and is not for rules"), ""));
+    }
+    Ok(name)
+}
+
+fn header_text(value: &Value<'_>) -> Read<Template> {
+    let expected = "a text in ASCII without blanks around it";
+    if is_visible(value.text(expected)?) { template(value, expected) } else { Err(value.mismatch(expected)) }
+}
+
 fn wanted_of(value: &Value<'_>) -> Read<Wanted> {
     match value.value {
         DeValue::Boolean(present) => Ok(Wanted::Presence(*present)),
@@ -211,7 +278,7 @@ fn wanted_of(value: &Value<'_>) -> Read<Wanted> {
     }
 }
 
-fn action(table: &Table<'_>, around: Around<'_>) -> Read<RuleAction> {
+fn action(table: &Table<'_>, around: Around<'_>) -> Read<Option<RuleAction>> {
     let pool = table.maybe("pool", |value| existing_pool(value, around.pools, around.mode));
     let redirect = table.section("redirect", redirect);
     let deny = table.maybe("deny", |value| value.integer(DENY_RANGE));
@@ -224,16 +291,16 @@ fn action(table: &Table<'_>, around: Around<'_>) -> Read<RuleAction> {
                 "make it two rules, or remove one of the keys",
             ));
         }
+        (None, _) if EDITS.iter().any(|key| table.value(key).is_some()) => return Ok(None),
         (None, _) => {
-            let actions = listing(ACTIONS, "or");
+            let actions = listing(ACTIONS.into_iter().chain(EDITS), "or");
             return Err(table.at.lacks("the rule does nothing", format!("add {actions}")));
         }
         (Some(_), None) => {}
     }
     let (pool, redirect) = (pool?.map(RuleAction::Pool), redirect?.map(RuleAction::Redirect));
     let (deny, answer) = (deny?.map(RuleAction::Deny), answer?.map(RuleAction::Answer));
-    // One of them is given, and what is given was read.
-    pool.or(redirect).or(deny).or(answer).ok_or_else(|| table.at.lacks("the rule does nothing", ""))
+    Ok(pool.or(redirect).or(deny).or(answer))
 }
 
 fn redirect(table: &Table<'_>) -> Read<Redirect> {

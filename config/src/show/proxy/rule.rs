@@ -8,6 +8,8 @@ pub(super) fn write(page: &mut Page, rule: &Rule) {
     page.element("proxy.listener.rule");
     page.optional("name", rule.name.as_ref());
     conditions(page, &rule.when);
+    list(page, "request_headers", &rule.request_headers);
+    list(page, "response_headers", &rule.response_headers);
     page.optional("pool", rule.pool());
     page.optional("deny", rule.deny());
     if let Some(Redirect { to, status }) = rule.redirect() {

@@ -1,7 +1,7 @@
 use super::*;
 use ::http::header::{HeaderMap, HeaderName};
 use ::http::{Method, Uri};
-use config::model::{Conditions, FixedAnswer, HeaderCondition, HostPattern, Wanted};
+use config::model::{Conditions, FixedAnswer, HeaderCondition, HeaderEdit, HostPattern, Wanted};
 use proptest::prelude::*;
 
 /// A request for `http://{host}{target}` that the edits change.
@@ -209,6 +209,32 @@ fn answers_are_those_of_the_file() {
     let denies = rules(&[rule(RuleAction::Deny(429))]);
     let Some(Action::Deny(status)) = denies.decide(&asked.subject()).unwrap().action else { panic!() };
     assert_eq!(*status, 429);
+}
+
+#[test]
+fn headers_are_edited_in_order_by_all_rules_that_fit() {
+    let edit =
+        |edits: &[HeaderEdit]| model::Rule { request_headers: edits.to_vec(), ..model::Rule::default() };
+    let value = |text: &str| text.parse().unwrap();
+    let rules = rules(&[
+        edit(&[
+            HeaderEdit::Delete("x-a".to_owned()),
+            HeaderEdit::Set("x-b".to_owned(), value("{client}")),
+            HeaderEdit::Add("x-b".to_owned(), value("was {path}")),
+        ]),
+        to("x", Conditions::default()),
+        edit(&[HeaderEdit::Delete("x-b".to_owned())]),
+    ]);
+    let asked = get("h", "/p").with("x-a", "1").with("x-a", "2").with("x-b", "3");
+    let asked = Asked { client: "2001:db8::9".parse().ok(), ..asked };
+    let decision = rules.decide(&asked.subject()).unwrap();
+    let (edits, answer_edits) = rules.edits(&decision.fitting, &asked.subject());
+    let mut headers = asked.headers.clone();
+    apply(edits, &mut headers);
+    let lines: Vec<_> = headers.get_all("x-b").iter().map(|line| line.to_str().unwrap()).collect();
+    assert_eq!(lines, ["2001:db8::9", "was /p"]);
+    assert!(!headers.contains_key("x-a") && headers.contains_key("host"));
+    assert_eq!(answer_edits, []);
 }
 
 proptest! {
