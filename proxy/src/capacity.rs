@@ -11,6 +11,8 @@ use nix::sys::sysinfo::sysinfo;
 const FILES_PER_CONNECTION: u64 = 2;
 /// Standard streams, the log, signals, the runtime of the main thread, and a few admin clients.
 const OWN_FILES: u64 = 24;
+/// The socket of a worker, and the epoll instance of its flows.
+const FILES_PER_DATAGRAM_SITE: u64 = 2;
 /// The runtime of a worker or of the checking thread: an epoll instance, its waker, its signals, and one to spare.
 const FILES_PER_THREAD: u64 = 4;
 /// Memory that one connection may take: 47 kB were measured with a head of 15 KiB that never ends, and the kernel's part
@@ -20,13 +22,34 @@ const MEMORY_PER_CONNECTION: u64 = 64 << 10;
 const KEPT_SHARE: usize = 8;
 /// Connections may take one part in so many of the machine's memory: a router with 2 GiB holds 16384 of them.
 const MEMORY_SHARE: u64 = 2;
-/// Flows of datagrams have one file each, and may take one part in so many: whoever sends from invented addresses must not
-/// keep connections out.
+/// Flows of datagrams have one file each, and have one part in so many, which connections leave to them: whoever sends
+/// from invented addresses must not keep connections out, nor a crowd of connections the flows.
 const FILES_SHARE_OF_FLOWS: u64 = 3;
 /// Memory of a flow whose member sends no faster than its worker reads: its socket, its place in epoll, its entry.
 const MEMORY_PER_FLOW: u64 = 4 << 10;
 /// Flows may take one part in so many of the machine's memory.
 const MEMORY_SHARE_OF_FLOWS: u64 = 8;
+
+/// What has files for as long as a configuration is in force.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Standing {
+    pub(crate) workers: usize,
+    /// What connections come to: one socket for each worker.
+    pub(crate) stream_sites: usize,
+    /// What datagrams come to.
+    pub(crate) datagram_sites: usize,
+    /// Those are checked, over one socket each.
+    pub(crate) members: usize,
+}
+
+/// Flows that one worker may hold, so that all together are within what flows may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FlowLimits {
+    /// Of each site, in any case.
+    pub(crate) share: usize,
+    /// Of all sites, beyond their shares.
+    pub(crate) common: usize,
+}
 
 /// What there is to share out, as it was at the start.
 #[derive(Clone, Copy, Debug)]
@@ -51,25 +74,32 @@ impl Capacity {
         Self { files: self.files.saturating_sub(files as u64), ..self }
     }
 
-    /// Client connections that each of `workers` may hold, at least one. `addresses` are listened on, by one socket per
-    /// worker; `members` are checked, over one socket each.
-    pub(crate) fn per_worker(self, workers: usize, addresses: usize, members: usize) -> usize {
-        let by_files = self.free_files(workers, addresses, members) / FILES_PER_CONNECTION;
+    /// Client connections that each worker may hold, at least one.
+    pub(crate) fn per_worker(self, standing: Standing) -> usize {
+        let flows = if standing.datagram_sites == 0 { 0 } else { self.files_of_flows(standing) };
+        let by_files = (self.free_files(standing) - flows) / FILES_PER_CONNECTION;
         let by_memory = self.memory / MEMORY_SHARE / MEMORY_PER_CONNECTION;
-        each(by_files.min(by_memory), workers)
+        each(by_files.min(by_memory), standing.workers)
     }
 
-    /// Flows of datagrams that each of `workers` may hold, at least one.
-    pub(crate) fn flows_per_worker(self, workers: usize, addresses: usize, members: usize) -> usize {
-        let by_files = self.free_files(workers, addresses, members) / FILES_SHARE_OF_FLOWS;
+    /// Flows of datagrams that each worker may hold, at least one: half of them in equal shares, half for who needs more.
+    pub(crate) fn flows_per_worker(self, standing: Standing) -> FlowLimits {
         let by_memory = self.memory / MEMORY_SHARE_OF_FLOWS / MEMORY_PER_FLOW;
-        each(by_files.min(by_memory), workers)
+        let all = each(self.files_of_flows(standing).min(by_memory), standing.workers);
+        let share = all / 2 / standing.datagram_sites.max(1);
+        FlowLimits { share, common: all - share * standing.datagram_sites.max(1) }
+    }
+
+    fn files_of_flows(self, standing: Standing) -> u64 {
+        self.free_files(standing) / FILES_SHARE_OF_FLOWS
     }
 
     /// Files that are not kept back.
-    fn free_files(self, workers: usize, addresses: usize, members: usize) -> u64 {
-        let (workers, addresses, members) = (workers.max(1) as u64, addresses as u64, members as u64);
-        let kept = OWN_FILES + FILES_PER_THREAD * (workers + 1) + addresses * workers + members;
+    fn free_files(self, standing: Standing) -> u64 {
+        let Standing { workers, stream_sites, datagram_sites, members } = standing;
+        let workers = workers.max(1) as u64;
+        let of_sites = stream_sites as u64 + FILES_PER_DATAGRAM_SITE * datagram_sites as u64;
+        let kept = OWN_FILES + FILES_PER_THREAD * (workers + 1) + of_sites * workers + members as u64;
         self.files.saturating_sub(kept)
     }
 }
@@ -94,13 +124,10 @@ mod tests {
     fn files_and_memory_are_shared_out_among_workers() {
         const GIB: u64 = 1 << 30;
         const ALL: u64 = u64::MAX;
-        let check = |(files, memory), (workers, addresses, members), expect: usize| {
+        let check = |(files, memory), (workers, stream_sites, members), expect: usize| {
             let capacity = Capacity { files, memory };
-            assert_eq!(
-                capacity.per_worker(workers, addresses, members),
-                expect,
-                "{capacity:?} for {workers} workers, {addresses} addresses, {members} members"
-            );
+            let standing = Standing { workers, stream_sites, members, ..Standing::default() };
+            assert_eq!(capacity.per_worker(standing), expect, "{capacity:?} for {standing:?}");
         };
         // 24 of its own, 4 for each of 2 threads, 2 sockets, 1 check: 35 are kept back.
         check((48, ALL), (1, 2, 1), 6);
@@ -117,19 +144,38 @@ mod tests {
 
     #[test]
     fn flows_have_their_part() {
-        let check = |(files, memory), workers, expect: usize| {
+        let check = |(files, memory), (workers, datagram_sites), expect: (usize, usize)| {
             let capacity = Capacity { files, memory };
-            assert_eq!(
-                capacity.flows_per_worker(workers, 2, 1),
-                expect,
-                "{capacity:?} for {workers} workers"
-            );
+            let standing = Standing { workers, datagram_sites, members: 1, ..Standing::default() };
+            let FlowLimits { share, common } = capacity.flows_per_worker(standing);
+            assert_eq!((share, common), expect, "{capacity:?} for {standing:?}");
         };
-        // 35 files are kept back for one worker, 41 for two.
-        check((20_000, u64::MAX), 1, 6655);
-        check((20_000, u64::MAX), 2, 3326);
-        check((35, u64::MAX), 1, 1);
-        check((1 << 20, 2 << 30), 1, 65_536);
+        // 37 files are kept back for one worker and two sites, 45 for two workers.
+        check((20_000, u64::MAX), (1, 2), (1663, 3328));
+        check((20_000, u64::MAX), (2, 2), (831, 1663));
+        check((20_000, u64::MAX), (1, 1), (3327, 3328));
+        check((35, u64::MAX), (1, 2), (0, 1));
+        check((1 << 20, 2 << 30), (1, 1), (32_768, 32_768));
+    }
+
+    #[test]
+    fn connections_and_flows_together_leave_the_files_that_are_kept_back() {
+        for (workers, stream_sites, datagram_sites, members) in
+            [(1, 1, 1, 1), (1, 1, 3, 2), (4, 2, 10, 40), (2, 5, 0, 1)]
+        {
+            let standing = Standing { workers, stream_sites, datagram_sites, members };
+            for files in [1024_u32, 4096, 1 << 20] {
+                let capacity = Capacity { files: files.into(), memory: u64::MAX };
+                let FlowLimits { share, common } = capacity.flows_per_worker(standing);
+                let flows = if datagram_sites == 0 { 0 } else { share * datagram_sites + common };
+                let taken = workers * (2 * capacity.per_worker(standing) + flows);
+                let files = usize::try_from(files).unwrap();
+                // Runtimes, the sockets of sites and checks.
+                let kept = 24 + 4 * (workers + 1) + workers * (stream_sites + 2 * datagram_sites) + members;
+                assert!(taken + kept <= files, "{taken} and {kept} of {files} for {standing:?}");
+                assert!(taken + kept + 4 * workers > files, "{standing:?} wastes some of {files}");
+            }
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Workers read it per connection (tcp) and per request (http), so that a kept connection follows a change with its
 //! next request. State that outlives a configuration (counters, health) is carried over by name.
 
-use crate::capacity::{self, Capacity};
+use crate::capacity::{self, Capacity, FlowLimits, Standing};
 use crate::counts::{ListenerCounts, OpenCount, RuleCount};
 use crate::http::Teller;
 use crate::http::rules::Rules;
@@ -43,15 +43,19 @@ impl Shared {
 
     /// Client connections that a worker may hold.
     pub(crate) fn connections_per_worker(&self) -> usize {
-        let snapshot = self.snapshot.load();
-        self.capacity.per_worker(self.workers, snapshot.routes.len(), snapshot.members)
+        self.capacity.per_worker(self.standing())
     }
 
-    /// Flows of datagrams that a worker may hold, and that each of its sockets for datagrams may hold in any case.
-    pub(crate) fn flows_per_worker(&self) -> (usize, usize) {
+    /// Flows of datagrams that a worker may hold.
+    pub(crate) fn flows_per_worker(&self) -> FlowLimits {
+        self.capacity.flows_per_worker(self.standing())
+    }
+
+    fn standing(&self) -> Standing {
         let snapshot = self.snapshot.load();
-        let all = self.capacity.flows_per_worker(self.workers, snapshot.routes.len(), snapshot.members);
-        (all, all / snapshot.datagram_sites.max(1))
+        let (datagram_sites, members) = (snapshot.datagram_sites, snapshot.members);
+        let stream_sites = snapshot.routes.len() - datagram_sites;
+        Standing { workers: self.workers, stream_sites, datagram_sites, members }
     }
 
     /// Whether a worker that holds `taken` connections may take one of a listener that has `own` in all workers.

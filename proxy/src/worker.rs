@@ -199,8 +199,8 @@ pub(crate) struct Local {
     running: Cell<usize>,
     /// Client connections among them.
     connections: Cell<usize>,
-    /// Flows of datagrams.
-    flows: Cell<usize>,
+    /// Flows of datagrams beyond the shares of their sockets.
+    common_flows: Cell<usize>,
     /// Made with the first socket for datagrams.
     inbox: OnceCell<RefCell<Inbox>>,
     ended: Notify,
@@ -220,7 +220,7 @@ impl Local {
             random: Cell::new(RandomState::new().hash_one(index)),
             running: Cell::new(0),
             connections: Cell::new(0),
-            flows: Cell::new(0),
+            common_flows: Cell::new(0),
             inbox: OnceCell::new(),
             ended: Notify::new(),
             shortages: Cell::default(),
@@ -260,16 +260,15 @@ impl Local {
         self.ended.notified().await;
     }
 
-    /// Whether this worker may hold one client connection more, of a listener that has `own` in all workers. Two flows
-    /// count as one: they have one socket each.
+    /// Whether this worker may hold one client connection more, of a listener that has `own` in all workers.
     pub(crate) fn has_room(&self, own: usize) -> bool {
-        self.shared.has_room(self.connections.get() + self.flows.get().div_ceil(2), own)
+        self.shared.has_room(self.connections.get(), own)
     }
 
-    /// Whether a socket for datagrams, which has `held` flows, may have another one.
-    pub(crate) fn has_room_for_flow(&self, held: usize) -> bool {
-        let (all, share) = self.shared.flows_per_worker();
-        self.flows.get() < all || held < share
+    /// Whether a socket for datagrams, which has `held` flows and `beyond` of them beyond its share, may have another one.
+    pub(crate) fn has_room_for_flow(&self, held: usize, beyond: &Cell<usize>) -> bool {
+        let limits = self.shared.flows_per_worker();
+        held.saturating_sub(beyond.get()) < limits.share || self.common_flows.get() < limits.common
     }
 
     /// What datagrams are read into. Nobody holds it while waiting for something.
@@ -338,25 +337,36 @@ fn admit(cell: &Cell<Seldom>) -> Option<u64> {
 pub(crate) struct FlowPlace {
     local: Rc<Local>,
     counts: Arc<ListenerCounts>,
+    /// How many flows its socket has beyond its share.
+    beyond: Rc<Cell<usize>>,
     /// What it has of its listener.
     _held: (Place, Option<Box<Ticket>>),
 }
 
 impl FlowPlace {
+    /// That of one flow more of a socket that has `flows`, and `beyond` of them beyond its share.
     pub(crate) fn new(
         local: &Rc<Local>,
         counts: &Arc<ListenerCounts>,
+        (flows, beyond): (usize, &Rc<Cell<usize>>),
         held: (Place, Option<Box<Ticket>>),
     ) -> Self {
-        local.flows.set(local.flows.get() + 1);
+        if flows.saturating_sub(beyond.get()) >= local.shared.flows_per_worker().share {
+            beyond.set(beyond.get() + 1);
+            local.common_flows.set(local.common_flows.get() + 1);
+        }
         counts.opened(local.index);
-        Self { local: Rc::clone(local), counts: Arc::clone(counts), _held: held }
+        Self { local: Rc::clone(local), counts: Arc::clone(counts), beyond: Rc::clone(beyond), _held: held }
     }
 }
 
 impl Drop for FlowPlace {
     fn drop(&mut self) {
-        self.local.flows.set(self.local.flows.get() - 1);
+        // Whichever ends, what is left is within the share first.
+        if let Some(left) = self.beyond.get().checked_sub(1) {
+            self.beyond.set(left);
+            self.local.common_flows.set(self.local.common_flows.get() - 1);
+        }
         self.counts.closed(self.local.index);
         self.local.ended.notify_waiters();
     }

@@ -46,6 +46,8 @@ pub(super) struct Crossing {
     route: Arc<Route>,
     socket: UdpSocket,
     pub(super) flows: Flows<Path, Seated>,
+    /// How many of them are beyond the socket's share.
+    beyond: Rc<Cell<usize>>,
     members: Members,
     /// What the log says of members that cannot be reached.
     refusals: Cell<Seldom>,
@@ -60,7 +62,8 @@ impl Crossing {
     ) -> io::Result<Self> {
         let bound = socket.local_addr()?;
         let (flows, members) = (Flows::new(), Members::new()?);
-        Ok(Self { local, site, bound, route, socket, flows, members, refusals: Cell::default() })
+        let beyond = Rc::default();
+        Ok(Self { local, site, bound, route, socket, flows, beyond, members, refusals: Cell::default() })
     }
 
     pub(super) fn socket(&self) -> &UdpSocket {
@@ -264,7 +267,8 @@ impl Crossing {
             Err(Loss::MembersFull) if self.evict() => self.reach(path, client, &mut Vec::new(), now)?,
             reached => reached?,
         };
-        let place = FlowPlace::new(&self.local, &self.route.counts, (place, ticket));
+        let held = (self.flows.len(), &self.beyond);
+        let place = FlowPlace::new(&self.local, &self.route.counts, held, (place, ticket));
         let id = self.flows.open(*path, (flow, place), now);
         self.listen_to(id)?;
         Ok(id)
@@ -273,7 +277,7 @@ impl Crossing {
     /// Sees to it that there is room for one flow more, for which loose ones may have to go.
     fn make_room(&mut self) -> Result<Place, Loss> {
         loop {
-            if self.local.has_room_for_flow(self.flows.len())
+            if self.local.has_room_for_flow(self.flows.len(), &self.beyond)
                 && let Some(place) = self.route.admission.take_place()
             {
                 return Ok(place);

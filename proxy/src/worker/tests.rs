@@ -84,6 +84,32 @@ fn a_worker_is_full_until_one_of_its_connections_ends() {
 }
 
 #[test]
+fn each_socket_for_datagrams_has_its_share_and_all_keep_to_the_limit() {
+    let mut dns = listener("dns", "127.82.0.4:53", Mode::Udp, "dns");
+    let ports = ["127.82.0.4:53", "127.82.0.4:54"];
+    dns.bind = ports.iter().map(|port| port.parse::<std::net::SocketAddr>().unwrap().into()).collect();
+    let snapshot = Snapshot::new(&model(vec![dns], &["dns"]), None, 1);
+    let route = Arc::clone(&snapshot.listeners["dns"]);
+    // Besides what is kept back there is room for eight flows.
+    let capacity = Capacity { files: 37 + 24, memory: u64::MAX };
+    let local = Rc::new(Local::new(0, Arc::new(Shared::new(snapshot, 1, capacity))));
+    let fill = |held: &mut Vec<FlowPlace>, beyond: &Rc<Cell<usize>>| {
+        while local.has_room_for_flow(held.len(), beyond) {
+            let place = (route.admission.take_place().unwrap(), None);
+            held.push(FlowPlace::new(&local, &route.counts, (held.len(), beyond), place));
+        }
+        held.len()
+    };
+    let (mut one, mut two) = ((Vec::new(), Rc::default()), (Vec::new(), Rc::default()));
+    assert_eq!((fill(&mut one.0, &one.1), fill(&mut two.0, &two.1)), (6, 2));
+    // Whichever ends makes room for another one.
+    drop(one.0.remove(0));
+    assert_eq!(fill(&mut one.0, &one.1), 6);
+    one.0.clear();
+    assert_eq!(fill(&mut two.0, &two.1), 6);
+}
+
+#[test]
 fn random_numbers_of_two_workers_differ() {
     let (one, two) = (local(), local());
     assert_ne!((one.random(), one.random()), (two.random(), two.random()));
