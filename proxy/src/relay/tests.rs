@@ -5,16 +5,12 @@ use crate::snapshot::{Shared, Snapshot};
 use config::model::{Mode, ProxyTimeouts};
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 mod paused;
 
-const LONG: Duration = Duration::from_secs(60);
-const SHORT: Duration = Duration::from_millis(50);
-
-/// A client and a member, and between them a relay with short timeouts.
+/// A client and a member, and between them a relay.
 struct Bench {
     local: Rc<Local>,
     route: Arc<Route>,
@@ -22,18 +18,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self::silent(LONG, LONG)
-    }
-
-    /// Timeouts of the client and the member, half closed or not.
-    fn silent(client: Duration, server: Duration) -> Self {
-        Self::with(ProxyTimeouts {
-            client,
-            server,
-            client_fin: client,
-            server_fin: server,
-            ..ProxyTimeouts::default()
-        })
+        Self::with(ProxyTimeouts::default())
     }
 
     fn with(timeout: ProxyTimeouts) -> Self {
@@ -167,44 +152,6 @@ async fn an_idle_connection_holds_no_buffer() {
         })
         .await;
     assert_eq!(free, 1, "the one buffer that was borrowed is back");
-}
-
-#[tokio::test]
-async fn a_receiver_that_takes_nothing_is_given_up() {
-    let bench = Bench::silent(LONG, SHORT);
-    let (end, ()) = bench
-        .run(|mut client, member| async move {
-            let sent = client.write_all(&noise(64 << 20)).await;
-            assert!(sent.is_err(), "the relay breaks the connection");
-            drop(member);
-        })
-        .await;
-    assert_eq!(end, End::MemberSilent);
-}
-
-#[tokio::test]
-async fn silence_ends_the_connection_by_a_reset() {
-    let (end, error) = Bench::silent(SHORT, LONG)
-        .run(|mut client, member| async move {
-            let error = client.read_u8().await.unwrap_err().kind();
-            drop(member);
-            error
-        })
-        .await;
-    assert_eq!(end, End::ClientSilent);
-    assert_eq!(error, io::ErrorKind::ConnectionReset);
-}
-
-#[tokio::test]
-async fn a_client_that_has_said_all_is_not_expected_to_speak() {
-    let (end, ()) = Bench::silent(SHORT, SHORT * 4)
-        .run(|mut client, member| async move {
-            client.shutdown().await.unwrap();
-            let _ = client.read_u8().await;
-            drop(member);
-        })
-        .await;
-    assert_eq!(end, End::MemberSilent);
 }
 
 /// Whether the client has said all before or not, it gets all, and then the end.

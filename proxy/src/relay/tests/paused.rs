@@ -2,7 +2,7 @@
 //! no byte is under way when it jumps.
 
 use super::*;
-use config::model::ProxyTimeouts;
+use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep};
 
@@ -131,6 +131,29 @@ async fn a_client_that_has_said_all_must_take_the_answer() {
     })
     .await;
     assert_eq!(ended, (End::ClientSilent, 8));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_has_said_all_is_not_expected_to_speak() {
+    let ended = run(|mut client, member| async {
+        client.shutdown().await.unwrap();
+        (client, member)
+    })
+    .await;
+    assert_eq!(ended, (End::MemberSilent, 6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_ends_the_connection_by_a_reset() {
+    let bench = Bench::with(timeouts());
+    let (end, error) = bench
+        .run(|mut client, member| async move {
+            let error = client.read_u8().await.unwrap_err().kind();
+            drop(member);
+            error
+        })
+        .await;
+    assert_eq!((end, error), (End::ClientSilent, io::ErrorKind::ConnectionReset));
 }
 
 #[tokio::test(start_paused = true)]
