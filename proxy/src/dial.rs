@@ -13,7 +13,7 @@ use crate::stream::{Socket, Stream};
 use crate::worker::Local;
 use config::model::ProxyTimeouts;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -100,7 +100,7 @@ impl<'a> Dial<'a> {
         let (limit, worker) = (self.timeout.connect, self.local.index());
         let deadline = Instant::now() + limit;
         let secured = self.secured(member).map_err(io::Error::other)?;
-        let opening = open(member.address, first, secured);
+        let opening = open(member, first, secured);
         let connected = match self.local.alarms.before(deadline, opening).await {
             Some(connected) => connected,
             None => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}"))),
@@ -233,15 +233,26 @@ fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
 
-async fn open(address: SocketAddr, first: &First, secured: Option<&Arc<Secured>>) -> io::Result<Stream> {
-    let mut socket = Socket::from(TcpStream::connect(address).await?);
+async fn open(member: &MemberState, first: &First, secured: Option<&Arc<Secured>>) -> io::Result<Stream> {
+    let mut socket = Socket::from(TcpStream::connect(member.address).await?);
     socket.set_nodelay();
     socket.write_all(&first.header).await?;
     let mut stream = match secured {
         // Few pools need its room, and every connection would have it.
-        Some(secured) => Box::pin(secured.handshake(socket)).await?,
+        Some(secured) => Box::pin(shake_hands(member, secured, socket)).await?,
         None => socket.into(),
     };
     stream.write_all(&first.ahead).await?;
     Ok(stream)
+}
+
+async fn shake_hands(member: &MemberState, secured: &Secured, socket: Socket) -> io::Result<Stream> {
+    let shaken = secured.handshake(socket).await;
+    if let Err(error) = &shaken
+        && let Some(more) = secured.admit_failure()
+    {
+        let (pool, member) = (&member.pool, &member.name);
+        tracing::warn!(pool, member, more, %error, "clients cannot be passed on to this member");
+    }
+    shaken
 }

@@ -11,6 +11,7 @@ mod unverified;
 pub(crate) use fault::{OriginationError, alert};
 
 use crate::error::Error;
+use crate::shortage::Seldom;
 use crate::stream::{Socket, Stream};
 use addr::fold_mapped;
 use config::model::{PoolTls, Proxy};
@@ -24,7 +25,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use tokio_rustls::TlsConnector;
 use unverified::Unverified;
 
@@ -50,6 +52,8 @@ pub(crate) type Originations = BTreeMap<String, Arc<Origination>>;
 pub(crate) struct Secured {
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
+    /// Handshakes that failed, as far as the log tells of them.
+    failures: Mutex<Seldom>,
 }
 
 impl Origination {
@@ -79,7 +83,7 @@ impl Origination {
     pub(crate) fn to_member(&self, address: IpAddr) -> Secured {
         let mut config = self.config.clone();
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
-        Secured { config: Arc::new(config), name: self.name.clone().unwrap_or_else(|| verified(address)) }
+        Secured::new(config, self.name.clone().unwrap_or_else(|| verified(address)))
     }
 
     /// For checks that ask for this name, or else verify this address.
@@ -122,7 +126,16 @@ impl Secured {
 
     fn named(config: ClientConfig, name: Option<&Domain>, address: IpAddr) -> Result<Self, OriginationError> {
         let name = name.map_or_else(|| Ok(verified(address)), server_name)?;
-        Ok(Self { config: Arc::new(config), name })
+        Ok(Self::new(config, name))
+    }
+
+    fn new(config: ClientConfig, name: ServerName<'static>) -> Self {
+        Self { config: Arc::new(config), name, failures: Mutex::default() }
+    }
+
+    /// Whether the log may tell of a handshake that failed, and how many it did not tell of since the last one.
+    pub(crate) fn admit_failure(&self) -> Option<u64> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).admit(Instant::now())
     }
 
     /// Makes the handshake on a new connection.
