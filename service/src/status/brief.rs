@@ -1,6 +1,8 @@
 //! Metrics in brief: one total per counter and gauge of a daemon, over all labels.
 //!
-//! Reads the OpenMetrics text that this crate writes. Of histograms only the count of observations is kept.
+//! Reads the OpenMetrics text that this crate writes. Of histograms only the count of observations is kept. Gauges of
+//! seconds, such as when each of several certificates ends, are left out where they have labels: a sum of them says
+//! nothing.
 
 /// The sum of a metric's samples.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,13 +17,18 @@ pub(super) struct Total {
 /// samples of no number, are passed over.
 pub(super) fn totals(text: &str, prefix: &str) -> Vec<Total> {
     let mut totals: Vec<Total> = Vec::new();
-    let mut histogram = None;
+    let (mut histogram, mut moments) = (None, None);
     for line in text.lines() {
         if let Some(kind) = line.strip_prefix("# TYPE ") {
             histogram = kind.strip_suffix(" histogram").map(str::to_owned);
+            moments =
+                kind.strip_suffix(" gauge").filter(|name| name.ends_with("_seconds")).map(str::to_owned);
             continue;
         }
         let Some((name, value)) = sample(line) else { continue };
+        if moments.as_deref() == Some(name) && line[name.len()..].starts_with('{') {
+            continue;
+        }
         let name = match histogram.as_deref().map(|family| name.strip_prefix(family)) {
             None => name.strip_suffix("_total").unwrap_or(name),
             Some(Some("_count")) => name,
@@ -105,6 +112,21 @@ mod tests {
              # TYPE causeway_x_leases gauge\n\
              causeway_x_leases 7\n",
             &[("wait_seconds_count", 4.0), ("leases", 7.0)],
+        );
+    }
+
+    #[test]
+    fn moments_and_spans_of_several_are_not_added() {
+        check(
+            "# TYPE causeway_x_certificate_expiry_timestamp_seconds gauge\n\
+             causeway_x_certificate_expiry_timestamp_seconds{file=\"a\"} 1700000000\n\
+             causeway_x_certificate_expiry_timestamp_seconds{file=\"b\"} 1700000000\n\
+             # TYPE causeway_x_age_seconds gauge\n\
+             causeway_x_age_seconds 3\n\
+             # TYPE causeway_x_busy_seconds counter\n\
+             causeway_x_busy_seconds_total{worker=\"0\"} 1\n\
+             causeway_x_busy_seconds_total{worker=\"1\"} 2\n",
+            &[("age_seconds", 3.0), ("busy_seconds", 3.0)],
         );
     }
 
