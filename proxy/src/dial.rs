@@ -15,6 +15,7 @@ use config::model::ProxyTimeouts;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{self, Instant};
@@ -33,6 +34,8 @@ pub(crate) struct Dial<'a> {
     last: Option<MemberId>,
     /// Attempts so far.
     made: u32,
+    /// What is left of the time that the client waits for a place.
+    patience: Duration,
     pub(crate) path: Path,
 }
 
@@ -76,6 +79,7 @@ impl<'a> Dial<'a> {
             tried: Vec::new(),
             last: None,
             made: 0,
+            patience: timeout.queue,
             path: Path::default(),
         }
     }
@@ -141,7 +145,13 @@ impl<'a> Dial<'a> {
 
     /// The member has failed the client: not reached, or no whole answer came.
     pub(crate) fn blame(&self, member: &MemberState) {
-        self.pool.blame(member, now());
+        let Some(ejected_for) = self.pool.blame(member, now()) else { return };
+        let state = Arc::clone(&self.pool.state);
+        // Nothing else tells those who wait that the member is back.
+        tokio::task::spawn_local(async move {
+            time::sleep(ejected_for).await;
+            state.line.look_again();
+        });
     }
 
     /// Decides where the next attempt goes.
@@ -171,7 +181,6 @@ impl<'a> Dial<'a> {
     }
 
     async fn seat(&mut self) -> Result<Lease, NoMember> {
-        let mut deadline = None;
         loop {
             let entry = if self.pool.state.line.is_empty() {
                 match self.take() {
@@ -193,9 +202,10 @@ impl<'a> Dial<'a> {
                 }
                 Entry::Wait(waiting) => waiting,
             };
-            let until = *deadline.get_or_insert_with(|| Instant::now() + self.timeout.queue);
-            let at_a_member = waiting.is_at_a_member();
-            match time::timeout_at(until, waiting.called()).await {
+            let (at_a_member, began) = (waiting.is_at_a_member(), Instant::now());
+            let called = time::timeout(self.patience, waiting.called()).await;
+            self.patience = self.patience.saturating_sub(began.elapsed());
+            match called {
                 Ok(Call::Seat(Seat { lease, pool, number })) => {
                     self.follow(pool);
                     self.path.left_queue(at_a_member, number);

@@ -32,7 +32,7 @@ use state::PoolState;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What becomes of clients when no member takes work.
 pub(crate) const NOBODY_LEFT: &str = "pool has no member left: its listeners turn clients away";
@@ -265,12 +265,12 @@ impl Pool {
     }
 
     /// The member has failed a client: not reached, or no whole answer came.
-    pub(crate) fn blame(&self, member: &MemberState, now: Instant) {
-        let Some(limits) = &self.config.passive else { return };
-        if let Some(ejected_for) = member.failed_a_client(limits, now) {
-            let (pool, member) = (&member.pool, &member.name);
-            tracing::warn!(pool, member, ?ejected_for, "member failed too many clients and is ejected");
-        }
+    /// Says for how long that has ejected it.
+    pub(crate) fn blame(&self, member: &MemberState, now: Instant) -> Option<Duration> {
+        let ejected_for = member.failed_a_client(self.config.passive.as_ref()?, now)?;
+        let (pool, member) = (&member.pool, &member.name);
+        tracing::warn!(pool, member, ?ejected_for, "member failed too many clients and is ejected");
+        Some(ejected_for)
     }
 
     /// What of the client's address `balance` looks at.
@@ -298,6 +298,11 @@ impl Pool {
     pub(crate) fn taking_work(&self) -> usize {
         let moment = self.at(Instant::now());
         (0..self.members.len()).filter(|place| moment.standing(*place).tier().is_some()).count()
+    }
+
+    /// Whether it leaves the member out because clients fared badly there.
+    pub(crate) fn has_ejected(&self, member: &MemberState, now: Instant) -> bool {
+        self.config.passive.is_some() && member.is_ejected(now)
     }
 
     /// Whether no member takes work.
@@ -343,7 +348,7 @@ impl Moment<'_> {
             weight: terms.weight,
             backup: config.member[place].backup,
             status: member.status(),
-            ejected: config.passive.is_some() && member.is_ejected(self.now),
+            ejected: self.pool.has_ejected(member, self.now),
         }
     }
 

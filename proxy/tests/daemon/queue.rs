@@ -73,6 +73,29 @@ fn a_client_that_waits_too_long_is_turned_away() {
 }
 
 #[test]
+fn who_waits_is_served_by_a_member_whose_ejection_ends() {
+    let (mut ejected, full) = (Backend::echo(), Backend::echo());
+    ejected.stop();
+    let (port, narrow) = (free_port(), "max_connections = 1");
+    let passive = format!("{UNCHECKED}\npassive = {{ failures = 1, window = \"1h\", ejection = \"2s\" }}");
+    let config = Config::new("").timeouts("queue = \"1h\"").listener("web", "tcp", port, "web", "").pool_of(
+        "web",
+        &passive,
+        &[(ejected.address, narrow), (full.address, narrow)],
+    );
+    let gateway = Gateway::start(&config);
+    let mut busy = served(port);
+    assert_eq!(full.accepted(), 1, "the other one refused");
+    ejected.start();
+    let mut waiting = Client::connect(v6(port));
+    waiting.send("pong");
+    assert_eq!(waiting.bytes(4), b"pong");
+    assert_eq!((ejected.accepted(), gateway.metric(QUEUE)), (1, 0));
+    busy.send("ping");
+    assert_eq!(busy.bytes(4), b"ping");
+}
+
+#[test]
 fn a_full_queue_turns_clients_away_at_once() {
     let (backend, raw, web) = (Backend::echo(), free_port(), free_port());
     let config = narrow("tcp", raw, "max_queue = 1", "queue = \"1h\"", &[&backend])
