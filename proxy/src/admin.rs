@@ -111,13 +111,15 @@ impl PoolView {
             retries: pool.state.retries(),
             redispatches: pool.state.redispatches(),
             stick_entries: pool.state.bound(),
-            members: members.map(|((state, member), terms)| MemberView::new(state, member, terms)).collect(),
+            members: members
+                .map(|((state, member), terms)| MemberView::new(pool, state, member, terms))
+                .collect(),
         }
     }
 }
 
 impl MemberView {
-    fn new(state: &MemberState, config: &Member, terms: Terms) -> Self {
+    fn new(pool: &Pool, state: &MemberState, config: &Member, terms: Terms) -> Self {
         let sight = state.sight();
         let latest = state.checks.latest();
         Self {
@@ -130,7 +132,7 @@ impl MemberView {
                 .into_iter()
                 .filter_map(|(key, is_set)| is_set.then_some(key))
                 .collect(),
-            ejected: state.is_ejected(Instant::now()),
+            ejected: pool.has_ejected(state, Instant::now()),
             state: words::status(state.status()),
             why: sight.why,
             since: sight.since.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),

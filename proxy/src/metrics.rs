@@ -236,7 +236,7 @@ const POOLS: [OfPool; 6] = [
 const MEMBERS: [OfMember; 12] = [
     OfMember {
         name: "member_up",
-        help: "1 if the member takes work: up, or not checked yet",
+        help: "1 unless its checks say that the member is down",
         kind: Kind::Gauge,
         values: |member| one(u64::from(member.state.status() != Status::Down)),
     },

@@ -35,7 +35,7 @@ pub(crate) fn tables(shared: &Shared) -> Vec<Table> {
     let now = SystemTime::now();
     let members = snapshot.pools.values().flat_map(|pool| {
         let members = pool.members.iter().zip(pool.terms());
-        members.map(|(state, terms)| member(state, terms, now)).collect::<Vec<_>>()
+        members.map(|(state, terms)| member(pool, state, terms, now)).collect::<Vec<_>>()
     });
     vec![
         Table::of_all("listeners", &LISTENERS).rows(snapshot.listeners.values().map(|route| listener(route))),
@@ -90,10 +90,11 @@ fn pool(pool: &Pool) -> [Cell; POOLS.len()] {
     ]
 }
 
-fn member(state: &MemberState, terms: Terms, now: SystemTime) -> [Cell; MEMBERS.len()] {
+fn member(pool: &Pool, state: &MemberState, terms: Terms, now: SystemTime) -> [Cell; MEMBERS.len()] {
     let sight = state.sight();
     let ago = |since: SystemTime| span(now.duration_since(since).unwrap_or_default());
-    let condition = if state.is_ejected(Instant::now()) { "ejected" } else { words::status(state.status()) };
+    let is_ejected = pool.has_ejected(state, Instant::now());
+    let condition = if is_ejected { "ejected" } else { words::status(state.status()) };
     // What an operator has set, and not the file, is marked.
     let mark = |set: bool| if set { "*" } else { "" };
     let checked = state.checks.latest().map_or_else(
