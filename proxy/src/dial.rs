@@ -159,25 +159,33 @@ impl<'a> Dial<'a> {
         let config = &self.pool.config;
         let last = self.last.and_then(|id| self.pool.place(id));
         let is_own = last.is_some() && last == self.own;
-        let pause = attempts::PAUSE.min(self.timeout.connect);
         match attempts::after(self.made, is_own, config.retries, config.redispatch) {
             Next::GiveUp => return Err(NoMember::AllTried),
             Next::Same => {
                 self.pool.state.retried();
                 self.own = last;
-                time::sleep(pause).await;
+                self.pause().await;
             }
             Next::Another => {
                 self.pool.state.redispatched();
                 self.own = None;
                 if self.pool.has_all_tried(&self.tried, now()) {
-                    time::sleep(pause).await;
-                    self.tried.clear();
+                    self.start_over().await;
                 }
             }
         }
         self.path.tries_again();
         Ok(())
+    }
+
+    /// All were tried: each of them may be tried again, after a pause.
+    async fn start_over(&mut self) {
+        self.pause().await;
+        self.tried.clear();
+    }
+
+    async fn pause(&self) {
+        time::sleep(attempts::PAUSE.min(self.timeout.connect)).await;
     }
 
     async fn seat(&mut self) -> Result<Lease, NoMember> {
@@ -194,6 +202,11 @@ impl<'a> Dial<'a> {
             let mut waiting = match entry {
                 Entry::Seat(lease) => return Ok(lease),
                 Entry::Nobody if self.made == 0 => return Err(NoMember::AllOut),
+                // The last of the others went while the client waited: those that it tried are what is left.
+                Entry::Nobody if !self.tried.is_empty() && !self.pool.is_out() => {
+                    self.start_over().await;
+                    continue;
+                }
                 Entry::Nobody => return Err(NoMember::AllTried),
                 Entry::Full => return Err(NoMember::QueueFull),
                 Entry::Changed(pool) => {

@@ -242,7 +242,7 @@ impl Pool {
                 return Pick::Seat(lease);
             }
         }
-        Pick::Full(Wish::Any)
+        Pick::Full(Wish::Any(each_once(wanted.tried)))
     }
 
     fn take_at(&self, place: usize) -> Pick {
@@ -330,6 +330,14 @@ impl Tuning {
             .collect();
         Self { balancer: Balancer::new(config.balance, &shares), terms }
     }
+}
+
+/// The members of this list, each once and in order.
+fn each_once(members: &[MemberId]) -> Box<[MemberId]> {
+    let mut members = members.to_vec();
+    members.sort_unstable();
+    members.dedup();
+    members.into_boxed_slice()
 }
 
 /// The members of a pool at one moment.

@@ -95,7 +95,7 @@ impl Line {
             Pick::Nobody => Entry::Nobody,
             Pick::Full(wish) => {
                 let (call, called) = oneshot::channel();
-                match inner.queue.join(wish, bound, call) {
+                match inner.queue.join(wish.clone(), bound, call) {
                     Err(_) => Entry::Full,
                     Ok(ticket) => {
                         line.joined.fetch_add(1, Ordering::Relaxed);
@@ -134,7 +134,7 @@ impl Line {
         self.leave_locked(inner, missed);
     }
 
-    fn leave(&self, wish: Wish<MemberId>, ticket: Ticket) -> Option<u64> {
+    fn leave(&self, wish: &Wish<MemberId>, ticket: Ticket) -> Option<u64> {
         let mut inner = self.lock();
         let number = inner.queue.leave(wish, ticket);
         self.leave_locked(inner, Vec::new());
@@ -162,16 +162,18 @@ impl Inner {
         }
         let Some(pool) = self.pool.upgrade() else { return self.call_all() };
         let moment = pool.at(Instant::now());
-        let tier = moment.tier(&[]);
         for (place, member) in pool.members.iter().enumerate() {
             if only.is_some_and(|only| only != member.id) {
                 continue;
             }
             let standing = moment.standing(place);
-            let open = tier.is_some() && standing.tier() == tier;
-            if !open && !standing.takes_its_own() {
+            let tier = standing.tier();
+            if tier.is_none() && !standing.takes_its_own() {
                 continue;
             }
+            let open = |tried: &[MemberId]| {
+                tier.is_some() && !tried.contains(&member.id) && moment.tier(tried) == tier
+            };
             while self.queue.wants(member.id, open) {
                 let Some(lease) = pool.lease(place) else { break };
                 let (call, number) = self.queue.serve(member.id, open).unzip();
@@ -186,10 +188,7 @@ impl Inner {
         let Some(pool) = self.pool.upgrade() else { return self.call_all() };
         let moment = pool.at(Instant::now());
         let takes = |id| pool.place(id).is_some_and(|place| moment.standing(place).takes_its_own());
-        let mut recalled = self.queue.recall(takes);
-        if moment.tier(&[]).is_none() {
-            recalled.extend(self.queue.recall_any());
-        }
+        let recalled = self.queue.recall(takes, |tried| moment.tier(tried).is_some());
         let mut missed: Vec<Call> =
             recalled.into_iter().filter_map(|call| deliver(Some(call), Call::Again)).collect();
         missed.extend(self.serve(None));
@@ -198,8 +197,7 @@ impl Inner {
 
     /// The pool has left the configuration: everyone enters anew, by the configuration they came with.
     fn call_all(&mut self) -> Vec<Call> {
-        let mut recalled = self.queue.recall(|_| false);
-        recalled.extend(self.queue.recall_any());
+        let recalled = self.queue.recall(|_| false, |_| false);
         recalled.into_iter().filter_map(|call| deliver(Some(call), Call::Again)).collect()
     }
 }
@@ -229,7 +227,7 @@ impl Waiting {
 
     /// Waits no longer. Its number, see [`Queue::serve`]; none if it was called at this moment.
     pub(crate) fn give_up(self) -> Option<u64> {
-        self.state.line.leave(self.wish, self.ticket)
+        self.state.line.leave(&self.wish, self.ticket)
     }
 
     /// Whether it is for one member that is waited.
@@ -241,6 +239,6 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         // Ahead of the receiver: while the ticket is in the queue, somebody is there to be called.
-        self.state.line.leave(self.wish, self.ticket);
+        self.state.line.leave(&self.wish, self.ticket);
     }
 }

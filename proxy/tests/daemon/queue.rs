@@ -95,6 +95,88 @@ fn who_waits_is_served_by_a_member_whose_ejection_ends() {
     assert_eq!(busy.bytes(4), b"ping");
 }
 
+/// A first member that refuses, and a second one whose only place is taken by the client that is returned.
+fn beside_one_that_refuses(port: u16, retries: u32, second: &str) -> (Gateway, Backend, Backend, Client) {
+    let (mut refuses, full) = (Backend::echo(), Backend::echo());
+    refuses.stop();
+    let config = Config::new("").timeouts("queue = \"30s\"").listener("web", "tcp", port, "web", "").pool_of(
+        "web",
+        &format!("{UNCHECKED}\nretries = {retries}"),
+        &[(refuses.address, "max_connections = 1"), (full.address, second)],
+    );
+    let gateway = Gateway::start(&config);
+    let busy = served(port);
+    (gateway, refuses, full, busy)
+}
+
+#[test]
+fn who_waits_is_not_called_to_the_member_that_refused_it() {
+    let port = free_port();
+    let (gateway, _refuses, full, busy) = beside_one_that_refuses(port, 1, "max_connections = 1");
+    let mut waiting = Vec::new();
+    for count in 1..=3 {
+        let mut client = Client::connect(v6(port));
+        client.send("pong");
+        // Each that comes has the free places given out to those who wait already.
+        gateway.counts(QUEUE, count);
+        waiting.push(client);
+    }
+    let mut turn = busy;
+    for mut client in waiting {
+        drop(turn);
+        assert_eq!(client.bytes(4), b"pong");
+        turn = client;
+    }
+    assert_eq!(full.accepted(), 4);
+    assert_eq!(gateway.metric(&failures("unreachable")), 0);
+}
+
+#[test]
+fn who_tried_all_others_is_called_to_a_backup() {
+    let port = free_port();
+    let (gateway, _refuses, backup, busy) =
+        beside_one_that_refuses(port, 1, "max_connections = 1\nbackup = true");
+    let mut waiting = Client::connect(v6(port));
+    waiting.send("pong");
+    gateway.counts(QUEUE, 1);
+    drop(busy);
+    assert_eq!(waiting.bytes(4), b"pong");
+    assert_eq!((backup.accepted(), gateway.metric(QUEUE)), (2, 0));
+}
+
+#[test]
+fn who_waits_for_the_last_untried_member_goes_back_to_the_others_when_it_goes() {
+    let port = free_port();
+    let (gateway, mut refuses, _full, _busy) = beside_one_that_refuses(port, 2, "max_connections = 1");
+    let mut waiting = Client::connect(v6(port));
+    waiting.send("pong");
+    gateway.counts(QUEUE, 1);
+    refuses.start();
+    gateway.succeeds(&["maintenance", "web/m1"]);
+    assert_eq!(waiting.bytes(4), b"pong");
+    assert_eq!(refuses.accepted(), 1);
+}
+
+#[test]
+fn clients_wait_for_the_time_of_the_queue_in_all() {
+    let (a, b, port) = (Backend::echo(), Backend::echo(), free_port());
+    let gateway = Gateway::start(&narrow("tcp", port, "balance = \"source\"", "queue = \"1s\"", &[&a, &b]));
+    let _first = served(port);
+    let (taken, other) = if a.accepted() == 1 { ("web/m0", "web/m1") } else { ("web/m1", "web/m0") };
+    gateway.succeeds(&["maintenance", taken]);
+    let _second = served(port);
+    let mut waiting = Client::connect(v6(port));
+    gateway.counts(QUEUE, 1);
+    let (mut out, mut stays) = (taken, other);
+    wait_for("the end of a wait that begins again and again", || {
+        gateway.succeeds(&["enable", out]);
+        gateway.succeeds(&["maintenance", stays]);
+        (out, stays) = (stays, out);
+        (gateway.metric(&failures("queue_timeout")) == 1).then_some(())
+    });
+    assert!(waiting.is_closed());
+}
+
 #[test]
 fn a_full_queue_turns_clients_away_at_once() {
     let (backend, raw, web) = (Backend::echo(), free_port(), free_port());
