@@ -90,21 +90,65 @@ fn set(cpus: &[usize]) -> Result<CpuSet> {
 /// # Errors
 /// It has ended.
 pub fn bind(process: i32, cpus: &CpuSet) -> Result<()> {
+    threads(process)?.into_iter().try_for_each(|thread| bind_thread(thread, cpus))
+}
+
+fn threads(process: i32) -> Result<Vec<Pid>> {
     let folder = format!("/proc/{process}/task");
-    for thread in fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))? {
-        let thread: i32 = thread?.file_name().to_string_lossy().parse()?;
-        match sched_setaffinity(Pid::from_raw(thread), cpus) {
-            // It ended meanwhile.
-            Ok(()) | Err(Errno::ESRCH) => {}
-            Err(errno) => return Err(errno).with_context(|| format!("cannot bind thread {thread}")),
-        }
+    fs::read_dir(&folder)
+        .with_context(|| format!("cannot read {folder}"))?
+        .map(|thread| Ok(Pid::from_raw(thread?.file_name().to_string_lossy().parse()?)))
+        .collect()
+}
+
+fn bind_thread(thread: Pid, cpus: &CpuSet) -> Result<()> {
+    match sched_setaffinity(thread, cpus) {
+        // It ended meanwhile.
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(errno) => Err(errno).with_context(|| format!("cannot bind thread {thread}")),
+    }
+}
+
+/// Keeps each thread of a process on one processor, in turn.
+///
+/// What a thread sends waits in a backlog of the processor it runs on. A thread that the scheduler moves has datagrams in
+/// two of them, and the later ones may come out first.
+///
+/// # Errors
+/// It has ended.
+pub fn spread(process: i32) -> Result<()> {
+    let allowed = allowed(&sched_getaffinity(gettid())?);
+    let places: Vec<_> = allowed.iter().map(|cpu| set(&[*cpu])).collect::<Result<_>>()?;
+    for (thread, place) in threads(process)?.into_iter().zip(places.iter().cycle()) {
+        bind_thread(thread, place)?;
     }
     Ok(())
+}
+
+/// Keeps this thread on one processor, the one of this number in turn; see [`spread`].
+///
+/// # Errors
+/// The kernel refuses.
+pub fn stay(number: usize) -> Result<()> {
+    let allowed = allowed(&sched_getaffinity(gettid())?);
+    Ok(sched_setaffinity(gettid(), &set(&[allowed[number % allowed.len()]])?)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_that_stays_has_one_processor() {
+        std::thread::spawn(|| {
+            let before = allowed(&sched_getaffinity(gettid()).unwrap());
+            stay(before.len() + 1).unwrap();
+            let after = allowed(&sched_getaffinity(gettid()).unwrap());
+            assert_eq!(after, [before[1 % before.len()]]);
+        })
+        .join()
+        .unwrap();
+    }
 
     #[test]
     fn sides_share_no_processor() {

@@ -5,7 +5,8 @@
 //! longer than that before it goes both ways. Every so often a datagram is too large for the link and travels in
 //! fragments, which have no ports to tell their flow by. Where fragments are lost, the kernel may join the pieces of two
 //! datagrams that happen to have one identification (RFC 4963 §3), and take the tail of a later one for that of an
-//! earlier one. A datagram has its number at both ends, so that such a mixture has a wrong checksum and is dropped.
+//! earlier one. A datagram has its number at both ends, so that such a mixture has a wrong checksum and is dropped. And
+//! what a thread sends waits in a backlog of its processor, one for each, so senders and workers stay where they are.
 
 use crate::stage::{Stage, in_prepared_lab};
 use anyhow::{Context, Result, ensure};
@@ -18,6 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tests::gateway::Role;
 use tests::lab::Lab;
+use tests::peers::cores;
 use tests::peers::datagram::wait_until_open;
 use tests::peers::ends::Ends;
 use tests::topology::{ALPHA, through_nat64};
@@ -98,7 +100,8 @@ impl<'a> Lane<'a> {
 fn no_datagram_overtakes_another(lab: &mut Lab, workers: u8) -> Result<()> {
     let text = lab.files.configuration().replacen("[nat64]\n", &format!("[nat64]\nworkers = {workers}\n"), 1);
     lab.files.write_config(&text)?;
-    lab.start_daemon(Role::Nat64)?;
+    let nat64 = lab.start_daemon(Role::Nat64)?.program.pid();
+    cores::spread(nat64)?;
     let ends = Ends {
         client: &lab.network.client,
         server: &lab.network.alpha,
@@ -114,15 +117,18 @@ fn no_datagram_overtakes_another(lab: &mut Lab, workers: u8) -> Result<()> {
     ];
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
-        for lane in &lanes {
-            scope.spawn(|| lane.send(&over));
-            scope.spawn(|| lane.receive(&over));
-        }
+        let over = &over;
+        let senders = lanes.iter().enumerate().map(|(number, lane)| {
+            scope.spawn(|| lane.receive(over));
+            scope.spawn(move || cores::stay(number).map(|()| lane.send(over)))
+        });
+        let senders: Vec<_> = senders.collect();
         let outcome = run(&lanes[..2], ONE_WAY)
             .and_then(|()| run(&lanes, Duration::ZERO))
             .and_then(|()| run(&lanes[2..], ONE_WAY));
         over.store(true, Ordering::Release);
-        outcome
+        let sent = senders.into_iter().try_for_each(|sender| sender.join().expect("a sender does not panic"));
+        sent.and(outcome)
     })?;
     for (number, lane) in lanes.iter().enumerate() {
         let late = lane.late.load(Ordering::Relaxed);
