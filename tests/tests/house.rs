@@ -86,6 +86,7 @@ const PURE: &[&str] = &[
     "proxy/src/udp/segments.rs",
     "proxy/src/unserved.rs",
     "proxy/src/http/deadlines.rs",
+    "proxy/src/http/waits.rs",
     "proxy/src/http/forwarded.rs",
     "proxy/src/http/forwarded",
     "proxy/src/http/framing.rs",

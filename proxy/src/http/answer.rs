@@ -4,7 +4,7 @@ use super::body::ResponseBody;
 use super::framing::Fault;
 use super::guard::Refusal;
 use crate::counts::Failure;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 
 /// One kind of answer.
@@ -130,18 +130,15 @@ impl Answer {
         format!("{}\n{}\n", self.status, self.reason)
     }
 
-    /// The answer to a request; `close` ends the connection after it.
-    pub(crate) fn response(self, close: bool) -> Response<ResponseBody> {
+    /// The answer to a request.
+    pub(crate) fn response(self) -> Response<ResponseBody> {
         let text = self.text();
         let has_content = !text.is_empty();
         let mut response = Response::new(ResponseBody::text(text));
         *response.status_mut() = self.status;
-        let headers = response.headers_mut();
         if has_content {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        }
-        if close {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+            response.headers_mut().insert(CONTENT_TYPE, plain);
         }
         response
     }

@@ -1,6 +1,7 @@
 //! Bodies on their way through, frame by frame. Nothing is collected.
 
-use super::session::{Session, Underway, now};
+use super::connection::now;
+use super::exchange::{Exchange, Underway};
 use crate::counts::Failure;
 use crate::pool::Lease;
 use crate::upstream::{Upstream, poll_with};
@@ -19,7 +20,7 @@ type Polled = Poll<Option<Result<Frame<Bytes>, hyper::Error>>>;
 /// The body of a request on its way to a member. Notes when the client is waited for.
 pub(crate) enum RequestBody {
     Empty,
-    Client { incoming: Incoming, session: Rc<Session>, wait: Option<Box<Wait>> },
+    Client { incoming: Incoming, exchange: Rc<Exchange>, wait: Option<Box<Wait>> },
 }
 
 /// How long a member may leave it open whether it wants a body: those that do not know the question never say so, and
@@ -61,13 +62,13 @@ impl Body for RequestBody {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
-        let Self::Client { incoming, session, wait } = &mut *self else { return Poll::Ready(None) };
+        let Self::Client { incoming, exchange, wait } = &mut *self else { return Poll::Ready(None) };
         if let Some(wait) = wait {
             ready!(wait.poll(cx));
         }
         *wait = None;
         let polled = Pin::new(incoming).poll_frame(cx);
-        let mut waits = session.waits.borrow_mut();
+        let mut waits = exchange.waits.borrow_mut();
         match &polled {
             Poll::Pending => waits.awaits_body(now()),
             Poll::Ready(frame) => {
@@ -158,7 +159,7 @@ impl Body for ResponseBody {
 /// A member's answer; drives the member's connection whenever the client's side asks for more.
 pub(crate) struct MemberBody {
     incoming: Incoming,
-    session: Rc<Session>,
+    exchange: Rc<Exchange>,
     /// Given back for the next request when the body has ended well.
     upstream: Option<Box<Upstream>>,
     ended: bool,
@@ -169,28 +170,28 @@ pub(crate) struct MemberBody {
 impl MemberBody {
     pub(crate) const fn new(
         incoming: Incoming,
-        session: Rc<Session>,
+        exchange: Rc<Exchange>,
         upstream: Box<Upstream>,
         lease: Lease,
     ) -> Self {
-        Self { incoming, session, upstream: Some(upstream), ended: false, _lease: lease }
+        Self { incoming, exchange, upstream: Some(upstream), ended: false, _lease: lease }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
-        let Self { incoming, upstream, session, .. } = self;
+        let Self { incoming, upstream, exchange, .. } = self;
         let Some(upstream) = upstream else { return Poll::Ready(None) };
         let polled = poll_with(upstream, cx, |cx| Pin::new(&mut *incoming).poll_frame(cx));
         if polled.is_pending() {
-            session.waits.borrow_mut().member.get_or_insert_with(now);
+            exchange.waits.borrow_mut().member.get_or_insert_with(now);
         }
         let frame = ready!(polled);
-        session.waits.borrow_mut().member = None;
+        exchange.waits.borrow_mut().member = None;
         match &frame {
             Some(Ok(_)) => {}
             Some(Err(error)) => {
                 tracing::debug!(%error, "member's answer broke off");
-                session.route().counts.failed(session.local.index(), Failure::MemberGone);
-                session.abort.set(true);
+                exchange.failed(Failure::MemberGone);
+                exchange.connection.breaks_off();
             }
             None => self.ended = true,
         }
@@ -203,7 +204,7 @@ impl Drop for MemberBody {
         if let Some(upstream) = self.upstream.take()
             && (self.ended || self.incoming.is_end_stream())
         {
-            self.session.local.upstreams.check_in(upstream);
+            self.exchange.connection.local.upstreams.check_in(upstream);
         }
     }
 }

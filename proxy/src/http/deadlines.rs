@@ -5,15 +5,14 @@
 //! | the first head | accept | `request_head` |
 //! | the next head's first byte | the end of the last response | `keep_alive` |
 //! | the rest of a head | its first byte | `request_head` |
-//! | bytes of a request body | the last of them | `client`, and what [`Pace`] leaves |
 //! | room for a response | the first refused write | `client` |
-//! | the member, unless the client is waited for | the last byte to or from it | `server` |
 //! | the client's close | our own | [`crate::linger::LIMIT`] |
+//!
+//! What its requests wait for is in [`super::waits`].
 
-use super::pace::Pace;
 use crate::linger;
 use config::model::ProxyTimeouts;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What did not come in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +31,7 @@ pub(crate) enum Overdue {
     Close,
 }
 
-/// The waits of one connection.
+/// The waits of one connection as a whole.
 #[derive(Clone, Debug)]
 pub(crate) struct Deadlines {
     pub(crate) limits: ProxyTimeouts,
@@ -40,62 +39,31 @@ pub(crate) struct Deadlines {
     quiet: Instant,
     /// Whether a response has ended.
     served: bool,
-    /// Whether a request is being answered.
+    /// Whether any request is being answered.
     busy: bool,
     /// When the first byte of a head came that is not whole.
     pub(crate) head: Option<Instant>,
-    /// Since when bytes of a request body are waited for.
-    pub(crate) body: Option<Instant>,
-    /// How slowly they may come.
-    pub(crate) pace: Pace,
     /// Since when the client takes nothing.
     pub(crate) room: Option<Instant>,
-    /// Since when the member is waited for.
-    pub(crate) member: Option<Instant>,
     /// Since when the client is expected to close.
     pub(crate) close: Option<Instant>,
 }
 
 impl Deadlines {
-    pub(crate) const fn new(limits: ProxyTimeouts, pace: Pace, accepted: Instant) -> Self {
-        Self {
-            limits,
-            quiet: accepted,
-            served: false,
-            busy: false,
-            head: None,
-            body: None,
-            pace,
-            room: None,
-            member: None,
-            close: None,
-        }
+    pub(crate) const fn new(limits: ProxyTimeouts, accepted: Instant) -> Self {
+        Self { limits, quiet: accepted, served: false, busy: false, head: None, room: None, close: None }
     }
 
     /// A request is being answered.
     pub(crate) const fn began(&mut self) {
         self.busy = true;
-        self.pace.begin();
     }
 
-    /// The next bytes of a request body are waited for.
-    pub(crate) fn awaits_body(&mut self, now: Instant) {
-        self.body.get_or_insert(now);
-    }
-
-    /// So many bytes of a request body have come.
-    pub(crate) fn body_came(&mut self, octets: usize, now: Instant) {
-        let waited = self.body.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-        self.pace.came(octets, waited);
-    }
-
-    /// The response has ended.
+    /// The last response under way has ended.
     pub(crate) const fn ended(&mut self, now: Instant) {
         self.busy = false;
         self.served = true;
         self.quiet = now;
-        self.body = None;
-        self.member = None;
     }
 
     /// Whether every request that came is answered, and the client has taken the answers.
@@ -107,19 +75,11 @@ impl Deadlines {
     pub(crate) fn next(&self) -> Option<(Instant, Overdue)> {
         let close = self.close.map(|since| (since + linger::LIMIT, Overdue::Close));
         let room = self.room.map(|since| (since + self.limits.client, Overdue::Room));
-        let other = if self.busy { self.while_busy() } else { Some(self.while_quiet()) };
+        let other = (!self.busy).then(|| self.while_quiet());
         if close.is_some() {
             return close;
         }
         [room, other].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
-    }
-
-    fn while_busy(&self) -> Option<(Instant, Overdue)> {
-        match (self.body, self.member) {
-            (Some(since), _) => Some((since + self.limits.client.min(self.pace.left()), Overdue::Body)),
-            (None, Some(since)) => Some((since + self.limits.server, Overdue::Member)),
-            (None, None) => None,
-        }
     }
 
     fn while_quiet(&self) -> (Instant, Overdue) {
@@ -135,6 +95,8 @@ impl Deadlines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
     const fn seconds(count: u64) -> Duration {
         Duration::from_secs(count)
     }
@@ -144,12 +106,11 @@ mod tests {
         let limits = ProxyTimeouts {
             connect: seconds(1),
             client: seconds(20),
-            server: seconds(30),
             request_head: seconds(10),
             keep_alive: seconds(60),
             ..ProxyTimeouts::default()
         };
-        (Deadlines::new(limits, Pace::new(None), start), start)
+        (Deadlines::new(limits, start), start)
     }
 
     fn check(deadlines: &Deadlines, start: Instant, expect: Option<(u64, Overdue)>) {
@@ -179,39 +140,12 @@ mod tests {
     }
 
     #[test]
-    fn the_member_is_not_to_blame_while_the_client_is_waited_for() {
-        let (mut waits, start) = deadlines();
-        waits.began();
-        waits.member = Some(start + seconds(1));
-        check(&waits, start, Some((31, Overdue::Member)));
-        waits.body = Some(start + seconds(40));
-        check(&waits, start, Some((60, Overdue::Body)));
-        waits.ended(start + seconds(50));
-        check(&waits, start, Some((110, Overdue::Idle)));
-    }
-
-    #[test]
-    fn a_body_that_crawls_is_due_before_its_next_byte() {
-        let (mut waits, start) = deadlines();
-        waits.pace.limit(Some(100));
-        waits.began();
-        waits.awaits_body(start);
-        check(&waits, start, Some((10, Overdue::Body)));
-        waits.body_came(300, start + seconds(8));
-        waits.awaits_body(start + seconds(20));
-        check(&waits, start, Some((25, Overdue::Body)));
-        waits.body_came(1_000_000, start + seconds(22));
-        waits.awaits_body(start + seconds(30));
-        check(&waits, start, Some((50, Overdue::Body)));
-    }
-
-    #[test]
     fn a_client_that_takes_nothing_is_due_whatever_else_is_waited_for() {
         let (mut waits, start) = deadlines();
         waits.began();
         waits.room = Some(start + seconds(2));
         check(&waits, start, Some((22, Overdue::Room)));
-        waits.member = Some(start);
+        waits.ended(start + seconds(1));
         check(&waits, start, Some((22, Overdue::Room)));
     }
 

@@ -2,22 +2,22 @@
 
 use super::answer::{self, Answer};
 use super::body::{MemberBody, RequestBody, ResponseBody, Wait};
+use super::connection::Connection;
 use super::deadlines::Overdue;
+use super::exchange::{Exchange, Underway};
 use super::forwarded::Known;
 use super::framing::{Fault, Good};
 use super::ruling::{self, Fate, Ruling};
-use super::session::Session;
 use super::upgrade::{self, Asked};
 use super::{certificate, guard, headers, rules, tunnel};
 use crate::dial::{Dial, First, NoMember};
 use crate::identity;
 use crate::pool::{Lease, Pool};
-use crate::snapshot::Route;
 use crate::upstream::{Upstream, poll_with};
 use hyper::body::{Body, Incoming};
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, MAX_FORWARDS,
-    STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
+    CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, MAX_FORWARDS, STRICT_TRANSPORT_SECURITY,
+    TRANSFER_ENCODING,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
@@ -31,62 +31,67 @@ use std::task::Poll;
 
 /// Answers one request, whatever happens.
 pub(crate) async fn forward(
-    session: Rc<Session>,
+    underway: Underway,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let underway = session.begin();
-    let (route, in_force) = session.refresh();
-    let expected = session.framing.borrow_mut().expects_request();
-    let judged = expected.map_or(Err(answer::UNEXPECTED), |good| prepare(&session, &route, request, good));
+    let expected = underway.connection.expects_request();
+    let judged = expected.map_or(Err(answer::UNEXPECTED), |good| prepare(&underway, request, good));
     let answered = match judged {
-        Ok((outgoing, asked)) => ruled(&session, &route, (outgoing, asked)).await,
+        Ok((outgoing, asked)) => ruled(&underway, (outgoing, asked)).await,
         Err(refused) => Err(refused),
     };
-    let mut response = match answered {
-        Ok(response) => response,
-        Err(answer) => {
-            // The HTTP library tells only that the body broke off.
-            let lost = session.framing.borrow().is_body_lost();
-            let answer = if lost { answer::to_fault(Fault::Chunk) } else { answer };
-            tracing::debug!(
-                client = session.client.map(display),
-                listener = route.name,
-                ?answer,
-                "request is answered here"
-            );
-            if let Some(failure) = answer.failure {
-                route.counts.failed(session.local.index(), failure);
-            }
-            let unread = session.framing.borrow().is_inside();
-            answer.response(unread || answer.status.is_client_error())
-        }
-    };
+    let response = answered.unwrap_or_else(|answer| refused(&underway, answer));
+    Ok(finished(underway, response))
+}
+
+/// What the client gets where nothing is to be forwarded, or nothing came of it.
+fn refused(exchange: &Exchange, answer: Answer) -> Response<ResponseBody> {
+    let connection = &exchange.connection;
+    // The HTTP library tells only that the body broke off.
+    let answer = if connection.is_body_lost() { answer::to_fault(Fault::Chunk) } else { answer };
+    tracing::debug!(
+        client = connection.client.map(display),
+        listener = exchange.route.name,
+        ?answer,
+        "request is answered here"
+    );
+    if let Some(failure) = answer.failure {
+        exchange.failed(failure);
+    }
+    let mut response = answer.response();
+    if connection.is_unread() || answer.status.is_client_error() {
+        Connection::ends_behind(response.headers_mut());
+    }
+    response
+}
+
+/// Every response passes here on its way to the client, whoever made it.
+fn finished(underway: Underway, mut response: Response<ResponseBody>) -> Response<ResponseBody> {
+    let Exchange { connection, route, is_in_force, .. } = &**underway;
     // A connection that becomes another has no next request.
-    let goes_on = !session.is_switched();
-    if goes_on {
-        session.framing.borrow_mut().release();
+    if !connection.is_switched() {
+        connection.goes_on();
+        if !is_in_force {
+            Connection::ends_behind(response.headers_mut());
+        }
     }
-    if goes_on && !in_force {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    if let (Some(hsts), true) = (&route.hsts, session.is_encrypted()) {
+    if let (Some(hsts), true) = (&route.hsts, connection.is_encrypted()) {
         response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
-    session.responds();
-    route.counts.answered(session.local.index(), response.status());
-    Ok(response.map(|body| body.until_end(underway)))
+    underway.responds();
+    route.counts.answered(connection.local.index(), response.status());
+    response.map(|body| body.until_end(underway))
 }
 
 /// Does with the request what the rules say.
 async fn ruled(
-    session: &Rc<Session>,
-    route: &Route,
+    exchange: &Rc<Exchange>,
     (mut outgoing, asked): (Outgoing, Option<Asked>),
 ) -> Result<Response<ResponseBody>, Answer> {
     let Head { method, uri, headers } = &mut outgoing.head;
-    let Ruling { fate, answer_edits } = ruling::rule(session, route, (method, uri, headers))?;
+    let Ruling { fate, answer_edits } = ruling::rule(exchange, (method, uri, headers))?;
     let mut response = match fate {
-        Fate::Forward(pool) => send(session, route, pool, (outgoing, asked)).await?,
+        Fate::Forward(pool) => send(exchange, pool, (outgoing, asked)).await?,
         Fate::Answer(response) => response,
     };
     rules::apply(answer_edits, response.headers_mut());
@@ -136,11 +141,11 @@ impl Outgoing {
 }
 
 fn prepare(
-    session: &Rc<Session>,
-    route: &Route,
+    exchange: &Rc<Exchange>,
     request: Request<Incoming>,
     good: Good,
 ) -> Result<(Outgoing, Option<Asked>), Answer> {
+    let Exchange { connection, route, .. } = &**exchange;
     let (parts, incoming) = request.into_parts();
     let target = guard::judge(&parts, good.bare).map_err(answer::to_refusal)?;
     let asked = upgrade::asked(&parts).filter(|_| incoming.is_end_stream());
@@ -158,13 +163,13 @@ fn prepare(
     } else if !headers.contains_key(HOST) {
         // Left out by a client of HTTP/1.0; RFC 9112 §3.3 lets the address stand for it, and where there is none the field
         // is empty (RFC 9110 §7.2).
-        let host = session.ends.map_or_else(String::new, |ends| ends.destination().to_string());
+        let host = connection.ends.map_or_else(String::new, |ends| ends.destination().to_string());
         let host = HeaderValue::from_str(&host);
         headers.insert(HOST, host.expect("an address and a port are plain characters"));
     }
-    route.teller.tell(&mut headers, Known { ends: session.ends, encrypted: session.is_encrypted() });
+    route.teller.tell(&mut headers, Known { ends: connection.ends, encrypted: connection.is_encrypted() });
     if route.teller.tells_certificate() {
-        certificate::tell(&mut headers, session.certificate());
+        certificate::tell(&mut headers, connection.certificate());
     }
     if let Some(left) = target.max_forwards {
         headers.insert(MAX_FORWARDS, left);
@@ -179,7 +184,7 @@ fn prepare(
         let expects =
             headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
         let wait = expects.then(|| Box::new(Wait::new()));
-        RequestBody::Client { incoming, session: Rc::clone(session), wait }
+        RequestBody::Client { incoming, exchange: Rc::clone(exchange), wait }
     };
     let repeatable = method.is_idempotent() && matches!(body, RequestBody::Empty);
     Ok((Outgoing { head: Head { method, uri: target.uri, headers }, body, repeatable }, asked))
@@ -196,16 +201,16 @@ enum Lost {
 }
 
 async fn send(
-    session: &Rc<Session>,
-    route: &Route,
+    exchange: &Rc<Exchange>,
     pool: &Arc<Pool>,
     (outgoing, asked): (Outgoing, Option<Asked>),
 ) -> Result<Response<ResponseBody>, Answer> {
-    let mut dial = Dial::new(&session.local, pool, &route.timeout, session.client);
-    let told = session.told.as_ref();
+    let connection = &exchange.connection;
+    let mut dial = Dial::new(&connection.local, pool, &exchange.route.timeout, connection.client);
+    let told = connection.told.as_ref();
     // A connection that turns out to be dead loses a request that cannot be repeated, so the first one of a client goes
     // on a fresh connection: that client could not know why.
-    let may_reuse = outgoing.repeatable || !session.is_first();
+    let may_reuse = outgoing.repeatable || !exchange.is_first;
     let mut outgoing = outgoing;
     loop {
         let lease = dial.next().await.map_err(|none| match none {
@@ -216,11 +221,11 @@ async fn send(
         })?;
         let member = Arc::clone(lease.member());
         let version = dial.pool().config.proxy_protocol;
-        let header = identity::header(version, told, || identity::origin(session.ends));
+        let header = identity::header(version, told, || identity::origin(connection.ends));
         let first = First { header, ahead: Vec::new() };
         // A connection that is kept may have told another client, or none.
         let kept = dial.secured(&member).ok().filter(|_| may_reuse && first.header.is_empty());
-        let mut idle = kept.and_then(|secured| session.local.upstreams.check_out(&member, secured));
+        let mut idle = kept.and_then(|secured| connection.local.upstreams.check_out(&member, secured));
         loop {
             let upstream = match idle.take() {
                 Some(upstream) => {
@@ -231,8 +236,8 @@ async fn send(
             };
             let Ok(mut upstream) = upstream else { break };
             let spare = if upstream.reused { outgoing.spare() } else { None };
-            let answered = match exchange(session, &mut upstream, outgoing).await {
-                Ok(response) => respond(session, asked.as_ref(), response, upstream, lease),
+            let answered = match ask(exchange, &mut upstream, outgoing).await {
+                Ok(response) => respond(exchange, asked.as_ref(), response, upstream, lease),
                 Err(lost) => match lost.again(upstream.reused, spare) {
                     Ok(again) => {
                         outgoing = again;
@@ -274,18 +279,18 @@ impl Lost {
 }
 
 /// Sends the request and waits for the head of the answer, driving the member's connection meanwhile.
-async fn exchange(
-    session: &Session,
+async fn ask(
+    exchange: &Exchange,
     upstream: &mut Upstream,
     outgoing: Outgoing,
 ) -> Result<Response<Incoming>, Lost> {
     let repeatable = outgoing.repeatable;
     upstream.heard.set(false);
-    session.waits_for_member();
+    exchange.waits_for_member();
     let mut sending = pin!(upstream.sender.try_send_request(outgoing.into_request()));
     // The request lies ready in the connection: it leaves with the first drive.
     let answered = poll_fn(|cx| {
-        if let Some(overdue) = session.take_overdue() {
+        if let Some(overdue) = exchange.take_overdue() {
             return Poll::Ready(Err(Lost::Overdue(overdue)));
         }
         let heard = upstream.heard.clone();
@@ -297,14 +302,12 @@ async fn exchange(
         })
     })
     .await;
-    let mut waits = session.waits.borrow_mut();
-    waits.body = None;
-    waits.member = None;
+    exchange.waits.borrow_mut().end();
     answered
 }
 
 fn respond(
-    session: &Rc<Session>,
+    exchange: &Rc<Exchange>,
     asked: Option<&Asked>,
     response: Response<Incoming>,
     upstream: Box<Upstream>,
@@ -315,7 +318,7 @@ fn respond(
         // A member that answers what it cannot have read whole has not ended the HTTP before it.
         let ended = upstream.has_ended();
         return if ended {
-            Ok(tunnel::grant(session, asked, parts, upstream, lease))
+            Ok(tunnel::grant(&exchange.connection, asked, parts, upstream, lease))
         } else {
             Err(answer::BAD_RESPONSE)
         };
@@ -325,6 +328,6 @@ fn respond(
     }
     parts.version = Version::HTTP_11;
     headers::strip(&mut parts.headers);
-    let body = MemberBody::new(incoming, Rc::clone(session), upstream, lease);
+    let body = MemberBody::new(incoming, Rc::clone(exchange), upstream, lease);
     Ok(Response::from_parts(parts, ResponseBody::member(body)))
 }

@@ -1,6 +1,6 @@
 //! The sockets of both sides as the HTTP library sees them, with what it does not tell.
 
-use super::session::{Session, now};
+use super::connection::{Connection, now};
 use crate::linger::Linger;
 use crate::stream::Stream;
 use std::cell::Cell;
@@ -14,15 +14,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// the close waits for the client.
 pub(crate) struct ClientStream {
     stream: Option<Stream>,
-    session: Rc<Session>,
+    connection: Rc<Connection>,
     linger: Linger,
     /// What came behind a request that asks the connection to become another, until that is decided.
     behind: Vec<u8>,
 }
 
 impl ClientStream {
-    pub(crate) fn new(stream: Stream, session: Rc<Session>) -> Self {
-        Self { stream: Some(stream), session, linger: Linger::default(), behind: Vec::new() }
+    pub(crate) fn new(stream: Stream, connection: Rc<Connection>) -> Self {
+        Self { stream: Some(stream), connection, linger: Linger::default(), behind: Vec::new() }
     }
 
     /// The socket itself, once the HTTP library is done with it.
@@ -46,7 +46,7 @@ impl ClientStream {
         }
         let before = buffer.filled().len();
         ready!(Pin::new(self.stream()).poll_read(cx, buffer))?;
-        self.session.received(buffer.filled().len() - before);
+        self.connection.received(buffer.filled().len() - before);
         Poll::Ready(Ok(()))
     }
 
@@ -56,9 +56,9 @@ impl ClientStream {
 
     fn note(&self, written: &Poll<io::Result<usize>>) {
         match written {
-            Poll::Ready(Ok(count)) => self.session.sent(*count),
+            Poll::Ready(Ok(count)) => self.connection.sent(*count),
             Poll::Ready(Err(_)) => {}
-            Poll::Pending => self.session.stalled(),
+            Poll::Pending => self.connection.stalled(),
         }
     }
 }
@@ -73,7 +73,7 @@ impl AsyncRead for ClientStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            let framing = self.session.framing.borrow();
+            let framing = self.connection.framing.borrow();
             if framing.bad_head().is_some() || framing.is_held() {
                 return Poll::Pending;
             }
@@ -84,8 +84,8 @@ impl AsyncRead for ClientStream {
             let before = buffer.filled().len();
             ready!(self.read(cx, buffer))?;
             let came = buffer.filled().len() - before;
-            let good = self.session.follow(&buffer.filled()[before..]);
-            if self.session.framing.borrow().is_held() {
+            let good = self.connection.follow(&buffer.filled()[before..]);
+            if self.connection.framing.borrow().is_held() {
                 self.behind.splice(..0, buffer.filled()[before + good..].iter().copied());
             }
             buffer.set_filled(before + good);
@@ -120,22 +120,20 @@ impl AsyncWrite for ClientStream {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(self.stream()).poll_flush(cx);
         match &flushed {
-            Poll::Ready(_) => self.session.sent(0),
-            Poll::Pending => self.session.stalled(),
+            Poll::Ready(_) => self.connection.sent(0),
+            Poll::Pending => self.connection.stalled(),
         }
         flushed
     }
 
     /// Closes the write side; with a request body unread, waits for the client so that the answer is not lost.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.session.waits.borrow().close.is_none() {
+        if self.connection.waits.borrow().close.is_none() {
             ready!(Pin::new(self.stream()).poll_shutdown(cx))?;
-            let framing = self.session.framing.borrow();
-            if !framing.is_inside() {
+            if !self.connection.is_unread() {
                 return Poll::Ready(Ok(()));
             }
-            drop(framing);
-            self.session.waits.borrow_mut().close = Some(now());
+            self.connection.waits.borrow_mut().close = Some(now());
         }
         let Self { stream, linger, .. } = &mut *self;
         let stream = stream.as_mut().expect("taken by into_inner only, which consumes self");
@@ -145,7 +143,7 @@ impl AsyncWrite for ClientStream {
 
 impl Drop for ClientStream {
     fn drop(&mut self) {
-        if let (Some(stream), true) = (&self.stream, self.session.abort.get()) {
+        if let (Some(stream), true) = (&self.stream, self.connection.abort.get()) {
             stream.socket().abort();
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// What every body may take: the first octets are the slowest.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// The pace of one body after the other.
+/// The pace of one body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     /// Octets a second; `None` is any pace.
@@ -20,16 +20,6 @@ pub(crate) struct Pace {
 impl Pace {
     pub(crate) const fn new(rate: Option<u32>) -> Self {
         Self { rate, octets: 0, waited: Duration::ZERO }
-    }
-
-    /// Asks for another rate.
-    pub(crate) const fn limit(&mut self, rate: Option<u32>) {
-        self.rate = rate;
-    }
-
-    /// Another body begins.
-    pub(crate) const fn begin(&mut self) {
-        *self = Self::new(self.rate);
     }
 
     /// Octets have come that were waited for so long.
@@ -61,11 +51,8 @@ mod tests {
         assert_eq!(pace.left(), Duration::from_millis(2));
         pace.came(0, seconds(1));
         assert_eq!(pace.left(), Duration::ZERO);
-        pace.begin();
-        assert_eq!(pace.left(), seconds(10));
-        pace.limit(None);
-        assert_eq!(pace.left(), Duration::MAX);
-        pace.limit(Some(u32::MAX));
+        assert_eq!(Pace::new(None).left(), Duration::MAX);
+        let mut pace = Pace::new(Some(u32::MAX));
         pace.came(usize::MAX, Duration::MAX);
         assert_eq!(pace.left(), Duration::ZERO);
     }

@@ -2,11 +2,11 @@
 
 use super::answer::{self, Answer};
 use super::body::ResponseBody;
+use super::connection::Connection;
+use super::exchange::Exchange;
 use super::rules::{self, Action, Filled, Fixed, Subject};
-use super::session::Session;
 use crate::pool::Pool;
-use crate::snapshot::Route;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use hyper::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use hyper::{Method, Response, StatusCode, Uri};
 use std::sync::Arc;
 
@@ -27,10 +27,10 @@ pub(super) enum Fate<'a> {
 
 /// Asks the rules, and makes their changes to the request. It is as a member would get it.
 pub(super) fn rule<'a>(
-    session: &Session,
-    route: &'a Route,
+    exchange: &'a Exchange,
     (method, uri, headers): (&Method, &Uri, &mut HeaderMap),
 ) -> Result<Ruling<'a>, Answer> {
+    let Exchange { route, connection, .. } = exchange;
     if route.rules.is_empty() {
         return Ok(Ruling { fate: Fate::Forward(&route.pool), answer_edits: Vec::new() });
     }
@@ -38,26 +38,26 @@ pub(super) fn rule<'a>(
         method,
         uri,
         headers,
-        client: session.client,
-        sni: session.told.as_ref().and_then(|told| told.server_name()),
+        client: connection.client,
+        sni: connection.told.as_ref().and_then(|told| told.server_name()),
         secure: route.termination.is_some(),
-        port: session.ends.map(|ends| ends.destination().port()),
+        port: connection.ends.map(|ends| ends.destination().port()),
     };
     let decision = route.rules.decide(&subject).map_err(|_| answer::DOUBTFUL_PATH)?;
     for place in &decision.fitting {
-        route.rule_counts[*place].fitted(session.local.index());
+        route.rule_counts[*place].fitted(connection.local.index());
     }
     let fate = match decision.action {
         None => Fate::Forward(&route.pool),
         Some(Action::Pool(pool)) => Fate::Forward(pool),
         Some(Action::Deny(status)) => return Err(answer::denied(*status)),
         Some(Action::Redirect(redirect)) => {
-            let mut response = respond(session, redirect.status, ResponseBody::text(""));
+            let mut response = respond(exchange, redirect.status, ResponseBody::text(""));
             response.headers_mut().insert(LOCATION, redirect.location(&subject));
             Fate::Answer(response)
         }
         Some(Action::Answer(Fixed { status, content_type, body })) => {
-            let mut response = respond(session, *status, ResponseBody::text(body.clone()));
+            let mut response = respond(exchange, *status, ResponseBody::text(body.clone()));
             if !body.is_empty() {
                 response.headers_mut().insert(CONTENT_TYPE, content_type.clone());
             }
@@ -70,11 +70,11 @@ pub(super) fn rule<'a>(
 }
 
 /// An answer of our own. It ends the connection if a body is on its way that nobody will read.
-fn respond(session: &Session, status: StatusCode, body: ResponseBody) -> Response<ResponseBody> {
+fn respond(exchange: &Exchange, status: StatusCode, body: ResponseBody) -> Response<ResponseBody> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    if session.framing.borrow().is_inside() {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    if exchange.connection.is_unread() {
+        Connection::ends_behind(response.headers_mut());
     }
     response
 }

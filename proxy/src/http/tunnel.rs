@@ -5,8 +5,8 @@
 //! which is passed on first.
 
 use super::body::ResponseBody;
+use super::connection::Connection;
 use super::headers;
-use super::session::Session;
 use super::upgrade::Asked;
 use crate::listener::Stage;
 use crate::pool::Lease;
@@ -28,16 +28,16 @@ pub(crate) struct Switched {
     lease: Lease,
 }
 
-/// The answer that grants it. The member's connection waits in the session until the answer has left.
+/// The answer that grants it. The member's connection waits in the client's until the answer has left.
 pub(crate) fn grant(
-    session: &Session,
+    connection: &Connection,
     asked: &Asked,
     mut parts: response::Parts,
     upstream: Box<Upstream>,
     lease: Lease,
 ) -> Response<ResponseBody> {
     let (member, ahead) = upstream.into_switched();
-    session.switches(Switched { member, ahead, lease });
+    connection.switches(Switched { member, ahead, lease });
     let granted = parts.headers.get(UPGRADE).cloned();
     headers::strip(&mut parts.headers);
     asked.grant(&mut parts.headers, granted);
@@ -46,10 +46,10 @@ pub(crate) fn grant(
 }
 
 /// Carries the connection on. `early` is what the client sent behind its request.
-pub(crate) fn carry(session: &Rc<Session>, client: Stream, early: Bytes, switched: Switched) -> Stage {
+pub(crate) fn carry(connection: &Rc<Connection>, client: Stream, early: Bytes, switched: Switched) -> Stage {
     let Switched { member, ahead, lease } = switched;
-    let peer = session.ends.map(|ends| ends.source());
+    let peer = connection.ends.map(|ends| ends.source());
     let ahead = Ahead { of_client: early, of_member: ahead };
-    let relay = Relay::new(Rc::clone(&session.local), session.route(), client, member, None);
+    let relay = Relay::new(Rc::clone(&connection.local), connection.route(), client, member, None);
     tcp::carry(relay.resume(ahead), peer, lease)
 }

@@ -1,11 +1,11 @@
-//! What the parts of one client connection share: the socket, the requests on it, their bodies.
+//! What the parts of one client connection share: the socket, what is known of the client, the requests under way.
 //!
-//! All of them run in one task, one after the other, so plain cells do.
+//! All of them run in one task, so plain cells do. What belongs to one request alone is in [`super::exchange`].
 
 use super::certificate;
 use super::deadlines::{Deadlines, Overdue};
-use super::framing::{Fault, Framing};
-use super::pace::Pace;
+use super::exchange::Exchange;
+use super::framing::{Fault, Framing, Good};
 use super::tunnel::Switched;
 use crate::listener::{Accepted, Site};
 use crate::opening::Told;
@@ -13,6 +13,7 @@ use crate::proxy_protocol::Ends;
 use crate::snapshot::Route;
 use crate::worker::Local;
 use config::model::Mode;
+use hyper::header::{CONNECTION, HeaderMap, HeaderValue};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// One client connection.
-pub(crate) struct Session {
+pub(crate) struct Connection {
     pub(crate) local: Rc<Local>,
     /// The client, IPv4-mapped addresses as IPv4. None: it has no address.
     pub(crate) client: Option<IpAddr>,
@@ -36,19 +37,25 @@ pub(crate) struct Session {
     route: RefCell<Arc<Route>>,
     pub(crate) framing: RefCell<Framing>,
     pub(crate) waits: RefCell<Deadlines>,
-    /// What ran out while a request was under way and is still to be answered.
-    overdue: Cell<Option<Overdue>>,
-    /// Whether the response has begun, so that nothing else can be answered.
-    responding: Cell<bool>,
+    /// The requests under way.
+    exchanges: RefCell<Vec<Rc<Exchange>>>,
     /// Whether the connection must be reset and not closed: what was sent is a part only.
     pub(crate) abort: Cell<bool>,
-    /// Whether a request has been answered on this connection.
-    served: Cell<bool>,
+    /// Whether a request has come.
+    asked: Cell<bool>,
     /// The member of a connection that is to become a tunnel once the answer has left.
     switched: RefCell<Option<Box<Switched>>>,
 }
 
-impl Session {
+/// What is due next on a connection.
+pub(crate) struct Due {
+    pub(crate) at: Instant,
+    pub(crate) what: Overdue,
+    /// The request that waits for it; `None` is the connection.
+    pub(crate) exchange: Option<Rc<Exchange>>,
+}
+
+impl Connection {
     pub(crate) fn new(local: Rc<Local>, accepted: &Accepted) -> Self {
         let Accepted { site, route, .. } = accepted;
         let ends = accepted.ends();
@@ -60,12 +67,11 @@ impl Session {
             told: accepted.opening.as_ref().map(|opening| opening.told.clone()),
             certificate: OnceCell::new(),
             framing: RefCell::new(Framing::new(route.limits)),
-            waits: RefCell::new(Deadlines::new(route.timeout, Pace::new(route.limits.body_rate), now())),
+            waits: RefCell::new(Deadlines::new(route.timeout, now())),
+            exchanges: RefCell::default(),
             route: RefCell::new(Arc::clone(route)),
-            overdue: Cell::new(None),
-            responding: Cell::new(false),
             abort: Cell::new(false),
-            served: Cell::new(false),
+            asked: Cell::new(false),
             switched: RefCell::new(None),
         }
     }
@@ -86,27 +92,50 @@ impl Session {
     }
 
     /// The route in force, and whether the listener still is: if not, the last one serves once more.
-    pub(crate) fn refresh(&self) -> (Arc<Route>, bool) {
+    pub(super) fn refresh(&self) -> (Arc<Route>, bool) {
         let snapshot = self.local.shared().snapshot.load();
         let Some(route) = snapshot.route(&self.site).filter(|route| route.mode == Mode::Http) else {
             return (self.route(), false);
         };
         if !Arc::ptr_eq(&self.route.borrow(), route) {
-            let mut waits = self.waits.borrow_mut();
-            waits.limits = route.timeout;
-            waits.pace.limit(route.limits.body_rate);
+            self.waits.borrow_mut().limits = route.timeout;
             self.framing.borrow_mut().limit(route.limits);
             *self.route.borrow_mut() = Arc::clone(route);
         }
         (Arc::clone(route), true)
     }
 
-    /// A request has been handed over by the HTTP library; the guard ends it.
-    pub(crate) fn begin(self: &Rc<Self>) -> Underway {
+    /// A request has come, and is under way until [`Self::ended`].
+    pub(super) fn began(&self, exchange: &Rc<Exchange>) {
+        self.exchanges.borrow_mut().push(Rc::clone(exchange));
         self.waits.borrow_mut().began();
-        self.overdue.set(None);
-        self.responding.set(false);
-        Underway(Rc::clone(self))
+        self.asked.set(true);
+    }
+
+    /// The response to a request has ended, or there is to be none.
+    pub(super) fn ended(&self, exchange: &Rc<Exchange>) {
+        let mut exchanges = self.exchanges.borrow_mut();
+        if let Some(place) = exchanges.iter().position(|known| Rc::ptr_eq(known, exchange)) {
+            exchanges.swap_remove(place);
+        }
+        if exchanges.is_empty() {
+            self.waits.borrow_mut().ended(now());
+        }
+    }
+
+    /// Whether no request has come.
+    pub(super) fn is_fresh(&self) -> bool {
+        !self.asked.get()
+    }
+
+    /// What is due next.
+    pub(crate) fn due(&self) -> Option<Due> {
+        let of_connection = self.waits.borrow().next();
+        let exchanges = self.exchanges.borrow();
+        let of_exchanges = exchanges.iter().filter_map(|exchange| Some((exchange.due()?, Some(exchange))));
+        let all = of_connection.map(|due| (due, None)).into_iter().chain(of_exchanges);
+        let ((at, what), exchange) = all.min_by_key(|((at, _), _)| *at)?;
+        Some(Due { at, what, exchange: exchange.map(Rc::clone) })
     }
 
     /// Why the next head must be refused, once everything before it is answered and taken.
@@ -115,34 +144,34 @@ impl Session {
         self.waits.borrow().is_quiet().then_some(fault)
     }
 
-    /// Whether no request has been answered on this connection.
-    pub(crate) fn is_first(&self) -> bool {
-        !self.served.get()
+    /// The head of the next request of the HTTP library, if it was found good. Call once per request.
+    pub(super) fn expects_request(&self) -> Option<Good> {
+        self.framing.borrow_mut().expects_request()
     }
 
-    pub(crate) fn responds(&self) {
-        self.responding.set(true);
+    /// Whether the client may still be sending what nobody will read.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.framing.borrow().is_inside()
     }
 
-    pub(crate) fn is_responding(&self) -> bool {
-        self.responding.get()
+    /// Whether the framing of the request under way is lost.
+    pub(super) fn is_body_lost(&self) -> bool {
+        self.framing.borrow().is_body_lost()
     }
 
-    /// Leaves it to the request under way to answer that something ran out.
-    pub(crate) fn set_overdue(&self, overdue: Overdue) {
-        let mut waits = self.waits.borrow_mut();
-        waits.body = None;
-        waits.member = None;
-        self.overdue.set(Some(overdue));
+    /// The request under way is answered and the connection stays what it is: what follows is the next request.
+    pub(super) fn goes_on(&self) {
+        self.framing.borrow_mut().release();
     }
 
-    pub(crate) fn take_overdue(&self) -> Option<Overdue> {
-        self.overdue.take()
+    /// Ends the connection behind the response with these fields.
+    pub(super) fn ends_behind(headers: &mut HeaderMap) {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
 
-    /// The member is waited for, from this moment.
-    pub(crate) fn waits_for_member(&self) {
-        self.waits.borrow_mut().member = Some(now());
+    /// A response under way cannot be whole.
+    pub(crate) fn breaks_off(&self) {
+        self.abort.set(true);
     }
 
     /// The connection is to become a tunnel.
@@ -182,17 +211,6 @@ impl Session {
     /// The client takes nothing at the moment.
     pub(crate) fn stalled(&self) {
         self.waits.borrow_mut().room.get_or_insert_with(now);
-    }
-}
-
-/// A request under way.
-pub(crate) struct Underway(Rc<Session>);
-
-impl Drop for Underway {
-    fn drop(&mut self) {
-        self.0.waits.borrow_mut().ended(now());
-        self.0.served.set(true);
-        self.0.responding.set(false);
     }
 }
 

@@ -1,0 +1,154 @@
+//! A client connection that speaks HTTP/1.1: one request at a time. RFC 9112.
+
+use super::answer::{self, Answer, SLOW_HEAD};
+use super::connection::{Connection, Due};
+use super::deadlines::Overdue;
+use super::exchange::Exchange;
+use super::io::ClientStream;
+use super::{forward, tunnel};
+use crate::counts::Failure;
+use crate::linger;
+use crate::listener::{Accepted, Stage};
+use crate::upstream::MAX_BUFFER;
+use hyper::StatusCode;
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
+use tokio::io::AsyncWriteExt;
+use tokio::time;
+
+/// The fields that the HTTP library takes of itself.
+const FIELDS_AT_HAND: usize = 100;
+
+/// Carries one client connection from accept to close, or to the stage that follows an upgrade. When told to stop it
+/// finishes the response under way.
+pub(super) async fn serve(connection: Rc<Connection>, accepted: Accepted) -> Option<Stage> {
+    let mut alarm = connection.local.alarms.alarm();
+    let fields = usize::from(accepted.route.limits.fields);
+    let Accepted { stream, mut stop, .. } = accepted;
+    let io = TokioIo::new(ClientStream::new(stream, Rc::clone(&connection)));
+    let service = {
+        let connection = Rc::clone(&connection);
+        service_fn(move |request| forward::forward(Exchange::begin(&connection), request))
+    };
+    let mut builder = Builder::new();
+    builder.half_close(true).header_read_timeout(None).max_buf_size(MAX_BUFFER);
+    // Up to its own limit the library takes room for fields from the stack.
+    if fields > FIELDS_AT_HAND {
+        builder.max_headers(fields);
+    }
+    let mut serving = builder.serve_connection(io, service);
+    let mut stopped = pin!(stop.wait());
+    let mut stopping = false;
+    loop {
+        let event = poll_fn(|cx| {
+            if let Poll::Ready(end) = Pin::new(&mut serving).poll(cx) {
+                return Poll::Ready(Event::Ended(end));
+            }
+            if let Some(fault) = connection.refuses() {
+                return Poll::Ready(Event::Refused(answer::to_fault(fault)));
+            }
+            if !stopping && stopped.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Event::Stop);
+            }
+            match connection.due() {
+                Some(due) => alarm.poll(cx, Some(due.at.into())).map(|()| Event::Overdue(due)),
+                None => Poll::Pending,
+            }
+        })
+        .await;
+        match event {
+            Event::Ended(Ok(())) => return part(&connection, serving.into_parts().io.into_inner()).await,
+            Event::Ended(Err(error)) => return broken(&connection, &error),
+            Event::Stop => {
+                stopping = true;
+                Pin::new(&mut serving).graceful_shutdown();
+            }
+            Event::Refused(answer) => {
+                return refuse(&connection, serving.into_parts().io.into_inner(), answer).await;
+            }
+            Event::Overdue(Due { what: Overdue::Head, .. }) if connection.waits.borrow().is_quiet() => {
+                return refuse(&connection, serving.into_parts().io.into_inner(), SLOW_HEAD).await;
+            }
+            Event::Overdue(due) => {
+                if !keeps_on(&connection, &due) {
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+enum Event {
+    Ended(hyper::Result<()>),
+    Stop,
+    Refused(Answer),
+    Overdue(Due),
+}
+
+/// Deals with what ran out. True where the request under way answers it.
+fn keeps_on(connection: &Connection, due: &Due) -> bool {
+    if let Some(exchange) = due.exchange.as_ref().filter(|exchange| !exchange.is_responding()) {
+        exchange.set_overdue(due.what);
+        return true;
+    }
+    let failure = match due.what {
+        Overdue::Idle | Overdue::Close => return false,
+        Overdue::Head => Failure::SlowHead,
+        Overdue::Body | Overdue::Room => Failure::ClientTimeout,
+        Overdue::Member => Failure::MemberTimeout,
+    };
+    connection.route().counts.failed(connection.local.index(), failure);
+    connection.breaks_off();
+    false
+}
+
+/// The HTTP of a connection has ended well.
+async fn part(connection: &Rc<Connection>, client: ClientStream) -> Option<Stage> {
+    let has_asked = connection.framing.borrow().has_asked();
+    if let Some(switched) = connection.take_switched() {
+        let (client, early) = client.into_parts();
+        return Some(tunnel::carry(connection, client, early.into(), *switched));
+    }
+    if has_asked {
+        // The HTTP library leaves the end of such a connection to its caller, whatever was answered.
+        linger::close(client.into_inner()).await;
+    }
+    None
+}
+
+/// Answers a request that the HTTP library never saw as one, and closes.
+async fn refuse(connection: &Connection, client: ClientStream, answer: Answer) -> Option<Stage> {
+    let (route, worker) = (connection.route(), connection.local.index());
+    if let Some(failure) = answer.failure {
+        route.counts.failed(worker, failure);
+    }
+    route.counts.answered(worker, answer.status);
+    let mut stream = client.into_inner();
+    // The answer fits into an empty socket; a client that takes nothing gets the close alone.
+    if let Ok(Ok(sent)) = time::timeout(linger::LIMIT, stream.write(&answer.bytes())).await {
+        route.counts.sent(worker, sent as u64);
+    }
+    linger::close(stream).await;
+    None
+}
+
+/// Counts what the HTTP library ended by itself.
+fn broken(connection: &Connection, error: &hyper::Error) -> Option<Stage> {
+    tracing::debug!(%error, client = connection.client.map(display), "client connection did not end well");
+    if connection.abort.get() {
+        return None;
+    }
+    let (route, worker) = (connection.route(), connection.local.index());
+    if error.is_parse() {
+        route.counts.answered(worker, StatusCode::BAD_REQUEST);
+        route.counts.failed(worker, Failure::BadRequest);
+    } else {
+        route.counts.failed(worker, Failure::ClientGone);
+    }
+    None
+}
