@@ -2,8 +2,9 @@
 
 use crate::model::{
     AdminState, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ConnectionLog, Denied, Facility,
-    ForwardedField, ForwardedFor, Hairpin, Level, LogFormat, Mode, MssClamp, Offload, PrivateZones,
-    ProxyProtocol, ReverseNames, SocketMode, StatusRange, TlsVersion, Treatment, UdpZeroChecksum,
+    ForwardedField, ForwardedFor, Hairpin, HttpReuse, Level, LogFormat, Mode, MssClamp, Offload,
+    PrivateZones, ProxyProtocol, ReverseNames, SocketMode, StatusRange, TlsVersion, Treatment,
+    UdpZeroChecksum,
 };
 use ipnet::Ipv6Net;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -172,6 +173,8 @@ pub const MAX_QUEUE: u32 = 1024;
 pub const SLOW_START: Duration = Duration::ZERO;
 /// `proxy.pool.proxy_protocol`: a member that does not expect the header takes it for data.
 pub const PROXY_PROTOCOL: ProxyProtocol = ProxyProtocol::Off;
+/// `proxy.pool.http_reuse`: HAProxy's; no request is lost that a client could not know to be at risk.
+pub const HTTP_REUSE: HttpReuse = HttpReuse::Safe;
 /// `proxy.pool.tls.verify`: TLS to nobody in particular hides nothing.
 pub const VERIFY: bool = true;
 /// `proxy.pool.stick.size`: what router VMs have set in HAProxy for years.

@@ -5,9 +5,9 @@ use crate::domain::Domain;
 use crate::model::{
     AdminState, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ClientPrefix, ConnectionLog, Denied,
     Endpoint, Facility, ForwardedField, ForwardedFor, Hairpin, Header, HeaderCondition, HeaderEdit,
-    HostPattern, Level, LogFormat, LogTarget, MappedRule, Mode, MssClamp, NextHopMtu, Offload, PrivateZones,
-    ProxyProtocol, ReverseNames, ServerName, SocketMode, StatusRange, Template, TlsVersion, Treatment,
-    UdpZeroChecksum, Upstream, UpstreamTransport, Wanted,
+    HostPattern, HttpReuse, Level, LogFormat, LogTarget, MappedRule, Mode, MssClamp, NextHopMtu, Offload,
+    PrivateZones, ProxyProtocol, ReverseNames, ServerName, SocketMode, StatusRange, Template, TlsVersion,
+    Treatment, UdpZeroChecksum, Upstream, UpstreamTransport, Wanted,
 };
 use crate::reader::{duration_text, size_text};
 use crate::words::Word;
@@ -85,6 +85,7 @@ as_word!(
     ForwardedField,
     ForwardedFor,
     AdminState,
+    HttpReuse,
     CheckMethod,
     ProxyProtocol,
     ClientAuth,

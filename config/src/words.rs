@@ -2,8 +2,8 @@
 
 use crate::model::{
     AdminState, Balance, CheckKind, CheckMethod, ClientAuth, ConnectionLog, Denied, Facility, ForwardedField,
-    ForwardedFor, Hairpin, Level, LogFormat, Mode, Offload, PrivateZones, ProxyProtocol, ReverseNames,
-    TlsVersion, Treatment, UdpZeroChecksum,
+    ForwardedFor, Hairpin, HttpReuse, Level, LogFormat, Mode, Offload, PrivateZones, ProxyProtocol,
+    ReverseNames, TlsVersion, Treatment, UdpZeroChecksum,
 };
 
 /// A type whose values are words in the file.
@@ -51,6 +51,7 @@ words! {
         User = "user", Mail = "mail", Daemon = "daemon", Auth = "auth", Syslog = "syslog", News = "news", Cron = "cron", Authpriv = "authpriv", Ftp = "ftp", Local0 = "local0", Local1 = "local1", Local2 = "local2", Local3 = "local3", Local4 = "local4", Local5 = "local5", Local6 = "local6", Local7 = "local7"
     }
     ProxyProtocol { Off = "off", V1 = "v1", V2 = "v2" }
+    HttpReuse { Never = "never", Safe = "safe", Aggressive = "aggressive", Always = "always" }
     AdminState { Ready = "ready", Drain = "drain", Maintenance = "maintenance" }
     CheckKind { Tcp = "tcp", Tls = "tls", Http = "http", Off = "off" }
     CheckMethod { Get = "GET", Head = "HEAD", Options = "OPTIONS" }

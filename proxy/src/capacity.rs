@@ -2,7 +2,7 @@
 //!
 //! The bound keeps a crowd of clients from taking the files that checks and the admin interface need, and from taking
 //! the machine's memory. Connections above it wait in the kernel's backlog. Idle connections to members are not counted:
-//! when they take the last files, accepting rests for want of files.
+//! a worker that runs short gives up its own.
 
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::sysinfo::sysinfo;

@@ -84,6 +84,11 @@ impl<'a> Dial<'a> {
         }
     }
 
+    /// Has the client go to this member first, if the pool has it and it takes its own.
+    pub(crate) fn prefer(&mut self, member: MemberId) {
+        self.own = self.pool.place(member).or(self.own);
+    }
+
     /// A place at the next member for this client. Asked again, the attempt at the one before has failed.
     pub(crate) async fn next(&mut self) -> Result<Lease, NoMember> {
         if self.made > 0 {
@@ -116,7 +121,9 @@ impl<'a> Dial<'a> {
             }
             Err(error) => {
                 // A shortage of ours is no fault of the member.
-                if !is_shortage(error) {
+                if is_shortage(error) {
+                    self.local.upstreams.give_up();
+                } else {
                     member.counts.refused(worker);
                     self.blame(member);
                 }

@@ -22,6 +22,7 @@ mod guard;
 mod headers;
 mod http1;
 pub(crate) mod io;
+mod login;
 mod pace;
 pub(crate) mod rules;
 mod ruling;

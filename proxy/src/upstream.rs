@@ -1,29 +1,25 @@
-//! HTTP connections to members, kept for the next request: one set per worker, shared by its clients.
+//! HTTP connections to members, kept for the next request: one set per worker, shared by its clients, and what each client
+//! connection has of its own.
 //!
-//! A connection is driven by whoever uses it, in the task of the client; an idle one is looked at by its worker once a
-//! second and dropped when the member has closed it, when it has been idle for long, or when the member has left the
-//! configuration or is spoken to over TLS in another way.
+//! An idle one is looked at by its worker once a second and dropped when the member has closed it, when it has been idle
+//! for long, or when the member has left the configuration or is spoken to in another way.
 
-use crate::dial::{Dial, First};
-use crate::http::body::RequestBody;
-use crate::http::io::MemberStream;
+mod choice;
+mod http1;
+mod own;
+
+pub(crate) use choice::Seeker;
+pub(crate) use http1::{MAX_BUFFER, Upstream, poll_with};
+pub(crate) use own::Own;
+
 use crate::origination::Secured;
 use crate::pool::MemberState;
 use crate::snapshot::{Shared, Snapshot};
-use crate::stream::Stream;
-use bytes::Bytes;
-use hyper::client::conn::http1::{Builder, Connection, Parts, SendRequest};
-use hyper_util::rt::TokioIo;
-use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, recv};
-use std::cell::{Cell, RefCell};
+use own::Kept;
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::io;
-use std::os::fd::{AsRawFd, RawFd};
-use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::Weak;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{self, Instant};
@@ -34,140 +30,69 @@ const IDLE: Duration = Duration::from_secs(30);
 const KEPT: usize = 1024;
 /// How often idle connections are looked at.
 const SWEEP: Duration = Duration::from_secs(1);
-/// The read and write buffers of one connection grow to this at most.
-pub(crate) const MAX_BUFFER: usize = 64 << 10;
 
-/// One connection to a member.
-pub(crate) struct Upstream {
-    member: Arc<MemberState>,
-    /// How it speaks TLS, if it does.
-    secured: Option<Arc<Secured>>,
-    pub(crate) sender: SendRequest<RequestBody>,
-    connection: Connection<TokioIo<MemberStream>, RequestBody>,
-    /// The socket that `connection` owns.
-    socket: RawFd,
-    ended: bool,
-    /// Set when a byte arrives.
-    pub(crate) heard: Rc<Cell<bool>>,
-    /// Whether it has carried a request before.
-    pub(crate) reused: bool,
-    idle_since: Instant,
-    /// Whether the member takes every request on it to come from the client that a header named.
-    is_told: bool,
-}
-
-impl Upstream {
-    /// Opens a connection, which begins with `first`.
-    pub(crate) async fn open(
-        dial: &Dial<'_>,
-        member: Arc<MemberState>,
-        first: &First,
-    ) -> io::Result<Box<Self>> {
-        let secured = dial.secured(&member).map_err(io::Error::other)?.cloned();
-        let stream = dial.connect(&member, first).await?;
-        let socket = stream.socket().as_raw_fd();
-        let heard = Rc::new(Cell::new(false));
-        let io = TokioIo::new(MemberStream::new(stream, Rc::clone(&heard)));
-        let (sender, connection) =
-            Builder::new().max_buf_size(MAX_BUFFER).handshake(io).await.map_err(io::Error::other)?;
-        Ok(Box::new(Self {
-            secured,
-            member,
-            sender,
-            connection,
-            socket,
-            ended: false,
-            heard,
-            reused: false,
-            is_told: !first.header.is_empty(),
-            idle_since: Instant::now(),
-        }))
-    }
-
-    /// Drives reading and writing. Whether it failed shows in what is read and sent.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
-        if !self.ended && Pin::new(&mut self.connection).poll(cx).is_ready() {
-            self.ended = true;
-        }
-    }
-
-    /// Whether the connection can take a request, as far as this side knows at this moment.
-    fn is_usable(&mut self) -> bool {
-        self.drive(&mut Context::from_waker(Waker::noop()));
-        !self.ended && self.sender.is_ready()
-    }
-
-    /// Whether the HTTP library is done with it, as it is once it has read that an upgrade or a tunnel is granted.
-    pub(crate) const fn has_ended(&self) -> bool {
-        self.ended
-    }
-
-    /// The connection itself and what was read ahead on it, once a response has granted an upgrade or a tunnel: the HTTP
-    /// library is done with it then, and has written all.
-    pub(crate) fn into_switched(self) -> (Stream, Bytes) {
-        let Parts { io, read_buf, .. } = self.connection.into_parts();
-        (io.into_inner().into_inner(), read_buf)
-    }
-
-    /// Whether it speaks TLS in this way, or none.
-    fn speaks_as(&self, secured: Option<&Arc<Secured>>) -> bool {
-        self.secured.as_ref().map(Arc::as_ptr) == secured.map(Arc::as_ptr)
-    }
-
-    /// Whether nothing waits to be read: neither the member's close, nor bytes behind its last response, which would
-    /// be taken for the answer to the next request.
-    ///
-    /// Asks the kernel: the runtime hears of what has come only when it next polls.
-    fn is_silent(&self) -> bool {
-        recv(self.socket, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) == Err(Errno::EAGAIN)
-    }
-}
+/// Idle connections, the one used last at the end.
+type Idle = Vec<Box<Upstream>>;
 
 /// The idle connections of one worker.
 #[derive(Default)]
 pub(crate) struct Upstreams {
-    #[expect(clippy::vec_box, reason = "a connection is large, and moves in and out with every request")]
-    idle: RefCell<HashMap<*const MemberState, Vec<Box<Upstream>>>>,
+    /// Those that serve any client.
+    shared: RefCell<HashMap<*const MemberState, Idle>>,
+    /// Those of one client connection each.
+    owned: RefCell<Vec<Weak<Kept>>>,
     filled: Notify,
 }
 
 impl Upstreams {
-    /// An idle connection to the member that speaks as `secured` does: the one used last, which is the likeliest to be
-    /// alive.
+    /// An idle connection to the member that speaks as `secured` does, for this request of the client connection whose
+    /// `own` is: the one used last, which is the likeliest to be alive.
     pub(crate) fn check_out(
         &self,
         member: &Arc<MemberState>,
         secured: Option<&Arc<Secured>>,
+        (own, seeker): (&Own, Seeker),
     ) -> Option<Box<Upstream>> {
-        let mut idle = self.idle.borrow_mut();
-        let kept = idle.get_mut(&Arc::as_ptr(member))?;
-        while let Some(mut upstream) = kept.pop() {
-            if upstream.speaks_as(secured) && upstream.is_usable() && upstream.is_silent() {
-                return Some(upstream);
-            }
+        let mut fits = |upstream: &mut Upstream| {
+            upstream.speaks_as(secured, seeker.told) && upstream.is_usable() && upstream.is_silent()
+        };
+        if let Some(upstream) = own.take(|upstream| Arc::ptr_eq(&upstream.member, member), &mut fits) {
+            return Some(upstream);
         }
-        None
+        // Before the set is looked into: where nothing is shared there is none.
+        if !seeker.may_share(true) {
+            return None;
+        }
+        let mut shared = self.shared.borrow_mut();
+        let idle = shared.get_mut(&Arc::as_ptr(member))?;
+        take(idle, |upstream| seeker.may_share(upstream.is_proven()), fits)
     }
 
-    /// Keeps a connection whose response has ended, if any client can use it again.
-    pub(crate) fn check_in(&self, mut upstream: Box<Upstream>) {
-        if upstream.is_told || !upstream.is_usable() {
+    /// Keeps a connection whose response has ended, if it can be used again: for any client, or for the client
+    /// connection that has used it.
+    pub(crate) fn check_in(&self, mut upstream: Box<Upstream>, own: &Own) {
+        if !upstream.is_usable() {
             return;
         }
-        upstream.reused = true;
+        upstream.carried += 1;
         upstream.idle_since = Instant::now();
-        let mut idle = self.idle.borrow_mut();
-        let kept = idle.entry(Arc::as_ptr(&upstream.member)).or_default();
-        if kept.len() < KEPT {
-            kept.push(upstream);
-            self.filled.notify_one();
+        if upstream.owned {
+            self.owned.borrow_mut().extend(own.keep(upstream));
+        } else {
+            let mut shared = self.shared.borrow_mut();
+            let idle = shared.entry(Arc::as_ptr(&upstream.member)).or_default();
+            if idle.len() == KEPT {
+                return;
+            }
+            idle.push(upstream);
         }
+        self.filled.notify_one();
     }
 
     /// Drops what cannot be used again, forever.
     pub(crate) async fn tend(&self, shared: &Shared) {
         loop {
-            if self.idle.borrow().is_empty() {
+            if self.shared.borrow().is_empty() && self.owned.borrow().is_empty() {
                 self.filled.notified().await;
             }
             time::sleep(SWEEP).await;
@@ -175,29 +100,48 @@ impl Upstreams {
         }
     }
 
+    /// Gives up all that is idle, so that others can have the files. Says whether there was anything.
+    pub(crate) fn give_up(&self) -> bool {
+        let mut had_any = !std::mem::take(&mut *self.shared.borrow_mut()).is_empty();
+        for kept in self.owned.borrow().iter().filter_map(Weak::upgrade) {
+            had_any |= !std::mem::take(&mut *kept.0.borrow_mut()).is_empty();
+        }
+        had_any
+    }
+
     fn sweep(&self, snapshot: &Snapshot, now: Instant) {
-        self.idle.borrow_mut().retain(|_, kept| {
-            let found = kept.first().and_then(|upstream| snapshot.find(&upstream.member));
-            let Some((pool, place)) = found else { return false };
-            let secured = pool.secured_at(place);
-            kept.retain_mut(|upstream| {
-                now - upstream.idle_since < IDLE && upstream.speaks_as(secured) && upstream.is_usable()
-            });
-            !kept.is_empty()
+        self.shared.borrow_mut().retain(|_, idle| {
+            tidy(idle, snapshot, now);
+            !idle.is_empty()
+        });
+        self.owned.borrow_mut().retain(|kept| {
+            let Some(kept) = kept.upgrade() else { return false };
+            tidy(&mut kept.0.borrow_mut(), snapshot, now);
+            true
         });
     }
 }
 
-/// Drives the connection until `poll` is ready, which is asked after each step.
-pub(crate) fn poll_with<T>(
-    upstream: &mut Upstream,
-    cx: &mut Context<'_>,
-    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
-) -> Poll<T> {
-    let polled = poll(cx);
-    if polled.is_ready() {
-        return polled;
+fn tidy(idle: &mut Idle, snapshot: &Snapshot, now: Instant) {
+    idle.retain_mut(|upstream| {
+        let Some((pool, place)) = snapshot.find(&upstream.member) else { return false };
+        now - upstream.idle_since < IDLE
+            && upstream.speaks_as(pool.secured_at(place), pool.config.proxy_protocol)
+            && upstream.is_usable()
+    });
+}
+
+/// Takes out the last connection that is `wanted` and `fits`; those that are wanted and do not fit are dropped.
+fn take(
+    idle: &mut Idle,
+    wanted: impl Fn(&Upstream) -> bool,
+    mut fits: impl FnMut(&mut Upstream) -> bool,
+) -> Option<Box<Upstream>> {
+    while let Some(place) = idle.iter().rposition(|upstream| wanted(upstream)) {
+        let mut upstream = idle.remove(place);
+        if fits(&mut upstream) {
+            return Some(upstream);
+        }
     }
-    upstream.drive(cx);
-    poll(cx)
+    None
 }

@@ -69,6 +69,9 @@ mod queue;
 #[path = "daemon/reload.rs"]
 mod reload;
 #[cfg(test)]
+#[path = "daemon/reuse.rs"]
+mod reuse;
+#[cfg(test)]
 #[path = "daemon/rules.rs"]
 mod rules;
 #[cfg(test)]

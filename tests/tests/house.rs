@@ -58,6 +58,8 @@ const PURE: &[&str] = &[
     "dns64/src/upstream/select.rs",
     "proxy/src/listener/site.rs",
     "proxy/src/listener/sources.rs",
+    "proxy/src/upstream/choice.rs",
+    "proxy/src/http/login.rs",
     "proxy/src/pool/attempts.rs",
     "proxy/src/pool/balance.rs",
     "proxy/src/pool/check/http.rs",

@@ -186,6 +186,7 @@ fn pool(record: &mut Record, path: &str, old: &Pool, new: &Pool) -> PoolDiff {
     record.key(&format!("{path}.max_queue"), &old.max_queue, &new.max_queue);
     record.key(&format!("{path}.slow_start"), &old.slow_start, &new.slow_start);
     record.key(&format!("{path}.proxy_protocol"), &old.proxy_protocol, &new.proxy_protocol);
+    record.key(&format!("{path}.http_reuse"), &old.http_reuse, &new.http_reuse);
     pool_tls(record, &format!("{path}.tls"), old.tls.as_ref(), new.tls.as_ref());
     stick(record, &format!("{path}.stick"), old.stick, new.stick);
     passive(record, &format!("{path}.passive"), old.passive, new.passive);

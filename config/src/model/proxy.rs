@@ -16,7 +16,7 @@ pub use forwarding::{ForwardedField, ForwardedFor, Forwarding};
 pub use limits::RequestLimits;
 pub use listener::{ClientAuth, Hsts, Listener, Mode, PerSource, ServerName, SniRoute, Tls, TlsVersion};
 pub use log::{ConnectionLog, Facility, LogTarget, ProxyLog};
-pub use pool::{AdminState, Balance, Member, Passive, Pool, PoolTls, ProxyProtocol, Stick};
+pub use pool::{AdminState, Balance, HttpReuse, Member, Passive, Pool, PoolTls, ProxyProtocol, Stick};
 pub use rule::{
     Conditions, FixedAnswer, HeaderCondition, HeaderEdit, HostPattern, Redirect, Rule, RuleAction, Wanted,
 };

@@ -117,6 +117,7 @@ fn pool(page: &mut Page, pool: &Pool) {
     page.key("max_queue", &pool.max_queue);
     page.key("slow_start", &pool.slow_start);
     page.key("proxy_protocol", &pool.proxy_protocol);
+    page.key("http_reuse", &pool.http_reuse);
     if let Some(tls) = &pool.tls {
         page.table("proxy.pool.tls");
         page.optional("server_name", tls.server_name.as_ref());

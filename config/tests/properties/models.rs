@@ -5,9 +5,9 @@ use config::model::{
     Admin, AdminState, Admission, Balance, Check, CheckKind, CheckMethod, ClassOctet, ClientAuth,
     ClientPrefix, Conditions, ConnectionLog, Denied, Dns64, DnsCache, DnsClient, Endpoint, Facility,
     FixedAnswer, Forward, ForwardedField, ForwardedFor, Forwarding, Gateway, Hairpin, Header,
-    HeaderCondition, HeaderEdit, Host, HostPattern, Hsts, HttpCheck, Level, Listener, LocalNames, Log,
-    LogFormat, LogTarget, MappedRule, Member, Mode, MssClamp, Nat64, NextHopMtu, Offload, Passive, PerSource,
-    Pool, PoolTls, Prefix, PrivateZones, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, Redirect,
+    HeaderCondition, HeaderEdit, Host, HostPattern, Hsts, HttpCheck, HttpReuse, Level, Listener, LocalNames,
+    Log, LogFormat, LogTarget, MappedRule, Member, Mode, MssClamp, Nat64, NextHopMtu, Offload, Passive,
+    PerSource, Pool, PoolTls, Prefix, PrivateZones, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, Redirect,
     RequestLimits, ReverseNames, Rule, RuleAction, ServerName, SniRoute, StatusRange, Stick, SynthesisRules,
     Tls, TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport, Wanted,
 };
@@ -690,8 +690,9 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
     let numbers = (0u32..=100, any::<bool>(), 0u32..=10_000_000, duration(0, 3_600_000), 1u8..=128);
     let tables = (option::of(pool_tls()), option::of(stick()), option::of(passive()));
     let members = names(4).prop_flat_map(|names| names.into_iter().map(member).collect::<Vec<_>>());
-    (balance, numbers, version(), tables, check(), members).prop_map(
-        move |(balance, numbers, proxy_protocol, (tls, stick, passive), mut check, member)| {
+    let reuse = select(vec![HttpReuse::Never, HttpReuse::Safe, HttpReuse::Aggressive, HttpReuse::Always]);
+    (balance, numbers, (version(), reuse), tables, check(), members).prop_map(
+        move |(balance, numbers, (proxy_protocol, http_reuse), (tls, stick, passive), mut check, member)| {
             let (retries, redispatch, max_queue, slow_start, prefix) = numbers;
             let by_address = matches!(balance, Balance::Source | Balance::Hash);
             let speaks_tls = match check.kind {
@@ -710,6 +711,7 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
                 max_queue,
                 slow_start,
                 proxy_protocol,
+                http_reuse,
                 tls,
                 stick,
                 passive,

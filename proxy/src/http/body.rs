@@ -204,7 +204,8 @@ impl Drop for MemberBody {
         if let Some(upstream) = self.upstream.take()
             && (self.ended || self.incoming.is_end_stream())
         {
-            self.exchange.connection.local.upstreams.check_in(upstream);
+            let connection = &self.exchange.connection;
+            connection.local.upstreams.check_in(upstream, &connection.own);
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::listener::{Accepted, Site};
 use crate::opening::Told;
 use crate::proxy_protocol::Ends;
 use crate::snapshot::Route;
+use crate::upstream::Own;
 use crate::worker::Local;
 use config::model::Mode;
 use hyper::header::{CONNECTION, HeaderMap, HeaderValue};
@@ -43,6 +44,8 @@ pub(crate) struct Connection {
     pub(crate) abort: Cell<bool>,
     /// Whether a request has come.
     asked: Cell<bool>,
+    /// Connections to members that serve no other client.
+    pub(crate) own: Own,
     /// The member of a connection that is to become a tunnel once the answer has left.
     switched: RefCell<Option<Box<Switched>>>,
 }
@@ -72,6 +75,7 @@ impl Connection {
             route: RefCell::new(Arc::clone(route)),
             abort: Cell::new(false),
             asked: Cell::new(false),
+            own: Own::default(),
             switched: RefCell::new(None),
         }
     }

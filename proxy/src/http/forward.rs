@@ -9,11 +9,11 @@ use super::forwarded::Known;
 use super::framing::{Fault, Good};
 use super::ruling::{self, Fate, Ruling};
 use super::upgrade::{self, Asked};
-use super::{certificate, guard, headers, rules, tunnel};
+use super::{certificate, guard, headers, login, rules, tunnel};
 use crate::dial::{Dial, First, NoMember};
 use crate::identity;
 use crate::pool::{Lease, Pool};
-use crate::upstream::{Upstream, poll_with};
+use crate::upstream::{Seeker, Upstream, poll_with};
 use hyper::body::{Body, Incoming};
 use hyper::header::{
     CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, MAX_FORWARDS, STRICT_TRANSPORT_SECURITY,
@@ -208,9 +208,10 @@ async fn send(
     let connection = &exchange.connection;
     let mut dial = Dial::new(&connection.local, pool, &exchange.route.timeout, connection.client);
     let told = connection.told.as_ref();
-    // A connection that turns out to be dead loses a request that cannot be repeated, so the first one of a client goes
-    // on a fresh connection: that client could not know why.
-    let may_reuse = outgoing.repeatable || !exchange.is_first;
+    let repeatable = outgoing.repeatable;
+    if let Some(member) = connection.own.login() {
+        dial.prefer(member);
+    }
     let mut outgoing = outgoing;
     loop {
         let lease = dial.next().await.map_err(|none| match none {
@@ -220,25 +221,28 @@ async fn send(
             NoMember::QueueTimeout => answer::QUEUE_TIMEOUT,
         })?;
         let member = Arc::clone(lease.member());
-        let version = dial.pool().config.proxy_protocol;
+        let config = &dial.pool().config;
+        let (reuse, version) = (config.http_reuse, config.proxy_protocol);
+        let seeker = Seeker { reuse, told: version, repeatable, first: exchange.is_first };
         let header = identity::header(version, told, || identity::origin(connection.ends));
         let first = First { header, ahead: Vec::new() };
-        // A connection that is kept may have told another client, or none.
-        let kept = dial.secured(&member).ok().filter(|_| may_reuse && first.header.is_empty());
-        let mut idle = kept.and_then(|secured| connection.local.upstreams.check_out(&member, secured));
+        let kept =
+            |secured| connection.local.upstreams.check_out(&member, secured, (&connection.own, seeker));
+        let mut idle = dial.secured(&member).ok().and_then(kept);
         loop {
             let upstream = match idle.take() {
                 Some(upstream) => {
                     dial.reached(&member);
                     Ok(upstream)
                 }
-                None => Upstream::open(&dial, Arc::clone(&member), &first).await,
+                None => Upstream::open(&dial, Arc::clone(&member), (seeker, &first)).await,
             };
             let Ok(mut upstream) = upstream else { break };
-            let spare = if upstream.reused { outgoing.spare() } else { None };
+            let reused = upstream.is_reused();
+            let spare = if reused { outgoing.spare() } else { None };
             let answered = match ask(exchange, &mut upstream, outgoing).await {
                 Ok(response) => respond(exchange, asked.as_ref(), response, upstream, lease),
-                Err(lost) => match lost.again(upstream.reused, spare) {
+                Err(lost) => match lost.again(reused, spare) {
                     Ok(again) => {
                         outgoing = again;
                         continue;
@@ -310,7 +314,7 @@ fn respond(
     exchange: &Rc<Exchange>,
     asked: Option<&Asked>,
     response: Response<Incoming>,
-    upstream: Box<Upstream>,
+    mut upstream: Box<Upstream>,
     lease: Lease,
 ) -> Result<Response<ResponseBody>, Answer> {
     let (mut parts, incoming) = response.into_parts();
@@ -325,6 +329,10 @@ fn respond(
     }
     if !guard::is_sound(&parts) {
         return Err(answer::BAD_RESPONSE);
+    }
+    if login::is_asked(&parts) {
+        upstream.keep_for_client();
+        exchange.connection.own.logs_in_at(lease.member().id);
     }
     parts.version = Version::HTTP_11;
     headers::strip(&mut parts.headers);

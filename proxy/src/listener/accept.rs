@@ -241,6 +241,8 @@ impl Accepting {
         match accepted {
             Ok((incoming, place)) => self.serve(incoming, place),
             Err(error) if concerns_one(&error) => tell_of_one(&error),
+            // Whoever is idle makes room.
+            Err(_) if self.local.upstreams.give_up() => {}
             Err(error) => {
                 if let Some(more) = self.local.admit_shortage() {
                     tracing::warn!(%error, listener = self.route.name, more, "accepting rests until connections end");

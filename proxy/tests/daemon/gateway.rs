@@ -128,9 +128,17 @@ impl Gateway {
 
     /// Takes open files from the running daemon: it may have this many from here on.
     pub(crate) fn limit_files(&self, files: u32) {
-        let limit = format!("--nofile={files}:{files}");
+        let limit = format!("--nofile={files}:");
         let status = Command::new("prlimit").args(["--pid", &self.child.id().to_string(), &limit]).status();
         assert!(status.expect("prlimit of util-linux").success());
+    }
+
+    /// Leaves the running daemon room for this many more open files.
+    pub(crate) fn leave_files(&self, room: usize) {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it runs");
+        let open: Vec<u32> = open.filter_map(|file| file.ok()?.file_name().to_str()?.parse().ok()).collect();
+        let last = (0..).filter(|file| !open.contains(file)).nth(room).expect("files are numbered upwards");
+        self.limit_files(last);
     }
 
     pub(crate) fn start_by(config: &Config, mut command: Command) -> Self {

@@ -83,6 +83,15 @@ pub(in crate::keys) const POOL: &[Key] = &[
         "\"v2\"",
         "The header that tells members who the client is, ahead of its data.",
     ),
+    key(
+        "proxy.pool.http_reuse",
+        "`\"never\"`, `\"safe\"`, `\"aggressive\"` or `\"always\"`",
+        Value("\"safe\""),
+        Live,
+        "HAProxy `http-reuse`",
+        "\"never\"",
+        "Which requests may go on a connection to a member that another client has used.",
+    ),
     table("proxy.pool.tls", Absent, Live, "Speaks TLS to the members."),
     key(
         "proxy.pool.tls.server_name",

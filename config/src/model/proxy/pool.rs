@@ -26,6 +26,8 @@ pub struct Pool {
     pub slow_start: Duration,
     /// `proxy_protocol` that members are sent.
     pub proxy_protocol: ProxyProtocol,
+    /// `http_reuse`: who may have a connection that has served a request.
+    pub http_reuse: HttpReuse,
     /// `tls`.
     pub tls: Option<PoolTls>,
     /// `stick`.
@@ -50,6 +52,7 @@ impl Pool {
             max_queue: defaults::MAX_QUEUE,
             slow_start: defaults::SLOW_START,
             proxy_protocol: defaults::PROXY_PROTOCOL,
+            http_reuse: defaults::HTTP_REUSE,
             tls: None,
             stick: None,
             passive: None,
@@ -83,6 +86,19 @@ pub enum ProxyProtocol {
     V1,
     /// Version 2, binary.
     V2,
+}
+
+/// `proxy.pool.http_reuse`: which requests may go on a connection to a member that another client has used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpReuse {
+    /// None.
+    Never,
+    /// Those that may be repeated, and those behind the first of a client connection.
+    Safe,
+    /// The others, too, where the connection has been used again before.
+    Aggressive,
+    /// All.
+    Always,
 }
 
 /// `proxy.pool.tls`: members are spoken to over TLS.

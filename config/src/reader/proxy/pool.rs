@@ -30,6 +30,7 @@ pub(super) fn read(Named { table, name }: Named<'_>) -> Read<Pool> {
     let max_queue = table.or("max_queue", defaults::MAX_QUEUE, |value| value.integer(QUEUE_RANGE));
     let slow_start = table.or("slow_start", defaults::SLOW_START, |value| value.duration(SLOW_START_RANGE));
     let proxy_protocol = table.or("proxy_protocol", defaults::PROXY_PROTOCOL, Value::choice);
+    let http_reuse = table.or("http_reuse", defaults::HTTP_REUSE, Value::choice);
     let tls = table.section("tls", tls);
     let stick = table.section("stick", stick);
     let passive = table.section("passive", passive);
@@ -53,6 +54,7 @@ pub(super) fn read(Named { table, name }: Named<'_>) -> Read<Pool> {
         max_queue: max_queue?,
         slow_start: slow_start?,
         proxy_protocol: proxy_protocol?,
+        http_reuse: http_reuse?,
         tls: tls?,
         stick: stick?,
         passive: passive?,
