@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! socket -> io (framing holds back bad heads) -> HTTP library -> forward: guard, headers, forwarded, rules
-//!                                                                  -> pick, connect or reuse, exchange -> body
+//!                                                                  -> send: pick, connect or reuse, ask -> body
 //! ```
 //!
 //! Both sides of a request run in the one task of the client connection. What a connection has is in [`connection`],
@@ -23,9 +23,11 @@ mod headers;
 mod http1;
 pub(crate) mod io;
 mod login;
+mod outgoing;
 mod pace;
 pub(crate) mod rules;
 mod ruling;
+mod send;
 mod tunnel;
 mod upgrade;
 mod waits;
