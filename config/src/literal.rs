@@ -6,8 +6,9 @@ use crate::model::{
     AdminState, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ClientPrefix, ConnectionLog, Denied,
     Endpoint, Facility, ForwardedField, ForwardedFor, Hairpin, Header, HeaderCondition, HeaderEdit,
     HostPattern, HttpReuse, Level, LogFormat, LogTarget, MappedRule, Mode, MssClamp, NextHopMtu, Offload,
-    PrivateZones, ProxyProtocol, ReverseNames, ServerName, SocketMode, StatusRange, Template, TlsVersion,
-    Treatment, UdpZeroChecksum, Upstream, UpstreamTransport, Wanted,
+    PathEdit, Pattern, PrivateZones, ProxyProtocol, QueryEdit, ReverseNames, ServerName, SocketMode,
+    StatusRange, Substitution, Template, TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
+    Wanted,
 };
 use crate::reader::{duration_text, size_text};
 use crate::words::Word;
@@ -60,6 +61,7 @@ in_quotes!(
     Endpoint,
     Header,
     HostPattern,
+    Pattern,
     ServerName,
     SocketMode,
     StatusRange,
@@ -176,6 +178,7 @@ impl Literal for HeaderConditions {
             let wanted = match &condition.wanted {
                 Wanted::Presence(wanted) => wanted.literal(),
                 Wanted::Value(value) => quoted(value),
+                Wanted::Pattern(pattern) => format!("{{ regex = {} }}", pattern.literal()),
             };
             format!("{} = {wanted}", quoted(&condition.name))
         };
@@ -183,12 +186,48 @@ impl Literal for HeaderConditions {
     }
 }
 
+/// One edit: a table of these keys.
+fn edit(keys: &[(&str, String)]) -> String {
+    let keys: Vec<_> = keys.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    format!("{{ {} }}", keys.join(", "))
+}
+
+fn substitution(replace: &Substitution) -> [(&'static str, String); 2] {
+    [("regex", replace.pattern().literal()), ("with", quoted(&replace.with()))]
+}
+
 impl Literal for HeaderEdit {
     fn literal(&self) -> String {
         match self {
-            Self::Set(name, value) => format!("{{ set = {}, value = {} }}", quoted(name), value.literal()),
-            Self::Add(name, value) => format!("{{ add = {}, value = {} }}", quoted(name), value.literal()),
-            Self::Delete(name) => format!("{{ delete = {} }}", quoted(name)),
+            Self::Set(name, value) => edit(&[("set", quoted(name)), ("value", value.literal())]),
+            Self::Add(name, value) => edit(&[("add", quoted(name)), ("value", value.literal())]),
+            Self::Delete(name) => edit(&[("delete", quoted(name))]),
+            Self::Replace(name, replace) => {
+                let [regex, with] = substitution(replace);
+                edit(&[("replace", quoted(name)), regex, with])
+            }
+        }
+    }
+}
+
+impl Literal for PathEdit {
+    fn literal(&self) -> String {
+        match self {
+            Self::Set(path) => edit(&[("set", path.literal())]),
+            Self::AddPrefix(path) => edit(&[("add_prefix", path.literal())]),
+            Self::StripPrefix(path) => edit(&[("strip_prefix", path.literal())]),
+            Self::Replace(replace) => edit(&substitution(replace)),
+        }
+    }
+}
+
+impl Literal for QueryEdit {
+    fn literal(&self) -> String {
+        match self {
+            Self::Set(name, value) => edit(&[("set", quoted(name)), ("value", value.literal())]),
+            Self::Add(name, value) => edit(&[("add", quoted(name)), ("value", value.literal())]),
+            Self::Delete(name) => edit(&[("delete", quoted(name))]),
+            Self::Replace(replace) => edit(&substitution(replace)),
         }
     }
 }

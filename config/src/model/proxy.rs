@@ -6,6 +6,7 @@ mod forwarding;
 mod limits;
 mod listener;
 mod log;
+mod pattern;
 mod pool;
 mod rule;
 mod template;
@@ -16,9 +17,11 @@ pub use forwarding::{ForwardedField, ForwardedFor, Forwarding};
 pub use limits::RequestLimits;
 pub use listener::{ClientAuth, Hsts, Listener, Mode, PerSource, ServerName, SniRoute, Tls, TlsVersion};
 pub use log::{ConnectionLog, Facility, LogTarget, ProxyLog};
+pub use pattern::{Pattern, PatternError, Substitution};
 pub use pool::{AdminState, Balance, HttpReuse, Member, Passive, Pool, PoolTls, ProxyProtocol, Stick};
 pub use rule::{
-    Conditions, FixedAnswer, HeaderCondition, HeaderEdit, HostPattern, Redirect, Rule, RuleAction, Wanted,
+    Conditions, FixedAnswer, HeaderCondition, HeaderEdit, HostPattern, PathEdit, QueryEdit, Redirect, Rule,
+    RuleAction, Wanted,
 };
 pub use template::{Part, Place, Template, TemplateError};
 

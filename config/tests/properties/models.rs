@@ -7,9 +7,10 @@ use config::model::{
     FixedAnswer, Forward, ForwardedField, ForwardedFor, Forwarding, Gateway, Hairpin, Header,
     HeaderCondition, HeaderEdit, Host, HostPattern, Hsts, HttpCheck, HttpReuse, Level, Listener, LocalNames,
     Log, LogFormat, LogTarget, MappedRule, Member, Mode, MssClamp, Nat64, NextHopMtu, Offload, Passive,
-    PerSource, Pool, PoolTls, Prefix, PrivateZones, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, Redirect,
-    RequestLimits, ReverseNames, Rule, RuleAction, ServerName, SniRoute, StatusRange, Stick, SynthesisRules,
-    Tls, TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport, Wanted,
+    PathEdit, Pattern, PerSource, Pool, PoolTls, Prefix, PrivateZones, Proxy, ProxyLog, ProxyProtocol,
+    ProxyTimeouts, QueryEdit, Redirect, RequestLimits, ReverseNames, Rule, RuleAction, ServerName, SniRoute,
+    StatusRange, Stick, Substitution, SynthesisRules, Template, Tls, TlsVersion, Treatment, UdpZeroChecksum,
+    Upstream, UpstreamTransport, Wanted,
 };
 use config::{Domain, defaults};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -616,27 +617,73 @@ fn aimed(rule: Rule, pool: &str) -> Rule {
 
 /// Rules that still lack their pools.
 fn request_rules() -> impl Strategy<Value = Vec<Rule>> {
-    let edits = || vec(header_edit(), 0..3);
-    vec((any::<bool>(), conditions(), edits(), edits(), action()), 0..3).prop_map(|rules| {
+    vec((any::<bool>(), conditions(), edits(), action()), 0..3).prop_map(|rules| {
         let rules = rules.into_iter().enumerate();
-        let rule = rules.map(|(place, (named, when, request_headers, response_headers, action))| Rule {
+        let rule = rules.map(|(place, (named, when, edits, action))| Rule {
             name: named.then(|| format!("r{place}")),
             when,
-            request_headers,
-            response_headers,
             action: Some(action),
+            ..edits
         });
         rule.collect()
     })
 }
 
+/// A rule with nothing but edits.
+fn edits() -> impl Strategy<Value = Rule> {
+    let headers = || vec(header_edit(), 0..3);
+    (vec(path_edit(), 0..3), vec(query_edit(), 0..3), headers(), headers()).prop_map(
+        |(request_path, request_query, request_headers, response_headers)| Rule {
+            request_path,
+            request_query,
+            request_headers,
+            response_headers,
+            ..Rule::default()
+        },
+    )
+}
+
+fn template(pattern: &'static str) -> impl Strategy<Value = Template> {
+    pattern.prop_map(|text| text.parse().expect("a template"))
+}
+
+fn substitution() -> impl Strategy<Value = Substitution> {
+    let pattern = "[a-z\"]{1,5}(\\([a-z.\\\\]{1,5}[a-z]\\))?";
+    let with = "(\\$0|\\$\\$|\\$\\{0\\}|[a-z\"]){0,9}";
+    (pattern, with).prop_map(|(pattern, with)| {
+        // A backslash ahead of a letter may be no escape.
+        let pattern = Pattern::new(&pattern).unwrap_or_else(|_| Pattern::new("a").expect("a pattern"));
+        Substitution::new(pattern, &with).expect("group 0 is always there")
+    })
+}
+
 fn header_edit() -> impl Strategy<Value = HeaderEdit> {
     let name = "x-[a-z0-9]{1,9}";
-    let value = "(\\{client\\}|[a-z\"]){0,9}".prop_map(|text| text.parse().expect("a template"));
-    (name, value, 0..3).prop_map(|(name, value, kind)| match kind {
+    let value = template("(\\{client\\}|[a-z\"]){0,9}");
+    (name, value, substitution(), 0..4).prop_map(|(name, value, replace, kind)| match kind {
         0 => HeaderEdit::Set(name, value),
         1 => HeaderEdit::Add(name, value),
+        2 => HeaderEdit::Replace(name, replace),
         _ => HeaderEdit::Delete(name),
+    })
+}
+
+fn path_edit() -> impl Strategy<Value = PathEdit> {
+    prop_oneof![
+        template("(/|\\{path\\})([a-z \"]|\\{client\\}){0,9}").prop_map(PathEdit::Set),
+        "/[a-z \"]{0,9}".prop_map(PathEdit::AddPrefix),
+        "/[a-z \"]{0,9}".prop_map(PathEdit::StripPrefix),
+        substitution().prop_map(PathEdit::Replace),
+    ]
+}
+
+fn query_edit() -> impl Strategy<Value = QueryEdit> {
+    let value = template("(\\{client\\}|[a-z&\"]){0,9}");
+    ("[a-z&= ]{1,9}\\*?", value, substitution(), 0..4).prop_map(|(name, value, replace, kind)| match kind {
+        0 => QueryEdit::Set(name, value),
+        1 => QueryEdit::Add(name, value),
+        2 => QueryEdit::Replace(replace),
+        _ => QueryEdit::Delete(name),
     })
 }
 
@@ -649,15 +696,20 @@ fn conditions() -> impl Strategy<Value = Conditions> {
         server_name().prop_map(HostPattern::Name),
         any::<u128>().prop_map(|bits| HostPattern::V6(Ipv6Addr::from_bits(bits))),
     ];
-    let wanted = prop_oneof![any::<bool>().prop_map(Wanted::Presence), "[!-~]{0,9}".prop_map(Wanted::Value)];
+    let wanted = prop_oneof![
+        any::<bool>().prop_map(Wanted::Presence),
+        "[!-~]{0,9}".prop_map(Wanted::Value),
+        substitution().prop_map(|replace| Wanted::Pattern(replace.pattern().clone())),
+    ];
     let header = proptest::collection::btree_map("[a-z0-9-]{1,9}", wanted, 0..3);
     let path = || vec("/[a-z/ \u{e4}\"]{0,9}[a-z]".prop_filter("plain", |path| !path.contains("//")), 0..3);
-    let paths = (path(), path(), vec("[.a-z]{0,5}[a-z]", 0..3));
+    let regex = substitution().prop_map(|replace| replace.pattern().clone());
+    let paths = (path(), path(), vec("[.a-z]{0,5}[a-z]", 0..3), vec(regex, 0..3));
     (vec(host, 0..3), paths, vec("[A-Z]{1,9}", 0..3), header, vec(server_name(), 0..3), vec(net(), 0..3))
-        .prop_map(|(host, (path, path_prefix, path_suffix), method, header_list, sni, source)| {
+        .prop_map(|(host, (path, path_prefix, path_suffix, path_regex), method, header_list, sni, source)| {
             let header = |(name, wanted)| HeaderCondition { name, wanted };
             let header = header_list.into_iter().map(header).collect();
-            Conditions { host, path, path_prefix, path_suffix, method, header, sni, source }
+            Conditions { host, path, path_prefix, path_suffix, path_regex, method, header, sni, source }
         })
 }
 

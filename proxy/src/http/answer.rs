@@ -73,6 +73,13 @@ pub(crate) const DOUBTFUL_PATH: Answer = answer(
     "The path of the request can be read in more than one way.",
 );
 
+/// What rules make of this request is none that a member can be sent.
+pub(crate) const UNFIT: Answer = answer(
+    StatusCode::BAD_REQUEST,
+    Failure::BadRequest,
+    "The path or the host of the request cannot be rewritten as it is here.",
+);
+
 /// What a rule refuses a request with.
 pub(crate) const fn denied(status: StatusCode) -> Answer {
     Answer { status, failure: None, reason: "Requests of this kind are not served here." }

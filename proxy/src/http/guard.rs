@@ -152,7 +152,7 @@ fn target(method: &Method, uri: &Uri, bare: bool) -> Result<(Uri, Option<HeaderV
 }
 
 /// RFC 3986 §3.2.2 and §3.2.3 without user information and zone, and not empty.
-fn is_authority(text: &[u8]) -> bool {
+pub(crate) fn is_authority(text: &[u8]) -> bool {
     let (host, port) = match text {
         [b'[', rest @ ..] => {
             let Some(end) = memchr::memchr(b']', rest) else { return false };

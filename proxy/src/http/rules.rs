@@ -7,14 +7,16 @@
 mod condition;
 mod edit;
 mod path;
+mod rewrite;
 mod subject;
 mod template;
 
 pub(crate) use edit::{Filled, apply};
+pub(crate) use rewrite::Unfit;
 pub(crate) use subject::Subject;
 
-use ::http::StatusCode;
 use ::http::header::HeaderValue;
+use ::http::{StatusCode, Uri};
 use bytes::Bytes;
 use condition::Condition;
 use config::model;
@@ -33,6 +35,8 @@ pub(crate) struct Rules<P> {
 #[derive(Debug)]
 struct Rule<P> {
     when: Condition,
+    /// Of targets.
+    target_edits: rewrite::Edits,
     /// Of requests.
     edits: Vec<Edit>,
     /// Of answers.
@@ -77,6 +81,15 @@ pub(crate) struct Decision<'a, P> {
     pub(crate) action: Option<&'a Action<P>>,
 }
 
+/// What rules change on the way of a request and of its answer.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    /// The target that a member gets, if it is not the one that came.
+    pub(crate) target: Option<Uri>,
+    pub(crate) request: Vec<Filled>,
+    pub(crate) answer: Vec<Filled>,
+}
+
 /// The path can be read in two ways, and a rule would judge one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Doubtful;
@@ -92,6 +105,7 @@ impl<P> Rules<P> {
     pub(crate) fn new(rules: &[model::Rule], pool: impl Fn(&str) -> Option<P>) -> Self {
         let rule = |rule: &model::Rule| Rule {
             when: Condition::new(&rule.when),
+            target_edits: rewrite::Edits::new(&rule.request_path, &rule.request_query),
             edits: Edit::all_of(&rule.request_headers),
             answer_edits: Edit::all_of(&rule.response_headers),
             action: rule.action.as_ref().and_then(|action| Action::new(action, &pool)),
@@ -126,13 +140,18 @@ impl<P> Rules<P> {
         Ok(Decision { fitting, action: None })
     }
 
-    /// What rules change in the request, and in its answer, by what the request has.
-    pub(crate) fn edits(&self, fitting: &[usize], subject: &Subject<'_>) -> (Vec<Filled>, Vec<Filled>) {
+    /// What rules change, by what the request has.
+    pub(crate) fn changes(&self, fitting: &[usize], subject: &Subject<'_>) -> Result<Changes, Unfit> {
+        let rules = fitting.iter().map(|place| &self.rules[*place]);
         let fill = |of: fn(&Rule<P>) -> &[Edit]| {
-            let edits = fitting.iter().flat_map(|place| of(&self.rules[*place]));
-            edits.map(|edit| edit.fill(subject)).collect()
+            let edits = rules.clone().flat_map(of);
+            edits.map(|edit| edit.fill(subject)).collect::<Result<Vec<_>, Unfit>>()
         };
-        (fill(|rule| &rule.edits), fill(|rule| &rule.answer_edits))
+        Ok(Changes {
+            target: rewrite::edit(rules.clone().map(|rule| &rule.target_edits), subject)?,
+            request: fill(|rule| &rule.edits)?,
+            answer: fill(|rule| &rule.answer_edits)?,
+        })
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) enum Fate<'a> {
 /// Asks the rules, and makes their changes to the request. It is as a member would get it.
 pub(super) fn rule<'a>(
     exchange: &'a Exchange,
-    (method, uri, headers): (&Method, &Uri, &mut HeaderMap),
+    (method, uri, headers): (&Method, &mut Uri, &mut HeaderMap),
 ) -> Result<Ruling<'a>, Answer> {
     let Exchange { route, connection, .. } = exchange;
     if route.rules.is_empty() {
@@ -64,9 +64,12 @@ pub(super) fn rule<'a>(
             Fate::Answer(response)
         }
     };
-    let (edits, answer_edits) = route.rules.edits(&decision.fitting, &subject);
-    rules::apply(edits, headers);
-    Ok(Ruling { fate, answer_edits })
+    let changes = route.rules.changes(&decision.fitting, &subject).map_err(|_| answer::UNFIT)?;
+    if let Some(target) = changes.target {
+        *uri = target;
+    }
+    rules::apply(changes.request, headers);
+    Ok(Ruling { fate, answer_edits: changes.answer })
 }
 
 /// An answer of our own. It ends the connection if a body is on its way that nobody will read.

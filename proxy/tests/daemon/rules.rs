@@ -225,3 +225,46 @@ answer = { body = "here" }
     assert_eq!(client.get("/here").field("x-asked"), Some("a.example/here"));
     gateway.counts(&requests("1", "edit"), 3);
 }
+
+const REWRITES: &str = r#"
+[[proxy.listener.rule]]
+path_prefix = ["/api/"]
+header = { "X-Version" = { regex = "^[0-9]+$" } }
+request_path = [{ strip_prefix = "/api" }, { add_prefix = "/v2" }]
+request_headers = [{ set = "Host", value = "{header}.internal.example:8080" }, { replace = "Cookie", regex = "; *track=[^;]*", with = "" }]
+pool = "other"
+[[proxy.listener.rule]]
+request_query = [{ delete = "utm_*" }, { set = "from", value = "{client}" }]
+[[proxy.listener.rule]]
+path_regex = ['^/old/[0-9]+\.html$']
+request_path = [{ regex = '^/old/([0-9]+)\.html$', with = "/new/$1" }]
+response_headers = [{ replace = "X-Backend", regex = "^", with = "was " }]
+[[proxy.listener.rule]]
+path_prefix = ["/static/"]
+request_path = [{ set = "/files/{query}" }]
+"#;
+
+#[test]
+fn targets_hosts_and_fields_are_rewritten() {
+    let (usual, other) = (Backend::http("usual"), Backend::http("other"));
+    let port = free_port();
+    let lines = REWRITES.replace("{header}", "{host}");
+    let gateway = Gateway::start(&config(port, &lines, &usual, &other));
+    let mut client = Client::connect(v6(port));
+    let lines = "X-Version: 2\r\nCookie: a=1; track=2; b=3\r\n";
+    assert_eq!(ask(&mut client, "GET", "a.example:80", "/%61pi//b?c", lines).text(), "other");
+    assert_eq!(ask(&mut client, "GET", "a.example", "/api/b", "X-Version: a\r\n").text(), "usual");
+    assert_eq!(client.get("/x?utm_source=a&b=c").status, 200);
+    assert_eq!(client.get("/old/12.html").status, 200);
+    let head = other.heads().remove(0);
+    assert!(head.starts_with("GET /v2/b?c HTTP/1.1\r\n"), "{head}");
+    assert_eq!(field(&head, "host"), Some("a.example.internal.example:8080"));
+    assert_eq!(field(&head, "cookie"), Some("a=1; b=3"));
+    let lines: Vec<_> = usual.heads().iter().map(|head| head.lines().next().unwrap().to_owned()).collect();
+    let expect =
+        ["GET /api/b?from=::1 HTTP/1.1", "GET /x?b=c&from=::1 HTTP/1.1", "GET /new/12?from=::1 HTTP/1.1"];
+    assert_eq!(lines, expect);
+    assert_eq!(Client::connect(v6(port)).get("/static/?../../secret").status, 400);
+    gateway.counts("failures_total{listener=\"web\",reason=\"bad_request\"}", 1);
+    assert_eq!(usual.heads().len(), 3);
+}

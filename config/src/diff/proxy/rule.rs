@@ -21,7 +21,7 @@ fn brief(rule: &Rule) -> String {
         Some(RuleAction::Redirect(redirect)) => format!("redirect to {}", redirect.to.literal()),
         Some(RuleAction::Deny(status)) => format!("deny with {status}"),
         Some(RuleAction::Answer(answer)) => format!("answer with {}", answer.status),
-        None => "edit headers".to_owned(),
+        None => "edit".to_owned(),
     };
     rule.name.as_ref().map_or_else(|| does.clone(), |name| format!("{name}: {does}"))
 }
@@ -29,6 +29,8 @@ fn brief(rule: &Rule) -> String {
 fn rule(record: &mut Record, path: &str, old: &Rule, new: &Rule) {
     record.optional(&format!("{path}.name"), old.name.as_ref(), new.name.as_ref());
     conditions(record, path, &old.when, &new.when);
+    list(record, &format!("{path}.request_path"), &old.request_path, &new.request_path);
+    list(record, &format!("{path}.request_query"), &old.request_query, &new.request_query);
     list(record, &format!("{path}.request_headers"), &old.request_headers, &new.request_headers);
     list(record, &format!("{path}.response_headers"), &old.response_headers, &new.response_headers);
     record.optional(&format!("{path}.pool"), old.pool(), new.pool());
@@ -42,6 +44,7 @@ fn conditions(record: &mut Record, path: &str, old: &Conditions, new: &Condition
     list(record, &format!("{path}.path"), &old.path, &new.path);
     list(record, &format!("{path}.path_prefix"), &old.path_prefix, &new.path_prefix);
     list(record, &format!("{path}.path_suffix"), &old.path_suffix, &new.path_suffix);
+    list(record, &format!("{path}.path_regex"), &old.path_regex, &new.path_regex);
     list(record, &format!("{path}.method"), &old.method, &new.method);
     let (before, after) = (HeaderConditions::of(&old.header), HeaderConditions::of(&new.header));
     record.optional(&format!("{path}.header"), before.as_ref(), after.as_ref());

@@ -1,6 +1,6 @@
 //! `[[proxy.listener.rule]]`: what becomes of some of the requests.
 
-use super::{ServerName, Template};
+use super::{Pattern, ServerName, Substitution, Template};
 use ipnet::IpNet;
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -12,6 +12,10 @@ pub struct Rule {
     pub name: Option<String>,
     /// The conditions, all of which must hold.
     pub when: Conditions,
+    /// `request_path`: what changes in the path on its way to a member, in order.
+    pub request_path: Vec<PathEdit>,
+    /// `request_query`: what changes behind the question mark, in order.
+    pub request_query: Vec<QueryEdit>,
     /// `request_headers`: what changes in requests on their way to a member, in order.
     pub request_headers: Vec<HeaderEdit>,
     /// `response_headers`: what changes in answers, in order.
@@ -31,6 +35,8 @@ pub struct Conditions {
     pub path_prefix: Vec<String>,
     /// `path_suffix`: how the path ends; not empty.
     pub path_suffix: Vec<String>,
+    /// `path_regex`: what is found in the path, decoded.
+    pub path_regex: Vec<Pattern>,
     /// `method`: tokens in capitals.
     pub method: Vec<String>,
     /// `header`, by name; every one must fit.
@@ -76,9 +82,38 @@ pub enum Wanted {
     Presence(bool),
     /// That one of its lines has this value.
     Value(String),
+    /// That this is found in one of its lines.
+    Pattern(Pattern),
 }
 
-/// One element of `request_headers` and `response_headers`. Names are tokens in lower case, of none that frames a message.
+/// One element of `request_path`. Paths begin with a slash and are decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathEdit {
+    /// `set`: this path, without `{uri}`; begins with a slash or `{path}`.
+    Set(Template),
+    /// `add_prefix`: this path goes ahead.
+    AddPrefix(String),
+    /// `strip_prefix`: these whole segments go.
+    StripPrefix(String),
+    /// `replace`, of the path with its percent signs.
+    Replace(Substitution),
+}
+
+/// One element of `request_query`. Names are decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueryEdit {
+    /// `set`: one parameter of this name stands, whatever stood before.
+    Set(String, Template),
+    /// `add`: another parameter of this name.
+    Add(String, Template),
+    /// `delete`: no parameter of this name stands, or of those that begin like it if it ends in `*`.
+    Delete(String),
+    /// `replace`, of the query with its percent signs.
+    Replace(Substitution),
+}
+
+/// One element of `request_headers` and `response_headers`. Names are tokens in lower case, of none that frames a
+/// message; `host` in [`HeaderEdit::Set`] of requests alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeaderEdit {
     /// `set`: one line of this name stands, whatever stood before.
@@ -87,6 +122,8 @@ pub enum HeaderEdit {
     Add(String, Template),
     /// `delete`: no line of this name stands.
     Delete(String),
+    /// `replace`: in each line of this name.
+    Replace(String, Substitution),
 }
 
 /// What becomes of a request.

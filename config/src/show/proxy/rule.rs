@@ -8,6 +8,8 @@ pub(super) fn write(page: &mut Page, rule: &Rule) {
     page.element("proxy.listener.rule");
     page.optional("name", rule.name.as_ref());
     conditions(page, &rule.when);
+    list(page, "request_path", &rule.request_path);
+    list(page, "request_query", &rule.request_query);
     list(page, "request_headers", &rule.request_headers);
     list(page, "response_headers", &rule.response_headers);
     page.optional("pool", rule.pool());
@@ -26,11 +28,12 @@ pub(super) fn write(page: &mut Page, rule: &Rule) {
 }
 
 fn conditions(page: &mut Page, when: &Conditions) {
-    let Conditions { host, path, path_prefix, path_suffix, method, header, sni, source } = when;
+    let Conditions { host, path, path_prefix, path_suffix, path_regex, method, header, sni, source } = when;
     list(page, "host", host);
     list(page, "path", path);
     list(page, "path_prefix", path_prefix);
     list(page, "path_suffix", path_suffix);
+    list(page, "path_regex", path_regex);
     list(page, "method", method);
     page.optional("header", HeaderConditions::of(header).as_ref());
     list(page, "sni", sni);

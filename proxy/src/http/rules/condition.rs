@@ -5,7 +5,7 @@ use crate::opening::Names;
 use crate::snapshot::holds;
 use ::http::Method;
 use ::http::header::HeaderName;
-use config::model::{Conditions, HostPattern, Wanted};
+use config::model::{Conditions, HostPattern, Pattern, Wanted};
 use ipnet::IpNet;
 use std::net::Ipv6Addr;
 
@@ -15,6 +15,7 @@ pub(super) struct Condition {
     hosts: Names<()>,
     addresses: Vec<Ipv6Addr>,
     paths: Vec<Path>,
+    path_patterns: Vec<Pattern>,
     methods: Vec<Method>,
     headers: Vec<(HeaderName, Wanted)>,
     sni: Names<()>,
@@ -51,6 +52,7 @@ impl Condition {
             [(Kind::Whole, &when.path), (Kind::Prefix, &when.path_prefix), (Kind::Suffix, &when.path_suffix)];
         let given = kinds.into_iter().filter(|(_, list)| !list.is_empty());
         condition.paths = given.map(|(kind, list)| Path { kind, any_of: list.clone() }).collect();
+        condition.path_patterns.clone_from(&when.path_regex);
         // The model holds only tokens.
         condition.methods =
             when.method.iter().filter_map(|method| Method::from_bytes(method.as_bytes()).ok()).collect();
@@ -63,13 +65,14 @@ impl Condition {
     }
 
     pub(super) const fn looks_at_path(&self) -> bool {
-        !self.paths.is_empty()
+        !self.paths.is_empty() || !self.path_patterns.is_empty()
     }
 
     /// Whether a request fits. `path` is its path, plain.
     pub(super) fn holds(&self, subject: &Subject<'_>, host: &HostKey, path: &[u8]) -> bool {
         self.takes_host(host)
             && self.paths.iter().all(|condition| condition.holds(path))
+            && (self.path_patterns.is_empty() || self.path_patterns.iter().any(|pattern| pattern.fits(path)))
             && (self.methods.is_empty() || self.methods.contains(subject.method))
             && self.headers.iter().all(|(name, wanted)| has(subject, name, wanted))
             && (self.sni.is_empty() || subject.sni.is_some_and(|name| self.sni.find(name).is_some()))
@@ -98,11 +101,11 @@ impl Path {
 }
 
 fn has(subject: &Subject<'_>, name: &HeaderName, wanted: &Wanted) -> bool {
+    let has_line =
+        |fits: &dyn Fn(&[u8]) -> bool| subject.headers.get_all(name).iter().any(|line| fits(line.as_bytes()));
     match wanted {
         Wanted::Presence(wanted) => subject.headers.contains_key(name) == *wanted,
-        Wanted::Value(value) => {
-            let mut lines = subject.headers.get_all(name).iter();
-            lines.any(|line| line.as_bytes().trim_ascii() == value.as_bytes())
-        }
+        Wanted::Value(value) => has_line(&|line| line.trim_ascii() == value.as_bytes()),
+        Wanted::Pattern(pattern) => has_line(&|line| pattern.fits(line.trim_ascii())),
     }
 }

@@ -1,9 +1,12 @@
 //! What rules change in the headers of a message.
 
+use super::Unfit;
 use super::subject::Subject;
 use super::template;
-use ::http::header::{HeaderMap, HeaderName, HeaderValue};
-use config::model::{HeaderEdit, Template};
+use crate::http::guard;
+use ::http::header::{Entry, HOST, HeaderMap, HeaderName, HeaderValue};
+use config::model::{HeaderEdit, Substitution, Template};
+use std::sync::Arc;
 
 /// A change, compiled.
 #[derive(Debug)]
@@ -11,6 +14,7 @@ pub(super) enum Edit {
     Set(HeaderName, Template),
     Add(HeaderName, Template),
     Delete(HeaderName),
+    Replace(HeaderName, Arc<Substitution>),
 }
 
 /// A change with what one request has filled in.
@@ -19,6 +23,7 @@ pub(crate) enum Filled {
     Set(HeaderName, HeaderValue),
     Add(HeaderName, HeaderValue),
     Delete(HeaderName),
+    Replace(HeaderName, Arc<Substitution>),
 }
 
 impl Edit {
@@ -30,19 +35,30 @@ impl Edit {
                 HeaderEdit::Set(header, value) => Self::Set(name(header)?, value.clone()),
                 HeaderEdit::Add(header, value) => Self::Add(name(header)?, value.clone()),
                 HeaderEdit::Delete(header) => Self::Delete(name(header)?),
+                HeaderEdit::Replace(header, replace) => {
+                    Self::Replace(name(header)?, Arc::new(replace.clone()))
+                }
             })
         };
         edits.iter().filter_map(edit).collect()
     }
 
-    pub(super) fn fill(&self, subject: &Subject<'_>) -> Filled {
+    /// Unfit is a `Host` that places have left without a host.
+    pub(super) fn fill(&self, subject: &Subject<'_>) -> Result<Filled, Unfit> {
         let value =
             |template: &Template| template::header_value(template::fill(template, subject).as_bytes());
-        match self {
-            Self::Set(name, template) => Filled::Set(name.clone(), value(template)),
+        Ok(match self {
+            Self::Set(name, template) => {
+                let value = value(template);
+                if *name == HOST && !guard::is_authority(value.as_bytes()) {
+                    return Err(Unfit);
+                }
+                Filled::Set(name.clone(), value)
+            }
             Self::Add(name, template) => Filled::Add(name.clone(), value(template)),
             Self::Delete(name) => Filled::Delete(name.clone()),
-        }
+            Self::Replace(name, replace) => Filled::Replace(name.clone(), Arc::clone(replace)),
+        })
     }
 }
 
@@ -58,6 +74,14 @@ pub(crate) fn apply(edits: Vec<Filled>, headers: &mut HeaderMap) {
             }
             Filled::Delete(name) => {
                 headers.remove(name);
+            }
+            Filled::Replace(name, replace) => {
+                let Entry::Occupied(mut lines) = headers.entry(name) else { continue };
+                for line in lines.iter_mut() {
+                    if let Some(replaced) = replace.apply(line.as_bytes()) {
+                        *line = template::header_value(replaced.trim_ascii());
+                    }
+                }
             }
         }
     }

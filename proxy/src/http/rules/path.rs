@@ -50,6 +50,46 @@ pub(crate) fn plain(path: &str) -> Option<Cow<'_, [u8]>> {
     Some(whole.into())
 }
 
+/// The path in one form that means the same to members (RFC 3986 §6.2.2, and one slash for several): plain characters are
+/// not encoded, all that needs it is, and there are no dot segments. `None` as of [`plain`].
+pub(super) fn normal(path: &str) -> Option<String> {
+    plain(path)?;
+    let mut segments: Vec<String> = Vec::new();
+    let mut ends_open = false;
+    for segment in path.split('/').skip(1) {
+        let segment = recoded(segment.as_bytes())?;
+        ends_open = matches!(segment.as_str(), "" | "." | "..");
+        if segment == ".." {
+            segments.pop()?;
+        } else if !ends_open {
+            segments.push(segment);
+        }
+    }
+    let end = if ends_open || segments.is_empty() { "/" } else { "" };
+    let whole: String = segments.iter().flat_map(|segment| ["/", segment]).collect();
+    Some(whole + end)
+}
+
+/// Letters, digits and the like decoded, what is no part of a path encoded, the rest as it was.
+fn recoded(segment: &[u8]) -> Option<String> {
+    let mut written = String::with_capacity(segment.len());
+    let mut rest = segment;
+    while let [octet, after @ ..] = rest {
+        let (octet, after, was_encoded) = match (octet, after) {
+            (b'%', [high, low, after @ ..]) => (digit(*high)? << 4 | digit(*low)?, after, true),
+            (octet, after) => (*octet, after, false),
+        };
+        let plain = octet.is_ascii_alphanumeric() || b"-._~".contains(&octet);
+        if plain || !was_encoded && b"!$&'()*+,;=:@".contains(&octet) {
+            written.push(char::from(octet));
+        } else {
+            written.push_str(percent_encoding::percent_encode_byte(octet));
+        }
+        rest = after;
+    }
+    Some(written)
+}
+
 /// The octets that are meant, and whether a slash or what some systems take for one was encoded or spelt otherwise.
 fn decode(path: &[u8]) -> Option<(Vec<u8>, bool)> {
     let mut decoded = Vec::with_capacity(path.len());

@@ -228,16 +228,116 @@ fn headers_are_edited_in_order_by_all_rules_that_fit() {
     let asked = get("h", "/p").with("x-a", "1").with("x-a", "2").with("x-b", "3");
     let asked = Asked { client: "2001:db8::9".parse().ok(), ..asked };
     let decision = rules.decide(&asked.subject()).unwrap();
-    let (edits, answer_edits) = rules.edits(&decision.fitting, &asked.subject());
+    let changes = rules.changes(&decision.fitting, &asked.subject()).unwrap();
     let mut headers = asked.headers.clone();
-    apply(edits, &mut headers);
+    apply(changes.request, &mut headers);
     let lines: Vec<_> = headers.get_all("x-b").iter().map(|line| line.to_str().unwrap()).collect();
     assert_eq!(lines, ["2001:db8::9", "was /p"]);
     assert!(!headers.contains_key("x-a") && headers.contains_key("host"));
-    assert_eq!(answer_edits, []);
+    assert_eq!((changes.answer, changes.target), (Vec::new(), None));
+}
+
+#[test]
+fn patterns_are_looked_for_in_paths_and_headers() {
+    let pattern = |text: &str| model::Pattern::new(text).unwrap();
+    let path = |list: &[&str]| Conditions {
+        path_regex: list.iter().map(|text| pattern(text)).collect(),
+        ..Conditions::default()
+    };
+    check(path(&["^/v[0-9]+/", r"\.php$"]), &get("h", "/v12/a"), true);
+    check(path(&["^/v[0-9]+/", r"\.php$"]), &get("h", "/x/%76//a.php?b"), true);
+    check(path(&["^/v[0-9]+/"]), &get("h", "/x/v1/"), false);
+    check(path(&["^/v[0-9]+/"]), &get("h", "/x/../%76%31//"), true);
+    let header = Conditions {
+        header: vec![HeaderCondition {
+            name: "x-a".to_owned(),
+            wanted: Wanted::Pattern(pattern("(?i)^curl/")),
+        }],
+        ..Conditions::default()
+    };
+    check(header.clone(), &get("h", "/").with("x-a", "b").with("X-A", "Curl/8"), true);
+    check(header, &get("h", "/").with("x-a", "libcurl/8"), false);
+}
+
+#[test]
+fn lines_of_a_header_are_replaced_one_by_one() {
+    let replace = |regex: &str, with: &str| {
+        let pattern = model::Pattern::new(regex).unwrap();
+        HeaderEdit::Replace("x-a".to_owned(), model::Substitution::new(pattern, with).unwrap())
+    };
+    let rules = rules(&[model::Rule {
+        response_headers: vec![replace("b+", "<$0>"), replace(" *gone", "")],
+        ..model::Rule::default()
+    }]);
+    let asked = get("h", "/");
+    let changes = rules.changes(&[0], &asked.subject()).unwrap();
+    let mut headers = get("h", "/").with("x-a", "abba b").with("x-a", "c gone").with("x-b", "b").headers;
+    apply(changes.answer, &mut headers);
+    let lines: Vec<_> = headers.get_all("x-a").iter().map(|line| line.to_str().unwrap()).collect();
+    assert_eq!((lines, headers["x-b"].to_str().unwrap()), (vec!["a<bb>a b", "c"], "b"));
+}
+
+#[test]
+fn a_host_is_set_if_it_is_one() {
+    let check = |value: &str, expect: Option<&str>| {
+        let edit = HeaderEdit::Set("host".to_owned(), value.parse().unwrap());
+        let rules = rules(&[model::Rule { request_headers: vec![edit], ..model::Rule::default() }]);
+        let asked = Asked { client: "2001:db8::9".parse().ok(), ..get("a.example:8080", "/p") };
+        let changes = rules.changes(&[0], &asked.subject()).ok();
+        let host = changes.map(|changes| {
+            let mut headers = asked.headers.clone();
+            apply(changes.request, &mut headers);
+            headers["host"].to_str().unwrap().to_owned()
+        });
+        assert_eq!(host.as_deref(), expect, "{value}");
+    };
+    check("b.example:81", Some("b.example:81"));
+    check("{host}.internal", Some("a.example.internal"));
+    check("[{client}]:80", Some("[2001:db8::9]:80"));
+    check("{sni}", None);
+    check("{path}", None);
+}
+
+/// Edits of all kinds, by what a client controls.
+fn any_edit() -> impl Strategy<Value = HeaderEdit> {
+    let value = || "(\\{path\\}|\\{query\\}|[ -~&&[^{}]]){0,4}".prop_map(|text| text.parse().unwrap());
+    let name = || "x-[ab]".prop_map(String::from);
+    let replace = ("[a-b.]", "[ -~&&[^$]]{0,4}").prop_map(|(regex, with)| {
+        model::Substitution::new(model::Pattern::new(&regex).unwrap(), &with).unwrap()
+    });
+    prop_oneof![
+        (name(), value()).prop_map(|(name, value)| HeaderEdit::Set(name, value)),
+        (name(), value()).prop_map(|(name, value)| HeaderEdit::Add(name, value)),
+        name().prop_map(HeaderEdit::Delete),
+        (name(), replace).prop_map(|(name, replace)| HeaderEdit::Replace(name, replace)),
+    ]
 }
 
 proptest! {
+    #[test]
+    fn edits_of_two_rules_are_those_of_one_and_write_no_control_characters(
+        one in proptest::collection::vec(any_edit(), 0..4),
+        two in proptest::collection::vec(any_edit(), 0..4),
+        target in "/[a-z/.%?=\u{e4}]{0,8}",
+        value in proptest::collection::vec(any::<u8>().prop_filter("a value", |b| *b == 9 || *b > 31 && *b != 127), 0..9),
+    ) {
+        let edited = |parts: &[&[HeaderEdit]]| {
+            let rule = |edits: &&[HeaderEdit]| model::Rule { request_headers: edits.to_vec(), ..model::Rule::default() };
+            let rules = rules(&parts.iter().map(rule).collect::<Vec<_>>());
+            let mut asked = get("h", &target);
+            asked.headers.insert("x-a", HeaderValue::from_bytes(&value).unwrap());
+            let fitting: Vec<_> = (0..parts.len()).collect();
+            let changes = rules.changes(&fitting, &asked.subject()).unwrap();
+            apply(changes.request, &mut asked.headers);
+            asked.headers
+        };
+        let (apart, together) = (edited(&[&one, &two]), edited(&[&[one.clone(), two.clone()].concat()]));
+        prop_assert_eq!(&apart, &together);
+        let untouched = |line: &HeaderValue| line.as_bytes() == &*value;
+        let plain = |line: &HeaderValue| line.as_bytes().iter().all(|octet| !octet.is_ascii_control());
+        prop_assert!(apart.values().all(|line| untouched(line) || plain(line)), "{:?}", apart);
+    }
+
     #[test]
     fn values_of_ours_never_hold_control_characters(octets in proptest::collection::vec(any::<u8>(), 0..64)) {
         let value = template::header_value(&octets);
