@@ -1,8 +1,10 @@
-//! How many client connections the process holds at once. Pure, but for the two questions to the kernel.
+//! How many client connections the process holds at once. Pure, but for what the kernel is asked.
 //!
 //! The bound keeps a crowd of clients from taking the files that checks and the admin interface need, and from taking
 //! the machine's memory. Connections above it wait in the kernel's backlog. Idle connections to members are not counted:
 //! a worker that runs short gives up its own.
+
+mod group;
 
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::sysinfo::sysinfo;
@@ -15,19 +17,25 @@ const OWN_FILES: u64 = 24;
 const FILES_PER_DATAGRAM_SITE: u64 = 2;
 /// The runtime of a worker or of the checking thread: an epoll instance, its waker, its signals, and one to spare.
 const FILES_PER_THREAD: u64 = 4;
-/// Memory that one connection may take: 47 kB were measured with a head of 15 KiB that never ends, and the kernel's part
-/// comes on top.
-const MEMORY_PER_CONNECTION: u64 = 64 << 10;
+/// Memory that one connection may take: 47 kB were measured with a head of 15 KiB that never ends, and a relay has one
+/// tight buffer each way. The kernel's part comes on top.
+const MEMORY_PER_CONNECTION: u64 = 48 << 10;
+/// Memory for what receivers do not take, for each connection on the average: a few take nothing, not all.
+const MEMORY_KEPT: u64 = 16 << 10;
+/// What TLS adds on one side of a connection: its session, a record that is read and not yet whole, one that was read
+/// and not yet taken, and one that the socket does not take.
+const MEMORY_PER_TLS: u64 = 64 << 10;
 /// One part in so many of a worker's places is kept for listeners that have less than their share.
 const KEPT_SHARE: usize = 8;
-/// Connections may take one part in so many of the machine's memory: a router with 2 GiB holds 16384 of them.
+/// Connections may take one part in so many of the memory: a router with 2 GiB holds 16384 of them, or 8192 with TLS to
+/// one side.
 const MEMORY_SHARE: u64 = 2;
 /// Flows of datagrams have one file each, and have one part in so many, which connections leave to them: whoever sends
 /// from invented addresses must not keep connections out, nor a crowd of connections the flows.
 const FILES_SHARE_OF_FLOWS: u64 = 3;
 /// Memory of a flow whose member sends no faster than its worker reads: its socket, its place in epoll, its entry.
 const MEMORY_PER_FLOW: u64 = 4 << 10;
-/// Flows may take one part in so many of the machine's memory.
+/// Flows may take one part in so many of the memory.
 const MEMORY_SHARE_OF_FLOWS: u64 = 8;
 
 /// What has files for as long as a configuration is in force.
@@ -40,6 +48,8 @@ pub(crate) struct Standing {
     pub(crate) datagram_sites: usize,
     /// Those are checked, over one socket each.
     pub(crate) members: usize,
+    /// The sides of a connection, of clients and of members, on which TLS is spoken by any listener or pool.
+    pub(crate) tls_sides: usize,
 }
 
 /// Flows that one worker may hold, so that all together are within what flows may take.
@@ -56,16 +66,17 @@ pub(crate) struct FlowLimits {
 pub(crate) struct Capacity {
     /// Open files that the process may have.
     pub(crate) files: u64,
-    /// Bytes of memory of the machine.
+    /// Bytes of memory of the machine, or of the control group if that may use less.
     pub(crate) memory: u64,
 }
 
 impl Capacity {
     /// Asks the kernel. What it does not tell does not bound.
     pub(crate) fn of_this_process() -> Self {
+        let machine = sysinfo().map_or(u64::MAX, |system| system.ram_total());
         Self {
             files: getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft),
-            memory: sysinfo().map_or(u64::MAX, |system| system.ram_total()),
+            memory: group::memory().map_or(machine, |group| group.min(machine)),
         }
     }
 
@@ -78,8 +89,17 @@ impl Capacity {
     pub(crate) fn per_worker(self, standing: Standing) -> usize {
         let flows = if standing.datagram_sites == 0 { 0 } else { self.files_of_flows(standing) };
         let by_files = (self.free_files(standing) - flows) / FILES_PER_CONNECTION;
-        let by_memory = self.memory / MEMORY_SHARE / MEMORY_PER_CONNECTION;
+        let by_memory = self.memory / MEMORY_SHARE / (memory_of_one(standing) + MEMORY_KEPT);
         each(by_files.min(by_memory), standing.workers)
+    }
+
+    /// Bytes that each worker may keep for receivers that do not take them, as long as none comes on top but what
+    /// connections have in any case.
+    pub(crate) fn kept_per_worker(self, standing: Standing) -> usize {
+        let workers = standing.workers.max(1) as u64;
+        let taken = (self.per_worker(standing) as u64).saturating_mul(memory_of_one(standing));
+        let left = (self.memory / MEMORY_SHARE / workers).saturating_sub(taken);
+        usize::try_from(left).unwrap_or(usize::MAX)
     }
 
     /// Flows of datagrams that each worker may hold, at least one: half of them in equal shares, half for who needs more.
@@ -96,12 +116,17 @@ impl Capacity {
 
     /// Files that are not kept back.
     fn free_files(self, standing: Standing) -> u64 {
-        let Standing { workers, stream_sites, datagram_sites, members } = standing;
+        let Standing { workers, stream_sites, datagram_sites, members, .. } = standing;
         let workers = workers.max(1) as u64;
         let of_sites = stream_sites as u64 + FILES_PER_DATAGRAM_SITE * datagram_sites as u64;
         let kept = OWN_FILES + FILES_PER_THREAD * (workers + 1) + of_sites * workers + members as u64;
         self.files.saturating_sub(kept)
     }
+}
+
+/// What a connection may take where all its receivers take what they get.
+const fn memory_of_one(standing: Standing) -> u64 {
+    MEMORY_PER_CONNECTION + MEMORY_PER_TLS * standing.tls_sides as u64
 }
 
 fn each(all: u64, workers: usize) -> usize {
@@ -143,6 +168,26 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_shared_out_among_connections_and_what_they_keep() {
+        const GIB: u64 = 1 << 30;
+        let check = |memory, (workers, tls_sides), (connections, kept): (usize, usize)| {
+            let capacity = Capacity { files: 1 << 20, memory };
+            let standing = Standing { workers, tls_sides, ..Standing::default() };
+            assert_eq!(capacity.per_worker(standing), connections, "{memory} for {standing:?}");
+            assert_eq!(capacity.kept_per_worker(standing) >> 10, kept, "{memory} for {standing:?}");
+        };
+        check(4 * GIB, (1, 0), (32_768, 16 * 32_768));
+        check(4 * GIB, (2, 0), (16_384, 16 * 16_384));
+        check(4 * GIB, (2, 1), (8_192, 16 * 8_192));
+        check(4 * GIB, (2, 2), (5_461, 16 * 5_461 + 64));
+        check(0, (1, 0), (1, 0));
+        let few_files = Capacity { files: 32 + 200, memory: 4 * GIB };
+        let standing = Standing { workers: 1, ..Standing::default() };
+        assert_eq!(few_files.per_worker(standing), 100);
+        assert_eq!(few_files.kept_per_worker(standing), (2 << 30) - 100 * (48 << 10), "all that is left");
+    }
+
+    #[test]
     fn flows_have_their_part() {
         let check = |(files, memory), (workers, datagram_sites), expect: (usize, usize)| {
             let capacity = Capacity { files, memory };
@@ -163,7 +208,7 @@ mod tests {
         for (workers, stream_sites, datagram_sites, members) in
             [(1, 1, 1, 1), (1, 1, 3, 2), (4, 2, 10, 40), (2, 5, 0, 1)]
         {
-            let standing = Standing { workers, stream_sites, datagram_sites, members };
+            let standing = Standing { workers, stream_sites, datagram_sites, members, tls_sides: 0 };
             for files in [1024_u32, 4096, 1 << 20] {
                 let capacity = Capacity { files: files.into(), memory: u64::MAX };
                 let FlowLimits { share, common } = capacity.flows_per_worker(standing);

@@ -46,6 +46,11 @@ impl Shared {
         self.capacity.per_worker(self.standing())
     }
 
+    /// Bytes that a worker may keep for receivers that do not take them.
+    pub(crate) fn kept_per_worker(&self) -> usize {
+        self.capacity.kept_per_worker(self.standing())
+    }
+
     /// Flows of datagrams that a worker may hold.
     pub(crate) fn flows_per_worker(&self) -> FlowLimits {
         self.capacity.flows_per_worker(self.standing())
@@ -55,7 +60,9 @@ impl Shared {
         let snapshot = self.snapshot.load();
         let (datagram_sites, members) = (snapshot.datagram_sites, snapshot.members);
         let stream_sites = snapshot.routes.len() - datagram_sites;
-        Standing { workers: self.workers, stream_sites, datagram_sites, members }
+        let tls_sides =
+            usize::from(!snapshot.terminations.is_empty()) + usize::from(!snapshot.originations.is_empty());
+        Standing { workers: self.workers, stream_sites, datagram_sites, members, tls_sides }
     }
 
     /// Whether a worker that holds `taken` connections may take one of a listener that has `own` in all workers.

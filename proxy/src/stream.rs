@@ -17,6 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{TlsStream, client, server};
 
+/// Bytes that TLS holds back where nobody allows it more: one record, which the socket does not take.
+pub(crate) const HELD_BACK: usize = 16 << 10;
+
 /// A connected socket.
 #[derive(Debug)]
 pub(crate) enum Socket {
@@ -92,6 +95,12 @@ impl AsRawFd for Socket {
 }
 
 impl Stream {
+    fn tls(stream: TlsStream<Socket>) -> Self {
+        let mut stream = Self::Tls(Box::new(stream));
+        stream.hold_back_at_most(HELD_BACK);
+        stream
+    }
+
     fn io(&mut self) -> Pin<&mut dyn Io> {
         match self {
             Self::Bare(socket) => socket.io(),
@@ -118,6 +127,15 @@ impl Stream {
                 TlsStream::Client(stream) => stream.into_inner().0,
                 TlsStream::Server(stream) => stream.into_inner().0,
             },
+        }
+    }
+
+    /// TLS holds no more than this back of what the socket does not take. A bare connection holds nothing back.
+    pub(crate) fn hold_back_at_most(&mut self, bytes: usize) {
+        let Self::Tls(stream) = self else { return };
+        match &mut **stream {
+            TlsStream::Client(stream) => stream.get_mut().1.set_buffer_limit(Some(bytes)),
+            TlsStream::Server(stream) => stream.get_mut().1.set_buffer_limit(Some(bytes)),
         }
     }
 
@@ -155,13 +173,13 @@ impl<T: Into<Socket>> From<T> for Stream {
 
 impl From<client::TlsStream<Socket>> for Stream {
     fn from(stream: client::TlsStream<Socket>) -> Self {
-        Self::Tls(Box::new(stream.into()))
+        Self::tls(stream.into())
     }
 }
 
 impl From<server::TlsStream<Socket>> for Stream {
     fn from(stream: server::TlsStream<Socket>) -> Self {
-        Self::Tls(Box::new(stream.into()))
+        Self::tls(stream.into())
     }
 }
 

@@ -211,10 +211,12 @@ pub(crate) struct Local {
 
 impl Local {
     pub(crate) fn new(index: usize, shared: Arc<Shared>) -> Self {
+        let buffers = Buffers::default();
+        buffers.allow(shared.kept_per_worker());
         Self {
             index,
             shared,
-            buffers: Buffers::default(),
+            buffers,
             upstreams: Upstreams::default(),
             alarms: Rc::default(),
             random: Cell::new(RandomState::new().hash_one(index)),
@@ -287,6 +289,7 @@ impl Local {
         counts.opened(self.index);
         self.shared.connections.opened(self.index);
         self.connections.set(self.connections.get() + 1);
+        self.buffers.allow(self.shared.kept_per_worker());
         tokio::task::spawn_local(async move {
             let ended = AssertUnwindSafe(connection).catch_unwind().await;
             let local = &running.0;

@@ -51,6 +51,9 @@ mod log;
 #[path = "daemon/member_tls.rs"]
 mod member_tls;
 #[cfg(test)]
+#[path = "daemon/memory.rs"]
+mod memory;
+#[cfg(test)]
 #[path = "daemon/namespace.rs"]
 mod namespace;
 #[cfg(test)]

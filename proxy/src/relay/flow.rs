@@ -1,7 +1,7 @@
 //! One direction of a relay.
 
 use super::buffers::{Buffers, SMALL};
-use crate::stream::Stream;
+use crate::stream::{HELD_BACK, Stream};
 use bytes::Bytes;
 use std::io;
 use std::pin::Pin;
@@ -17,6 +17,8 @@ pub(super) struct Flow {
     stage: Stage,
     /// Whether there was more than a small buffer holds.
     is_bulk: bool,
+    /// Bytes that the buffers count as kept.
+    kept: u32,
     held: Option<Held>,
 }
 
@@ -96,7 +98,13 @@ impl Flow {
         moved: &mut Moved,
     ) -> Poll<Result<(), Broken>> {
         loop {
-            ready!(self.pass_on(cx, to, moved)).map_err(Broken::Write)?;
+            // TLS takes more than the socket does, and so holds some itself.
+            to.hold_back_at_most(if buffers.are_short() { HELD_BACK } else { SMALL });
+            let passed_on = self.pass_on(cx, to, moved);
+            if passed_on.is_pending() {
+                self.keep(buffers, to);
+            }
+            ready!(passed_on).map_err(Broken::Write)?;
             self.give_back(buffers);
             match self.stage {
                 Stage::Reading if moved.written >= TURN => {
@@ -119,6 +127,26 @@ impl Flow {
     pub(super) fn give_back(&mut self, buffers: &Buffers) {
         if let Some(held) = self.held.take() {
             buffers.put(held.buffer);
+        }
+        self.count(buffers, 0);
+    }
+
+    /// Keeps what the receiver does not take: of that, what TLS has taken is with TLS.
+    fn keep(&mut self, buffers: &Buffers, to: &Stream) {
+        let Some(held) = &mut self.held else { return };
+        if held.start == held.end {
+            buffers.put(std::mem::take(&mut held.buffer));
+        }
+        // What TLS held back before memory was short, it may hold still.
+        let of_tls = if to.is_bare() || buffers.are_short() { 0 } else { SMALL };
+        let bytes = held.buffer.len() + of_tls;
+        self.count(buffers, bytes.max(if to.is_bare() { 0 } else { self.kept as usize }));
+    }
+
+    fn count(&mut self, buffers: &Buffers, bytes: usize) {
+        if bytes != self.kept as usize {
+            buffers.keep(self.kept as usize, bytes);
+            self.kept = length(bytes);
         }
     }
 

@@ -25,3 +25,19 @@ pub(crate) fn within(commands: &[&str], test: impl FnOnce() + Send + 'static) {
         std::panic::resume_unwind(panic);
     }
 }
+
+/// A command that runs the daemon as if its control group had this much memory, which the kernel does not enforce. None
+/// without root, as with [`within`].
+pub(crate) fn with_memory(bytes: usize) -> Option<Command> {
+    if !nix::unistd::geteuid().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "nothing can be mounted without root");
+        println!("SKIPPED: nothing can be mounted; run as root");
+        return None;
+    }
+    let mut command = Command::new("unshare");
+    let script = format!(
+        "mount -t tmpfs none /sys/fs/cgroup && echo {bytes} > /sys/fs/cgroup/memory.max && exec \"$0\" \"$@\""
+    );
+    command.args(["--mount", "sh", "-c", &script, env!("CARGO_BIN_EXE_causeway-proxy")]);
+    Some(command)
+}
