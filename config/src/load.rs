@@ -96,11 +96,18 @@ fn syntax_diagnostics(text: &Text, errors: &[SyntaxError]) -> impl Iterator<Item
         Diagnostic {
             path: String::new(),
             message: error.message().to_owned(),
-            help: None,
+            help: octal(text, span.start).map(|number| format!("write permissions in quotes: \"{number}\"")),
             position: Some(text.position(span.start)),
             span,
         }
     })
+}
+
+/// A number here that begins with a zero, as octal numbers are written elsewhere.
+fn octal(text: &Text, start: usize) -> Option<&str> {
+    let rest = text.text().get(start..)?;
+    let number = &rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())];
+    (number.len() > 2 && number.starts_with('0')).then_some(number)
 }
 
 fn placed(text: &Text, Problem { path, message, help, span, absence: _ }: Problem) -> Diagnostic {

@@ -50,7 +50,8 @@ impl Daemon for App {
 
     fn advise(model: &Gateway) -> Vec<String> {
         let Some(proxy) = &model.proxy else { return Vec::new() };
-        advice::of(proxy).into_iter().chain(termination::warnings(proxy)).collect()
+        let of_members = origination::warnings(proxy);
+        advice::of(proxy).into_iter().chain(termination::warnings(proxy)).chain(of_members).collect()
     }
 
     async fn start(model: Arc<Gateway>, boot: &mut Boot<'_>) -> Result<Self, Error> {

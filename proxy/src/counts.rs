@@ -15,6 +15,8 @@ pub(crate) enum Failure {
     NoMember,
     /// Every member that was tried refused the connection or did not answer in time.
     Unreachable,
+    /// This process or machine is short of files, ports or memory for a connection to a member.
+    Shortage,
     /// The client is in none of the networks whose connections are taken.
     NotAllowed,
     /// The client's source has as many connections as it may.
@@ -67,9 +69,10 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// All of them, each at the place of its number, with its label.
-    pub(crate) const ALL: [(Self, &'static str); 26] = [
+    pub(crate) const ALL: [(Self, &'static str); 27] = [
         (Self::NoMember, "no_member"),
         (Self::Unreachable, "unreachable"),
+        (Self::Shortage, "shortage"),
         (Self::NotAllowed, "not_allowed"),
         (Self::SourceConnections, "source_connections"),
         (Self::SourceRate, "source_rate"),

@@ -8,10 +8,11 @@ use crate::pool::attempts::{self, Next};
 use crate::pool::line::{Call, Entry, Line, Seat};
 use crate::pool::{Lease, MemberId, MemberState, Pick, Pool, Stranger, Wanted};
 use crate::record::Path;
-use crate::shortage::is_shortage;
+use crate::shortage::{Shortage, is_shortage};
 use crate::stream::{Socket, Stream};
 use crate::worker::Local;
 use config::model::ProxyTimeouts;
+use std::cell::Cell;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub(crate) struct Dial<'a> {
     last: Option<MemberId>,
     /// Attempts so far.
     made: u32,
+    /// Whether the latest attempt failed for a shortage of ours.
+    short: Cell<bool>,
     /// What is left of the time that the client waits for a place.
     patience: Duration,
     pub(crate) path: Path,
@@ -55,6 +58,8 @@ pub(crate) enum NoMember {
     AllOut,
     /// None of the attempts succeeded.
     AllTried,
+    /// The same, the last one for a shortage of ours.
+    Shortage,
     /// All are full, and so is the queue.
     QueueFull,
     /// All were full for too long.
@@ -79,6 +84,7 @@ impl<'a> Dial<'a> {
             tried: Vec::new(),
             last: None,
             made: 0,
+            short: Cell::new(false),
             patience: timeout.queue,
             path: Path::default(),
         }
@@ -119,17 +125,21 @@ impl<'a> Dial<'a> {
                 member.counts.connected(worker);
                 self.reached(member);
             }
-            Err(error) => {
-                // A shortage of ours is no fault of the member.
-                if is_shortage(error) {
-                    self.local.upstreams.give_up();
-                } else {
-                    member.counts.refused(worker);
-                    self.blame(member);
+            // That is no fault of the member.
+            Err(error) if is_shortage(error) => {
+                self.local.upstreams.give_up();
+                if let Some(more) = self.local.admit_shortage(Shortage::Member) {
+                    let (pool, member) = (&member.pool, &member.name);
+                    tracing::warn!(%error, pool, member, more, "no socket for a connection to a member");
                 }
+            }
+            Err(error) => {
+                member.counts.refused(worker);
+                self.blame(member);
                 tracing::debug!(%error, pool = member.pool, member = member.name, "member cannot be reached");
             }
         }
+        self.short.set(connected.as_ref().is_err_and(is_shortage));
         connected
     }
 
@@ -167,6 +177,7 @@ impl<'a> Dial<'a> {
         let last = self.last.and_then(|id| self.pool.place(id));
         let is_own = last.is_some() && last == self.own;
         match attempts::after(self.made, is_own, config.retries, config.redispatch) {
+            Next::GiveUp if self.short.get() => return Err(NoMember::Shortage),
             Next::GiveUp => return Err(NoMember::AllTried),
             Next::Same => {
                 self.pool.state.retried();

@@ -21,7 +21,7 @@ use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
 use service::tls::{self, Bundle};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -242,6 +242,12 @@ pub(crate) fn refusals(proxy: &Proxy) -> Vec<Refusal> {
         );
     }
     all
+}
+
+/// What an operator should know of the certificates that members are shown, though they can be used.
+pub(crate) fn warnings(proxy: &Proxy) -> Vec<String> {
+    let files: BTreeSet<_> = encrypted(proxy).filter_map(|(_, _, model)| model.certificate.clone()).collect();
+    tls::warnings(&Vec::from_iter(files))
 }
 
 /// What the files say otherwise than when `used` was read, one line each.

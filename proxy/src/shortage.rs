@@ -1,6 +1,7 @@
 //! Errors that say that this process or machine is short of something, and how often they are logged.
 
 use nix::errno::Errno;
+use std::cell::Cell;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,40 @@ pub(crate) fn is_shortage(error: &io::Error) -> bool {
                 | Errno::EAGAIN
         )
     )
+}
+
+/// What one can be short of: the log tells of each on its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shortage {
+    /// What accepting a connection takes.
+    Accept,
+    /// Places for connections.
+    Places,
+    /// Room for those that wait at a socket which leaves.
+    Leaving,
+    /// Entries for sources.
+    Sources,
+    /// Places for flows of datagrams.
+    Flows,
+    /// What the socket of a flow takes.
+    FlowSocket,
+    /// What a connection to a member takes.
+    Member,
+}
+
+/// How often the log tells of each shortage.
+#[derive(Debug, Default)]
+pub(crate) struct Shortages([Cell<Seldom>; Shortage::Member as usize + 1]);
+
+impl Shortages {
+    /// See [`Seldom::admit`].
+    pub(crate) fn admit(&self, shortage: Shortage, now: Instant) -> Option<u64> {
+        let cell = &self.0[shortage as usize];
+        let mut seldom = cell.get();
+        let admitted = seldom.admit(now);
+        cell.set(seldom);
+        admitted
+    }
 }
 
 /// Lets the first of many through, and one a minute after that.
@@ -57,6 +92,14 @@ mod tests {
         check(60, Some(2));
         check(119, None);
         check(500, Some(1));
+    }
+
+    #[test]
+    fn one_shortage_hides_no_other() {
+        let (shortages, now) = (Shortages::default(), Instant::now());
+        assert_eq!(shortages.admit(Shortage::Accept, now), Some(0));
+        assert_eq!(shortages.admit(Shortage::Accept, now), None);
+        assert_eq!(shortages.admit(Shortage::Member, now), Some(0));
     }
 
     #[test]

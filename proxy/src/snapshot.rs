@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use config::model::{Hsts, Listener, Mode, Proxy, ProxyTimeouts, RequestLimits};
 use hyper::header::HeaderValue;
 use ipnet::IpNet;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -265,6 +265,16 @@ impl Route {
     /// The pool of a client that asks for this name in TLS.
     pub(crate) fn pool_of(&self, name: Option<&str>) -> Arc<Pool> {
         Arc::clone(name.and_then(|name| self.names.find(name)).unwrap_or(&self.pool))
+    }
+
+    /// The names of the pools that clients come to: that of the listener first, then those that names in TLS and rules
+    /// lead to.
+    pub(crate) fn pools(&self) -> Vec<&str> {
+        let own = self.pool.config.name.as_str();
+        let others = self.names.things().chain(self.rules.pools());
+        let others: BTreeSet<_> =
+            others.map(|pool| pool.config.name.as_str()).filter(|&pool| pool != own).collect();
+        std::iter::once(own).chain(others).collect()
     }
 
     /// Whether a connection from this address must begin with a PROXY header. IPv4-mapped addresses count as IPv4.

@@ -10,7 +10,7 @@ use service::{Cell, Table, span};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const LISTENERS: [&str; 9] =
-    ["listener", "mode", "bind", "pool", "connections", "per_second", "total", "received", "sent"];
+    ["listener", "mode", "bind", "pools", "connections", "per_second", "total", "received", "sent"];
 const POOLS: [&str; 8] =
     ["pool", "balance", "check", "members", "taking_work", "queue", "retries", "redispatches"];
 const MEMBERS: [&str; 10] = [
@@ -68,7 +68,7 @@ fn listener(route: &Route) -> [Cell; LISTENERS.len()] {
         route.name.as_str().into(),
         words::mode(route.mode).into(),
         bind.join(" ").as_str().into(),
-        route.pool.config.name.as_str().into(),
+        route.pools().join(" ").as_str().into(),
         counts.active().into(),
         counts.rate.per_second().into(),
         counts.total().into(),

@@ -79,13 +79,16 @@ async fn reach(
         if let Some(notes) = notes {
             notes.path = dial.path;
             notes.member = next.as_ref().map_or_else(
-                |none| notes.member.take().filter(|_| *none == NoMember::AllTried),
+                |none| {
+                    notes.member.take().filter(|_| matches!(none, NoMember::AllTried | NoMember::Shortage))
+                },
                 |lease| Some(Arc::clone(lease.member())),
             );
         }
         let lease = next.map_err(|none| match none {
             NoMember::AllOut => (Ending::NoMember, Failure::NoMember),
             NoMember::AllTried => (unreached, Failure::Unreachable),
+            NoMember::Shortage => (unreached, Failure::Shortage),
             NoMember::QueueFull => (Ending::QueueFull, Failure::QueueFull),
             NoMember::QueueTimeout => (Ending::QueueTimeout, Failure::QueueTimeout),
         })?;

@@ -10,7 +10,7 @@ use crate::listener::socket::Bound;
 use crate::listener::{self, Listener, Place, Site, Ticket};
 use crate::pool::balance::mix;
 use crate::relay::Buffers;
-use crate::shortage::Seldom;
+use crate::shortage::{Seldom, Shortage, Shortages};
 use crate::snapshot::{Route, Shared};
 use crate::udp::{self, Inbox};
 use crate::upstream::Upstreams;
@@ -204,7 +204,7 @@ pub(crate) struct Local {
     /// Made with the first socket for datagrams.
     inbox: OnceCell<RefCell<Inbox>>,
     ended: Notify,
-    shortages: Cell<Seldom>,
+    shortages: Shortages,
     /// By listener and reason, so that what is wrong with one client hides no other fault.
     refusals: RefCell<HashMap<(String, Failure), Seldom>>,
 }
@@ -225,7 +225,7 @@ impl Local {
             common_flows: Cell::new(0),
             inbox: OnceCell::new(),
             ended: Notify::new(),
-            shortages: Cell::default(),
+            shortages: Shortages::default(),
             refusals: RefCell::default(),
         }
     }
@@ -247,8 +247,8 @@ impl Local {
     }
 
     /// Whether a shortage may be logged, and how many were not since the last one.
-    pub(crate) fn admit_shortage(&self) -> Option<u64> {
-        admit(&self.shortages)
+    pub(crate) fn admit_shortage(&self, shortage: Shortage) -> Option<u64> {
+        self.shortages.admit(shortage, Instant::now().into_std())
     }
 
     /// The same of a client of this listener that is turned away for this reason.
@@ -327,13 +327,6 @@ impl Local {
     async fn tend_upstreams(self: Rc<Self>) {
         self.upstreams.tend(&self.shared).await;
     }
-}
-
-fn admit(cell: &Cell<Seldom>) -> Option<u64> {
-    let mut seldom = cell.get();
-    let admitted = seldom.admit(Instant::now().into_std());
-    cell.set(seldom);
-    admitted
 }
 
 /// Counts a flow while there is one.

@@ -1,16 +1,18 @@
 //! A Unix socket that is listened on, and its file: made with the wanted permissions, taken over from a dead process,
 //! never from a living one, and removed at the end.
 
+use nix::errno::Errno;
+use nix::fcntl::AT_FDCWD;
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, getsockopt, listen as nix_listen, socket,
-    sockopt,
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, getsockopt, listen as nix_listen,
+    socket, sockopt,
 };
-use nix::sys::stat::{Mode, fchmod};
-use std::fs::{self, Permissions};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat};
+use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -65,14 +67,25 @@ pub fn listen(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), Unix
 
 /// Linux gives a socket's file the mode that the socket has when it is bound, so nobody else gets in between.
 fn listen_at(path: &Path, mode: u32) -> io::Result<UnixListener> {
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    let socket = unix_socket()?;
     fchmod(&socket, Mode::from_bits_truncate(mode))?;
     bind(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
     // The kernel has taken the process's umask off.
-    fs::set_permissions(path, Permissions::from_mode(mode))?;
+    set_permissions(path, mode)?;
     nix_listen(&socket, Backlog::MAXALLOWABLE)?;
     Ok(socket.into())
+}
+
+/// One that does not block.
+fn unix_socket() -> nix::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    socket(AddressFamily::Unix, SockType::Stream, flags, None)
+}
+
+/// Of the file itself: what somebody who may write to the folder has put in its place leads nowhere.
+fn set_permissions(path: &Path, mode: u32) -> io::Result<()> {
+    fchmodat(AT_FDCWD, path, Mode::from_bits_truncate(mode), FchmodatFlags::NoFollowSymlink)?;
+    Ok(())
 }
 
 fn remove_stale(path: &Path) -> Result<(), UnixSocketError> {
@@ -85,17 +98,19 @@ fn remove_stale(path: &Path) -> Result<(), UnixSocketError> {
         }
         Ok(_) => {}
     }
-    match UnixStream::connect(path) {
-        Ok(stream) => Err(UnixSocketError::Held { path: path.to_owned(), holder: holder(&stream) }),
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).map_err(bind_error)
-        }
-        Err(error) => Err(bind_error(error)),
+    let held = |holder| Err(UnixSocketError::Held { path: path.to_owned(), holder });
+    let stream = unix_socket().map_err(|error| bind_error(error.into()))?;
+    match UnixAddr::new(path).and_then(|address| connect(stream.as_raw_fd(), &address)) {
+        Ok(()) => held(holder(&stream)),
+        // Its queue is full: somebody listens, and does not accept.
+        Err(Errno::EAGAIN) => held("a process that does not answer".to_owned()),
+        Err(Errno::ECONNREFUSED) => fs::remove_file(path).map_err(bind_error),
+        Err(error) => Err(bind_error(error.into())),
     }
 }
 
 /// The process at the other end: `causeway-nat64 (process 42)`.
-fn holder(stream: &UnixStream) -> String {
+fn holder(stream: &OwnedFd) -> String {
     let Ok(peer) = getsockopt(stream, sockopt::PeerCredentials) else {
         return "another process".to_owned();
     };
@@ -118,7 +133,7 @@ impl SocketFile {
                     "another process has replaced the socket's file",
                 ));
             }
-            fs::set_permissions(&self.path, Permissions::from_mode(mode))?;
+            set_permissions(&self.path, mode)?;
             self.mode = mode;
         }
         Ok(())
@@ -170,6 +185,38 @@ mod tests {
         let (_listener, _file) = listen(&path, 0o600).unwrap();
         let message = listen(&path, 0o600).unwrap_err().to_string();
         assert!(message.contains(&format!("process {}", std::process::id())), "{message}");
+    }
+
+    #[test]
+    fn a_socket_whose_owner_does_not_accept_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.sock");
+        let busy = unix_socket().unwrap();
+        bind(busy.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
+        nix_listen(&busy, Backlog::new(0).unwrap()).unwrap();
+        let mut crowd = Vec::new();
+        let full = loop {
+            let client = unix_socket().unwrap();
+            let connected = connect(client.as_raw_fd(), &UnixAddr::new(&path).unwrap());
+            crowd.push(client);
+            if let Err(errno) = connected {
+                break errno;
+            }
+        };
+        assert_eq!(full, Errno::EAGAIN);
+        let message = listen(&path, 0o600).unwrap_err().to_string();
+        assert!(message.contains("does not answer"), "{message}");
+    }
+
+    #[test]
+    fn permissions_are_not_given_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        fs::write(&file, "of somebody").unwrap();
+        set_permissions(&file, 0o600).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(set_permissions(&link, 0o666).is_err());
+        assert_eq!(mode(&file), 0o600);
     }
 
     #[test]

@@ -31,6 +31,11 @@ pub(crate) const UNREACHABLE: Answer = answer(
     Failure::Unreachable,
     "No server behind this address can be reached.",
 );
+pub(crate) const SHORTAGE: Answer = answer(
+    StatusCode::SERVICE_UNAVAILABLE,
+    Failure::Shortage,
+    "This gateway is short of what a connection to a server takes.",
+);
 pub(crate) const QUEUE_FULL: Answer = answer(
     StatusCode::SERVICE_UNAVAILABLE,
     Failure::QueueFull,

@@ -119,6 +119,14 @@ impl<P> Rules<P> {
         self.rules.is_empty()
     }
 
+    /// The pools that requests may go to, those of several rules as often.
+    pub(crate) fn pools(&self) -> impl Iterator<Item = &P> {
+        self.rules.iter().filter_map(|rule| match &rule.action {
+            Some(Action::Pool(pool)) => Some(pool),
+            Some(Action::Redirect(_) | Action::Deny(_) | Action::Answer(_)) | None => None,
+        })
+    }
+
     /// What becomes of a request.
     pub(crate) fn decide(&self, subject: &Subject<'_>) -> Result<Decision<'_, P>, Doubtful> {
         let plain = if self.looks_at_paths {

@@ -48,6 +48,7 @@ pub(super) async fn send(
         let lease = dial.next().await.map_err(|none| match none {
             NoMember::AllOut => answer::NO_MEMBER,
             NoMember::AllTried => answer::UNREACHABLE,
+            NoMember::Shortage => answer::SHORTAGE,
             NoMember::QueueFull => answer::QUEUE_FULL,
             NoMember::QueueTimeout => answer::QUEUE_TIMEOUT,
         })?;

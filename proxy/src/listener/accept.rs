@@ -9,6 +9,7 @@ use super::sources::Excess;
 use crate::notes::{MaybeNotes, Notes};
 use crate::opening::{self, Opening};
 use crate::proxy_protocol::{Ends, Origin};
+use crate::shortage::Shortage;
 use crate::stream::Stream;
 use crate::tcp;
 use crate::worker::{Local, Stop};
@@ -96,7 +97,7 @@ impl Accepted {
             let (client, listener) = (client.map(display), &route.name);
             tracing::debug!(client, listener, ?refusal, "connection is closed");
             if *refusal == Refusal::Source(Excess::Table)
-                && let Some(more) = local.admit_shortage()
+                && let Some(more) = local.admit_shortage(Shortage::Sources)
             {
                 tracing::warn!(listener, more, "the table of sources is full: new sources are refused");
             }
@@ -195,7 +196,7 @@ impl Accepting {
     }
 
     fn tell(&self, full: Full) {
-        if let Some(more) = self.local.admit_shortage() {
+        if let Some(more) = self.local.admit_shortage(Shortage::Places) {
             let listener = &self.route.name;
             tracing::warn!(listener, more, "{full}; accepting rests until connections end");
         }
@@ -231,7 +232,7 @@ impl Accepting {
 
     /// Tells that there is no more room for those that wait here, who are reset.
     fn lose(&self, error: &dyn fmt::Display) {
-        if let Some(more) = self.local.admit_shortage() {
+        if let Some(more) = self.local.admit_shortage(Shortage::Leaving) {
             let listener = &self.route.name;
             tracing::warn!(%error, listener, more, "connections that waited at a socket that leaves are lost");
         }
@@ -244,7 +245,7 @@ impl Accepting {
             // Whoever is idle makes room.
             Err(_) if self.local.upstreams.give_up() => {}
             Err(error) => {
-                if let Some(more) = self.local.admit_shortage() {
+                if let Some(more) = self.local.admit_shortage(Shortage::Accept) {
                     tracing::warn!(%error, listener = self.route.name, more, "accepting rests until connections end");
                 }
                 // Either a connection of this worker ends or another thread frees something.

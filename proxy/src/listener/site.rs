@@ -49,7 +49,7 @@ impl Site {
         listener.bind.iter().flat_map(sites).collect()
     }
 
-    /// Whether some client could reach either: same protocol and port, and a family that both take.
+    /// Whether some client could reach either: same protocol and port, an address that both take, and an interface.
     pub(crate) fn meets(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Inet(one), Self::Inet(other)) => one.meets(other),
@@ -67,10 +67,20 @@ impl Inet {
     }
 
     fn meets(&self, other: &Self) -> bool {
-        let same_family = self.address.is_ipv6() == other.address.is_ipv6();
+        let same_interface = match (&self.interface, &other.interface) {
+            (Some(one), Some(other)) => one == other,
+            (None, _) | (_, None) => true,
+        };
         self.address.port() == other.address.port()
             && self.datagrams == other.datagrams
-            && (same_family || self.both_families || other.both_families)
+            && same_interface
+            && (self.address.ip() == other.address.ip() || self.covers(other) || other.covers(self))
+    }
+
+    /// Whether it is the wildcard of a family that the other one is of.
+    fn covers(&self, other: &Self) -> bool {
+        let same_family = self.address.is_ipv6() == other.address.is_ipv6();
+        self.address.ip().is_unspecified() && (same_family || self.both_families)
     }
 }
 
@@ -128,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn sites_of_one_port_meet_in_a_family_that_both_take() {
+    fn sites_of_one_port_meet_at_an_address_that_both_take() {
         let check = |one: &str, v6only: bool, other: &str, expect: bool| {
             let one = site(one, |listener| listener.v6only = v6only);
             let other = site(other, |_| {});
@@ -138,6 +148,16 @@ mod tests {
         check("[::]:80", true, "[2001:db8::80]:81", false);
         check("[::]:80", true, "192.0.2.1:80", false);
         check("[::]:80", false, "192.0.2.1:80", true);
+        check("[2001:db8::80]:80", true, "[2001:db8::80]:80", true);
+        check("[2001:db8::80]:80", true, "[2001:db8::81]:80", false);
+        check("0.0.0.0:80", true, "192.0.2.1:80", true);
+        check("0.0.0.0:80", true, "[2001:db8::80]:80", false);
+        check("192.0.2.2:80", true, "192.0.2.1:80", false);
+        let at = |interface: Option<&str>| {
+            site("[::]:80", |listener| listener.interface = interface.map(str::to_owned))
+        };
+        assert!(at(Some("eth1")).meets(&at(None)) && at(Some("eth1")).meets(&at(Some("eth1"))));
+        assert!(!at(Some("eth1")).meets(&at(Some("eth2"))));
         let datagrams = site("[::]:80", |listener| listener.mode = Mode::Udp);
         assert!(!datagrams.meets(&site("[::]:80", |_| {})));
     }

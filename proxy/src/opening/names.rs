@@ -30,6 +30,11 @@ impl<T> Names<T> {
         self.exact.is_empty() && self.below.is_empty()
     }
 
+    /// All things, those of several names as often.
+    pub(crate) fn things(&self) -> impl Iterator<Item = &T> {
+        self.exact.values().chain(self.below.values())
+    }
+
     /// What belongs to `name`, which is in lower case and has no dot at its end.
     pub(crate) fn find(&self, name: &str) -> Option<&T> {
         let parents = std::iter::successors(name.split_once('.'), |(_, parent)| parent.split_once('.'));

@@ -96,3 +96,18 @@ fn the_file_takes_the_names_that_can_be_asked_for() {
         assert_eq!(config::parse(&file, "gateway.toml").is_ok(), askable, "{name}");
     }
 }
+
+#[test]
+fn a_certificate_for_members_that_has_ended_is_warned_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let section = section(dir.path());
+    let file = dir.path().join("own.pem");
+    write(&file);
+    assert_eq!(warnings(&section), [""; 0]);
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["web.example".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+    fs::write(&file, params.self_signed(&key).unwrap().pem() + &key.serialize_pem()).unwrap();
+    let warnings = warnings(&section);
+    assert!(warnings.len() == 1 && warnings[0].contains("own.pem"), "{warnings:?}");
+}

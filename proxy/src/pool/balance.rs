@@ -96,7 +96,11 @@ impl Balancer {
     }
 
     fn in_turn(&self, field: &impl Field, draw: &mut impl Draw) -> Option<usize> {
-        for _ in 0..self.schedule.len() {
+        for drawn in 0..self.schedule.len() as u64 {
+            // Where all are full, nobody draws the whole schedule to find that out.
+            if drawn == DRAWS && !(0..self.weights.len()).any(|member| self.usable(member, field)) {
+                return None;
+            }
             let member = self.at(draw.turn());
             if self.takes(member, draw.random(), field) {
                 return Some(member);

@@ -106,11 +106,12 @@ async fn run(mut queue: mpsc::UnboundedReceiver<Order>, shared: Arc<Shared>) {
     while let Some(Order { plans, resting, first_round }) = queue.recv().await {
         // Dropped by the last task that has checked its member once: that closes the channel.
         let round = first_round.map(|sender| Rc::new(Round(RefCell::new(Some(sender)))));
-        let mut kept = HashMap::new();
-        for plan in plans {
+        let (mut kept, count) = (HashMap::new(), plans.len());
+        for (place, plan) in plans.into_iter().enumerate() {
             let key = Arc::as_ptr(&plan.member);
             let same = watched.remove(&key).filter(|old| old.is(&plan));
-            kept.insert(key, same.unwrap_or_else(|| watch(plan, &shared, round.clone())));
+            let watched = same.unwrap_or_else(|| watch(plan, (place, count), &shared, round.clone()));
+            kept.insert(key, watched);
         }
         watched = kept;
         for member in resting {
@@ -131,7 +132,15 @@ impl Drop for Round {
     }
 }
 
-fn watch(plan: Plan, shared: &Arc<Shared>, round: Option<Rc<Round>>) -> Watched {
+/// The first pause between the checks of one of so many members, after which they are spread over the interval: all
+/// are checked at once when they are new.
+fn first_pause((place, count): (usize, usize), interval: Duration) -> Duration {
+    let part = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    interval.saturating_mul(part(place + 1)) / part(count).max(1)
+}
+
+/// Begins to check a member, which has this place among so many.
+fn watch(plan: Plan, place: (usize, usize), shared: &Arc<Shared>, round: Option<Rc<Round>>) -> Watched {
     let Plan { member, check, origination } = plan;
     let task = match check.kind {
         CheckKind::Off => {
@@ -142,8 +151,9 @@ fn watch(plan: Plan, shared: &Arc<Shared>, round: Option<Rc<Round>>) -> Watched 
         CheckKind::Tcp | CheckKind::Tls | CheckKind::Http => {
             let plan =
                 Plan { member: Arc::clone(&member), check: check.clone(), origination: origination.clone() };
+            let first_pause = first_pause(place, check.interval);
             let (plan, shared, mut round) = (Rc::new(plan), Arc::clone(shared), round);
-            let start = move || checks(Rc::clone(&plan), Arc::clone(&shared), round.take());
+            let start = move || checks(Rc::clone(&plan), first_pause, Arc::clone(&shared), round.take());
             let task = tokio::task::spawn_local(restarted(Arc::clone(&member), check.interval, start));
             Some(task.abort_handle())
         }
@@ -166,10 +176,11 @@ async fn restarted<F: Future<Output = ()>>(
 }
 
 /// Checks one member forever.
-async fn checks(plan: Rc<Plan>, shared: Arc<Shared>, mut round: Option<Rc<Round>>) {
+async fn checks(plan: Rc<Plan>, first_pause: Duration, shared: Arc<Shared>, mut round: Option<Rc<Round>>) {
     let Plan { member, check, origination } = &*plan;
     let probe = Probe::new(member.address, check.clone(), origination.as_ref());
     let mut health = Health::new(member.status(), check.rise, check.fall);
+    let mut first_pause = Some(first_pause);
     loop {
         let begun = Instant::now();
         let Verdict { outcome, why } = probe.check_once().await;
@@ -180,7 +191,11 @@ async fn checks(plan: Rc<Plan>, shared: Arc<Shared>, mut round: Option<Rc<Round>
             report(member, status, &why, &shared);
         }
         drop(round.take());
-        let pause = if health.is_settled() { check.interval } else { check.fast_interval };
+        let pause = if health.is_settled() {
+            first_pause.take().unwrap_or(check.interval)
+        } else {
+            check.fast_interval
+        };
         time::sleep_until(begun + pause).await;
     }
 }
@@ -203,6 +218,17 @@ mod tests {
     use crate::snapshot::tests::{listener, model};
     use config::model::Mode;
     use std::cell::Cell;
+
+    #[test]
+    fn members_that_are_new_together_are_spread_over_the_interval() {
+        let pauses = |count: usize| -> Vec<u64> {
+            (0..count).map(|place| first_pause((place, count), Duration::from_secs(8)).as_secs()).collect()
+        };
+        assert_eq!(pauses(1), [8]);
+        assert_eq!(pauses(4), [2, 4, 6, 8]);
+        let last = first_pause((9_999, 10_000), Duration::from_secs(86_400 * 365));
+        assert!(last <= Duration::from_secs(86_400 * 365));
+    }
 
     #[test]
     fn a_check_that_panics_is_counted_and_starts_again() {

@@ -18,7 +18,7 @@ use super::path::Path;
 use crate::counts::Loss;
 use crate::listener::{Place, Site};
 use crate::pool::{Bond, MemberId, MemberState, Pick, Wanted};
-use crate::shortage::{Seldom, is_shortage};
+use crate::shortage::{Seldom, Shortage, is_shortage};
 use crate::snapshot::Route;
 use crate::worker::{FlowPlace, Local};
 use addr::fold_mapped;
@@ -283,7 +283,7 @@ impl Crossing {
                 return Ok(place);
             }
             if !self.evict() {
-                if let Some(more) = self.local.admit_shortage() {
+                if let Some(more) = self.local.admit_shortage(Shortage::Flows) {
                     let listener = &self.route.name;
                     tracing::warn!(listener, more, "as many flows as may be; new clients are turned away");
                 }
@@ -327,7 +327,7 @@ impl Crossing {
                     return Ok(flow);
                 }
                 Err((_, error)) if is_shortage(&error) => {
-                    if let Some(more) = self.local.admit_shortage() {
+                    if let Some(more) = self.local.admit_shortage(Shortage::FlowSocket) {
                         tracing::warn!(%error, listener = self.route.name, more, "no socket for a new flow");
                     }
                     return Err(Loss::Shortage);

@@ -175,6 +175,37 @@ fn accepting_goes_on_after_the_process_ran_out_of_files() {
 }
 
 #[test]
+fn a_shortage_towards_members_is_told_and_no_fault_of_theirs() {
+    const TOLD: &str = "no socket for a connection to a member";
+    let (backend, port) = (Backend::echo(), free_port());
+    let config = Config::new("workers = 1").listener("raw", "tcp", port, "raw", "").pool(
+        "raw",
+        &format!("{UNCHECKED}\nretries = 0"),
+        &[backend.address],
+    );
+    let gateway = Gateway::start(&config);
+    // Each connection has two files: with one limit or with the next one, a client's finds none for the member's.
+    gateway.limit_files(40);
+    let mut crowd = Vec::new();
+    wait_for("the end of the files", || {
+        crowd.extend(Client::try_connect(v6(port)));
+        let log = gateway.log();
+        (log.contains(TOLD) || log.contains("accepting rests")).then_some(())
+    });
+    gateway.limit_files(41);
+    wait_for("the shortage", || {
+        crowd.extend(Client::try_connect(v6(port)));
+        gateway.log().contains(TOLD).then_some(())
+    });
+    gateway.limit_files(1000);
+    drop(crowd);
+    assert!(gateway.metric("failures_total{listener=\"raw\",reason=\"shortage\"}") > 0);
+    assert_eq!(gateway.metric("failures_total{listener=\"raw\",reason=\"unreachable\"}"), 0);
+    assert_eq!(gateway.metric("member_connect_failures_total{pool=\"raw\",member=\"m0\"}"), 0);
+    assert_eq!(gateway.log().matches(TOLD).count(), 1, "a lasting shortage is logged once");
+}
+
+#[test]
 fn connections_above_the_bound_wait_for_one_to_end() {
     let backend = Backend::http("a");
     let port = free_port();

@@ -23,6 +23,7 @@ const NARROW: usize = 8 << 10;
 fn pours() -> Backend {
     Backend::new("pours", |_, mut stream| {
         SockRef::from(&stream).set_recv_buffer_size(NARROW)?;
+        SockRef::from(&stream).set_send_buffer_size(NARROW)?;
         let part = noise(1 << 20);
         loop {
             stream.write_all(&part)?;
@@ -35,6 +36,7 @@ fn narrow(address: SocketAddr) -> TcpStream {
     let address = SockAddr::from(address);
     let socket = Socket::new(address.domain(), Type::STREAM, None).expect("a socket");
     socket.set_recv_buffer_size(NARROW).expect("a socket of ours");
+    socket.set_send_buffer_size(NARROW).expect("a socket of ours");
     socket.connect(&address).expect("the listener accepts");
     socket.into()
 }

@@ -67,6 +67,8 @@ fn octets_go_untouched_to_the_pool_of_the_name() {
         .sum();
     let bytes = sent + b"SSH-2.0-client\r\nand more".len();
     gateway.counts("bytes_total{listener=\"raw\",direction=\"received\"}", bytes as u64);
+    let status = gateway.succeeds(&["status"]);
+    assert!(status.contains("usual named"), "all pools of the listener: {status}");
 }
 
 #[test]

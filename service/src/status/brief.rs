@@ -1,8 +1,8 @@
 //! Metrics in brief: one total per counter and gauge of a daemon, over all labels.
 //!
 //! Reads the OpenMetrics text that this crate writes. Of histograms only the count of observations is kept. Gauges of
-//! seconds, such as when each of several certificates ends, are left out where they have labels: a sum of them says
-//! nothing.
+//! seconds, such as when each of several certificates ends, and of weights are left out where they have labels: a sum of
+//! them says nothing.
 
 /// The sum of a metric's samples.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,8 +21,7 @@ pub(super) fn totals(text: &str, prefix: &str) -> Vec<Total> {
     for line in text.lines() {
         if let Some(kind) = line.strip_prefix("# TYPE ") {
             histogram = kind.strip_suffix(" histogram").map(str::to_owned);
-            moments =
-                kind.strip_suffix(" gauge").filter(|name| name.ends_with("_seconds")).map(str::to_owned);
+            moments = kind.strip_suffix(" gauge").filter(|name| has_no_sum(name)).map(str::to_owned);
             continue;
         }
         let Some((name, value)) = sample(line) else { continue };
@@ -41,6 +40,11 @@ pub(super) fn totals(text: &str, prefix: &str) -> Vec<Total> {
         }
     }
     totals
+}
+
+/// Whether the sum of a gauge's samples says nothing: of moments and spans, and of what is compared only.
+fn has_no_sum(name: &str) -> bool {
+    ["_seconds", "_weight"].iter().any(|unit| name.ends_with(unit))
 }
 
 /// A line's metric and number: `name{labels} number`. A label's value may hold anything, spaces and braces too.
@@ -116,11 +120,13 @@ mod tests {
     }
 
     #[test]
-    fn moments_and_spans_of_several_are_not_added() {
+    fn moments_spans_and_weights_of_several_are_not_added() {
         check(
             "# TYPE causeway_x_certificate_expiry_timestamp_seconds gauge\n\
              causeway_x_certificate_expiry_timestamp_seconds{file=\"a\"} 1700000000\n\
              causeway_x_certificate_expiry_timestamp_seconds{file=\"b\"} 1700000000\n\
+             # TYPE causeway_x_member_weight gauge\n\
+             causeway_x_member_weight{member=\"a\"} 100\n\
              # TYPE causeway_x_age_seconds gauge\n\
              causeway_x_age_seconds 3\n\
              # TYPE causeway_x_busy_seconds counter\n\

@@ -188,7 +188,7 @@ fn header(value: &Value<'_>) -> Read<Header> {
 }
 
 fn status(value: &Value<'_>) -> Read<StatusRange> {
-    let expected = "a status code or a range, such as \"200\" or \"200-399\"";
+    let expected = "a status code or a range in quotes, such as \"200\" or \"200-399\"";
     let text = value.text(expected)?;
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let code = |text: &str| text.parse::<u16>().ok().filter(|code| STATUS_RANGE.contains(code));

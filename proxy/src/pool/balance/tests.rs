@@ -311,3 +311,14 @@ fn clients_without_an_address_are_spread_by_weight() {
         assert!((2_800..3_200).contains(&heavy), "{kind:?}: {heavy}");
     }
 }
+
+#[test]
+fn where_nobody_is_usable_few_turns_are_drawn() {
+    let roundrobin = balancer(Balance::Roundrobin, &[256, 255, 254]);
+    let mut counter = Counter { turn: 0, chance: 0 };
+    let nobody = Members::new(&[0, 1, 2], vec![0; 3]);
+    assert_eq!(roundrobin.pick(None, &nobody, &mut counter), None);
+    assert!(counter.turn <= DRAWS + 1, "{} turns", counter.turn);
+    let last = Members::new(&[0, 1], vec![0; 3]);
+    assert_eq!(roundrobin.pick(None, &last, &mut counter), Some(2));
+}
