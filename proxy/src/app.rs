@@ -4,7 +4,7 @@ use crate::capacity::Capacity;
 use crate::error::Error;
 use crate::listener::{Inherited, Site};
 use crate::pool::check::Checker;
-use crate::reload::{self, Prepared};
+use crate::reload::{self, Built, Prepared};
 use crate::snapshot::{Shared, Snapshot};
 use crate::worker::Worker;
 use crate::{admin, advice, metrics, orders, origination, rate, status, termination, unserved};
@@ -60,7 +60,7 @@ impl Daemon for App {
 
         let workers = count(&model)?;
         let inherited = Inherited::take()?;
-        let (snapshot, sockets) = reload::prepare(&model, None, workers, &inherited)?.into_parts();
+        let Built { snapshot, opened, .. } = reload::build(&model, None, workers, &inherited)?;
         warn_of_unused(&inherited, &snapshot);
         let capacity = Capacity::of_this_process().without(inherited.count() * (workers + 1));
         let shared = Arc::new(Shared::new(snapshot, workers, capacity));
@@ -84,7 +84,8 @@ impl Daemon for App {
         tokio::spawn(rate::sample(Arc::clone(&shared)));
 
         let app = Self { shared, workers, checker, inherited, files: RefCell::default() };
-        reload::open(&app, &snapshot, sockets);
+        let opened = reload::register(&app.workers, &snapshot, opened)?;
+        reload::open(&app, &snapshot, opened);
         join_all(app.workers.iter().map(Worker::reported)).await;
         listening.open();
         let (listeners, connections) = (snapshot.listeners.len(), app.shared.connections_per_worker());
@@ -108,7 +109,8 @@ impl Daemon for App {
     async fn prepare(&self, model: Arc<Gateway>, _: &Diff) -> Result<Prepared, Error> {
         // What the last change closed may be an address that this one listens on.
         join_all(self.workers.iter().map(Worker::reported)).await;
-        reload::prepare(&model, Some(&self.shared.snapshot.load()), self.shared.workers, &self.inherited)
+        let current = self.shared.snapshot.load();
+        reload::build(&model, Some(&current), self.shared.workers, &self.inherited)?.prepare(&self.workers)
     }
 
     fn commit(&self, prepared: Prepared) {

@@ -19,6 +19,18 @@ pub enum Error {
         /// What to do about it.
         remedy: String,
     },
+    /// The kernel does not tell of what comes to an address.
+    #[error(
+        "listener \"{listener}\" cannot wait at {site}: {cause}; the machine is short of memory or of epoll watches"
+    )]
+    Register {
+        /// The listener's name.
+        listener: String,
+        /// What it asks for, as the file writes it.
+        site: String,
+        /// What the system said.
+        cause: io::Error,
+    },
     /// What says which sockets were handed over is wrong: a matter of who started the daemon.
     #[error("cannot take the sockets of LISTEN_FDS: {0}; start the daemon by systemd, or without LISTEN_FDS")]
     Inherited(io::Error),

@@ -6,7 +6,7 @@ use crate::listener::socket::{self, Manner, Sockets};
 use crate::listener::{Inherited, Site};
 use crate::log::Log;
 use crate::snapshot::Snapshot;
-use crate::worker::Order;
+use crate::worker::{Order, Registered, Worker};
 use crate::{origination, termination};
 use config::Gateway;
 use std::collections::BTreeSet;
@@ -16,17 +16,25 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Prepared {
     snapshot: Snapshot,
-    opened: Vec<Sockets>,
+    opened: Vec<Sockets<Registered>>,
+    closed: Vec<Site>,
+}
+
+/// One whose sockets no worker knows.
+#[derive(Debug)]
+pub(crate) struct Built {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) opened: Vec<Sockets>,
     closed: Vec<Site>,
 }
 
 /// Builds the configuration and listens on every address that it adds.
-pub(crate) fn prepare(
+pub(crate) fn build(
     model: &Gateway,
     current: Option<&Snapshot>,
     workers: usize,
     inherited: &Inherited,
-) -> Result<Prepared, Error> {
+) -> Result<Built, Error> {
     let section = model.proxy.as_ref().ok_or(Error::NoSection)?;
     let terminations = termination::load(section, current.map(|current| &current.terminations))?;
     let originations = origination::load(section, current.map(|current| &current.originations))?;
@@ -51,7 +59,27 @@ pub(crate) fn prepare(
         };
         opened.push(socket::open(site, manner)?);
     }
-    Ok(Prepared { opened, closed: old.difference(&new).cloned().collect(), snapshot })
+    Ok(Built { opened, closed: old.difference(&new).cloned().collect(), snapshot })
+}
+
+/// Makes each socket known to the worker that will have it.
+pub(crate) fn register(
+    workers: &[Worker],
+    snapshot: &Snapshot,
+    opened: Vec<Sockets>,
+) -> Result<Vec<Sockets<Registered>>, Error> {
+    let of_site = |Sockets { site, of_workers, file }| {
+        let with_workers = workers.iter().zip(of_workers);
+        let registered: Result<_, _> =
+            with_workers.map(|(worker, sockets)| worker.register(sockets)).collect();
+        let of_workers = registered.map_err(|cause| Error::Register {
+            listener: snapshot.route(&site).map(|route| route.name.clone()).unwrap_or_default(),
+            site: site.to_string(),
+            cause,
+        })?;
+        Ok(Sockets { site, of_workers, file })
+    };
+    opened.into_iter().map(of_site).collect()
 }
 
 /// Puts a prepared configuration in force: routes first, so that a new socket never lacks one.
@@ -76,7 +104,7 @@ pub(crate) fn commit(app: &App, prepared: Prepared) {
 }
 
 /// Hands each worker its sockets of every site, and keeps the files.
-pub(crate) fn open(app: &App, snapshot: &Snapshot, opened: Vec<Sockets>) {
+pub(crate) fn open(app: &App, snapshot: &Snapshot, opened: Vec<Sockets<Registered>>) {
     for Sockets { site, of_workers, file } in opened {
         let Some(route) = snapshot.route(&site) else { continue };
         let shared = Arc::new(site.clone());
@@ -97,9 +125,10 @@ fn permit(app: &App, snapshot: &Snapshot) {
     }
 }
 
-impl Prepared {
-    /// What `start` needs apart.
-    pub(crate) fn into_parts(self) -> (Snapshot, Vec<Sockets>) {
-        (self.snapshot, self.opened)
+impl Built {
+    /// Makes its sockets known to these workers.
+    pub(crate) fn prepare(self, workers: &[Worker]) -> Result<Prepared, Error> {
+        let Self { snapshot, opened, closed } = self;
+        Ok(Prepared { opened: register(workers, &snapshot, opened)?, snapshot, closed })
     }
 }

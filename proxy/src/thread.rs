@@ -4,7 +4,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc as standard;
 use std::thread;
-use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::runtime::{Builder, Handle, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc;
 
 /// A runtime whose tasks stay on the thread that made it.
@@ -12,12 +12,12 @@ pub(crate) fn runtime() -> io::Result<LocalRuntime> {
     Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
 }
 
-/// Starts a thread that runs what `make` makes. `failures` hears of it if that panics.
+/// Starts a thread that runs what `make` makes, and gives its runtime. `failures` hears of it if that panics.
 pub(crate) fn start<F: Future<Output = ()>>(
     name: &str,
     failures: mpsc::UnboundedSender<String>,
     make: impl FnOnce() -> F + Send + 'static,
-) -> io::Result<()> {
+) -> io::Result<Handle> {
     let (started, wait) = standard::sync_channel(1);
     let thread_name = name.to_owned();
     thread::Builder::new().name(name.to_owned()).spawn(move || {
@@ -25,7 +25,7 @@ pub(crate) fn start<F: Future<Output = ()>>(
             Ok(runtime) => runtime,
             Err(error) => return drop(started.send(Err(error))),
         };
-        drop(started.send(Ok(())));
+        drop(started.send(Ok(runtime.handle().clone())));
         if catch_unwind(AssertUnwindSafe(|| runtime.block_on(make()))).is_err() {
             // The daemon is ending anyway if nobody listens.
             let _ = failures.send(format!("the thread of {thread_name} panicked"));

@@ -24,6 +24,7 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::net::UdpSocket;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -37,7 +38,7 @@ pub(crate) enum Order {
         /// What becomes of its connections.
         route: Arc<Route>,
         /// The worker's own sockets of that site.
-        sockets: Vec<Bound>,
+        sockets: Vec<Registered>,
     },
     /// Accept no longer here; what was accepted is finished. Reported once the sockets are closed.
     Close(Site),
@@ -51,6 +52,24 @@ pub(crate) enum Order {
 #[derive(Debug)]
 pub(crate) struct Worker {
     orders: mpsc::UnboundedSender<Order>,
+    runtime: Handle,
+}
+
+/// A socket that the runtime of a worker knows.
+#[derive(Debug)]
+pub(crate) enum Registered {
+    Stream(Listener),
+    Datagram(UdpSocket),
+}
+
+impl Registered {
+    /// With the runtime that is entered.
+    pub(crate) fn new(socket: Bound) -> io::Result<Self> {
+        Ok(match socket {
+            Bound::Stream(socket) => Self::Stream(Listener::new(socket)?),
+            Bound::Datagram(socket) => Self::Datagram(UdpSocket::from_std(socket)?),
+        })
+    }
 }
 
 impl Worker {
@@ -62,9 +81,15 @@ impl Worker {
     ) -> Result<Self, Error> {
         let part = format!("worker {index}");
         let (orders, queue) = mpsc::unbounded_channel();
-        crate::thread::start(&part, failures, move || run(Local::new(index, shared), queue))
+        let runtime = crate::thread::start(&part, failures, move || run(Local::new(index, shared), queue))
             .map_err(|cause| Error::Thread { part, cause })?;
-        Ok(Self { orders })
+        Ok(Self { orders, runtime })
+    }
+
+    /// Makes sockets known to the worker's runtime, so that accepting from them cannot fail later.
+    pub(crate) fn register(&self, sockets: Vec<Bound>) -> io::Result<Vec<Registered>> {
+        let _entered = self.runtime.enter();
+        sockets.into_iter().map(Registered::new).collect()
     }
 
     /// Orders are carried out in turn. A worker that is gone has been reported as a failure of the daemon.
@@ -133,24 +158,17 @@ struct Accepting {
 }
 
 impl Accepting {
-    fn start(local: &Rc<Local>, site: &Arc<Site>, route: &Arc<Route>, sockets: Vec<Bound>) -> Self {
+    fn start(local: &Rc<Local>, site: &Arc<Site>, route: &Arc<Route>, sockets: Vec<Registered>) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (open, closed) = oneshot::channel::<()>();
         let open = Rc::new(open);
         for socket in sockets {
-            match take_in(local, site, route, socket, Stop(stopped.clone())) {
-                Ok(task) => {
-                    let open = Rc::clone(&open);
-                    local.track(async move {
-                        task.await;
-                        drop(open);
-                    });
-                }
-                Err(error) => {
-                    // What comes goes to the sockets of the other workers.
-                    tracing::warn!(%error, worker = local.index, listener = route.name, "socket is lost");
-                }
-            }
+            let task = take_in(local, site, route, socket, Stop(stopped.clone()));
+            let open = Rc::clone(&open);
+            local.track(async move {
+                task.await;
+                drop(open);
+            });
         }
         Self { stop, closed }
     }
@@ -161,18 +179,14 @@ fn take_in(
     local: &Rc<Local>,
     site: &Arc<Site>,
     route: &Arc<Route>,
-    socket: Bound,
+    socket: Registered,
     stop: Stop,
-) -> io::Result<LocalBoxFuture<'static, ()>> {
+) -> LocalBoxFuture<'static, ()> {
     let (local, site, route) = (Rc::clone(local), Arc::clone(site), Arc::clone(route));
-    Ok(match socket {
-        Bound::Stream(socket) => {
-            listener::accept(local, Listener::new(socket)?, site, route, stop).boxed_local()
-        }
-        Bound::Datagram(socket) => {
-            udp::serve(local, UdpSocket::from_std(socket)?, site, route, stop).boxed_local()
-        }
-    })
+    match socket {
+        Registered::Stream(socket) => listener::accept(local, socket, site, route, stop).boxed_local(),
+        Registered::Datagram(socket) => udp::serve(local, socket, site, route, stop).boxed_local(),
+    }
 }
 
 /// The word to stop: to accepting, and to http connections, which then close after the response under way.

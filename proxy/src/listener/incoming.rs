@@ -13,6 +13,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::{TcpStream, UnixStream};
 
 /// A socket that a worker accepts from.
+#[derive(Debug)]
 pub(crate) struct Listener(AsyncFd<Listening>);
 
 impl Listener {

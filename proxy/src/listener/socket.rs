@@ -46,12 +46,12 @@ impl AsRawFd for Listening {
     }
 }
 
-/// The sockets of one site, listening.
+/// The sockets of one site, listening: bound, or known to the worker that has them.
 #[derive(Debug)]
-pub(crate) struct Sockets {
+pub(crate) struct Sockets<S = Bound> {
     pub(crate) site: Site,
     /// Those of each worker.
-    pub(crate) of_workers: Vec<Vec<Bound>>,
+    pub(crate) of_workers: Vec<Vec<S>>,
     /// What goes with the site.
     pub(crate) file: Option<SocketFile>,
 }

@@ -131,7 +131,7 @@ fn an_address_that_was_closed_is_free_once_that_is_reported() {
             socket.set_nonblocking(true).unwrap();
             address = socket.local_addr().unwrap();
             let site = Site::Inet(address.into());
-            let sockets = vec![Bound::Stream(Listening::Tcp(socket))];
+            let sockets = worker.register(vec![Bound::Stream(Listening::Tcp(socket))]).unwrap();
             worker.order(Order::Open { site: Arc::new(site.clone()), route: Arc::clone(&route), sockets });
             worker.order(Order::Close(site));
             worker.reported().await;
@@ -171,7 +171,7 @@ impl Crowded {
     }
 
     fn open(&mut self) -> Accepting {
-        let sockets = self.socket.take().into_iter().collect();
+        let sockets = self.socket.take().into_iter().map(|socket| Registered::new(socket).unwrap()).collect();
         Accepting::start(&self.local, &self.site, &self.route, sockets)
     }
 
@@ -231,19 +231,20 @@ fn sockets_that_wait_for_answers_are_closed_side_by_side() {
     let (orders, queue) = mpsc::unbounded_channel();
     let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let order = |order| orders.send(order).unwrap();
-    for (site, route) in &sites {
-        let socket = std::net::UdpSocket::bind("127.82.0.3:0").unwrap();
-        socket.set_nonblocking(true).unwrap();
-        client.send_to(b"question", socket.local_addr().unwrap()).unwrap();
-        let (site, route) = (Arc::new(site.clone()), Arc::clone(route));
-        order(Order::Open { site, route, sockets: vec![Bound::Datagram(socket)] });
-    }
-    for (site, _) in &sites {
-        order(Order::Close(site.clone()));
-    }
-    let (done, reported) = oneshot::channel();
-    order(Order::Report(done));
     on_a_worker(async {
+        for (site, route) in &sites {
+            let socket = std::net::UdpSocket::bind("127.82.0.3:0").unwrap();
+            socket.set_nonblocking(true).unwrap();
+            client.send_to(b"question", socket.local_addr().unwrap()).unwrap();
+            let (site, route) = (Arc::new(site.clone()), Arc::clone(route));
+            let sockets = vec![Registered::new(Bound::Datagram(socket)).unwrap()];
+            order(Order::Open { site, route, sockets });
+        }
+        for (site, _) in &sites {
+            order(Order::Close(site.clone()));
+        }
+        let (done, reported) = oneshot::channel();
+        order(Order::Report(done));
         tokio::time::pause();
         let start = Instant::now();
         tokio::task::spawn_local(run(local, queue));
@@ -255,4 +256,16 @@ fn sockets_that_wait_for_answers_are_closed_side_by_side() {
     for _ in ports {
         silent.recv(&mut [0; 16]).expect("each was asked");
     }
+}
+
+#[test]
+fn a_socket_that_cannot_be_registered_is_an_error() {
+    let ended = {
+        let runtime = crate::thread::runtime().unwrap();
+        runtime.handle().clone()
+    };
+    let worker = Worker { orders: mpsc::unbounded_channel().0, runtime: ended };
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    assert!(worker.register(vec![Bound::Datagram(socket)]).is_err());
 }

@@ -24,7 +24,7 @@ fn pours() -> Backend {
     Backend::new("pours", |_, mut stream| {
         SockRef::from(&stream).set_recv_buffer_size(NARROW)?;
         SockRef::from(&stream).set_send_buffer_size(NARROW)?;
-        let part = noise(1 << 20);
+        let part = noise(1 << 16);
         loop {
             stream.write_all(&part)?;
         }
