@@ -23,6 +23,7 @@ pub mod figure;
 pub mod files;
 pub mod flood;
 pub mod foreign;
+pub mod h2load;
 pub mod installed;
 pub mod iperf;
 pub mod memory;

@@ -23,10 +23,12 @@ mod nginx;
 pub mod product;
 pub mod rows;
 pub mod setting;
+mod tunnel;
 pub mod way;
 
 use super::cores::Places;
 use super::figure::{Other, Side};
+use super::h2load::H2LOAD;
 use super::iperf::{self, IPERF};
 use super::mirror::Mirror;
 use super::row::Row;
@@ -41,7 +43,7 @@ use crate::wait::{PATIENCE, until};
 use anyhow::{Context, Result, bail};
 use product::Product;
 use rows::{ROWS, Who};
-use setting::{BEHIND, BULK, CORES, ECHO, FILES, WEB};
+use setting::{BEHIND, BULK, CORES, ECHO, FILES, TUNNEL, WEB};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -56,7 +58,7 @@ pub type Suite = Chosen<Bench>;
 
 /// The Debian packages that are not installed.
 pub fn missing() -> Vec<&'static str> {
-    foreign::missing(&[&haproxy::HAPROXY, &nginx::NGINX, &WRK, &IPERF])
+    foreign::missing(&[&haproxy::HAPROXY, &nginx::NGINX, &WRK, &H2LOAD, &IPERF])
 }
 
 impl Field for Bench {
@@ -88,9 +90,10 @@ impl Field for Bench {
         let sink = iperf::serve(&host, places.rest, SocketAddr::new(BEHIND.into(), BULK), folder)?;
         let echo = Mirror::start(&host, SocketAddr::new(BEHIND.into(), ECHO), |_, length| length)?;
         echo.bind(&places.rest)?;
+        tunnel::serve(&host, SocketAddr::new(BEHIND.into(), TUNNEL), places.rest)?;
         let mut proxies = HashMap::new();
         for who in wanted {
-            if let Who::Proxy(product, setting) = *who
+            if let Some((product, setting)) = who.proxy()
                 && let Entry::Vacant(place) = proxies.entry((product, setting.name))
             {
                 let running = product.start(setting, ours, &host, folder)?;
@@ -105,11 +108,8 @@ impl Field for Bench {
     }
 
     fn way(&self, who: Who) -> Result<Way<'_>> {
-        let proxy = match who {
-            Who::Proxy(product, setting) => self.proxies.get(&(product, setting.name)),
-            Who::Direct => None,
-        };
-        let way = Way { bench: self, proxy };
+        let proxy = who.proxy().and_then(|(product, setting)| self.proxies.get(&(product, setting.name)));
+        let way = Way { bench: self, who, proxy };
         wait_until_open(way).with_context(|| format!("the way through {} does not open", who.name()))?;
         Ok(way)
     }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use nix::sched::CpuSet;
 use serde::Deserialize;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub struct Load {
     pub connections: usize,
     /// Whether each request is the last one of its connection.
     pub closing: bool,
+    /// The port that it asks at.
+    pub port: u16,
     /// Whether it asks over TLS, whoever answers.
     pub tls: bool,
     /// For how many seconds.
@@ -84,10 +86,11 @@ impl Wrk {
         &self,
         namespace: &Namespace,
         (processors, threads): (CpuSet, usize),
-        server: SocketAddr,
+        server: IpAddr,
         load: Load,
     ) -> Result<Outcome> {
-        let Load { target, connections, closing, tls, seconds } = load;
+        let Load { target, port, connections, closing, tls, seconds } = load;
+        let server = SocketAddr::new(server, port);
         let threads = threads.min(connections);
         let scheme = if tls { "https" } else { "http" };
         let close: &[&str] = if closing { &["-H", "Connection: close"] } else { &[] };

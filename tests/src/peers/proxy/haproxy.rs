@@ -1,7 +1,7 @@
-//! Debian's HAProxy: mode tcp, no log, one thread, room for all connections.
+//! Debian's HAProxy: no log, one thread, room for all connections.
 
 use super::product::Place;
-use super::setting::{BEHIND, BULK, CHANGING, CORES, SECURE, SOMETIMES, Setting, WEB};
+use super::setting::{BEHIND, CHANGING, CORES, Listener, Mode};
 use crate::namespace::Namespace;
 use crate::peers::foreign::Foreign;
 use crate::program::Program;
@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Shutdown};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -29,38 +29,30 @@ pub(super) enum Way {
 /// One that was started.
 pub(super) struct Haproxy {
     pub(super) program: Program,
-    folder: PathBuf,
-    address: IpAddr,
-    certificate: Option<PathBuf>,
-    room: u16,
+    place: Place,
     way: Way,
 }
 
 /// Starts one. One whose configuration is to change has a master, which starts a new worker for each change and passes the
 /// listening sockets on to it; any other is a single process, so that its time and memory are the whole.
-pub(super) fn start(place: &Place<'_>, setting: &Setting, way: Way, host: &Namespace) -> Result<Haproxy> {
-    let Place { address, folder, certificate } = *place;
-    let socket = master(folder).display().to_string();
-    let arguments: &[&str] = if *setting == CHANGING { &["-W", "-S", &socket, "-f"] } else { &["-db", "-f"] };
-    let inner = folder.join("haproxy");
-    let program = HAPROXY
-        .launch(arguments, &text((address, certificate), folder, (setting.room, way), 0), &inner)?
-        .start(host)?;
-    let (folder, certificate) = (folder.to_path_buf(), certificate.map(Path::to_path_buf));
-    Ok(Haproxy { program, folder, address, certificate, room: setting.room, way })
+pub(super) fn start(place: Place, way: Way, host: &Namespace) -> Result<Haproxy> {
+    let socket = master(&place.folder).display().to_string();
+    let arguments: &[&str] =
+        if *place.setting == CHANGING { &["-W", "-S", &socket, "-f"] } else { &["-db", "-f"] };
+    let inner = place.folder.join("haproxy");
+    let program = HAPROXY.launch(arguments, &text(&place, way, 0), &inner)?.start(host)?;
+    Ok(Haproxy { program, place, way })
 }
 
 impl Haproxy {
     /// Puts the configuration with this number in force.
     pub(super) fn change(&self, number: u32) -> Result<()> {
-        let file = self.folder.join("haproxy").join("config");
-        fs::write(
-            &file,
-            text((self.address, self.certificate.as_deref()), &self.folder, (self.room, self.way), number),
-        )
-        .with_context(|| format!("cannot write {}", file.display()))?;
+        let folder = &self.place.folder;
+        let file = folder.join("haproxy").join("config");
+        fs::write(&file, text(&self.place, self.way, number))
+            .with_context(|| format!("cannot write {}", file.display()))?;
         let before = self.reloads()?.context("a master that tells how often it has reloaded")?;
-        ask(&master(&self.folder), "reload")?;
+        ask(&master(folder), "reload")?;
         until(PATIENCE, "a reload of haproxy", || {
             // The master takes no questions while it starts anew.
             let now = self.reloads().unwrap_or_default();
@@ -70,7 +62,7 @@ impl Haproxy {
 
     /// How often the master has reloaded, once it has a worker.
     fn reloads(&self) -> Result<Option<u32>> {
-        Ok(reloads(&ask(&master(&self.folder), "show proc")?))
+        Ok(reloads(&ask(&master(&self.place.folder), "show proc")?))
     }
 }
 
@@ -99,13 +91,9 @@ fn reloads(processes: &str) -> Option<u32> {
     Some(count)
 }
 
-/// Its file. Each number gives the first server another weight than the number before, and every other one a listener more.
-fn text(
-    (address, certificate): (IpAddr, Option<&Path>),
-    folder: &Path,
-    (room, way): (u16, Way),
-    number: u32,
-) -> String {
+/// Its file. Each number gives the first server another weight than the number before.
+fn text(place: &Place, way: Way, number: u32) -> String {
+    let Place { setting, address, folder, certificate } = place;
     let splice = match way {
         Way::Buffers => "",
         Way::Pipes => "    option splice-auto\n",
@@ -116,28 +104,38 @@ fn text(
     nbthread {CORES}
     stats socket {socket} mode 600 level admin expose-fd listeners
 defaults
-    mode tcp
     timeout connect 5s
     timeout client 1h
     timeout server 1h
+    timeout http-keep-alive 1h
 {splice}",
+        room = setting.room,
         socket = folder.join("stats.sock").display(),
     );
-    let sometimes = (number % 2 == 1).then_some(("sometimes", SOMETIMES, WEB));
-    let secure = certificate.map(|_| ("secure", SECURE, WEB));
-    let ports = [("web", WEB, WEB), ("bulk", BULK, BULK)].into_iter().chain(sometimes).chain(secure);
-    for (name, front, back) in ports {
-        let tls = certificate
-            .filter(|_| front == SECURE)
-            .map_or_else(String::new, |file| format!(" ssl crt {}", file.display()));
-        let weight = 1 + number % 100;
+    for Listener { name, front, back, mode, tls } in setting.listeners(number) {
+        let tls = match (tls, mode) {
+            (false, _) => String::new(),
+            (true, Mode::Tcp) => format!(" ssl crt {}", certificate.display()),
+            (true, Mode::Http) => format!(" ssl crt {} alpn h2,http/1.1", certificate.display()),
+        };
+        // What ours tells of itself.
+        let told = match (mode, tls.is_empty()) {
+            (Mode::Tcp, _) => String::new(),
+            (Mode::Http, plain) => format!(
+                "    option forwardfor\n    http-request set-header X-Forwarded-Proto {}\n",
+                if plain { "http" } else { "https" }
+            ),
+        };
         // No formatting into a string fails.
         let _ = write!(
             text,
             "listen {name}
-    bind [{address}]:{front}{tls}
+    mode {mode}
+{told}    bind [{address}]:{front}{tls}
     server behind {BEHIND}:{back} weight {weight}
-"
+",
+            mode = mode.name(),
+            weight = 1 + number % 100,
         );
     }
     text

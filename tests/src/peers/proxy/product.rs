@@ -8,7 +8,7 @@ use crate::program::Program;
 use anyhow::{Context, Result};
 use std::fs;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A proxy that people run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,13 +22,15 @@ pub enum Product {
 }
 
 /// What a proxy is told.
-pub struct Place<'a> {
+pub struct Place {
+    /// Its circumstances.
+    pub setting: &'static Setting,
     /// Where it listens.
     pub address: IpAddr,
     /// Where it writes.
-    pub folder: &'a Path,
+    pub folder: PathBuf,
     /// What it shows in TLS, if it speaks that.
-    pub certificate: Option<&'a Path>,
+    pub certificate: PathBuf,
 }
 
 /// One that was started. Dropping it ends it.
@@ -65,21 +67,21 @@ impl Product {
     /// Starts one on `host`; its files lie below `folder`.
     pub fn start(
         self,
-        setting: &Setting,
+        setting: &'static Setting,
         ours: &Binaries,
         host: &Namespace,
         folder: &Path,
     ) -> Result<Running> {
         let address = setting.address(self.number());
-        let certificate = setting.tls.then(|| certificate::file(folder));
+        let certificate = certificate::file(folder);
         let folder = folder.join(format!("{}-{}", self.name(), setting.name));
         fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let place = Place { address, folder: &folder, certificate: certificate.as_deref() };
         host.add_address("lo", address.into())?;
+        let place = Place { setting, address, folder, certificate };
         let process = match self {
-            Self::Ours => Process::Ours(causeway::start(&place, ours, host)?),
-            Self::Haproxy => Process::Theirs(haproxy::start(&place, setting, haproxy::Way::Buffers, host)?),
-            Self::Splicing => Process::Theirs(haproxy::start(&place, setting, haproxy::Way::Pipes, host)?),
+            Self::Ours => Process::Ours(causeway::start(place, ours, host)?),
+            Self::Haproxy => Process::Theirs(haproxy::start(place, haproxy::Way::Buffers, host)?),
+            Self::Splicing => Process::Theirs(haproxy::start(place, haproxy::Way::Pipes, host)?),
         };
         Ok(Running { address, process })
     }

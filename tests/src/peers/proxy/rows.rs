@@ -3,8 +3,11 @@
 use super::LIMIT;
 use super::changes::COUNT;
 use super::product::Product;
-use super::setting::{CHANGING, CORES, IDLE, Setting, TLS, USUAL};
-use super::way::{Bench, CLOSING, KEPT, LONG, SECRET};
+use super::setting::{CHANGING, CORES, HTTP, HTTP_IDLE, IDLE, Setting, TLS, USUAL, WEB};
+use super::way::{
+    Bench, CLOSING, HTTP_CLOSING, HTTP_KEPT, HTTP_LONG, HTTP_MEANWHILE, HTTP_SECRET, KEPT, LONG, MEANWHILE,
+    SECRET,
+};
 use crate::peers::figure::{Against, Better, Side, Spec};
 use crate::peers::row::Row;
 use crate::peers::stream::Direction;
@@ -14,6 +17,8 @@ use crate::peers::stream::Direction;
 pub enum Who {
     /// A proxy, under these circumstances.
     Proxy(Product, &'static Setting),
+    /// Ours under usual circumstances, once a connection is upgraded.
+    Upgraded,
     /// Nobody: the limit.
     Direct,
 }
@@ -23,7 +28,17 @@ impl Who {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Proxy(product, _) => product.name(),
+            Self::Upgraded => Product::Ours.name(),
             Self::Direct => LIMIT,
+        }
+    }
+
+    /// What has to run for it.
+    pub const fn proxy(self) -> Option<(Product, &'static Setting)> {
+        match self {
+            Self::Proxy(product, setting) => Some((product, setting)),
+            Self::Upgraded => Some((Product::Ours, &USUAL)),
+            Self::Direct => None,
         }
     }
 }
@@ -49,9 +64,31 @@ const fn time(name: &'static str, says: &'static str) -> Spec {
     Spec::new(name, says, "us", Better::Less, 1.0).with_second(1.0).on(CORES)
 }
 
-/// What has to be so many times HAProxy's, which moves bytes of TLS in one way only.
-const fn secret(name: &'static str, says: &'static str, unit: &'static str, target: f64) -> Spec {
+/// What has to be so many times HAProxy's, which moves bytes of TLS and of HTTP in one way only.
+const fn made(name: &'static str, says: &'static str, unit: &'static str, target: f64) -> Spec {
     Spec::new(name, says, unit, Better::More, target).on(CORES)
+}
+
+/// How long an answer of the same takes, which must not be longer.
+const fn wait(name: &'static str, says: &'static str) -> Spec {
+    Spec::new(name, says, "us", Better::Less, 1.0).on(CORES)
+}
+
+/// What changes of the configuration do to those who ask meanwhile: the part of exchanges that go well, how many changes
+/// there were, how much longer an exchange took, and how long a change took.
+const fn changes(names: [&'static str; 4]) -> [Spec; 4] {
+    let [answered, made, p99, time] = names;
+    [
+        Spec::new(answered, "exchanges that go well during changes", "of all", Better::More, 1.0)
+            .against(Against::Bound("all", 1.0))
+            .in_every_round(),
+        Spec::new(made, "  changes in 10 s", "", Better::More, 1.0)
+            .against(Against::Bound("1,000", COUNT as f64))
+            .in_every_round(),
+        Spec::new(p99, "  99 of 100 come within, in calm times", "times", Better::Less, 1.0)
+            .against(Against::Bound("1.1", DISTURBED)),
+        Spec::new(time, "  a change is in force after", "ms", Better::Less, 1.0),
+    ]
 }
 
 /// The words of figures that are measured together with others.
@@ -64,6 +101,12 @@ const DISTURBED: f64 = 1.1;
 
 /// How many times less memory an idle connection has to take.
 const FRUGAL: f64 = 2.0;
+
+/// The same in mode http: at most 0.7 of HAProxy's.
+const HTTP_FRUGAL: f64 = 1.0 / 0.7;
+
+/// The same bytes through our own mode tcp.
+const TCP: &str = "mode tcp";
 
 /// How often what takes little time is measured in each round.
 const TURNS: usize = 2;
@@ -131,8 +174,8 @@ pub const ROWS: &[Row<Bench>] = &[
     },
     Row {
         figures: &[
-            secret("handshakes", "full handshakes of TLS 1.3, each with a short answer", "/s", 1.3),
-            secret("handshakes_cpu", COST, "/CPU s", 1.3),
+            made("handshakes", "full handshakes of TLS 1.3, each with a short answer", "/s", 1.3),
+            made("handshakes_cpu", COST, "/CPU s", 1.3),
         ],
         who: &both(&TLS),
         turns: TURNS,
@@ -140,10 +183,10 @@ pub const ROWS: &[Row<Bench>] = &[
     },
     Row {
         figures: &[
-            secret("secret", "answers of 1 MiB over TLS 1.3", "/s", 1.1),
-            secret("secret_cpu", COST, "/CPU s", 1.1),
-            Spec::new("secret_median", MEDIAN, "us", Better::Less, 1.0).on(CORES),
-            Spec::new("secret_p99", P99, "us", Better::Less, 1.0).on(CORES),
+            made("secret", "answers of 1 MiB over TLS 1.3", "/s", 1.1),
+            made("secret_cpu", COST, "/CPU s", 1.1),
+            wait("secret_median", MEDIAN),
+            wait("secret_p99", P99),
         ],
         who: &both(&TLS),
         turns: TURNS,
@@ -153,29 +196,102 @@ pub const ROWS: &[Row<Bench>] = &[
         figures: &[Spec::new("idle", "memory of each of 9,000 idle connections", "B", Better::Less, FRUGAL)],
         who: &both(&IDLE),
         turns: 1,
-        run: |way| way.idle(),
+        run: |way| way.idle(WEB),
+    },
+    Row {
+        figures: &changes(["changes_answered", "changes_made", "changes_p99", "changes_time"]),
+        who: &both(&CHANGING),
+        turns: 1,
+        run: |way| way.changes(MEANWHILE),
     },
     Row {
         figures: &[
-            Spec::new(
-                "changes_answered",
-                "exchanges that go well during changes",
-                "of all",
-                Better::More,
-                1.0,
-            )
-            .against(Against::Bound("all", 1.0))
-            .in_every_round(),
-            Spec::new("changes_made", "  changes in 10 s", "", Better::More, 1.0)
-                .against(Against::Bound("1,000", COUNT as f64))
-                .in_every_round(),
-            Spec::new("changes_p99", "  99 of 100 come within, in calm times", "times", Better::Less, 1.0)
-                .against(Against::Bound("1.1", DISTURBED)),
-            Spec::new("changes_time", "  a change is in force after", "ms", Better::Less, 1.0),
+            made("http_kept", "mode http: short answers, connections kept", "/s", 1.0),
+            made("http_kept_cpu", COST, "/CPU s", 1.15),
+            wait("http_kept_median", MEDIAN),
+            wait("http_kept_p99", P99),
         ],
+        who: &both(&USUAL),
+        turns: TURNS,
+        run: |way| way.answers(HTTP_KEPT),
+    },
+    Row {
+        figures: &[
+            made("http_closed", "mode http: connect, short answer, close", "/s", 1.0),
+            made("http_closed_cpu", COST, "/CPU s", 1.0),
+            wait("http_closed_median", MEDIAN),
+            wait("http_closed_p99", P99),
+        ],
+        who: &both(&USUAL),
+        turns: TURNS,
+        run: |way| way.answers(HTTP_CLOSING),
+    },
+    Row {
+        figures: &[
+            made("http_long", "mode http: answers of 1 MiB", "/s", 1.0),
+            made("http_long_cpu", COST, "/CPU s", 1.5),
+            wait("http_long_median", MEDIAN),
+            wait("http_long_p99", P99),
+        ],
+        who: &both(&USUAL),
+        turns: TURNS,
+        run: |way| way.answers(HTTP_LONG),
+    },
+    Row {
+        figures: &[
+            made("http_tls_kept", "mode http: short answers over TLS 1.3, connections kept", "/s", 1.0),
+            made("http_tls_kept_cpu", COST, "/CPU s", 1.2),
+            wait("http_tls_kept_median", MEDIAN),
+            wait("http_tls_kept_p99", P99),
+        ],
+        who: &both(&TLS),
+        turns: TURNS,
+        run: |way| way.answers(HTTP_SECRET),
+    },
+    Row {
+        figures: &[
+            made("http_h2", "mode http: short answers by HTTP/2 over TLS 1.3", "/s", 1.0),
+            made("http_h2_cpu", COST, "/CPU s", 1.2),
+        ],
+        who: &both(&TLS),
+        turns: TURNS,
+        run: |way| way.streams(),
+    },
+    Row {
+        figures: &[
+            Spec::new("http_websocket", "one stream up an upgraded connection", "Gbit/s", Better::More, 1.0)
+                .against(Against::Other(TCP))
+                .on(CORES),
+            Spec::new("http_websocket_cpu", COST, "Gbit/CPU s", Better::More, 1.0)
+                .against(Against::Other(TCP))
+                .on(CORES),
+        ],
+        who: &[(Side::Ours, Who::Upgraded), (Side::Theirs, Who::Proxy(Product::Ours, &USUAL))],
+        turns: TURNS,
+        run: |way| way.tunnel(),
+    },
+    Row {
+        figures: &[Spec::new(
+            "http_idle",
+            "mode http: memory of each of 9,000 idle connections",
+            "B",
+            Better::Less,
+            HTTP_FRUGAL,
+        )],
+        who: &both(&HTTP_IDLE),
+        turns: 1,
+        run: |way| way.idle(HTTP),
+    },
+    Row {
+        figures: &changes([
+            "http_changes_answered",
+            "http_changes_made",
+            "http_changes_p99",
+            "http_changes_time",
+        ]),
         who: &both(&CHANGING),
         turns: 1,
-        run: |way| way.changes(),
+        run: |way| way.changes(HTTP_MEANWHILE),
     },
 ];
 

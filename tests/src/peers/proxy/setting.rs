@@ -33,8 +33,19 @@ pub const BULK: u16 = 5201;
 /// The port of the server that sends datagrams back, likewise.
 pub const ECHO: u16 = 5300;
 
+/// The port of the server that grants upgrades, before the proxies and behind them, in mode tcp.
+pub const TUNNEL: u16 = 5400;
+
+/// The same in mode http.
+pub const UPGRADE: u16 = 5480;
+
 /// The port of a listener that is there after every other change.
 pub const SOMETIMES: u16 = 8080;
+
+/// The port of mode http before the proxies, with nginx behind, and that of the same over TLS.
+pub const HTTP: u16 = 8000;
+/// See [`HTTP`].
+pub const HTTPS: u16 = 8443;
 
 /// Connections that are open and silent.
 pub const CROWD: u16 = 9000;
@@ -48,13 +59,72 @@ pub const USUAL: Setting = Setting { name: "usual", number: 1, room: 4000, tls: 
 /// Nothing but open connections.
 pub const IDLE: Setting = Setting { name: "idle", number: 2, room: CROWD + 500, tls: false };
 
+/// The same in mode http.
+pub const HTTP_IDLE: Setting = Setting { name: "http-idle", number: 5, ..IDLE };
+
 /// A configuration that changes.
 pub const CHANGING: Setting = Setting { name: "changing", number: 3, ..USUAL };
 
 /// TLS, which ends at the proxy.
 pub const TLS: Setting = Setting { name: "tls", number: 4, tls: true, ..USUAL };
 
+/// What a proxy does with the bytes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It passes them on.
+    Tcp,
+    /// It reads requests and responses.
+    Http,
+}
+
+impl Mode {
+    /// The word for it in the files of all proxies.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Http => "http",
+        }
+    }
+}
+
+/// Where every proxy listens, and what is behind.
+#[derive(Clone, Copy, Debug)]
+pub struct Listener {
+    /// Its name.
+    pub name: &'static str,
+    /// Its port.
+    pub front: u16,
+    /// The port of the server behind.
+    pub back: u16,
+    /// What the proxy does.
+    pub mode: Mode,
+    /// Whether TLS ends there.
+    pub tls: bool,
+}
+
+const LISTENERS: [Listener; 8] = {
+    let web = Listener { name: "web", front: WEB, back: WEB, mode: Mode::Tcp, tls: false };
+    [
+        web,
+        Listener { name: "bulk", front: BULK, back: BULK, ..web },
+        Listener { name: "tunnel", front: TUNNEL, back: TUNNEL, ..web },
+        Listener { name: "upgrade", front: UPGRADE, back: TUNNEL, mode: Mode::Http, ..web },
+        Listener { name: "http", front: HTTP, mode: Mode::Http, ..web },
+        Listener { name: "sometimes", front: SOMETIMES, ..web },
+        Listener { name: "secure", front: SECURE, tls: true, ..web },
+        Listener { name: "https", front: HTTPS, mode: Mode::Http, tls: true, ..web },
+    ]
+};
+
 impl Setting {
+    /// The listeners of the configuration with this number: every other one has [`SOMETIMES`].
+    pub fn listeners(&self, number: u32) -> impl Iterator<Item = Listener> {
+        let wanted = move |listener: &Listener| {
+            (self.tls || !listener.tls) && (number % 2 == 1 || listener.front != SOMETIMES)
+        };
+        LISTENERS.into_iter().filter(wanted)
+    }
+
     /// The address of the proxy with this number.
     pub const fn address(&self, product: u16) -> IpAddr {
         IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0x80, 0, 0, 0, self.number, product))

@@ -5,28 +5,32 @@ use super::echo;
 use super::handshakes;
 use super::idle;
 use super::nginx::{LARGE, SMALL};
-use super::product::Running;
-use super::setting::{BEHIND, BULK, ECHO, SECURE, WEB};
+use super::product::{Product, Running};
+use super::rows::Who;
+use super::setting::{BEHIND, BULK, ECHO, HTTP, HTTPS, SECURE, TUNNEL, UPGRADE, WEB};
+use super::tunnel;
 use crate::namespace::Namespace;
 use crate::peers::cores::{self, Places};
 use crate::peers::mirror::Mirror;
 use crate::peers::stream::Direction;
 use crate::peers::wrk::{Load, Outcome, Wrk};
-use crate::peers::{cpu, iperf};
+use crate::peers::{cpu, h2load, iperf};
 use crate::program::Program;
 use anyhow::{Context, Result, ensure};
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-
-use super::product::Product;
 
 /// How long a stream lasts, in seconds.
 const STREAM: u32 = 2;
 
+/// How long calm times last, in seconds.
+const CALM: u32 = 4;
+
 /// Short answers over connections that stay.
-pub const KEPT: Load = Load { target: SMALL, connections: 50, closing: false, tls: false, seconds: 2 };
+pub const KEPT: Load =
+    Load { target: SMALL, port: WEB, connections: 50, closing: false, tls: false, seconds: 2 };
 
 /// A connection for each short answer.
 pub const CLOSING: Load = Load { closing: true, ..KEPT };
@@ -35,11 +39,23 @@ pub const CLOSING: Load = Load { closing: true, ..KEPT };
 pub const LONG: Load = Load { target: LARGE, connections: 10, ..KEPT };
 
 /// Long answers over TLS.
-pub const SECRET: Load = Load { tls: true, ..LONG };
+pub const SECRET: Load = Load { tls: true, port: SECURE, ..LONG };
 
-/// What asks while the configuration changes, and before.
-const MEANWHILE: Load = Load { connections: 4, seconds: 10, ..CLOSING };
-const CALM: Load = Load { seconds: 4, ..MEANWHILE };
+/// The same in mode http.
+pub const HTTP_KEPT: Load = Load { port: HTTP, ..KEPT };
+/// See [`CLOSING`].
+pub const HTTP_CLOSING: Load = Load { port: HTTP, ..CLOSING };
+/// See [`LONG`].
+pub const HTTP_LONG: Load = Load { port: HTTP, ..LONG };
+
+/// Short answers over connections of TLS that stay, in mode http.
+pub const HTTP_SECRET: Load = Load { tls: true, port: HTTPS, ..KEPT };
+
+/// What asks while the configuration changes, and for a while before.
+pub const MEANWHILE: Load = Load { connections: 4, seconds: 10, ..CLOSING };
+
+/// The same in mode http, over connections that stay.
+pub const HTTP_MEANWHILE: Load = Load { port: HTTP, connections: 4, seconds: 10, ..KEPT };
 
 /// What all proxies share, and they themselves, by product and by the name of their setting.
 pub struct Bench {
@@ -63,7 +79,8 @@ pub struct Bench {
 pub struct Proxy {
     /// The process.
     pub running: Running,
-    /// What an idle connection takes, once that was measured: memory that was given back is no longer seen to grow.
+    /// What an idle connection takes, once that was measured: memory that was given back is no longer seen to grow. So a
+    /// proxy is asked at one port.
     idle: Cell<Option<f64>>,
 }
 
@@ -72,6 +89,8 @@ pub struct Proxy {
 pub struct Way<'a> {
     /// The bench.
     pub bench: &'a Bench,
+    /// Who is asked.
+    pub who: Who,
     /// The proxy.
     pub proxy: Option<&'a Proxy>,
 }
@@ -84,9 +103,14 @@ impl Proxy {
 }
 
 impl<'a> Way<'a> {
+    /// Where the servers are reached.
+    fn address(&self) -> IpAddr {
+        self.proxy.map_or(BEHIND.into(), |proxy| proxy.running.address)
+    }
+
     /// Where a port of the servers is reached.
     pub fn server(&self, port: u16) -> SocketAddr {
-        SocketAddr::new(self.proxy.map_or(BEHIND.into(), |proxy| proxy.running.address), port)
+        SocketAddr::new(self.address(), port)
     }
 
     /// Answers a second, answers for each second of CPU time, and the median and the 99th percentile of how long one
@@ -126,12 +150,30 @@ impl<'a> Way<'a> {
         Ok(vec![Some(a_second), per(count, used)])
     }
 
-    /// Memory of an idle connection, in bytes.
-    pub fn idle(&self) -> Result<Vec<Option<f64>>> {
+    /// Requests over HTTP/2 a second, and for each second of CPU time.
+    pub fn streams(&self) -> Result<Vec<Option<f64>>> {
+        let Bench { host, places, .. } = self.bench;
+        let (outcome, used) = self.measure(|| h2load::run(host, places.rest, self.server(HTTPS), SMALL))?;
+        Ok(vec![Some(outcome.a_second), per(outcome.requests, used)])
+    }
+
+    /// Payload that goes up a connection to the server that grants upgrades, in Gbit a second and in Gbit for each second of
+    /// CPU time.
+    pub fn tunnel(&self) -> Result<Vec<Option<f64>>> {
+        let Bench { host, places, .. } = self.bench;
+        let port = if matches!(self.who, Who::Upgraded) { UPGRADE } else { TUNNEL };
+        let server = self.server(port);
+        let (sent, used) = self.measure(|| host.run(|| tunnel::send(server, &places.rest)))?;
+        let bits = lossy(sent.bytes) * 8.0 / 1e9;
+        Ok(vec![Some(bits / sent.time.as_secs_f64()), used.map(|used| bits / used.as_secs_f64())])
+    }
+
+    /// Memory of an idle connection at this port, in bytes.
+    pub fn idle(&self, port: u16) -> Result<Vec<Option<f64>>> {
         let proxy = self.proxy()?;
         if proxy.idle.get().is_none() {
             let process = proxy.running.program().pid();
-            proxy.idle.set(Some(idle::memory(&self.bench.host, self.server(WEB), process)?));
+            proxy.idle.set(Some(idle::memory(&self.bench.host, self.server(port), process)?));
         }
         Ok(vec![proxy.idle.get()])
     }
@@ -139,10 +181,10 @@ impl<'a> Way<'a> {
     /// What part of all exchanges went well while the configuration changed, how many times it changed, the 99th
     /// percentile of how long an exchange took in parts of the same without changes, and how long a change took until it
     /// was in force, in milliseconds.
-    pub fn changes(&self) -> Result<Vec<Option<f64>>> {
+    pub fn changes(&self, meanwhile: Load) -> Result<Vec<Option<f64>>> {
         let running = &self.proxy()?.running;
-        let calm = self.load(CALM)?;
-        let (changed, count) = changes::during(running, || self.load(MEANWHILE))?;
+        let calm = self.load(Load { seconds: CALM, ..meanwhile })?;
+        let (changed, count) = changes::during(running, || self.load(meanwhile))?;
         let Outcome { requests, failed, p99, .. } = changed.outcome;
         let answered = lossy(requests) / lossy(requests + failed);
         let slower = lossy(p99) / lossy(calm.p99);
@@ -156,8 +198,7 @@ impl<'a> Way<'a> {
     /// Asks by wrk.
     fn load(&self, load: Load) -> Result<Outcome> {
         let Places { rest, others, .. } = self.bench.places;
-        let port = if load.tls { SECURE } else { WEB };
-        self.bench.wrk.run(&self.bench.host, (rest, others), self.server(port), load)
+        self.bench.wrk.run(&self.bench.host, (rest, others), self.address(), load)
     }
 
     /// What `measure` found, and the CPU time that the proxy used meanwhile, on processors of its own if there are any.
