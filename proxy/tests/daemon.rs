@@ -3,6 +3,9 @@
 //! Everything waits on conditions with a deadline; ports are found free.
 
 #[cfg(test)]
+#[path = "daemon/advisories.rs"]
+mod advisories;
+#[cfg(test)]
 #[path = "daemon/backend.rs"]
 mod backend;
 #[cfg(test)]
@@ -18,11 +21,20 @@ mod client;
 #[path = "daemon/datagrams.rs"]
 mod datagrams;
 #[cfg(test)]
+#[path = "daemon/desync.rs"]
+mod desync;
+#[cfg(test)]
+#[path = "daemon/differential.rs"]
+mod differential;
+#[cfg(test)]
 #[path = "daemon/faults.rs"]
 mod faults;
 #[cfg(test)]
 #[path = "daemon/foreign.rs"]
 mod foreign;
+#[cfg(test)]
+#[path = "daemon/framing.rs"]
+mod framing;
 #[cfg(test)]
 #[path = "daemon/gateway.rs"]
 mod gateway;
@@ -68,6 +80,9 @@ mod proxy_protocol;
 #[cfg(test)]
 #[path = "daemon/queue.rs"]
 mod queue;
+#[cfg(test)]
+#[path = "daemon/recorder.rs"]
+mod recorder;
 #[cfg(test)]
 #[path = "daemon/reload.rs"]
 mod reload;

@@ -92,6 +92,7 @@ const PURE: &[&str] = &[
     "proxy/src/http/forwarded.rs",
     "proxy/src/http/forwarded",
     "proxy/src/http/framing.rs",
+    "proxy/src/http/framing/grammar.rs",
     "proxy/src/http/guard.rs",
     "proxy/src/http/certificate.rs",
     "proxy/src/http/upgrade.rs",

@@ -7,12 +7,15 @@
 //!
 //! Deliberately does not judge targets or `Host`: see [`super::guard`].
 
+mod grammar;
+
+pub(crate) use grammar::is_token;
+
 use super::guard;
 use config::model::RequestLimits;
 use std::collections::VecDeque;
 
-/// Bytes of the line with a chunk's size, extensions included, and of all trailers.
-const MAX_CHUNK_LINE: usize = 16 + 256;
+/// Bytes of all trailers.
 const MAX_TRAILERS: usize = 4 << 10;
 
 /// Why a head is refused.
@@ -261,7 +264,7 @@ impl Framing {
             State::Head if content.is_empty() => self.end_of_head(),
             State::Head => self.field(content),
             State::ChunkSize => {
-                let size = chunk_size(content).ok_or(Fault::Chunk)?;
+                let size = grammar::chunk_size(content).ok_or(Fault::Chunk)?;
                 self.trailers = 0;
                 self.state = if size == 0 { State::Trailers } else { State::ChunkData(size) };
                 Ok(())
@@ -276,7 +279,8 @@ impl Framing {
             }
             State::Trailers => {
                 self.trailers += line.len();
-                if self.trailers > MAX_TRAILERS { Err(Fault::Chunk) } else { Ok(()) }
+                let sound = self.trailers <= MAX_TRAILERS && grammar::field(content).is_ok();
+                if sound { Ok(()) } else { Err(Fault::Chunk) }
             }
             State::ChunkEnd
             | State::Body(_)
@@ -292,26 +296,8 @@ impl Framing {
             // RFC 9112 §2.2: an empty line before the request line is passed over.
             return Ok(());
         }
-        let mut parts = line.split(|byte| *byte == b' ');
-        let (Some(method), Some(target), Some(version), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(Fault::RequestLine);
-        };
-        self.head.old = match version {
-            b"HTTP/1.1" => false,
-            b"HTTP/1.0" => true,
-            [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
-                if major.is_ascii_digit() && minor.is_ascii_digit() =>
-            {
-                return Err(Fault::Version);
-            }
-            _ => return Err(Fault::RequestLine),
-        };
-        let plain = |byte: &u8| matches!(byte, 0x21..=0x7e) && *byte != b'#';
-        if !is_token(method) || target.is_empty() || !target.iter().all(plain) {
-            return Err(Fault::RequestLine);
-        }
+        let (method, target, old) = grammar::request_line(line)?;
+        self.head.old = old;
         self.head.asks = method == b"CONNECT";
         self.head.request_line = Some(Good { bare: guard::is_bare(target) });
         Ok(())
@@ -322,14 +308,9 @@ impl Framing {
         if self.head.fields > usize::from(self.limits.fields) {
             return Err(Fault::LargeHead);
         }
-        let colon = memchr::memchr(b':', line).ok_or(Fault::Field)?;
-        let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
-        let control = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
-        if !is_token(name) || value.iter().any(control) {
-            return Err(Fault::Field);
-        }
+        let (name, value) = grammar::field(line)?;
         if name.eq_ignore_ascii_case(b"content-length") {
-            let length = decimal(value).ok_or(Fault::Length)?;
+            let length = grammar::decimal(value).ok_or(Fault::Length)?;
             if self.head.length.replace(length).is_some() {
                 return Err(Fault::Length);
             }
@@ -363,41 +344,6 @@ impl Framing {
 fn skip(input: &[u8], left: u64) -> (&[u8], u64) {
     let here = usize::try_from(left).map_or(input.len(), |left| left.min(input.len()));
     (&input[here..], left - here as u64)
-}
-
-/// RFC 9110 §5.6.2.
-pub(crate) fn is_token(name: &[u8]) -> bool {
-    !name.is_empty()
-        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
-}
-
-/// Without the blanks around it: space and tab only (RFC 9110 §5.6.3).
-fn trim(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
-}
-
-/// RFC 9110 §8.6, within what a signed number of 64 bits holds.
-fn decimal(value: &[u8]) -> Option<u64> {
-    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let number: i64 = str::from_utf8(value).ok()?.parse().ok()?;
-    u64::try_from(number).ok()
-}
-
-/// RFC 9112 §7.1. Extensions are passed over.
-fn chunk_size(line: &[u8]) -> Option<u64> {
-    if line.len() > MAX_CHUNK_LINE {
-        return None;
-    }
-    let digits = trim(line.split(|byte| *byte == b';').next()?);
-    if digits.is_empty() || digits.len() > 16 || !digits.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! `Connection` and what it names, and the fields that concern one connection by definition, are taken out of requests
 //! and responses; the HTTP library sets its own for the next connection.
 
+use super::forwarded::is_taken_for;
 use ::http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING,
     UPGRADE,
@@ -55,9 +56,10 @@ pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
     list(headers, &TE).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
 }
 
-/// Takes out everything that concerns this connection only. What is announced as trailers and may be stays announced:
-/// the HTTP library sends no others.
+/// Takes out everything that concerns this connection only, and leaves of the framing what has one meaning. What is
+/// announced as trailers and may be stays announced: the HTTP library sends no others.
 pub(crate) fn strip(headers: &mut HeaderMap) {
+    canonicalize(headers);
     let trailers = announced(headers);
     if headers.contains_key(CONNECTION) {
         for name in nominated(headers) {
@@ -69,6 +71,28 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
     }
     if let Some(trailers) = trailers {
         headers.insert(TRAILER, trailers);
+    }
+}
+
+/// Writes a length without leading zeros, which some readers take for a sign of octal, and takes out what some server may
+/// take for another field of the framing: CGI and its kin see no difference between `-` and other marks.
+fn canonicalize(headers: &mut HeaderMap) {
+    let length = headers.get(CONTENT_LENGTH).map(HeaderValue::as_bytes);
+    if let Some(digits @ [b'0', _, ..]) = length {
+        let start = digits.iter().position(|digit| *digit != b'0').unwrap_or(digits.len() - 1);
+        if let Ok(plain) = HeaderValue::from_bytes(&digits[start..]) {
+            headers.insert(CONTENT_LENGTH, plain);
+        }
+    }
+    let doubtful = |name: &&HeaderName| {
+        let name = name.as_str();
+        [CONTENT_LENGTH, TRANSFER_ENCODING, HOST]
+            .iter()
+            .any(|known| name != known.as_str() && is_taken_for(name, known.as_str()))
+    };
+    let doubtful: Vec<_> = headers.keys().filter(doubtful).cloned().collect();
+    for name in doubtful {
+        headers.remove(name);
     }
 }
 
@@ -158,6 +182,18 @@ mod tests {
             ],
             &["content-length: 5", "host: a"],
         );
+    }
+
+    #[test]
+    fn lengths_have_no_leading_zeros() {
+        for (value, expect) in [("0", "0"), ("000", "0"), ("0010", "10"), ("10", "10")] {
+            check(&[("content-length", value)], &[&format!("content-length: {expect}")]);
+        }
+    }
+
+    #[test]
+    fn what_a_server_may_take_for_framing_goes() {
+        check(&[("Content_Length", "5"), ("transfer.encoding", "chunked"), ("x_a", "1")], &["x_a: 1"]);
     }
 
     #[test]

@@ -72,13 +72,23 @@ impl Backend {
             gate: AtomicBool::new(false),
             open: Mutex::default(),
         };
-        let mut backend = Self { address: v4(free_port()), seen: Arc::new(seen), serve, listening: None };
-        backend.start();
+        let (address, listener) = loop {
+            // Another process may take a port that was free.
+            let address = v4(free_port());
+            if let Ok(listener) = TcpListener::bind(address) {
+                break (address, listener);
+            }
+        };
+        let mut backend = Self { address, seen: Arc::new(seen), serve, listening: None };
+        backend.listen(listener);
         backend
     }
 
     pub(crate) fn start(&mut self) {
-        let listener = TcpListener::bind(self.address).expect("the port was free and is ours");
+        self.listen(TcpListener::bind(self.address).expect("the port was free and is ours"));
+    }
+
+    fn listen(&mut self, listener: TcpListener) {
         let stop = Arc::new(AtomicBool::new(false));
         let (seen, serve, stopped) = (Arc::clone(&self.seen), self.serve, Arc::clone(&stop));
         let thread = thread::spawn(move || {

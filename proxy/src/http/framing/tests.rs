@@ -200,7 +200,7 @@ fn control_bytes_have_no_place_in_values() {
 fn bodies_are_passed_over_to_the_next_head() {
     let good = concat!(
         "POST / HTTP/1.1\r\nContent-Length: 28\r\n\r\nGET /hidden HTTP/1.1\nHost:x\n",
-        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;a=\"b\"\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: u\r\n\r\n",
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3 ; a=\"b\\\";c\"\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: u\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
     );
     let stream = format!("{good}GET / HTTP/1.1\nHost: a\n\n");
@@ -211,8 +211,20 @@ fn bodies_are_passed_over_to_the_next_head() {
 
 #[test]
 fn nothing_behind_a_malformed_chunk_is_passed_on() {
-    for chunk in ["3\nabc\r\n0\r\n\r\n", "3\r\nabcd\r\n", "g\r\n", "-3\r\n", "11111111111111111\r\n", "\r\n"]
-    {
+    for chunk in [
+        "3\nabc\r\n0\r\n\r\n",
+        "3\r\nabcd\r\n",
+        "g\r\n",
+        "-3\r\n",
+        "11111111111111111\r\n",
+        "\r\n",
+        " 3\r\nabc\r\n0\r\n\r\n",
+        "3;a=\"b\r\nabc\r\n0\r\n\r\n",
+        "3;a=\"\\\"\r\nabc\r\n0\r\n\r\n",
+        "3;\u{1}\r\nabc\r\n0\r\n\r\n",
+        "0\r\nT : u\r\n\r\n",
+        "0\r\n\r: u\r\n\r\n",
+    ] {
         let stream = format!(
             "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}GET / HTTP/1.1\r\nHost: a\r\n\r\n"
         );
