@@ -1,8 +1,8 @@
 //! The value of every key that may be left out, each with its reason.
 
 use crate::model::{
-    AdminState, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ConnectionLog, Denied, Facility,
-    ForwardedField, ForwardedFor, Hairpin, HttpReuse, Level, LogFormat, Mode, MssClamp, Offload,
+    AdminState, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ConnectionLog, CookieMode, Denied,
+    Facility, ForwardedField, ForwardedFor, Hairpin, HttpReuse, Level, LogFormat, Mode, MssClamp, Offload,
     PrivateZones, ProxyProtocol, ReverseNames, SocketMode, StatusRange, TlsVersion, Treatment,
     UdpZeroChecksum,
 };
@@ -181,6 +181,12 @@ pub const VERIFY: bool = true;
 pub const STICK_SIZE: u32 = 200_000;
 /// `proxy.pool.stick.expire`: the same.
 pub const STICK_EXPIRE: Duration = Duration::from_secs(1800);
+/// `proxy.pool.cookie.mode`: needs nothing of the members.
+pub const COOKIE_MODE: CookieMode = CookieMode::Insert;
+/// `proxy.pool.app_cookie.length`: what router VMs have set in HAProxy for years.
+pub const APP_COOKIE_LENGTH: u16 = 52;
+/// `proxy.pool.app_cookie.expire`: the same.
+pub const APP_COOKIE_EXPIRE: Duration = Duration::from_secs(3 * 3600);
 /// `proxy.pool.passive.failures`: Envoy's.
 pub const PASSIVE_FAILURES: u32 = 5;
 /// `proxy.pool.passive.window`: Envoy's.

@@ -88,6 +88,7 @@ pub fn all() -> impl Iterator<Item = &'static Key> {
         proxy::hsts::HSTS,
         proxy::rule::RULE,
         proxy::pool::POOL,
+        proxy::cookie::COOKIE,
         proxy::check::CHECK,
         proxy::member::MEMBER,
         shared::ADMIN,

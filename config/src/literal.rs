@@ -3,12 +3,12 @@
 use crate::defaults::EXCLUDE_AAAA;
 use crate::domain::Domain;
 use crate::model::{
-    AdminState, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ClientPrefix, ConnectionLog, Denied,
-    Endpoint, Facility, ForwardedField, ForwardedFor, Hairpin, Header, HeaderCondition, HeaderEdit,
-    HostPattern, HttpReuse, Level, LogFormat, LogTarget, MappedRule, Mode, MssClamp, NextHopMtu, Offload,
-    PathEdit, Pattern, PrivateZones, ProxyProtocol, QueryEdit, ReverseNames, ServerName, SocketMode,
-    StatusRange, Substitution, Template, TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
-    Wanted,
+    AdminState, AppCookieMode, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ClientPrefix,
+    ConnectionLog, CookieMode, Denied, Endpoint, Facility, ForwardedField, ForwardedFor, Hairpin, Header,
+    HeaderCondition, HeaderEdit, HostPattern, HttpReuse, Level, LogFormat, LogTarget, MappedRule, Mode,
+    MssClamp, NextHopMtu, Offload, PathEdit, Pattern, PrivateZones, ProxyProtocol, QueryEdit, ReverseNames,
+    SameSite, ServerName, SocketMode, StatusRange, Substitution, Template, TlsVersion, Treatment,
+    UdpZeroChecksum, Upstream, UpstreamTransport, Wanted,
 };
 use crate::reader::{duration_text, size_text};
 use crate::words::Word;
@@ -88,6 +88,9 @@ as_word!(
     ForwardedFor,
     AdminState,
     HttpReuse,
+    AppCookieMode,
+    CookieMode,
+    SameSite,
     CheckMethod,
     ProxyProtocol,
     ClientAuth,

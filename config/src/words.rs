@@ -1,9 +1,9 @@
 //! The words that stand for the values of choices such as `nat64.offload`.
 
 use crate::model::{
-    AdminState, Balance, CheckKind, CheckMethod, ClientAuth, ConnectionLog, Denied, Facility, ForwardedField,
-    ForwardedFor, Hairpin, HttpReuse, Level, LogFormat, Mode, Offload, PrivateZones, ProxyProtocol,
-    ReverseNames, TlsVersion, Treatment, UdpZeroChecksum,
+    AdminState, AppCookieMode, Balance, CheckKind, CheckMethod, ClientAuth, ConnectionLog, CookieMode,
+    Denied, Facility, ForwardedField, ForwardedFor, Hairpin, HttpReuse, Level, LogFormat, Mode, Offload,
+    PrivateZones, ProxyProtocol, ReverseNames, SameSite, TlsVersion, Treatment, UdpZeroChecksum,
 };
 
 /// A type whose values are words in the file.
@@ -53,6 +53,9 @@ words! {
     ProxyProtocol { Off = "off", V1 = "v1", V2 = "v2" }
     HttpReuse { Never = "never", Safe = "safe", Aggressive = "aggressive", Always = "always" }
     AdminState { Ready = "ready", Drain = "drain", Maintenance = "maintenance" }
+    CookieMode { Insert = "insert", Rewrite = "rewrite", Prefix = "prefix" }
+    SameSite { Strict = "strict", Lax = "lax", None = "none" }
+    AppCookieMode { PathParameters = "path-parameters", QueryString = "query-string" }
     CheckKind { Tcp = "tcp", Tls = "tls", Http = "http", Off = "off" }
     CheckMethod { Get = "GET", Head = "HEAD", Options = "OPTIONS" }
     Level { Error = "error", Warn = "warn", Info = "info", Debug = "debug", Trace = "trace" }

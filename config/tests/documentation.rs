@@ -50,6 +50,9 @@ const NEEDS: &[(&str, &str, &str)] = &[
     ("proxy.listener.rule.answer", "proxy.listener.mode", "\"http\""),
     ("proxy.listener.rule.answer", "proxy.listener.rule", "[{ answer = {} }]"),
     ("proxy.pool.tls", "proxy.pool.tls", "{}"),
+    ("proxy.pool.cookie", "proxy.pool.cookie", "{ name = \"SRV\" }"),
+    ("proxy.pool.cookie", "proxy.pool.member.cookie", "\"s1\""),
+    ("proxy.pool.app_cookie", "proxy.pool.app_cookie", "{ name = \"JSESSIONID\" }"),
     ("proxy.pool.stick", "proxy.pool.stick", "{}"),
     ("proxy.pool.passive", "proxy.pool.passive", "{}"),
     ("proxy.pool.check.method", "proxy.pool.check", "{ kind = \"http\" }"),
@@ -83,6 +86,7 @@ const DEPENDENT: &[(&str, &[&str])] = &[
         &["proxy.listener.tls.client_auth", "proxy.listener.client_certificate_headers"],
     ),
     ("proxy.pool.balance", &["proxy.pool.source_prefix_v6"]),
+    ("proxy.pool.member.cookie", &["proxy.pool.cookie"]),
     (
         "proxy.pool.check.kind",
         &[

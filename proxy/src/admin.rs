@@ -38,6 +38,7 @@ struct PoolView {
     redispatches: u64,
     /// Client networks that are remembered with their member.
     stick_entries: usize,
+    sessions: usize,
     members: Vec<MemberView>,
 }
 
@@ -111,6 +112,7 @@ impl PoolView {
             retries: pool.state.retries(),
             redispatches: pool.state.redispatches(),
             stick_entries: pool.state.bound(),
+            sessions: pool.state.bound_sessions(),
             members: members
                 .map(|((state, member), terms)| MemberView::new(pool, state, member, terms))
                 .collect(),

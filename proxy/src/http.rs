@@ -11,6 +11,7 @@
 
 mod answer;
 pub(crate) mod body;
+mod bond;
 mod certificate;
 mod connection;
 mod deadlines;

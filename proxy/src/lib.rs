@@ -14,8 +14,8 @@
 //! One thread per core does all of a connection. Pure modules decide and know no runtime: `listener::site`,
 //! `listener::sources`, `pool::balance`, `pool::health`, `pool::check::http`, `pool::settings`, `http::framing`,
 //! `http::guard`, `http::headers`, `http::forwarded`, `http::rules`, `http::deadlines`, `opening::names`, `opening::told`,
-//! `udp::flows`, `record` and what writes it, [`proxy_protocol`], [`client_hello`]. The last two are public for their
-//! fuzz targets.
+//! `udp::flows`, `record` and what writes it, [`cookies`], [`proxy_protocol`], [`client_hello`]. The last three are public for
+//! their fuzz targets.
 
 mod admin;
 mod advice;
@@ -23,6 +23,7 @@ mod alarm;
 mod app;
 mod capacity;
 pub mod client_hello;
+pub mod cookies;
 mod counts;
 mod dial;
 mod error;

@@ -194,7 +194,7 @@ const CERTIFICATES: (&str, &str, Kind) = (
     Kind::Gauge,
 );
 
-const POOLS: [OfPool; 6] = [
+const POOLS: [OfPool; 7] = [
     OfPool {
         name: "pool_taking_work",
         help: "Members that take new connections (tcp) and requests (http), backups included",
@@ -230,6 +230,12 @@ const POOLS: [OfPool; 6] = [
         help: "Client networks that are remembered with their member",
         kind: Kind::Gauge,
         value: |pool| pool.state.bound() as u64,
+    },
+    OfPool {
+        name: "pool_sessions",
+        help: "Sessions of the application that are remembered with their member",
+        kind: Kind::Gauge,
+        value: |pool| pool.state.bound_sessions() as u64,
     },
 ];
 

@@ -6,18 +6,22 @@
 
 pub(crate) mod attempts;
 pub(crate) mod balance;
+mod belonging;
+mod bindings;
 pub(crate) mod check;
 mod ejection;
 pub(crate) mod health;
 pub(crate) mod line;
 mod member;
 mod queue;
+mod sessions;
 mod settings;
 mod standing;
 mod state;
 mod stick;
 
 pub(crate) use member::{Lease, MemberId, MemberState};
+pub(crate) use sessions::Session;
 pub(crate) use settings::{Setting, Terms};
 
 use crate::origination::{Origination, Secured};
@@ -177,8 +181,7 @@ impl Pool {
 
     /// This configuration is in force from here on.
     pub(crate) fn put_in_force(self: &Arc<Self>) {
-        let names = self.members.iter().map(|member| member.name.as_str());
-        self.state.stick_to(self.config.stick.as_ref(), names);
+        self.state.stick_to(&self.config);
         self.state.settings().follow(&self.config.member);
         // An operator may have changed his mind since this configuration was made.
         self.tune();
@@ -202,20 +205,6 @@ impl Pool {
     /// What is wanted of each member, in their order.
     pub(crate) fn terms(&self) -> Vec<Terms> {
         self.tuning.load().terms.clone()
-    }
-
-    /// The place of the member that the client belongs to.
-    pub(crate) fn own(&self, client: IpAddr, now: Instant) -> Option<usize> {
-        self.config.stick?;
-        let name = self.state.member_of(client, now)?;
-        self.members.iter().position(|member| member.name == name)
-    }
-
-    /// From here on the client belongs to this member, if clients of this pool do.
-    pub(crate) fn bind(&self, client: IpAddr, member: &MemberState, now: Instant) {
-        if self.config.stick.is_some() {
-            self.state.bind(client, &member.name, now);
-        }
     }
 
     /// Takes a place at a member for a client.

@@ -18,6 +18,12 @@ mod checks;
 #[path = "daemon/client.rs"]
 mod client;
 #[cfg(test)]
+#[path = "daemon/cookie_peers.rs"]
+mod cookie_peers;
+#[cfg(test)]
+#[path = "daemon/cookies.rs"]
+mod cookies;
+#[cfg(test)]
 #[path = "daemon/datagrams.rs"]
 mod datagrams;
 #[cfg(test)]

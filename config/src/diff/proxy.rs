@@ -1,5 +1,6 @@
 //! `[proxy]`: which keys are compared, under which path.
 
+mod cookie;
 mod rule;
 
 use super::record::Record;
@@ -188,6 +189,9 @@ fn pool(record: &mut Record, path: &str, old: &Pool, new: &Pool) -> PoolDiff {
     record.key(&format!("{path}.proxy_protocol"), &old.proxy_protocol, &new.proxy_protocol);
     record.key(&format!("{path}.http_reuse"), &old.http_reuse, &new.http_reuse);
     pool_tls(record, &format!("{path}.tls"), old.tls.as_ref(), new.tls.as_ref());
+    cookie::compare(record, &format!("{path}.cookie"), old.cookie.as_ref(), new.cookie.as_ref());
+    let app_cookies = (old.app_cookie.as_ref(), new.app_cookie.as_ref());
+    cookie::compare_app(record, &format!("{path}.app_cookie"), app_cookies.0, app_cookies.1);
     stick(record, &format!("{path}.stick"), old.stick, new.stick);
     passive(record, &format!("{path}.passive"), old.passive, new.passive);
     check(record, &format!("{path}.check"), &old.check, &new.check);
@@ -260,5 +264,6 @@ fn member(record: &mut Record, path: &str, old: &Member, new: &Member) -> Change
     let most = format!("{path}.max_connections");
     record.optional(&most, old.max_connections.as_ref(), new.max_connections.as_ref());
     record.key(&format!("{path}.state"), &old.state, &new.state);
+    record.optional(&format!("{path}.cookie"), old.cookie.as_ref(), new.cookie.as_ref());
     Changed { old: old.clone(), new: new.clone() }
 }

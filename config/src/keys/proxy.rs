@@ -1,6 +1,7 @@
 //! `[proxy]`.
 
 pub(super) mod check;
+pub(super) mod cookie;
 pub(super) mod forwarding;
 pub(super) mod hsts;
 pub(super) mod limits;

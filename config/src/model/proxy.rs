@@ -1,6 +1,7 @@
 //! `[proxy]`: how the proxy works as a whole, and the time it gives to others.
 
 mod check;
+mod cookie;
 mod endpoint;
 mod forwarding;
 mod limits;
@@ -12,6 +13,7 @@ mod rule;
 mod template;
 
 pub use check::{Check, CheckKind, CheckMethod, Header, HttpCheck, StatusRange};
+pub use cookie::{AppCookie, AppCookieMode, Cookie, CookieMode, SameSite};
 pub use endpoint::{Endpoint, SocketMode};
 pub use forwarding::{ForwardedField, ForwardedFor, Forwarding};
 pub use limits::RequestLimits;

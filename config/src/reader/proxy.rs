@@ -1,6 +1,7 @@
 //! `[proxy]`: what is the same for all listeners and pools, and how they are called.
 
 mod check;
+mod cookie;
 mod endpoint;
 mod forwarding;
 mod hsts;

@@ -1,5 +1,6 @@
 //! `[proxy]`.
 
+mod cookie;
 mod rule;
 
 use super::Page;
@@ -125,6 +126,12 @@ fn pool(page: &mut Page, pool: &Pool) {
         page.key("verify", &tls.verify);
         page.optional("certificate", tls.certificate.as_ref());
     }
+    if let Some(one) = &pool.cookie {
+        cookie::write(page, one);
+    }
+    if let Some(one) = &pool.app_cookie {
+        cookie::write_app(page, one);
+    }
     if let Some(stick) = &pool.stick {
         page.table("proxy.pool.stick");
         page.key("size", &stick.size);
@@ -139,7 +146,7 @@ fn pool(page: &mut Page, pool: &Pool) {
         page.key("ejection", &passive.ejection);
     }
     check(page, &pool.check);
-    for Member { name, address, weight, backup, max_connections, state } in &pool.member {
+    for Member { name, address, weight, backup, max_connections, state, cookie } in &pool.member {
         page.element("proxy.pool.member");
         page.key("name", name);
         page.key("address", address);
@@ -147,6 +154,7 @@ fn pool(page: &mut Page, pool: &Pool) {
         page.key("backup", backup);
         page.optional("max_connections", max_connections.as_ref());
         page.key("state", state);
+        page.optional("cookie", cookie.as_ref());
     }
 }
 

@@ -2,15 +2,15 @@
 
 use addr::{ExplicitMap, ExplicitMaps, Prefix64, Prefixes, RangedPrefix};
 use config::model::{
-    Admin, AdminState, Admission, Balance, Check, CheckKind, CheckMethod, ClassOctet, ClientAuth,
-    ClientPrefix, Conditions, ConnectionLog, Denied, Dns64, DnsCache, DnsClient, Endpoint, Facility,
-    FixedAnswer, Forward, ForwardedField, ForwardedFor, Forwarding, Gateway, Hairpin, Header,
-    HeaderCondition, HeaderEdit, Host, HostPattern, Hsts, HttpCheck, HttpReuse, Level, Listener, LocalNames,
-    Log, LogFormat, LogTarget, MappedRule, Member, Mode, MssClamp, Nat64, NextHopMtu, Offload, Passive,
-    PathEdit, Pattern, PerSource, Pool, PoolTls, Prefix, PrivateZones, Proxy, ProxyLog, ProxyProtocol,
-    ProxyTimeouts, QueryEdit, Redirect, RequestLimits, ReverseNames, Rule, RuleAction, ServerName, SniRoute,
-    StatusRange, Stick, Substitution, SynthesisRules, Template, Tls, TlsVersion, Treatment, UdpZeroChecksum,
-    Upstream, UpstreamTransport, Wanted,
+    Admin, AdminState, Admission, AppCookie, AppCookieMode, Balance, Check, CheckKind, CheckMethod,
+    ClassOctet, ClientAuth, ClientPrefix, Conditions, ConnectionLog, Cookie, CookieMode, Denied, Dns64,
+    DnsCache, DnsClient, Endpoint, Facility, FixedAnswer, Forward, ForwardedField, ForwardedFor, Forwarding,
+    Gateway, Hairpin, Header, HeaderCondition, HeaderEdit, Host, HostPattern, Hsts, HttpCheck, HttpReuse,
+    Level, Listener, LocalNames, Log, LogFormat, LogTarget, MappedRule, Member, Mode, MssClamp, Nat64,
+    NextHopMtu, Offload, Passive, PathEdit, Pattern, PerSource, Pool, PoolTls, Prefix, PrivateZones, Proxy,
+    ProxyLog, ProxyProtocol, ProxyTimeouts, QueryEdit, Redirect, RequestLimits, ReverseNames, Rule,
+    RuleAction, SameSite, ServerName, SniRoute, StatusRange, Stick, Substitution, SynthesisRules, Template,
+    Tls, TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport, Wanted,
 };
 use config::{Domain, defaults};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -740,12 +740,23 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
         Balance::Hash,
     ]);
     let numbers = (0u32..=100, any::<bool>(), 0u32..=10_000_000, duration(0, 3_600_000), 1u8..=128);
-    let tables = (option::of(pool_tls()), option::of(stick()), option::of(passive()));
+    let tables = (option::of(pool_tls()), sticky(), option::of(passive()));
     let members = names(4).prop_flat_map(|names| names.into_iter().map(member).collect::<Vec<_>>());
     let reuse = select(vec![HttpReuse::Never, HttpReuse::Safe, HttpReuse::Aggressive, HttpReuse::Always]);
     (balance, numbers, (version(), reuse), tables, check(), members).prop_map(
-        move |(balance, numbers, (proxy_protocol, http_reuse), (tls, stick, passive), mut check, member)| {
+        move |(
+            balance,
+            numbers,
+            (proxy_protocol, http_reuse),
+            (tls, (cookie, app_cookie, stick), passive),
+            mut check,
+            mut member,
+        )| {
             let (retries, redispatch, max_queue, slow_start, prefix) = numbers;
+            let cookie: Option<Cookie> = cookie.filter(|_| !member.is_empty());
+            if cookie.is_some() {
+                member[0].cookie = Some("s1".to_owned());
+            }
             let by_address = matches!(balance, Balance::Source | Balance::Hash);
             let speaks_tls = match check.kind {
                 CheckKind::Tls => true,
@@ -765,6 +776,8 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
                 proxy_protocol,
                 http_reuse,
                 tls,
+                cookie,
+                app_cookie,
                 stick,
                 passive,
                 check,
@@ -789,6 +802,48 @@ fn pool_tls() -> impl Strategy<Value = PoolTls> {
             ca: ca.filter(|_| verify),
             verify,
             certificate,
+        },
+    )
+}
+
+fn sticky() -> impl Strategy<Value = (Option<Cookie>, Option<AppCookie>, Option<Stick>)> {
+    (option::of(cookie()), option::of(app_cookie()), option::of(stick()))
+}
+
+fn cookie() -> impl Strategy<Value = Cookie> {
+    let mode = select(vec![CookieMode::Insert, CookieMode::Rewrite, CookieMode::Prefix]);
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let same_site = option::of(select(vec![SameSite::Strict, SameSite::Lax, SameSite::None]));
+    let times = (option::of(duration(1000, 86_400_000)), option::of(duration(1000, 86_400_000)));
+    let domain = option::of(r"\.?[a-z]{1,5}\.example").prop_map(|domain| domain.into_iter().collect());
+    ("[a-z!#%&'*+^_`|~]{1,9}", mode, flags, domain, same_site, times).prop_map(
+        |(name, mode, flags, domain, same_site, (max_idle, max_life))| {
+            let (indirect, preserve, nocache, postonly, secure, httponly) = flags;
+            let indirect = indirect && mode != CookieMode::Rewrite;
+            let inserts = mode == CookieMode::Insert;
+            let cookie =
+                Cookie { preserve: preserve && (inserts || indirect), indirect, ..Cookie::new(name, mode) };
+            if !inserts {
+                return cookie;
+            }
+            let same_site = same_site.filter(|site| secure || *site != SameSite::None);
+            Cookie { nocache, postonly, domain, secure, httponly, same_site, max_idle, max_life, ..cookie }
+        },
+    )
+}
+
+fn app_cookie() -> impl Strategy<Value = AppCookie> {
+    let mode = option::of(select(vec![AppCookieMode::PathParameters, AppCookieMode::QueryString]));
+    let numbers = (1u16..=1024, duration(1000, 86_400_000), 1u32..=10_000_000);
+    ("[A-Z]{1,9}", numbers, any::<bool>(), any::<bool>(), mode).prop_map(
+        |(name, (length, expire, size), prefix, request_learn, mode)| AppCookie {
+            name,
+            length,
+            expire,
+            size,
+            prefix,
+            request_learn,
+            mode,
         },
     )
 }
@@ -867,6 +922,7 @@ fn member(name: String) -> impl Strategy<Value = Member> {
             backup,
             max_connections,
             state,
+            cookie: None,
         },
     )
 }

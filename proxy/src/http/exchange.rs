@@ -6,9 +6,11 @@ use super::connection::{Connection, now};
 use super::deadlines::Overdue;
 use super::pace::Pace;
 use super::waits::Waits;
+use crate::cookies::state::State;
 use crate::counts::Failure;
 use crate::snapshot::Route;
 use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,6 +26,10 @@ pub(crate) struct Exchange {
     /// Whether it is the first one of its connection.
     pub(crate) is_first: bool,
     pub(crate) waits: RefCell<Waits>,
+    /// The client: as a trusted proxy tells it, or the one that is connected. None: it has no address.
+    pub(crate) client: Cell<Option<IpAddr>>,
+    /// What became of the cookie that names the member, if there is to be one.
+    pub(crate) cookies: Cell<Option<State>>,
     /// What ran out and is still to be answered.
     overdue: Cell<Option<Overdue>>,
     /// Whether the response has begun, so that nothing else can be answered.
@@ -40,6 +46,8 @@ impl Exchange {
             is_first: connection.is_fresh(),
             waits: RefCell::new(Waits::new(&route.timeout, Pace::new(route.limits.body_rate))),
             route,
+            client: Cell::new(connection.client),
+            cookies: Cell::new(None),
             overdue: Cell::new(None),
             responding: Cell::new(false),
         });

@@ -2,6 +2,7 @@
 
 use super::answer::{self, Answer};
 use super::body::{RequestBody, ResponseBody, Wait};
+use super::bond::Bond;
 use super::connection::Connection;
 use super::exchange::{Exchange, Underway};
 use super::forwarded::Known;
@@ -81,11 +82,17 @@ async fn ruled(
 ) -> Result<Response<ResponseBody>, Answer> {
     let Head { method, uri, headers } = &mut outgoing.head;
     let Ruling { fate, answer_edits } = ruling::rule(exchange, (method, uri, headers))?;
-    let mut response = match fate {
-        Fate::Forward(pool) => send(exchange, pool, (outgoing, asked)).await?,
-        Fate::Answer(response) => response,
+    let (mut response, bond) = match fate {
+        Fate::Forward(pool) => {
+            let mut bond = Bond::of(exchange, pool, (method, uri, headers));
+            (send(exchange, pool, (outgoing, asked), &mut bond).await?, Some(bond))
+        }
+        Fate::Answer(response) => (response, None),
     };
     rules::apply(answer_edits, response.headers_mut());
+    if let Some(bond) = bond {
+        bond.answered(exchange, response.headers_mut());
+    }
     Ok(response)
 }
 
@@ -116,6 +123,7 @@ fn prepare(
         let host = HeaderValue::from_str(&host);
         headers.insert(HOST, host.expect("an address and a port are plain characters"));
     }
+    exchange.client.set(route.teller.client(&headers, connection.ends));
     route.teller.tell(&mut headers, Known { ends: connection.ends, encrypted: connection.is_encrypted() });
     if route.teller.tells_certificate() {
         certificate::tell(&mut headers, connection.certificate());

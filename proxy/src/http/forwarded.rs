@@ -80,6 +80,14 @@ impl Teller {
         self.model.certificate
     }
 
+    /// The client of a request: as a trusted proxy tells it, or the one that is connected. Call before [`Self::tell`].
+    pub(crate) fn client(&self, headers: &HeaderMap, ends: Option<Ends>) -> Option<IpAddr> {
+        let ends = ends?;
+        let connected = ends.source().ip();
+        let trusted = self.trusts(connected);
+        Some(if trusted { self.origin(ends, &self.believed(headers).list) } else { connected })
+    }
+
     /// Sets the forwarding fields of a request. A client without an address is told by none: nothing is invented for it.
     /// Call after hop-by-hop fields are gone, so that none of ours can be named among them, and once `Host` is there.
     pub(crate) fn tell(&self, headers: &mut HeaderMap, known: Known) {

@@ -3,6 +3,7 @@
 
 use super::answer::{self, Answer};
 use super::body::{MemberBody, ResponseBody};
+use super::bond::Bond;
 use super::deadlines::Overdue;
 use super::exchange::Exchange;
 use super::outgoing::Outgoing;
@@ -35,12 +36,13 @@ pub(super) async fn send(
     exchange: &Rc<Exchange>,
     pool: &Arc<Pool>,
     (outgoing, asked): (Outgoing, Option<Asked>),
+    bond: &mut Bond,
 ) -> Result<Response<ResponseBody>, Answer> {
     let connection = &exchange.connection;
-    let mut dial = Dial::new(&connection.local, pool, &exchange.route.timeout, connection.client);
+    let mut dial = Dial::new(&connection.local, pool, &exchange.route.timeout, exchange.client.get());
     let told = connection.told.as_ref();
     let repeatable = outgoing.repeatable;
-    if let Some(member) = connection.own.login() {
+    if let Some(member) = connection.own.login().or(bond.own()) {
         dial.prefer(member);
     }
     let mut outgoing = outgoing;
@@ -53,6 +55,7 @@ pub(super) async fn send(
             NoMember::QueueTimeout => answer::QUEUE_TIMEOUT,
         })?;
         let member = Arc::clone(lease.member());
+        bond.goes_to(exchange, dial.pool(), &member);
         let config = &dial.pool().config;
         let (reuse, version) = (config.http_reuse, config.proxy_protocol);
         let seeker = Seeker { reuse, told: version, repeatable, first: exchange.is_first };

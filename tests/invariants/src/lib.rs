@@ -3,7 +3,7 @@
 //! ```text
 //!   bytes ──> World: parameters from the first bytes ──> translator ──> judge: view, kernel ──> panics if one is broken
 //!   message, hosts file ──> dns: the resolver's door, its pure modules ──> dns::view, dns::site
-//!   bytes ──> the proxy's readers of PROXY headers and hellos of TLS ──> greeting
+//!   bytes ──> the proxy's readers of PROXY headers and hellos of TLS ──> greeting; of cookie fields ──> cookies
 //!   text  ──> config::parse, the importers, the packet grammar ─────> text
 //! ```
 //!
@@ -13,6 +13,7 @@
 //! toolchain.
 
 pub mod batch;
+pub mod cookies;
 pub mod dns;
 pub mod greeting;
 pub mod judge;
@@ -127,5 +128,11 @@ pub const TARGETS: &[Target] = &[
         check: greeting::check_client_hello,
         folders: &["tests/fuzz/seeds/client_hello"],
         seeds: seeds::greeting::client_hellos,
+    },
+    Target {
+        name: "cookies",
+        check: cookies::check,
+        folders: &["tests/fuzz/seeds/cookies"],
+        seeds: seeds::cookies::fields,
     },
 ];

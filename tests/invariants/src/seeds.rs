@@ -3,6 +3,7 @@
 //! etherparse builds them, so that they are right by another judgement than the translator's. They are committed in
 //! `tests/fuzz/seeds`; a test holds those files against this module, and writes them with `BLESS=1`.
 
+pub mod cookies;
 pub mod greeting;
 
 use crate::world::{CHOICE_LEN, CLIENT, LEASED, MAPPED, MAPPED_V4, OWN_V4, OWN_V6, REMOTE, REMOTE_V6};

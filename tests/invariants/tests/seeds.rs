@@ -128,6 +128,11 @@ fn seeds_of_client_hello_hold() {
 }
 
 #[test]
+fn seeds_of_cookies_hold() {
+    replay("cookies");
+}
+
+#[test]
 fn seeds_are_those_of_the_generator() {
     for target in TARGETS {
         let seeds: BTreeMap<String, Vec<u8>> = (target.seeds)().into_iter().collect();

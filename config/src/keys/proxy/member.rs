@@ -61,4 +61,13 @@ pub(in crate::keys) const MEMBER: &[Key] = &[
         "\"drain\"",
         "What is wanted of the member: to take connections; to keep those it has, and take only clients that stick to it; to take none and not be checked.",
     ),
+    key(
+        "proxy.pool.member.cookie",
+        "value of a cookie (RFC 6265 §4.1.1), 1 to 128 characters, no bar and no tilde",
+        Absent,
+        Live,
+        "HAProxy `cookie`",
+        "\"s1\"",
+        "What names the member in the cookie of the pool. No other member of the pool has the same.",
+    ),
 ];

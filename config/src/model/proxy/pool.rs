@@ -1,6 +1,6 @@
 //! `[[proxy.pool]]`: servers that share a load, and what is done when they cannot carry it.
 
-use super::Check;
+use super::{AppCookie, Check, Cookie};
 use crate::defaults;
 use crate::domain::Domain;
 use std::net::SocketAddr;
@@ -30,7 +30,11 @@ pub struct Pool {
     pub http_reuse: HttpReuse,
     /// `tls`.
     pub tls: Option<PoolTls>,
-    /// `stick`.
+    /// `cookie`: the first that a client's member is looked up by.
+    pub cookie: Option<Cookie>,
+    /// `app_cookie`: the second.
+    pub app_cookie: Option<AppCookie>,
+    /// `stick`: the third.
     pub stick: Option<Stick>,
     /// `passive`.
     pub passive: Option<Passive>,
@@ -54,6 +58,8 @@ impl Pool {
             proxy_protocol: defaults::PROXY_PROTOCOL,
             http_reuse: defaults::HTTP_REUSE,
             tls: None,
+            cookie: None,
+            app_cookie: None,
             stick: None,
             passive: None,
             check: Check::default(),
@@ -174,6 +180,8 @@ pub struct Member {
     pub max_connections: Option<u32>,
     /// `state`.
     pub state: AdminState,
+    /// `cookie`: what names it in the cookie of the pool; no other member of the pool has the same.
+    pub cookie: Option<String>,
 }
 
 impl Member {
@@ -186,6 +194,7 @@ impl Member {
             backup: defaults::BACKUP,
             max_connections: None,
             state: defaults::ADMIN_STATE,
+            cookie: None,
         }
     }
 }

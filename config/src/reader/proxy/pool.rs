@@ -1,10 +1,10 @@
 //! `[[proxy.pool]]`: members, how they are picked, and what they are sent.
 
-use super::super::{Read, Table, Value, all};
+use super::super::{Read, Table, Value, all, unique};
 use super::listener::{CONNECTIONS_RANGE, PREFIX_V4_RANGE, PREFIX_V6_RANGE};
-use super::{Named, check, unique_names};
+use super::{Named, check, cookie, unique_names};
 use crate::defaults;
-use crate::model::{Balance, Member, Passive, Pool, PoolTls, Stick};
+use crate::model::{AppCookie, Balance, Cookie, Member, Passive, Pool, PoolTls, Stick};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ pub(super) fn read(Named { table, name }: Named<'_>) -> Read<Pool> {
     let proxy_protocol = table.or("proxy_protocol", defaults::PROXY_PROTOCOL, Value::choice);
     let http_reuse = table.or("http_reuse", defaults::HTTP_REUSE, Value::choice);
     let tls = table.section("tls", tls);
+    let sticky = cookies(&table);
     let stick = table.section("stick", stick);
     let passive = table.section("passive", passive);
     let usual = check::Usual {
@@ -43,8 +44,12 @@ pub(super) fn read(Named { table, name }: Named<'_>) -> Read<Pool> {
     let check = table.section("check", |table| check::read(table, &usual));
     let member = table.tables("member").and_then(|tables| {
         let tables = Named::read(tables);
-        unique_names(&tables).and(all(tables.into_iter().map(member)))
+        let named = sticky.as_ref().ok().map(|(cookie, _)| cookie.is_some());
+        let fits = unique_names(&tables).and(unique_cookies(&table, &tables, named));
+        let members = all(tables.into_iter().map(member));
+        fits.and(members)
     });
+    let (cookie, app_cookie) = sticky?;
     Ok(Pool {
         name: name?.value,
         balance: balance?,
@@ -56,6 +61,8 @@ pub(super) fn read(Named { table, name }: Named<'_>) -> Read<Pool> {
         proxy_protocol: proxy_protocol?,
         http_reuse: http_reuse?,
         tls: tls?,
+        cookie,
+        app_cookie,
         stick: stick?,
         passive: passive?,
         check: check?.unwrap_or_else(|| usual.check()),
@@ -91,6 +98,52 @@ fn tls(table: &Table<'_>) -> Read<PoolTls> {
     Ok(PoolTls { server_name: server_name?, ca: ca?, verify: verify?, certificate: certificate? })
 }
 
+fn cookies(table: &Table<'_>) -> Read<(Option<Cookie>, Option<AppCookie>)> {
+    let cookie = table.section("cookie", cookie::read);
+    let app_cookie = table.section("app_cookie", |app| {
+        let read = cookie::read_app(app)?;
+        match &cookie {
+            Ok(Some(cookie)) if read.is_called(&cookie.name) => Err(app.spot("name").refuse(
+                "the name is that of proxy.pool.cookie, whose value is not the application's",
+                "give the two different names",
+            )),
+            Ok(_) | Err(_) => Ok(read),
+        }
+    });
+    Ok((cookie?, app_cookie?))
+}
+
+/// Members of a pool have their own values each, and only where there is a cookie to hold them. `named`: there is;
+/// `None`: nobody knows.
+fn unique_cookies(pool: &Table<'_>, tables: &[Named<'_>], named: Option<bool>) -> Read<()> {
+    let given: Vec<_> = tables.iter().filter_map(|named| cookie::text(&named.table)).collect();
+    match (named, given.first()) {
+        (Some(false), Some(first)) => {
+            return Err(first.at.lacks(
+                "the pool has no cookie that could name the member",
+                "add cookie = { name = \"SRV\" } to the pool, or leave the key out",
+            ));
+        }
+        (Some(true), None) if !tables.is_empty() => {
+            return Err(pool.spot("cookie").lacks(
+                "no member has a value that the cookie could name it by",
+                "add cookie = \"s1\" to a member, or leave out the cookie of the pool",
+            ));
+        }
+        _ => {}
+    }
+    unique(
+        &given,
+        |text| Some(*text),
+        |text, first| {
+            (
+                format!("the value {text:?} already stands at {}", first.at.place()),
+                "give each its own".to_owned(),
+            )
+        },
+    )
+}
+
 fn stick(table: &Table<'_>) -> Read<Stick> {
     let default = Stick::default();
     let size = table.or("size", default.size, |value| value.integer(STICK_SIZE_RANGE));
@@ -114,6 +167,7 @@ fn member(Named { table, name }: Named<'_>) -> Read<Member> {
     let backup = table.or("backup", defaults::BACKUP, Value::boolean);
     let max_connections = table.maybe("max_connections", |value| value.integer(CONNECTIONS_RANGE));
     let state = table.or("state", defaults::ADMIN_STATE, Value::choice);
+    let cookie = table.maybe("cookie", cookie::member);
     Ok(Member {
         name: name?.value,
         address: address?,
@@ -121,5 +175,6 @@ fn member(Named { table, name }: Named<'_>) -> Read<Member> {
         backup: backup?,
         max_connections: max_connections?,
         state: state?,
+        cookie: cookie?,
     })
 }

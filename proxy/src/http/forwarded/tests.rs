@@ -271,6 +271,10 @@ fn the_real_address_is_that_of_the_first_who_is_no_proxy() {
     let check = |hops: Option<u8>, list: &str, expect: &str| {
         let told = told_of(&model(hops), CLIENT, false, &[("x-forwarded-for", list)]);
         assert_eq!(told[1], format!("x-real-ip: {expect}"), "{list}, {hops:?}");
+        let ends = Ends::new(CLIENT.parse().unwrap(), "[2001:db8::80]:8080".parse().unwrap());
+        let client =
+            Teller::new(&model(hops), None).client(&headers(&[("x-forwarded-for", list)]), Some(ends));
+        assert_eq!(client, Some(expect.parse().unwrap()), "{list}, {hops:?}");
     };
     check(None, "192.0.2.1, 192.0.2.2, 192.0.2.130", "192.0.2.2");
     check(None, "192.0.2.131, 192.0.2.130", "192.0.2.131");

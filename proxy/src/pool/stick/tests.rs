@@ -1,4 +1,5 @@
 use super::*;
+use crate::pool::bindings::FORMER;
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -83,7 +84,8 @@ fn names_of_former_members_do_not_pile_up() {
         let passing = format!("passing-{round}");
         table.adapt(&config(1_000, 60), ["stays", passing.as_str()].into_iter());
         table.bind(IpAddr::from([198, 51, 100, round.to_le_bytes()[0]]), &passing, start);
-        assert!(table.names.len() <= 2 * 2 + FORMER, "{}", table.names.len());
+        let names = table.bindings.names();
+        assert!(names <= 2 * 2 + FORMER, "{names}");
     }
     assert_eq!(table.find(ip("192.0.2.1"), start), Some("stays"));
 }
@@ -189,7 +191,7 @@ proptest! {
                 }
             }
             prop_assert_eq!(tested.len(), model.entries.len());
-            prop_assert!(tested.entries.len() <= 7, "free places are taken first");
+            prop_assert!(tested.bindings.room() <= 7, "free places are taken first");
         }
     }
 }

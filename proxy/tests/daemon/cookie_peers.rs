@@ -1,0 +1,152 @@
+//! The proxy's cookies beside those of Debian's haproxy: the same requests and answers through both.
+
+use crate::client::Client;
+use crate::cookies::{Exchange, ask, member};
+use crate::foreign::{HAPROXY, Program};
+use crate::gateway::{Config, Gateway, free_port, v4, v6};
+use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The words of haproxy, and the keys that say the same.
+const KINDS: [(&str, &str); 15] = [
+    ("insert", ""),
+    ("insert indirect", "indirect = true"),
+    ("insert indirect nocache", "indirect = true, nocache = true"),
+    ("insert postonly", "postonly = true"),
+    ("insert preserve", "preserve = true"),
+    ("insert indirect preserve", "indirect = true, preserve = true"),
+    (
+        "insert domain a.example domain .b.example httponly secure attr SameSite=Lax",
+        "domain = [\"a.example\", \".b.example\"], httponly = true, secure = true, same_site = \"lax\"",
+    ),
+    ("insert indirect maxidle 30m", "indirect = true, max_idle = \"30m\""),
+    ("insert maxlife 8h", "max_life = \"8h\""),
+    ("insert maxidle 30m maxlife 8h", "max_idle = \"30m\", max_life = \"8h\""),
+    ("rewrite", "mode = \"rewrite\""),
+    ("prefix", "mode = \"prefix\""),
+    ("prefix indirect", "mode = \"prefix\", indirect = true"),
+    ("prefix indirect preserve", "mode = \"prefix\", indirect = true, preserve = true"),
+    ("insert indirect postonly nocache", "indirect = true, postonly = true, nocache = true"),
+];
+
+/// `Cookie` fields that clients may send. `LAST`, `EARLY` and `LATE` stand for times.
+const COOKIES: [&str; 29] = [
+    "",
+    "Cookie: a=1\r\n",
+    "Cookie: SRV=s1\r\n",
+    "Cookie: SRV=s2\r\n",
+    "Cookie: SRV=s3\r\n",
+    "Cookie: SRV=s9\r\n",
+    "Cookie: SRV=\r\n",
+    "Cookie: SRV\r\n",
+    "Cookie: a=1; SRV=s2; b=2\r\n",
+    "Cookie: SRV=s2; a=1\r\n",
+    "Cookie: a=1; SRV=s2\r\n",
+    "Cookie: a=1\r\nCookie: SRV=s2\r\nCookie: b=2\r\n",
+    "Cookie: a=1, SRV=s2, b=2\r\n",
+    "Cookie: SRV=s3; SRV=s2\r\n",
+    "Cookie: SRV=s2; SRV=s3; a=1\r\n",
+    "Cookie: $Version=1; SRV=s2; $Path=/; a=1; $Path=/\r\n",
+    "Cookie: a=\"1; SRV=s1\"; SRV=s2; b=\"\\\";2\"\r\n",
+    "Cookie: srv=s2; SRVX=s2; XSRV=s2\r\n",
+    "Cookie: SRV=s2;\r\n",
+    "Cookie: a=; SRV=s2; =b; c\r\n",
+    "Cookie: SRV=s2~abc; a=1\r\n",
+    "Cookie: a=1; SRV=s3~abc~d\r\n",
+    "Cookie: SRV=~abc\r\n",
+    "Cookie: SRV=s2|LAST\r\n",
+    "Cookie: SRV=s2|LAST|LAST; a=1\r\n",
+    "Cookie: SRV=s2|EARLY|LAST\r\n",
+    "Cookie: SRV=s2|LAST|EARLY\r\n",
+    "Cookie: SRV=s2|LATE\r\n",
+    "Cookie: SRV=s2|x|LAST\r\n",
+];
+
+/// What members add to their answers.
+const ANSWERS: [&str; 5] = [
+    "",
+    "Set-Cookie: SRV=abc; Path=/",
+    "Set-Cookie: a=1; Path=/||Set-Cookie: SRV=\"x;y\"; Expires=Thu, 01-Jan-1970 00:00:01 GMT||Set-Cookie: SRV=z",
+    "Set-Cookie: SRV=; Max-Age=0",
+    "Set-Cookie: SRVX=1||Set-Cookie: srv=2||Set-Cookie: SRV",
+];
+
+/// A time as haproxy writes it into cookies.
+fn date(seconds: u64) -> String {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digit = |place: u64| char::from(DIGITS[usize::try_from((seconds / 4) >> (6 * place) & 63).unwrap()]);
+    (0..5).rev().map(digit).collect()
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
+}
+
+/// The same without the times of this moment, which may change between two answers.
+fn timeless(mut seen: Exchange, from: u64) -> Exchange {
+    for field in &mut seen.set {
+        for moment in (from..=now() + 4).step_by(4).chain([now() + 4]) {
+            *field = field.replace(&format!("|{}", date(moment)), "|NOW");
+        }
+    }
+    seen
+}
+
+#[test]
+fn the_same_cookies_go_through_haproxy_and_us() {
+    let members = [member("s1"), member("s2"), member("s3")];
+    let mut file = HAPROXY.to_owned();
+    let mut config = Config::new("workers = 1");
+    let ports: Vec<_> = KINDS.iter().map(|_| (free_port(), free_port())).collect();
+    for (number, ((words, keys), (theirs, ours))) in KINDS.iter().zip(&ports).enumerate() {
+        write!(file, "listen l{number}\n mode http\n bind 127.0.0.1:{theirs}\n cookie SRV {words}\n")
+            .unwrap();
+        // New clients come to the first, and the last takes nobody.
+        for (place, (member, more)) in members.iter().zip(["", "weight 0", "disabled"]).enumerate() {
+            let address = member.address;
+            writeln!(file, " server m{place} {address} cookie s{} {more}", place + 1).unwrap();
+        }
+        let lines: Vec<_> = ["", "weight = 0", "state = \"maintenance\""]
+            .iter()
+            .zip(1..)
+            .map(|(more, number)| format!("cookie = \"s{number}\"\n{more}"))
+            .collect();
+        let list: Vec<_> =
+            members.iter().zip(&lines).map(|(member, lines)| (member.address, lines.as_str())).collect();
+        let pool = format!("p{number}");
+        let cookie = if keys.is_empty() { String::new() } else { format!(", {keys}") };
+        let cookie = format!("check = {{ kind = \"off\" }}\ncookie = {{ name = \"SRV\"{cookie} }}");
+        config = config.listener(&pool, "http", *ours, &pool, "").pool_of(&pool, &cookie, &list);
+    }
+    let Some(_haproxy) = Program::start("haproxy", &file, ports[0].0) else { return };
+    let _gateway = Gateway::start(&config);
+    let mut differences = String::new();
+    let mut count = 0;
+    for ((words, _), (theirs, ours)) in KINDS.iter().zip(&ports) {
+        let (mut theirs, mut ours) = (Client::connect(v4(*theirs)), Client::connect(v6(*ours)));
+        for cookie in COOKIES {
+            let start = now() / 4 * 4;
+            let cookie = cookie
+                .replace("LAST", &date(start - 60))
+                .replace("EARLY", &date(start - 9 * 3600))
+                .replace("LATE", &date(start + 200_000));
+            for answer in ANSWERS {
+                for method in ["GET /", "POST /"] {
+                    let lines = format!("{cookie}X-Answer: ETag: \"a\"||{answer}\r\n").replace("||\r", "\r");
+                    let mut theirs = timeless(ask(&mut theirs, method, &lines), start);
+                    let ours = timeless(ask(&mut ours, method, &lines), start);
+                    let sets = ours.set.iter().any(|field| field.contains("; path=/"));
+                    if method.starts_with("POST") && words.contains("nocache") && sets {
+                        // Theirs leaves it out where no cache would store the answer by itself.
+                        theirs.cached.push("private".to_owned());
+                    }
+                    count += 1;
+                    if theirs != ours {
+                        writeln!(differences, "{words}: {method} {lines}{theirs:?}\n{ours:?}").unwrap();
+                    }
+                }
+            }
+        }
+    }
+    assert!(differences.is_empty(), "of {count}:\n{differences}");
+}
