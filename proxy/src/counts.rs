@@ -3,182 +3,18 @@
 //! A shard has one writer, its worker, so counting is a plain load and store on a cache line that no other core
 //! writes. Counters belong to a listener or a member and outlive changes of configuration together with its name.
 
+mod reasons;
+mod shards;
+
+pub(crate) use reasons::{Failure, Loss};
+
 use crate::rate::Rate;
 use config::model::{Rule, RuleAction};
 use hyper::StatusCode;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Why a connection or request of a client did not end well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Failure {
-    /// Every member of the pool is out.
-    NoMember,
-    /// Every member that was tried refused the connection or did not answer in time.
-    Unreachable,
-    /// This process or machine is short of files, ports or memory for a connection to a member.
-    Shortage,
-    /// The client is in none of the networks whose connections are taken.
-    NotAllowed,
-    /// The client's source has as many connections as it may.
-    SourceConnections,
-    /// The client's source came too often within a second.
-    SourceRate,
-    /// The client's source is new, and no more are kept account of.
-    SourceTable,
-    /// A sender that must tell the client by a PROXY header did not send a right one.
-    BadProxyHeader,
-    /// The PROXY header did not arrive in time.
-    SlowProxyHeader,
-    /// A TLS handshake or a `ClientHello` was not finished in time.
-    SlowHandshake,
-    /// What came in place of a handshake was not TLS, or broke its rules.
-    TlsMalformed,
-    /// The client has no TLS version, cipher, group or protocol name in common with this server.
-    TlsIncompatible,
-    /// The client showed no certificate where it must, or one that is not valid.
-    TlsClientCertificate,
-    /// The client said no to the handshake; most often it does not trust the certificate.
-    TlsAlert,
-    /// A handshake failed by a fault on this side.
-    TlsInternal,
-    /// All members were full, and as many clients waited as may.
-    QueueFull,
-    /// All members were full for too long.
-    QueueTimeout,
-    /// The client's request is not one that can be passed on without doubt.
-    BadRequest,
-    /// The client asked for something this proxy does not do.
-    Unsupported,
-    /// The request head did not arrive in time.
-    SlowHead,
-    /// The client was silent while bytes were expected of it, or took none.
-    ClientTimeout,
-    /// The client's connection broke.
-    ClientGone,
-    /// The member was silent while bytes were expected of it.
-    MemberTimeout,
-    /// Both were silent for the timeout of sessions in which both have spoken.
-    TunnelTimeout,
-    /// The member's connection broke before its answer was whole.
-    MemberGone,
-    /// The member's answer is not HTTP.
-    BadResponse,
-    /// The task of the connection panicked: a fault of this program.
-    Panic,
-}
-
-impl Failure {
-    /// All of them, each at the place of its number, with its label.
-    pub(crate) const ALL: [(Self, &'static str); 27] = [
-        (Self::NoMember, "no_member"),
-        (Self::Unreachable, "unreachable"),
-        (Self::Shortage, "shortage"),
-        (Self::NotAllowed, "not_allowed"),
-        (Self::SourceConnections, "source_connections"),
-        (Self::SourceRate, "source_rate"),
-        (Self::SourceTable, "source_table"),
-        (Self::BadProxyHeader, "bad_proxy_header"),
-        (Self::SlowProxyHeader, "slow_proxy_header"),
-        (Self::SlowHandshake, "slow_handshake"),
-        (Self::TlsMalformed, "tls_malformed"),
-        (Self::TlsIncompatible, "tls_incompatible"),
-        (Self::TlsClientCertificate, "tls_client_certificate"),
-        (Self::TlsAlert, "tls_alert"),
-        (Self::TlsInternal, "tls_internal"),
-        (Self::QueueFull, "queue_full"),
-        (Self::QueueTimeout, "queue_timeout"),
-        (Self::BadRequest, "bad_request"),
-        (Self::Unsupported, "unsupported"),
-        (Self::SlowHead, "slow_head"),
-        (Self::ClientTimeout, "client_timeout"),
-        (Self::ClientGone, "client_gone"),
-        (Self::MemberTimeout, "member_timeout"),
-        (Self::TunnelTimeout, "tunnel_timeout"),
-        (Self::MemberGone, "member_gone"),
-        (Self::BadResponse, "bad_response"),
-        (Self::Panic, "panic"),
-    ];
-
-    /// As metrics call it.
-    pub(crate) const fn label(self) -> &'static str {
-        Self::ALL[self as usize].1
-    }
-}
-
-/// Why a datagram was not passed on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Loss {
-    /// Every member of the pool is out.
-    NoMember,
-    /// The member's host refused it, or there is no way there.
-    Unreachable,
-    /// The client is in none of the networks whose datagrams are taken.
-    NotAllowed,
-    /// The client's source has as many flows as it may.
-    SourceConnections,
-    /// The client's source began too many flows within a second.
-    SourceRate,
-    /// The client's source is new, and no more are kept account of.
-    SourceTable,
-    /// Every member that takes new flows has as many as it may.
-    MembersFull,
-    /// There are as many flows as may be.
-    FlowsFull,
-    /// This process or machine is short of files, ports or memory.
-    Shortage,
-    /// It is longer than a datagram on the other side can be.
-    TooLong,
-    /// The kernel has no room for what is to be sent.
-    SendBuffer,
-    /// The system refuses to send it.
-    Unsendable,
-}
-
-impl Loss {
-    /// All of them, each at the place of its number, with its label.
-    pub(crate) const ALL: [(Self, &'static str); 12] = [
-        (Self::NoMember, "no_member"),
-        (Self::Unreachable, "unreachable"),
-        (Self::NotAllowed, "not_allowed"),
-        (Self::SourceConnections, "source_connections"),
-        (Self::SourceRate, "source_rate"),
-        (Self::SourceTable, "source_table"),
-        (Self::MembersFull, "members_full"),
-        (Self::FlowsFull, "flows_full"),
-        (Self::Shortage, "shortage"),
-        (Self::TooLong, "too_long"),
-        (Self::SendBuffer, "send_buffer"),
-        (Self::Unsendable, "unsendable"),
-    ];
-}
+use shards::Shards;
 
 /// The classes of status codes, as labels.
 pub(crate) const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-
-/// Two cache lines: neighbours are fetched in pairs.
-#[derive(Debug)]
-#[repr(align(128))]
-struct Shard<const N: usize>([AtomicU64; N]);
-
-/// `N` counters in one shard per worker.
-#[derive(Debug)]
-struct Shards<const N: usize>(Box<[Shard<N>]>);
-
-impl<const N: usize> Shards<N> {
-    fn new(workers: usize) -> Self {
-        Self((0..workers).map(|_| Shard(std::array::from_fn(|_| AtomicU64::new(0)))).collect())
-    }
-
-    /// Only the worker of that number may call this: a second writer would lose counts.
-    fn add(&self, worker: usize, slot: usize, amount: u64) {
-        let cell = &self.0[worker].0[slot];
-        cell.store(cell.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
-    }
-
-    fn sum(&self, slot: usize) -> u64 {
-        self.0.iter().fold(0, |sum, shard| sum.wrapping_add(shard.0[slot].load(Ordering::Relaxed)))
-    }
-}
 
 /// Connections open in the whole process.
 #[derive(Debug)]

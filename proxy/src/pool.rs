@@ -1,7 +1,7 @@
 //! Pools and their members as the data path sees them.
 //!
-//! A [`Pool`] is immutable but for the turn it counts and for what an operator wants of its members; what lives longer than a configuration is in [`PoolState`] (those
-//! who wait, whom clients belong to) and in [`MemberState`] (health, load, counters), which is shared by all
+//! A [`Pool`] is immutable but for the turn it counts and for what an operator wants of its members; what lives longer
+//! than a configuration is in [`PoolState`] (those who wait, whom clients belong to) and in [`MemberState`] (health, load, counters), which is shared by all
 //! configurations that name the same member of the same pool at the same address.
 
 pub(crate) mod attempts;
@@ -13,6 +13,7 @@ mod ejection;
 pub(crate) mod health;
 pub(crate) mod line;
 mod member;
+mod moment;
 mod queue;
 mod sessions;
 mod settings;
@@ -26,12 +27,12 @@ pub(crate) use settings::{Setting, Terms};
 
 use crate::origination::{Origination, Secured};
 use addr::fold_mapped;
-use arc_swap::{ArcSwap, Guard};
-use balance::{Balancer, Draw, Field, Share, WHOLE};
+use arc_swap::ArcSwap;
+use balance::{Balancer, Share};
 use config::model::Balance;
 use ipnet::IpNet;
+use moment::{Candidates, Lots, Moment};
 use queue::Wish;
-use standing::{Standing, Tier};
 use state::PoolState;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -327,106 +328,6 @@ fn each_once(members: &[MemberId]) -> Box<[MemberId]> {
     members.sort_unstable();
     members.dedup();
     members.into_boxed_slice()
-}
-
-/// The members of a pool at one moment.
-struct Moment<'a> {
-    pool: &'a Pool,
-    tuning: Guard<Arc<Tuning>>,
-    now: Instant,
-}
-
-impl Moment<'_> {
-    fn standing(&self, place: usize) -> Standing {
-        let (config, member) = (&self.pool.config, &self.pool.members[place]);
-        let terms = self.tuning.terms[place];
-        Standing {
-            state: terms.state,
-            weight: terms.weight,
-            backup: config.member[place].backup,
-            status: member.status(),
-            ejected: self.pool.has_ejected(member, self.now),
-        }
-    }
-
-    /// The first tier that has a member which was not tried.
-    fn tier(&self, tried: &[MemberId]) -> Option<Tier> {
-        let members = &self.pool.members;
-        let mut lowest = None;
-        for place in (0..members.len()).filter(|place| !tried.contains(&members[*place].id)) {
-            let tier = self.standing(place).tier();
-            if tier == Some(Tier::First) {
-                return tier;
-            }
-            lowest = lowest.into_iter().chain(tier).min();
-        }
-        lowest
-    }
-}
-
-/// The members that may be had at this moment.
-struct Candidates<'a> {
-    moment: &'a Moment<'a>,
-    wanted: &'a Wanted<'a>,
-    tier: Option<Tier>,
-    only_with_room: bool,
-}
-
-impl<'a> Candidates<'a> {
-    fn new(moment: &'a Moment<'a>, wanted: &'a Wanted<'a>) -> Self {
-        Self { moment, wanted, tier: moment.tier(wanted.tried), only_with_room: false }
-    }
-
-    fn has_room(&self, place: usize) -> bool {
-        let limit = self.moment.pool.config.member[place].max_connections;
-        limit.is_none_or(|limit| self.load(place) < u64::from(limit))
-    }
-}
-
-impl Field for Candidates<'_> {
-    fn usable(&self, member: usize) -> bool {
-        let tier = self.moment.standing(member).tier();
-        tier.is_some()
-            && tier == self.tier
-            && !self.wanted.tried.contains(&self.moment.pool.members[member].id)
-            && (!self.only_with_room || self.has_room(member))
-    }
-
-    fn part(&self, member: usize) -> u16 {
-        let pool = self.moment.pool;
-        if pool.config.slow_start.is_zero() {
-            return WHOLE;
-        }
-        standing::part(pool.members[member].back_for(self.wanted.now), pool.config.slow_start)
-    }
-
-    fn load(&self, member: usize) -> u64 {
-        self.moment.pool.members[member].load()
-    }
-}
-
-struct Lots<'a> {
-    pool: &'a Pool,
-    /// Where a second try looks on from. It takes nobody's turn: with two members it would else take every second
-    /// one, and each client would begin at the member that refuses.
-    ahead: Option<u64>,
-    random: &'a mut dyn FnMut() -> u64,
-}
-
-impl Draw for Lots<'_> {
-    fn turn(&mut self) -> u64 {
-        match &mut self.ahead {
-            Some(turn) => {
-                *turn = turn.wrapping_add(1);
-                turn.wrapping_sub(1)
-            }
-            None => self.pool.turn.fetch_add(1, Ordering::Relaxed),
-        }
-    }
-
-    fn random(&mut self) -> u64 {
-        (self.random)()
-    }
 }
 
 #[cfg(test)]

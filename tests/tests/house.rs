@@ -60,6 +60,7 @@ const PURE: &[&str] = &[
     "proxy/src/listener/sources.rs",
     "proxy/src/upstream/choice.rs",
     "proxy/src/http/login.rs",
+    "proxy/src/counts/reasons.rs",
     "proxy/src/pool/attempts.rs",
     "proxy/src/pool/balance.rs",
     "proxy/src/pool/bindings.rs",

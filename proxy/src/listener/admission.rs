@@ -41,25 +41,27 @@ pub(crate) enum Refusal {
     Source(Excess),
 }
 
+impl Refusal {
+    /// As what it counts, of a connection and of a datagram.
+    const fn counted(self) -> (Failure, Loss) {
+        match self {
+            Self::NotAllowed => (Failure::NotAllowed, Loss::NotAllowed),
+            Self::Source(Excess::Connections) => (Failure::SourceConnections, Loss::SourceConnections),
+            Self::Source(Excess::Rate) => (Failure::SourceRate, Loss::SourceRate),
+            Self::Source(Excess::Table) => (Failure::SourceTable, Loss::SourceTable),
+        }
+    }
+}
+
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::NotAllowed => Self::NotAllowed,
-            Refusal::Source(Excess::Connections) => Self::SourceConnections,
-            Refusal::Source(Excess::Rate) => Self::SourceRate,
-            Refusal::Source(Excess::Table) => Self::SourceTable,
-        }
+        refusal.counted().0
     }
 }
 
 impl From<Refusal> for Loss {
     fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::NotAllowed => Self::NotAllowed,
-            Refusal::Source(Excess::Connections) => Self::SourceConnections,
-            Refusal::Source(Excess::Rate) => Self::SourceRate,
-            Refusal::Source(Excess::Table) => Self::SourceTable,
-        }
+        refusal.counted().1
     }
 }
 

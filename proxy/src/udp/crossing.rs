@@ -8,24 +8,24 @@
 //! Whatever is read leaves before anything else is read. Datagrams that cannot leave are lost and counted by reason:
 //! whoever speaks over UDP reckons with that, and keeping them would only make them late.
 
+mod placement;
+
 use super::flow::Flow;
 use super::flows::{FlowId, Flows};
 use super::inbox::{self, BATCH, Inbox};
-use super::loss::{is_full, is_of_an_earlier, is_refusal};
+use super::loss::{is_full, is_refusal};
 use super::members::Members;
 use super::outbox::{Letter, send};
 use super::path::Path;
 use crate::counts::Loss;
-use crate::listener::{Place, Site};
-use crate::pool::{Bond, MemberId, MemberState, Pick, Wanted};
-use crate::shortage::{Seldom, Shortage, is_shortage};
+use crate::listener::Site;
+use crate::shortage::Seldom;
 use crate::snapshot::Route;
 use crate::worker::{FlowPlace, Local};
-use addr::fold_mapped;
 use nix::errno::Errno;
 use std::cell::Cell;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -255,156 +255,6 @@ impl Crossing {
         }
         self.route.counts.sent(self.local.index(), bytes);
         self.route.counts.datagrams_sent(self.local.index(), count);
-    }
-
-    /// Gives a new client a flow.
-    fn open(&mut self, path: &Path, now: Instant) -> Result<FlowId, Loss> {
-        let client = fold_mapped(path.client().ok_or(Loss::Unsendable)?.ip());
-        let ticket = self.route.admission.judge(Some(client), now)?;
-        let place = self.make_room()?;
-        let flow = match self.reach(path, client, &mut Vec::new(), now) {
-            // One is enough, unless somebody else is quicker: then those who are left need not go for nothing.
-            Err(Loss::MembersFull) if self.evict() => self.reach(path, client, &mut Vec::new(), now)?,
-            reached => reached?,
-        };
-        let held = (self.flows.len(), &self.beyond);
-        let place = FlowPlace::new(&self.local, &self.route.counts, held, (place, ticket));
-        let id = self.flows.open(*path, (flow, place), now);
-        self.listen_to(id)?;
-        Ok(id)
-    }
-
-    /// Sees to it that there is room for one flow more, for which loose ones may have to go.
-    fn make_room(&mut self) -> Result<Place, Loss> {
-        loop {
-            if self.local.has_room_for_flow(self.flows.len(), &self.beyond)
-                && let Some(place) = self.route.admission.take_place()
-            {
-                return Ok(place);
-            }
-            if !self.evict() {
-                if let Some(more) = self.local.admit_shortage(Shortage::Flows) {
-                    let listener = &self.route.name;
-                    tracing::warn!(listener, more, "as many flows as may be; new clients are turned away");
-                }
-                return Err(Loss::FlowsFull);
-            }
-        }
-    }
-
-    /// Ends the loose flow that has been silent for longest, if there is any.
-    fn evict(&mut self) -> bool {
-        let evicted = self.flows.evict().is_some();
-        if evicted {
-            self.route.counts.flow_evicted(self.local.index());
-        }
-        evicted
-    }
-
-    /// A connected socket to the next member for this client.
-    fn reach(
-        &self,
-        path: &Path,
-        client: IpAddr,
-        tried: &mut Vec<MemberId>,
-        now: Instant,
-    ) -> Result<Flow, Loss> {
-        let (pool, worker) = (&self.route.pool, self.local.index());
-        let own = pool.own(client, now).filter(|_| tried.is_empty());
-        for made in 0..=pool.config.retries {
-            let wanted = Wanted { client: Some(client), own, tried, now };
-            let lease = match pool.take(&wanted, &mut || self.local.random()) {
-                Pick::Seat(lease) => lease,
-                Pick::Full(_) => return Err(Loss::MembersFull),
-                Pick::Nobody if made == 0 => return Err(Loss::NoMember),
-                Pick::Nobody => return Err(Loss::Unreachable),
-            };
-            lease.member().counts.chosen(worker);
-            match Flow::open(lease, &self.route, path, self.bound) {
-                Ok(flow) => {
-                    flow.lease().member().counts.connected(worker);
-                    pool.bind(client, flow.lease().member(), now);
-                    return Ok(flow);
-                }
-                Err((_, error)) if is_shortage(&error) => {
-                    if let Some(more) = self.local.admit_shortage(Shortage::FlowSocket) {
-                        tracing::warn!(%error, listener = self.route.name, more, "no socket for a new flow");
-                    }
-                    return Err(Loss::Shortage);
-                }
-                Err((lease, error)) => {
-                    self.blame(lease.member(), &error, now);
-                    tried.push(lease.member().id);
-                }
-            }
-        }
-        Err(Loss::Unreachable)
-    }
-
-    /// Waits for what the member of a flow says; a flow that cannot be heard ends.
-    fn listen_to(&mut self, id: FlowId) -> Result<(), Loss> {
-        let Some((_, (flow, _))) = self.flows.get(id) else { return Err(Loss::FlowsFull) };
-        if self.members.add(flow.socket(), id).is_ok() {
-            return Ok(());
-        }
-        self.flows.close(id);
-        Err(Loss::Shortage)
-    }
-
-    /// Has the flow stay with its member if that still takes it, and else go to another one.
-    fn hold(&mut self, id: FlowId, now: Instant) -> Result<(), Loss> {
-        let Some((_, (flow, _))) = self.flows.get(id) else { return Ok(()) };
-        match self.route.pool.bond(flow.member(), now) {
-            Bond::Kept => Ok(()),
-            Bond::Loose => {
-                // An ejected member is better than none.
-                let _ = self.transfer(id, now);
-                Ok(())
-            }
-            Bond::Cut => self.transfer(id, now).inspect_err(|_| {
-                self.flows.close(id);
-            }),
-        }
-    }
-
-    /// The member of a flow has refused what it was sent.
-    fn refused(&mut self, id: FlowId, errno: Errno, now: Instant) {
-        let Some((_, (flow, _))) = self.flows.get(id) else { return };
-        let moves = flow.moves;
-        self.blame(flow.lease().member(), &errno.into(), now);
-        if is_of_an_earlier(errno) {
-            self.lost(Loss::Unreachable, 1);
-        }
-        if self.route.pool.config.redispatch && moves < self.route.pool.config.retries {
-            // Where no other takes it, this one may do so again.
-            let _ = self.transfer(id, now);
-        }
-    }
-
-    /// A member cannot be reached, or refuses what it was sent.
-    fn blame(&self, member: &MemberState, error: &io::Error, now: Instant) {
-        let (pool, name) = (&member.pool, &member.name);
-        tracing::debug!(%error, pool, member = name, "member takes no datagrams");
-        let mut refusals = self.refusals.get();
-        if let Some(more) = refusals.admit(now) {
-            tracing::warn!(%error, pool, member = name, more, "member takes no datagrams");
-        }
-        self.refusals.set(refusals);
-        member.counts.refused(self.local.index());
-        self.route.pool.blame(member, now);
-    }
-
-    /// Gives a flow another member than the one it has, which it keeps where there is none.
-    fn transfer(&mut self, id: FlowId, now: Instant) -> Result<(), Loss> {
-        let Some((path, (flow, _))) = self.flows.get(id) else { return Ok(()) };
-        let (path, moves) = (*path, flow.moves + 1);
-        let client = path.client().ok_or(Loss::Unsendable)?.ip();
-        let mut next = self.reach(&path, fold_mapped(client), &mut vec![flow.member()], now)?;
-        next.moves = moves;
-        if let Some((flow, _)) = self.flows.get_mut(id) {
-            *flow = next;
-        }
-        self.listen_to(id)
     }
 
     fn lost(&self, loss: Loss, count: u64) {

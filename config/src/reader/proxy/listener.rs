@@ -38,13 +38,7 @@ fn listener<'a>(
     let bind = table.need("bind", endpoint::read);
     let v6only = table.or("v6only", defaults::V6ONLY, Value::boolean);
     if let (Ok(bind), Ok(mode), Ok(v6only), Ok(name)) = (&bind, mode, v6only, &name) {
-        let claim = |endpoint: &Endpoint| Claim {
-            endpoint: endpoint.clone(),
-            mode,
-            v6only,
-            listener: name.value.clone(),
-        };
-        claims.extend(bind.iter().map(|placed| placed.at.with(claim(&placed.value))));
+        claims.extend(bind.iter().map(|placed| claim(placed, mode, v6only, &name.value)));
     }
     let interface = table.maybe("interface", nat64::device);
     let freebind = table.or("freebind", defaults::FREEBIND, Value::boolean);
@@ -94,6 +88,12 @@ fn listener<'a>(
         forwarding: forwarding?,
         pool: pool?,
     })
+}
+
+/// What a listener of this name takes at an endpoint.
+fn claim<'a>(endpoint: &Placed<'a, Endpoint>, mode: Mode, v6only: bool, name: &str) -> Placed<'a, Claim> {
+    let listener = name.to_owned();
+    endpoint.at.with(Claim { endpoint: endpoint.value.clone(), mode, v6only, listener })
 }
 
 /// Refuses endpoints that the mode does not have.
