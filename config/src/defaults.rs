@@ -101,6 +101,15 @@ pub const STRIP_IPV4HINT: bool = false;
 /// `dns64.exclude_aaaa`: IPv4-mapped addresses are no use to an IPv6 host (RFC 6147 §5.1.4).
 pub const EXCLUDE_AAAA: [Ipv6Net; 1] = [Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96)];
 
+/// `proxy.listener.rule.auth.realm`: what Apache's examples say.
+pub const REALM: &str = "Restricted";
+/// `proxy.listener.rule.auth.forward`: members have no use for a password that is checked here.
+pub const AUTH_FORWARD: bool = false;
+/// `proxy.listener.rule.rate.per`: rates are thought of by the second.
+pub const RATE_PER: Duration = Duration::from_secs(1);
+/// `proxy.listener.rule.rate.status`: the one that RFC 6585 §4 has for it.
+pub const RATE_STATUS: u16 = 429;
+
 /// `proxy.timeout.connect`: lets two lost SYNs be sent again; a member that takes longer is as good as down.
 pub const CONNECT: Duration = Duration::from_secs(5);
 /// `proxy.timeout.client`: what router VMs have set in HAProxy for years.

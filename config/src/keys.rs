@@ -87,6 +87,7 @@ pub fn all() -> impl Iterator<Item = &'static Key> {
         proxy::limits::LIMITS,
         proxy::hsts::HSTS,
         proxy::rule::RULE,
+        proxy::gate::GATE,
         proxy::pool::POOL,
         proxy::cookie::COOKIE,
         proxy::check::CHECK,

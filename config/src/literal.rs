@@ -6,9 +6,9 @@ use crate::model::{
     AdminState, AppCookieMode, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ClientPrefix,
     ConnectionLog, CookieMode, Denied, Endpoint, Facility, ForwardedField, ForwardedFor, Hairpin, Header,
     HeaderCondition, HeaderEdit, HostPattern, HttpReuse, Level, LogFormat, LogTarget, MappedRule, Mode,
-    MssClamp, NextHopMtu, Offload, PathEdit, Pattern, PrivateZones, ProxyProtocol, QueryEdit, ReverseNames,
-    SameSite, ServerName, SocketMode, StatusRange, Substitution, Template, TlsVersion, Treatment,
-    UdpZeroChecksum, Upstream, UpstreamTransport, Wanted,
+    MssClamp, NextHopMtu, Offload, PathEdit, Pattern, PrivateZones, ProxyProtocol, QueryEdit, RateBy,
+    ReverseNames, SameSite, ServerName, SocketMode, StatusRange, Substitution, Template, TlsVersion,
+    Treatment, UdpZeroChecksum, Upstream, UpstreamTransport, Wanted,
 };
 use crate::reader::{duration_text, size_text};
 use crate::words::Word;
@@ -62,6 +62,7 @@ in_quotes!(
     Header,
     HostPattern,
     Pattern,
+    RateBy,
     ServerName,
     SocketMode,
     StatusRange,

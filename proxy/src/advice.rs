@@ -6,7 +6,8 @@ use config::model::{AdminState, CheckKind, ConnectionLog, Listener, Member, Mode
 pub(crate) fn of(proxy: &Proxy) -> Vec<String> {
     let closed = proxy.pool.iter().filter_map(closed);
     let checked = proxy.listener.iter().filter_map(|listener| checked_otherwise(proxy, listener));
-    untold(proxy).into_iter().chain(closed).chain(checked).collect()
+    let plain = proxy.listener.iter().filter_map(plain_passwords);
+    untold(proxy).into_iter().chain(closed).chain(checked).chain(plain).collect()
 }
 
 /// The listeners that the log of connections says nothing of: a line is about one connection to one member, one
@@ -42,6 +43,17 @@ fn checked_otherwise(proxy: &Proxy, listener: &Listener) -> Option<String> {
             "listener \"{}\" takes datagrams, and the members of pool \"{}\" are checked over TCP at the same port; \
              where nothing listens there, give proxy.pool.check another port, or kind = \"off\"",
             listener.name, pool.name
+        )
+    })
+}
+
+/// A listener that asks for passwords which cross the network as they are.
+fn plain_passwords(listener: &Listener) -> Option<String> {
+    let asks = listener.tls.is_none() && listener.rule.iter().any(|rule| rule.auth.is_some());
+    asks.then(|| {
+        format!(
+            "listener \"{}\" asks for passwords and has no tls: whoever is on the way can read them",
+            listener.name
         )
     })
 }

@@ -7,7 +7,7 @@ use crate::pool::check::Checker;
 use crate::reload::{self, Built, Prepared};
 use crate::snapshot::{Shared, Snapshot};
 use crate::worker::Worker;
-use crate::{admin, advice, metrics, orders, origination, rate, status, termination, unserved};
+use crate::{admin, advice, files, metrics, orders, origination, rate, status, termination, unserved};
 use config::model::Gateway;
 use config::{Diff, Refusal, Section};
 use futures_util::future::join_all;
@@ -45,7 +45,7 @@ impl Daemon for App {
 
     fn check_files(model: &Gateway) -> Vec<Refusal> {
         let Some(proxy) = &model.proxy else { return Vec::new() };
-        termination::refusals(proxy).into_iter().chain(origination::refusals(proxy)).collect()
+        files::refusals(proxy)
     }
 
     fn advise(model: &Gateway) -> Vec<String> {
@@ -101,9 +101,7 @@ impl Daemon for App {
     fn stale(&self, model: &Gateway) -> Vec<String> {
         let Some(proxy) = &model.proxy else { return Vec::new() };
         let snapshot = self.shared.snapshot.load();
-        let mut changed = termination::changed(proxy, &snapshot.terminations);
-        changed.extend(origination::changed(proxy, &snapshot.originations));
-        changed
+        snapshot.files.changed(proxy)
     }
 
     async fn prepare(&self, model: Arc<Gateway>, _: &Diff) -> Result<Prepared, Error> {

@@ -1,5 +1,6 @@
 //! What can keep the daemon from starting or a change from being made.
 
+use crate::http::auth::UsersError;
 use crate::origination::OriginationError;
 use crate::termination::TerminationError;
 use std::io;
@@ -59,6 +60,14 @@ pub enum Error {
         /// What is wrong.
         #[source]
         source: OriginationError,
+    },
+    /// A file of users cannot be used.
+    #[error("users of {}: {source}", file.display())]
+    Users {
+        /// The file.
+        file: std::path::PathBuf,
+        /// What is wrong.
+        source: UsersError,
     },
     /// The file has no `[proxy]`.
     #[error("the file has no [proxy] section; add one, or stop causeway-proxy")]

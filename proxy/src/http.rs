@@ -10,6 +10,7 @@
 //! not here: caching.
 
 mod answer;
+pub(crate) mod auth;
 pub(crate) mod body;
 mod bond;
 mod certificate;
@@ -19,10 +20,12 @@ mod exchange;
 mod forward;
 mod forwarded;
 mod framing;
+pub(crate) mod gates;
 mod guard;
 mod headers;
 mod http1;
 pub(crate) mod io;
+mod limiter;
 mod login;
 mod outgoing;
 mod pace;

@@ -17,6 +17,7 @@
 //! `udp::flows`, `record` and what writes it, [`cookies`], [`proxy_protocol`], [`client_hello`]. The last three are public for
 //! their fuzz targets.
 
+mod accounts;
 mod admin;
 mod advice;
 mod alarm;
@@ -27,6 +28,7 @@ pub mod cookies;
 mod counts;
 mod dial;
 mod error;
+mod files;
 mod http;
 mod identity;
 mod linger;

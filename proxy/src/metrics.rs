@@ -401,7 +401,7 @@ fn encode_rules(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt
 }
 
 fn encode_certificates(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
-    let bundles = snapshot.terminations.values().flat_map(|termination| &termination.bundles);
+    let bundles = snapshot.files.terminations.values().flat_map(|termination| &termination.bundles);
     let ends: BTreeMap<String, u64> = bundles
         .map(|bundle| {
             let end = bundle.not_after.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());

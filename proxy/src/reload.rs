@@ -2,12 +2,12 @@
 
 use crate::app::App;
 use crate::error::Error;
+use crate::files::Files;
 use crate::listener::socket::{self, Manner, Sockets};
 use crate::listener::{Inherited, Site};
 use crate::log::Log;
 use crate::snapshot::Snapshot;
 use crate::worker::{Order, Registered, Worker};
-use crate::{origination, termination};
 use config::Gateway;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -36,10 +36,9 @@ pub(crate) fn build(
     inherited: &Inherited,
 ) -> Result<Built, Error> {
     let section = model.proxy.as_ref().ok_or(Error::NoSection)?;
-    let terminations = termination::load(section, current.map(|current| &current.terminations))?;
-    let originations = origination::load(section, current.map(|current| &current.originations))?;
+    let files = Files::load(section, current.map(|current| &current.files))?;
     let prefix = model.prefix.as_ref().map(|prefix| prefix.pref64);
-    let mut snapshot = Snapshot::build(section, prefix, terminations, originations, current, workers);
+    let mut snapshot = Snapshot::build(section, prefix, files, current, workers);
     let running = current.and_then(|current| current.log.as_ref());
     snapshot.log = Log::of(&section.log, running, &snapshot.log_counts, workers)?;
     let sites = |snapshot: &Snapshot| snapshot.sites().map(|(site, _)| site.clone()).collect::<BTreeSet<_>>();

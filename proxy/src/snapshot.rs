@@ -5,14 +5,15 @@
 
 use crate::capacity::{self, Capacity, FlowLimits, Standing};
 use crate::counts::{ListenerCounts, OpenCount, RuleCount};
+use crate::files::Files;
 use crate::http::Teller;
+use crate::http::gates::Gates;
 use crate::http::rules::Rules;
 use crate::listener::{Admission, Site};
 use crate::log::{Log, LogCounts};
 use crate::opening::Names;
-use crate::origination::Originations;
 use crate::pool::{MemberState, Pool};
-use crate::termination::{Termination, Terminations};
+use crate::termination::Termination;
 use addr::{Prefix64, fold_mapped};
 use arc_swap::ArcSwap;
 use config::model::{Hsts, Listener, Mode, Proxy, ProxyTimeouts, RequestLimits};
@@ -60,8 +61,8 @@ impl Shared {
         let snapshot = self.snapshot.load();
         let (datagram_sites, members) = (snapshot.datagram_sites, snapshot.members);
         let stream_sites = snapshot.routes.len() - datagram_sites;
-        let tls_sides =
-            usize::from(!snapshot.terminations.is_empty()) + usize::from(!snapshot.originations.is_empty());
+        let tls_sides = usize::from(!snapshot.files.terminations.is_empty())
+            + usize::from(!snapshot.files.originations.is_empty());
         Standing { workers: self.workers, stream_sites, datagram_sites, members, tls_sides }
     }
 
@@ -80,10 +81,8 @@ pub(crate) struct Snapshot {
     pub(crate) listeners: BTreeMap<String, Arc<Route>>,
     /// By name.
     pub(crate) pools: BTreeMap<String, Arc<Pool>>,
-    /// How listeners speak TLS that do, by their names.
-    pub(crate) terminations: Terminations,
-    /// How members are spoken to in pools with TLS, by the names of these.
-    pub(crate) originations: Originations,
+    /// What was read from files for it.
+    pub(crate) files: Files,
     /// By what is listened on.
     routes: HashMap<Site, Arc<Route>>,
     /// The number of routes of datagrams.
@@ -119,6 +118,8 @@ pub(crate) struct Route {
     names: Names<Arc<Pool>>,
     /// What becomes of some of the requests.
     pub(crate) rules: Rules<Arc<Pool>>,
+    /// What holds requests up, of each rule in the same order.
+    pub(crate) gates: Vec<Gates>,
     /// Of each rule, in the same order.
     pub(crate) rule_counts: Vec<Arc<RuleCount>>,
     /// How TLS is spoken, where it ends here.
@@ -131,13 +132,11 @@ pub(crate) struct Route {
 
 impl Snapshot {
     /// Builds a configuration; what `previous` has under the same names keeps its counters and health. It has no log
-    /// yet. `terminations` are those of its own listeners, `originations` those of its own
-    /// pools; `prefix` is that of the gateway.
+    /// yet. `files` are its own; `prefix` is that of the gateway.
     pub(crate) fn build(
         model: &Proxy,
         prefix: Option<Prefix64>,
-        terminations: Terminations,
-        originations: Originations,
+        files: Files,
         previous: Option<&Self>,
         workers: usize,
     ) -> Self {
@@ -146,7 +145,7 @@ impl Snapshot {
             .iter()
             .map(|pool| {
                 let old = previous.and_then(|snapshot| snapshot.pools.get(&pool.name));
-                let origination = originations.get(&pool.name);
+                let origination = files.originations.get(&pool.name);
                 let kept = old.filter(|old| old.is_same(pool, origination)).cloned();
                 let built = || Arc::new(Pool::new(pool, origination, old.map(AsRef::as_ref), workers));
                 (pool.name.clone(), kept.unwrap_or_else(built))
@@ -160,10 +159,11 @@ impl Snapshot {
                 let pool = pools.get(&listener.pool)?;
                 let old = previous.and_then(|snapshot| snapshot.listeners.get(&listener.name));
                 let names = names(listener, &pools);
-                let termination = terminations.get(&listener.name).cloned();
+                let termination = files.terminations.get(&listener.name).cloned();
                 let route = Route {
                     names,
                     rules: Rules::new(&listener.rule, |name| pools.get(name).cloned()),
+                    gates: Gates::all_of(&listener.rule, &files.books, old.map_or(&[], |old| &old.gates)),
                     termination,
                     ..Route::new(listener, prefix, Arc::clone(pool), old.map(AsRef::as_ref), workers)
                 };
@@ -177,23 +177,13 @@ impl Snapshot {
         let members = pools.values().map(|pool| pool.members.len()).sum();
         let log_counts = previous.map_or_else(Arc::default, |snapshot| Arc::clone(&snapshot.log_counts));
         let datagram_sites = routes.keys().filter(|site: &&Site| site.takes_datagrams()).count();
-        Self {
-            listeners,
-            pools,
-            terminations,
-            originations,
-            routes,
-            datagram_sites,
-            members,
-            log: None,
-            log_counts,
-        }
+        Self { listeners, pools, files, routes, datagram_sites, members, log: None, log_counts }
     }
 
     /// Tells the pools that this configuration is in force from here on, and the log what certificates are new in it.
     pub(crate) fn put_in_force(&self, previous: Option<&Self>) {
-        let known = |name: &String| previous.and_then(|snapshot| snapshot.terminations.get(name));
-        for (name, termination) in &self.terminations {
+        let known = |name: &String| previous.and_then(|snapshot| snapshot.files.terminations.get(name));
+        for (name, termination) in &self.files.terminations {
             if known(name).is_none_or(|known| !Arc::ptr_eq(known, termination)) {
                 termination.announce();
             }
@@ -248,6 +238,7 @@ impl Route {
             pool,
             names: Names::default(),
             rules: Rules::default(),
+            gates: Vec::new(),
             rule_counts: rule_counts(listener, previous, workers),
             termination: None,
             timeout: listener.timeout,
@@ -330,7 +321,7 @@ pub(crate) mod tests {
     impl Snapshot {
         /// A configuration without TLS.
         pub(crate) fn new(model: &Proxy, previous: Option<&Self>, workers: usize) -> Self {
-            Self::build(model, None, Terminations::new(), Originations::new(), previous, workers)
+            Self::build(model, None, Files::default(), previous, workers)
         }
     }
 

@@ -42,6 +42,9 @@ mod foreign;
 #[path = "daemon/framing.rs"]
 mod framing;
 #[cfg(test)]
+#[path = "daemon/gates.rs"]
+mod gates;
+#[cfg(test)]
 #[path = "daemon/gateway.rs"]
 mod gateway;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub(super) mod check;
 pub(super) mod cookie;
 pub(super) mod forwarding;
+pub(super) mod gate;
 pub(super) mod hsts;
 pub(super) mod limits;
 pub(super) mod listener;

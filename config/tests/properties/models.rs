@@ -2,15 +2,15 @@
 
 use addr::{ExplicitMap, ExplicitMaps, Prefix64, Prefixes, RangedPrefix};
 use config::model::{
-    Admin, AdminState, Admission, AppCookie, AppCookieMode, Balance, Check, CheckKind, CheckMethod,
+    Admin, AdminState, Admission, AppCookie, AppCookieMode, Auth, Balance, Check, CheckKind, CheckMethod,
     ClassOctet, ClientAuth, ClientPrefix, Conditions, ConnectionLog, Cookie, CookieMode, Denied, Dns64,
     DnsCache, DnsClient, Endpoint, Facility, FixedAnswer, Forward, ForwardedField, ForwardedFor, Forwarding,
     Gateway, Hairpin, Header, HeaderCondition, HeaderEdit, Host, HostPattern, Hsts, HttpCheck, HttpReuse,
     Level, Listener, LocalNames, Log, LogFormat, LogTarget, MappedRule, Member, Mode, MssClamp, Nat64,
     NextHopMtu, Offload, Passive, PathEdit, Pattern, PerSource, Pool, PoolTls, Prefix, PrivateZones, Proxy,
-    ProxyLog, ProxyProtocol, ProxyTimeouts, QueryEdit, Redirect, RequestLimits, ReverseNames, Rule,
-    RuleAction, SameSite, ServerName, SniRoute, StatusRange, Stick, Substitution, SynthesisRules, Template,
-    Tls, TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport, Wanted,
+    ProxyLog, ProxyProtocol, ProxyTimeouts, QueryEdit, Rate, RateBy, Redirect, RequestLimits, ReverseNames,
+    Rule, RuleAction, SameSite, ServerName, SniRoute, StatusRange, Stick, Substitution, SynthesisRules,
+    Template, Tls, TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport, Wanted,
 };
 use config::{Domain, defaults};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -617,9 +617,11 @@ fn aimed(rule: Rule, pool: &str) -> Rule {
 
 /// Rules that still lack their pools.
 fn request_rules() -> impl Strategy<Value = Vec<Rule>> {
-    vec((any::<bool>(), conditions(), edits(), action()), 0..3).prop_map(|rules| {
+    vec((any::<bool>(), conditions(), edits(), gates(), action()), 0..3).prop_map(|rules| {
         let rules = rules.into_iter().enumerate();
-        let rule = rules.map(|(place, (named, when, edits, action))| Rule {
+        let rule = rules.map(|(place, (named, when, edits, (rate, auth), action))| Rule {
+            rate,
+            auth,
             name: named.then(|| format!("r{place}")),
             when,
             action: Some(action),
@@ -627,6 +629,23 @@ fn request_rules() -> impl Strategy<Value = Vec<Rule>> {
         });
         rule.collect()
     })
+}
+
+fn gates() -> impl Strategy<Value = (Option<Rate>, Option<Auth>)> {
+    let by = prop_oneof![Just(RateBy::Source), "x-[a-z]{1,9}".prop_map(RateBy::Header)];
+    let numbers = (1u32..=1000, duration(1, 3_600_000), 1u32..=20, 1u8..=128, 1u8..=32, 400u16..=599);
+    let rate = (by, numbers).prop_map(|(by, (requests, per, burst, prefix_v6, prefix_v4, status))| Rate {
+        requests,
+        per,
+        burst,
+        by,
+        prefix_v6,
+        prefix_v4,
+        status,
+    });
+    let auth = ("[A-Za-z]{1,9}( [a-z]{1,9})?", "(/[a-z]{1,9}){1,3}", any::<bool>())
+        .prop_map(|(realm, users, forward)| Auth { realm, users: users.into(), forward });
+    (option::of(rate), option::of(auth))
 }
 
 /// A rule with nothing but edits.

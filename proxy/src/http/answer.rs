@@ -4,7 +4,7 @@ use super::body::ResponseBody;
 use super::framing::Fault;
 use super::guard::Refusal;
 use crate::counts::Failure;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
 /// One kind of answer.
@@ -15,6 +15,19 @@ pub(crate) struct Answer {
     pub(crate) failure: Option<Failure>,
     /// One sentence for the client, or empty for an answer without content.
     pub(crate) reason: &'static str,
+}
+
+/// An answer, and a field that belongs to it.
+#[derive(Debug)]
+pub(crate) struct Turned {
+    pub(crate) answer: Answer,
+    pub(crate) field: Option<(HeaderName, HeaderValue)>,
+}
+
+impl From<Answer> for Turned {
+    fn from(answer: Answer) -> Self {
+        Self { answer, field: None }
+    }
 }
 
 const fn answer(status: StatusCode, failure: Failure, reason: &'static str) -> Answer {
@@ -85,6 +98,30 @@ pub(crate) const UNFIT: Answer = answer(
     "The path or the host of the request cannot be rewritten as it is here.",
 );
 
+/// A rule asks who the client is.
+pub(crate) const NO_CREDENTIALS: Answer = Answer {
+    status: StatusCode::UNAUTHORIZED,
+    failure: None,
+    reason: "A name and a password are needed here.",
+};
+pub(crate) const BAD_CREDENTIALS: Answer =
+    answer(StatusCode::UNAUTHORIZED, Failure::BadCredentials, "This is not the right name and password.");
+pub(crate) const MANY_PASSWORDS: Answer = answer(
+    StatusCode::TOO_MANY_REQUESTS,
+    Failure::LoginsFull,
+    "Too many passwords are being tried from your network.",
+);
+pub(crate) const BUSY_WITH_PASSWORDS: Answer = answer(
+    StatusCode::SERVICE_UNAVAILABLE,
+    Failure::LoginsFull,
+    "Too many passwords are being checked at the moment.",
+);
+
+/// What requests beyond the rate of a rule are refused with.
+pub(crate) const fn too_many(status: StatusCode) -> Answer {
+    answer(status, Failure::RateLimited, "More requests came than are let pass; try again later.")
+}
+
 /// What a rule refuses a request with.
 pub(crate) const fn denied(status: StatusCode) -> Answer {
     Answer { status, failure: None, reason: "Requests of this kind are not served here." }
@@ -129,6 +166,12 @@ pub(crate) const fn to_refusal(refusal: Refusal) -> Answer {
 }
 
 impl Answer {
+    /// Whether a client that is answered so is not worth another request on its connection. Those who log in or wait are.
+    pub(crate) fn ends_connection(self) -> bool {
+        let asks = [StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS].contains(&self.status);
+        self.status.is_client_error() && !asks
+    }
+
     /// Whether it is the member that has failed the client.
     pub(crate) fn blames_member(self) -> bool {
         use Failure::{BadResponse, MemberGone, MemberTimeout};

@@ -9,7 +9,7 @@ use super::waits::Waits;
 use crate::cookies::state::State;
 use crate::counts::Failure;
 use crate::snapshot::Route;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -30,6 +30,8 @@ pub(crate) struct Exchange {
     pub(crate) client: Cell<Option<IpAddr>>,
     /// What became of the cookie that names the member, if there is to be one.
     pub(crate) cookies: Cell<Option<State>>,
+    /// The name that the client has logged in with, as the first rule that asked for one has it.
+    user: OnceCell<Arc<str>>,
     /// What ran out and is still to be answered.
     overdue: Cell<Option<Overdue>>,
     /// Whether the response has begun, so that nothing else can be answered.
@@ -48,11 +50,22 @@ impl Exchange {
             route,
             client: Cell::new(connection.client),
             cookies: Cell::new(None),
+            user: OnceCell::new(),
             overdue: Cell::new(None),
             responding: Cell::new(false),
         });
         connection.began(&exchange);
         Underway(exchange)
+    }
+
+    /// The client has logged in with this name.
+    pub(crate) fn logged_in(&self, name: Arc<str>) {
+        self.user.get_or_init(|| name);
+    }
+
+    /// The name that the client has logged in with.
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.user.get().map(|name| &**name)
     }
 
     /// Counts why it failed.

@@ -1,6 +1,6 @@
 //! One request: judged, rewritten, sent to a member, answered.
 
-use super::answer::{self, Answer};
+use super::answer::{self, Answer, Turned};
 use super::body::{RequestBody, ResponseBody, Wait};
 use super::bond::Bond;
 use super::connection::Connection;
@@ -30,14 +30,14 @@ pub(crate) async fn forward(
     let judged = expected.map_or(Err(answer::UNEXPECTED), |good| prepare(&underway, request, good));
     let answered = match judged {
         Ok((outgoing, asked)) => ruled(&underway, (outgoing, asked)).await,
-        Err(refused) => Err(refused),
+        Err(refused) => Err(refused.into()),
     };
-    let response = answered.unwrap_or_else(|answer| refused(&underway, answer));
+    let response = answered.unwrap_or_else(|turned| refused(&underway, turned));
     Ok(finished(underway, response))
 }
 
 /// What the client gets where nothing is to be forwarded, or nothing came of it.
-fn refused(exchange: &Exchange, answer: Answer) -> Response<ResponseBody> {
+fn refused(exchange: &Exchange, Turned { answer, field }: Turned) -> Response<ResponseBody> {
     let connection = &exchange.connection;
     // The HTTP library tells only that the body broke off.
     let answer = if connection.is_body_lost() { answer::to_fault(Fault::Chunk) } else { answer };
@@ -51,7 +51,8 @@ fn refused(exchange: &Exchange, answer: Answer) -> Response<ResponseBody> {
         exchange.failed(failure);
     }
     let mut response = answer.response();
-    if connection.is_unread() || answer.status.is_client_error() {
+    response.headers_mut().extend(field);
+    if connection.is_unread() || answer.ends_connection() {
         Connection::ends_behind(response.headers_mut());
     }
     response
@@ -79,9 +80,9 @@ fn finished(underway: Underway, mut response: Response<ResponseBody>) -> Respons
 async fn ruled(
     exchange: &Rc<Exchange>,
     (mut outgoing, asked): (Outgoing, Option<Asked>),
-) -> Result<Response<ResponseBody>, Answer> {
+) -> Result<Response<ResponseBody>, Turned> {
     let Head { method, uri, headers } = &mut outgoing.head;
-    let Ruling { fate, answer_edits } = ruling::rule(exchange, (method, uri, headers))?;
+    let Ruling { fate, answer_edits } = ruling::rule(exchange, (method, uri, headers)).await?;
     let (mut response, bond) = match fate {
         Fate::Forward(pool) => {
             let mut bond = Bond::of(exchange, pool, (method, uri, headers));

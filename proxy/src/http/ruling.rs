@@ -1,9 +1,10 @@
 //! What the rules of a listener make of a request: where it goes, or its answer.
 
-use super::answer::{self, Answer};
+use super::answer::{self, Turned};
 use super::body::ResponseBody;
 use super::connection::Connection;
 use super::exchange::Exchange;
+use super::gates;
 use super::rules::{self, Action, Filled, Fixed, Subject};
 use crate::pool::Pool;
 use hyper::header::{CONTENT_TYPE, HeaderMap, LOCATION};
@@ -26,20 +27,21 @@ pub(super) enum Fate<'a> {
 }
 
 /// Asks the rules, and makes their changes to the request. It is as a member would get it.
-pub(super) fn rule<'a>(
+pub(super) async fn rule<'a>(
     exchange: &'a Exchange,
     (method, uri, headers): (&Method, &mut Uri, &mut HeaderMap),
-) -> Result<Ruling<'a>, Answer> {
+) -> Result<Ruling<'a>, Turned> {
     let Exchange { route, connection, .. } = exchange;
     if route.rules.is_empty() {
         return Ok(Ruling { fate: Fate::Forward(&route.pool), answer_edits: Vec::new() });
     }
-    let subject = Subject {
+    let mut subject = Subject {
         method,
         uri,
         headers,
         client: connection.client,
         sni: connection.told.as_ref().and_then(|told| told.server_name()),
+        user: None,
         secure: route.termination.is_some(),
         port: connection.ends.map(|ends| ends.destination().port()),
     };
@@ -47,10 +49,18 @@ pub(super) fn rule<'a>(
     for place in &decision.fitting {
         route.rule_counts[*place].fitted(connection.local.index());
     }
+    let mut keeps_password = false;
+    for gates in decision.fitting.iter().map(|place| &route.gates[*place]) {
+        if let Some(user) = gates.pass(exchange, headers).await? {
+            exchange.logged_in(user);
+        }
+        keeps_password |= gates.keeps_password();
+    }
+    subject.user = exchange.user();
     let fate = match decision.action {
         None => Fate::Forward(&route.pool),
         Some(Action::Pool(pool)) => Fate::Forward(pool),
-        Some(Action::Deny(status)) => return Err(answer::denied(*status)),
+        Some(Action::Deny(status)) => return Err(answer::denied(*status).into()),
         Some(Action::Redirect(redirect)) => {
             let mut response = respond(exchange, redirect.status, ResponseBody::text(""));
             response.headers_mut().insert(LOCATION, redirect.location(&subject));
@@ -67,6 +77,9 @@ pub(super) fn rule<'a>(
     let changes = route.rules.changes(&decision.fitting, &subject).map_err(|_| answer::UNFIT)?;
     if let Some(target) = changes.target {
         *uri = target;
+    }
+    if keeps_password {
+        gates::forget_password(headers);
     }
     rules::apply(changes.request, headers);
     Ok(Ruling { fate, answer_edits: changes.answer })

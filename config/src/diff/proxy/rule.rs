@@ -2,7 +2,7 @@
 
 use super::super::record::Record;
 use crate::literal::{HeaderConditions, Literal};
-use crate::model::{Conditions, FixedAnswer, Redirect, Rule, RuleAction};
+use crate::model::{Auth, Conditions, FixedAnswer, Rate, Redirect, Rule, RuleAction};
 
 pub(super) fn compare(record: &mut Record, path: &str, old: &[Rule], new: &[Rule]) {
     for index in 0..old.len().max(new.len()) {
@@ -21,6 +21,8 @@ fn brief(rule: &Rule) -> String {
         Some(RuleAction::Redirect(redirect)) => format!("redirect to {}", redirect.to.literal()),
         Some(RuleAction::Deny(status)) => format!("deny with {status}"),
         Some(RuleAction::Answer(answer)) => format!("answer with {}", answer.status),
+        None if rule.auth.is_some() => "have clients log in".to_owned(),
+        None if rule.rate.is_some() => "limit the rate".to_owned(),
         None => "edit".to_owned(),
     };
     rule.name.as_ref().map_or_else(|| does.clone(), |name| format!("{name}: {does}"))
@@ -29,6 +31,8 @@ fn brief(rule: &Rule) -> String {
 fn rule(record: &mut Record, path: &str, old: &Rule, new: &Rule) {
     record.optional(&format!("{path}.name"), old.name.as_ref(), new.name.as_ref());
     conditions(record, path, &old.when, &new.when);
+    rate(record, &format!("{path}.rate"), old.rate.as_ref(), new.rate.as_ref());
+    auth(record, &format!("{path}.auth"), old.auth.as_ref(), new.auth.as_ref());
     list(record, &format!("{path}.request_path"), &old.request_path, &new.request_path);
     list(record, &format!("{path}.request_query"), &old.request_query, &new.request_query);
     list(record, &format!("{path}.request_headers"), &old.request_headers, &new.request_headers);
@@ -75,4 +79,26 @@ fn answer(record: &mut Record, path: &str, old: Option<&FixedAnswer>, new: Optio
     } else {
         record.table(path, old.is_some(), new.is_some());
     }
+}
+
+fn rate(record: &mut Record, path: &str, old: Option<&Rate>, new: Option<&Rate>) {
+    let (Some(old), Some(new)) = (old, new) else {
+        return record.table(path, old.is_some(), new.is_some());
+    };
+    record.key(&format!("{path}.requests"), &old.requests, &new.requests);
+    record.key(&format!("{path}.per"), &old.per, &new.per);
+    record.key(&format!("{path}.burst"), &old.burst, &new.burst);
+    record.key(&format!("{path}.by"), &old.by, &new.by);
+    record.key(&format!("{path}.prefix_v6"), &old.prefix_v6, &new.prefix_v6);
+    record.key(&format!("{path}.prefix_v4"), &old.prefix_v4, &new.prefix_v4);
+    record.key(&format!("{path}.status"), &old.status, &new.status);
+}
+
+fn auth(record: &mut Record, path: &str, old: Option<&Auth>, new: Option<&Auth>) {
+    let (Some(old), Some(new)) = (old, new) else {
+        return record.table(path, old.is_some(), new.is_some());
+    };
+    record.key(&format!("{path}.users"), &old.users, &new.users);
+    record.key(&format!("{path}.realm"), &old.realm, &new.realm);
+    record.key(&format!("{path}.forward"), &old.forward, &new.forward);
 }

@@ -1,6 +1,6 @@
 //! `[[proxy.listener.rule]]`: what becomes of some of the requests.
 
-use super::{Pattern, ServerName, Substitution, Template};
+use super::{Auth, Pattern, Rate, ServerName, Substitution, Template};
 use ipnet::IpNet;
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -12,6 +12,10 @@ pub struct Rule {
     pub name: Option<String>,
     /// The conditions, all of which must hold.
     pub when: Conditions,
+    /// `rate`: how many requests pass.
+    pub rate: Option<Rate>,
+    /// `auth`: who may pass.
+    pub auth: Option<Auth>,
     /// `request_path`: what changes in the path on its way to a member, in order.
     pub request_path: Vec<PathEdit>,
     /// `request_query`: what changes behind the question mark, in order.
@@ -20,7 +24,7 @@ pub struct Rule {
     pub request_headers: Vec<HeaderEdit>,
     /// `response_headers`: what changes in answers, in order.
     pub response_headers: Vec<HeaderEdit>,
-    /// What ends the search for a rule; present, unless the rule edits something.
+    /// What ends the search for a rule; present, unless the rule edits something or holds something up.
     pub action: Option<RuleAction>,
 }
 

@@ -37,11 +37,13 @@ pub enum Place {
     Sni,
     /// The path with its query, as they came.
     Uri,
+    /// The name that the client has logged in with.
+    User,
 }
 
 impl Place {
     /// All, by name.
-    pub const ALL: [(&'static str, Self); 9] = [
+    pub const ALL: [(&'static str, Self); 10] = [
         ("client", Self::Client),
         ("host", Self::Host),
         ("method", Self::Method),
@@ -51,6 +53,7 @@ impl Place {
         ("scheme", Self::Scheme),
         ("sni", Self::Sni),
         ("uri", Self::Uri),
+        ("user", Self::User),
     ];
 
     fn name(self) -> &'static str {

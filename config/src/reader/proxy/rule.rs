@@ -3,6 +3,7 @@
 mod action;
 mod conditions;
 mod edits;
+mod gates;
 mod text;
 
 use super::super::{Read, Table, Value, all, unique};
@@ -45,9 +46,11 @@ pub(super) fn all_of(listener: &Table<'_>, around: Around<'_>) -> Read<Vec<Rule>
 fn rule(table: &Table<'_>, around: Around<'_>) -> Read<Rule> {
     let name = table.maybe("name", name);
     let when = conditions::read(table, around);
+    let rate = table.section("rate", gates::rate);
+    let auth = table.section("auth", gates::auth);
     let edits = edits::read(table);
     let action = action::read(table, around);
-    Ok(Rule { name: name?, when: when?, action: action?, ..edits? })
+    Ok(Rule { name: name?, when: when?, rate: rate?, auth: auth?, action: action?, ..edits? })
 }
 
 fn name(value: &Value<'_>) -> Read<String> {

@@ -2,7 +2,7 @@
 
 use super::Page;
 use crate::literal::{HeaderConditions, Literal};
-use crate::model::{Conditions, FixedAnswer, Redirect, Rule};
+use crate::model::{Auth, Conditions, FixedAnswer, Rate, Redirect, Rule};
 
 pub(super) fn write(page: &mut Page, rule: &Rule) {
     page.element("proxy.listener.rule");
@@ -14,6 +14,22 @@ pub(super) fn write(page: &mut Page, rule: &Rule) {
     list(page, "response_headers", &rule.response_headers);
     page.optional("pool", rule.pool());
     page.optional("deny", rule.deny());
+    if let Some(Rate { requests, per, burst, by, prefix_v6, prefix_v4, status }) = &rule.rate {
+        page.table("proxy.listener.rule.rate");
+        page.key("requests", requests);
+        page.key("per", per);
+        page.key("burst", burst);
+        page.key("by", by);
+        page.key("prefix_v6", prefix_v6);
+        page.key("prefix_v4", prefix_v4);
+        page.key("status", status);
+    }
+    if let Some(Auth { realm, users, forward }) = &rule.auth {
+        page.table("proxy.listener.rule.auth");
+        page.key("users", users);
+        page.key("realm", realm);
+        page.key("forward", forward);
+    }
     if let Some(Redirect { to, status }) = rule.redirect() {
         page.table("proxy.listener.rule.redirect");
         page.key("to", to);

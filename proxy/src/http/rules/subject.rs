@@ -16,6 +16,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) client: Option<IpAddr>,
     /// The name that the client asked for in TLS, in lower case.
     pub(crate) sni: Option<&'a str>,
+    /// The name that the client has logged in with.
+    pub(crate) user: Option<&'a str>,
     /// Whether the client speaks TLS.
     pub(crate) secure: bool,
     /// The port that the client connected to.

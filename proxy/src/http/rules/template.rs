@@ -29,6 +29,7 @@ fn put(text: &mut String, place: Place, subject: &Subject<'_>) {
         Place::Query => text.write_str(uri.query().unwrap_or_default()),
         Place::Scheme => text.write_str(subject.scheme()),
         Place::Sni => text.write_str(subject.sni.unwrap_or_default()),
+        Place::User => text.write_str(subject.user.unwrap_or_default()),
         Place::Uri => match uri.query() {
             Some(query) => write!(text, "{path}?{query}"),
             None => text.write_str(path),

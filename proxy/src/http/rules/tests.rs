@@ -27,6 +27,7 @@ impl Asked {
             headers: &self.headers,
             client: self.client,
             sni: self.sni.as_deref(),
+            user: None,
             secure: self.sni.is_some(),
             port: Some(8080),
         }

@@ -73,7 +73,7 @@ fn a_full_table_refuses_who_is_new_and_serves_who_is_known() {
     assert_eq!(sources.admit(client(1), open, start), Ok(client(1)));
     // Those that were remembered for their rate alone are forgotten after a second.
     assert_eq!(sources.admit(client(4), both, at(start, 1_000)), Ok(client(4)));
-    assert_eq!(sources.entries.len(), 2);
+    assert_eq!(sources.accounts.entries().len(), 2);
 }
 
 #[derive(Clone, Debug)]
@@ -124,7 +124,7 @@ proptest! {
                             prop_assert!(last.count() > 0, "nothing came in the last second");
                         }
                         Err(Excess::Table) => {
-                            prop_assert!(sources.entries.len() >= bound);
+                            prop_assert!(sources.accounts.entries().len() >= bound);
                             prop_assert_eq!(has, 0);
                         }
                     }
@@ -136,12 +136,12 @@ proptest! {
                 Step::Go(_) => {}
                 Step::Wait(millis) => now += Duration::from_millis(millis),
             }
-            prop_assert!(sources.entries.len() <= bound);
-            for (source, entry) in &sources.entries {
+            prop_assert!(sources.accounts.entries().len() <= bound);
+            for (source, entry) in sources.accounts.entries() {
                 let has = open.iter().filter(|other| *other == source).count();
                 prop_assert_eq!(entry.open as usize, has);
             }
-            prop_assert!(open.iter().all(|source| sources.entries.contains_key(source)), "nobody open is forgotten");
+            prop_assert!(open.iter().all(|source| sources.accounts.entries().contains_key(source)), "nobody open is forgotten");
         }
         // Over any span a source gets a bucket and what has flowed in meanwhile.
         for times in came.values() {

@@ -3,7 +3,7 @@
 use super::super::super::{Read, Table, Value, listing};
 use super::super::listener::existing_pool;
 use super::text::{is_visible, template};
-use super::{Around, edits};
+use super::{Around, edits, gates};
 use crate::defaults;
 use crate::model::{FixedAnswer, Part, Place, Redirect, RuleAction, Template};
 use std::ops::RangeInclusive;
@@ -26,6 +26,8 @@ pub(super) fn read(table: &Table<'_>, around: Around<'_>) -> Read<Option<RuleAct
     let redirect = table.section("redirect", redirect);
     let deny = table.maybe("deny", |value| value.integer(DENY_RANGE));
     let answer = table.section("answer", answer);
+    // What a rule may do without an end of the search.
+    let beside = || edits::KEYS.into_iter().chain(gates::KEYS);
     let mut given = ACTIONS.into_iter().filter(|key| table.value(key).is_some());
     match (given.next(), given.next()) {
         (Some(first), Some(second)) => {
@@ -34,9 +36,9 @@ pub(super) fn read(table: &Table<'_>, around: Around<'_>) -> Read<Option<RuleAct
                 "make it two rules, or remove one of the keys",
             ));
         }
-        (None, _) if edits::KEYS.iter().any(|key| table.value(key).is_some()) => return Ok(None),
+        (None, _) if beside().any(|key| table.value(key).is_some()) => return Ok(None),
         (None, _) => {
-            let actions = listing(ACTIONS.into_iter().chain(edits::KEYS), "or");
+            let actions = listing(ACTIONS.into_iter().chain(beside()), "or");
             return Err(table.at.lacks("the rule does nothing", format!("add {actions}")));
         }
         (Some(_), None) => {}

@@ -21,6 +21,7 @@ fn rewritten(path: &[PathEdit], query: &[QueryEdit], target: &str) -> Option<Str
         headers: &headers,
         client: "2001:db8::9".parse().ok(),
         sni: None,
+        user: None,
         secure: false,
         port: Some(80),
     };
