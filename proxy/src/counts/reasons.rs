@@ -58,6 +58,12 @@ reasons! {
         BadRequest = "bad_request",
         /// The client asked for something this proxy does not do.
         Unsupported = "unsupported",
+        /// A rule has clients log in, and the name or the password was wrong.
+        BadCredentials = "bad_credentials",
+        /// More passwords were to be checked than may wait.
+        LoginsFull = "logins_full",
+        /// More requests came than a rule lets pass.
+        RateLimited = "rate_limited",
         /// The request head did not arrive in time.
         SlowHead = "slow_head",
         /// The client was silent while bytes were expected of it, or took none.
