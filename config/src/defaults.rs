@@ -148,12 +148,14 @@ pub const SOURCE_PREFIX_V4: u8 = 32;
 pub const MIN_TLS: TlsVersion = TlsVersion::V1_2;
 /// `proxy.listener.mode`: relaying bytes is right for every protocol over TCP.
 pub const MODE: Mode = Mode::Tcp;
-/// `proxy.listener.tls.alpn` in http mode: the one version that causeway-proxy speaks.
-pub const HTTP_ALPN: [&str; 1] = ["http/1.1"];
+/// `proxy.listener.tls.alpn` in http mode: the versions that causeway-proxy speaks, the newer one first.
+pub const HTTP_ALPN: [&str; 2] = ["h2", "http/1.1"];
 /// `proxy.listener.limits.head`: what HAProxy and most servers take.
 pub const REQUEST_LIMIT_HEAD: u32 = 16 << 10;
 /// `proxy.listener.limits.fields`: several times what browsers send.
 pub const REQUEST_LIMIT_FIELDS: u16 = 100;
+/// `proxy.listener.limits.streams`: what RFC 9113 §6.5.2 asks for at least, and HAProxy and browsers have.
+pub const REQUEST_LIMIT_STREAMS: u16 = 100;
 /// `proxy.listener.limits.line`: what most servers take; RFC 9112 §3 asks for 8000 octets of a request line at least.
 pub const REQUEST_LIMIT_LINE: u32 = 8 << 10;
 /// `proxy.listener.client_certificate_headers`: a whole certificate in each request is much to send unasked.

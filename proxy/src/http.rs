@@ -24,6 +24,7 @@ pub(crate) mod gates;
 mod guard;
 mod headers;
 mod http1;
+mod http2;
 pub(crate) mod io;
 mod limiter;
 mod login;
@@ -35,17 +36,37 @@ mod send;
 mod tunnel;
 mod upgrade;
 mod waits;
+mod wire;
 
 pub(crate) use forwarded::Teller;
 
 use crate::listener::{Accepted, Stage};
+use crate::opening::Told;
 use crate::worker::Local;
 use connection::Connection;
+use http1::End;
+use io::ClientStream;
 use std::rc::Rc;
 
 /// Carries one client connection from accept to close, or to the stage that follows an upgrade. When told to stop it
 /// finishes the responses under way.
 pub(crate) async fn serve(local: Rc<Local>, accepted: Accepted) -> Option<Stage> {
     let connection = Rc::new(Connection::new(local, &accepted));
-    http1::serve(connection, accepted).await
+    let Accepted { stream, mut stop, .. } = accepted;
+    let agreed = connection.told.as_ref().and_then(Told::alpn) == Some(b"h2");
+    if agreed {
+        connection.becomes_http2();
+    }
+    let client = ClientStream::new(stream, Rc::clone(&connection));
+    if agreed {
+        return Some(Stage::last(http2::serve(connection, client, stop)));
+    }
+    match http1::serve(&connection, client, &mut stop).await {
+        End::Of(next) => next,
+        End::Http2(mut client) => {
+            connection.becomes_http2();
+            client.begin_anew();
+            Some(Stage::last(http2::serve(connection, client, stop)))
+        }
+    }
 }

@@ -53,7 +53,6 @@ mod tcp;
 mod termination;
 mod thread;
 mod udp;
-mod unserved;
 mod upstream;
 mod words;
 mod worker;

@@ -3,11 +3,15 @@
 //! Nothing of a connection ever moves to another thread, so the data path needs no lock and no `Send`. A panic in the
 //! task of one connection ends that connection; it is counted and logged.
 
+mod places;
+
+pub(crate) use places::{FlowPlace, RequestPlace};
+
 use crate::alarm::Alarms;
 use crate::counts::{Failure, ListenerCounts};
 use crate::error::Error;
 use crate::listener::socket::Bound;
-use crate::listener::{self, Listener, Place, Site, Ticket};
+use crate::listener::{self, Listener, Site};
 use crate::pool::balance::mix;
 use crate::relay::Buffers;
 use crate::shortage::{Seldom, Shortage, Shortages};
@@ -340,45 +344,6 @@ impl Local {
 
     async fn tend_upstreams(self: Rc<Self>) {
         self.upstreams.tend(&self.shared).await;
-    }
-}
-
-/// Counts a flow while there is one.
-pub(crate) struct FlowPlace {
-    local: Rc<Local>,
-    counts: Arc<ListenerCounts>,
-    /// How many flows its socket has beyond its share.
-    beyond: Rc<Cell<usize>>,
-    /// What it has of its listener.
-    _held: (Place, Option<Box<Ticket>>),
-}
-
-impl FlowPlace {
-    /// That of one flow more of a socket that has `flows`, and `beyond` of them beyond its share.
-    pub(crate) fn new(
-        local: &Rc<Local>,
-        counts: &Arc<ListenerCounts>,
-        (flows, beyond): (usize, &Rc<Cell<usize>>),
-        held: (Place, Option<Box<Ticket>>),
-    ) -> Self {
-        if flows.saturating_sub(beyond.get()) >= local.shared.flows_per_worker().share {
-            beyond.set(beyond.get() + 1);
-            local.common_flows.set(local.common_flows.get() + 1);
-        }
-        counts.opened(local.index);
-        Self { local: Rc::clone(local), counts: Arc::clone(counts), beyond: Rc::clone(beyond), _held: held }
-    }
-}
-
-impl Drop for FlowPlace {
-    fn drop(&mut self) {
-        // Whichever ends, what is left is within the share first.
-        if let Some(left) = self.beyond.get().checked_sub(1) {
-            self.beyond.set(left);
-            self.local.common_flows.set(self.local.common_flows.get() - 1);
-        }
-        self.counts.closed(self.local.index);
-        self.local.ended.notify_waiters();
     }
 }
 

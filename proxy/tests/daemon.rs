@@ -54,6 +54,12 @@ mod health;
 #[path = "daemon/http.rs"]
 mod http;
 #[cfg(test)]
+#[path = "daemon/http2.rs"]
+mod http2;
+#[cfg(test)]
+#[path = "daemon/http2_floods.rs"]
+mod http2_floods;
+#[cfg(test)]
 #[path = "daemon/identity.rs"]
 mod identity;
 #[cfg(test)]

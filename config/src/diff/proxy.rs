@@ -123,6 +123,7 @@ fn limits(record: &mut Record, path: &str, old: RequestLimits, new: RequestLimit
     record.key(&format!("{path}.fields"), &old.fields, &new.fields);
     record.key(&format!("{path}.line"), &Size(old.line.into()), &Size(new.line.into()));
     record.optional(&format!("{path}.body_rate"), old.body_rate.as_ref(), new.body_rate.as_ref());
+    record.key(&format!("{path}.streams"), &old.streams, &new.streams);
 }
 
 /// `path` is that of the listener, whose own keys they are.

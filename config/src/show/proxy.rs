@@ -68,6 +68,7 @@ fn listener(page: &mut Page, listener: &Listener) {
         page.key("fields", &listener.limits.fields);
         page.key("line", &Size(listener.limits.line.into()));
         page.optional("body_rate", listener.limits.body_rate.as_ref());
+        page.key("streams", &listener.limits.streams);
     }
     if let Some(hsts) = &listener.hsts {
         page.table("proxy.listener.hsts");

@@ -551,8 +551,9 @@ fn hsts() -> impl Strategy<Value = Hsts> {
 
 fn limits() -> impl Strategy<Value = RequestLimits> {
     let rate = option::of(1u32..=1_000_000_000);
-    (1u32 << 10..=48 << 10, 1u16..=1000, 256u32..=48 << 10, rate)
-        .prop_map(|(head, fields, line, body_rate)| RequestLimits { head, fields, line, body_rate })
+    (1u32 << 10..=48 << 10, 1u16..=1000, 256u32..=48 << 10, rate, 1u16..=1000).prop_map(
+        |(head, fields, line, body_rate, streams)| RequestLimits { head, fields, line, body_rate, streams },
+    )
 }
 
 fn forwarding() -> impl Strategy<Value = Forwarding> {

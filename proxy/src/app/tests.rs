@@ -16,19 +16,9 @@ fn what_is_served_is_not_refused() {
         assert_eq!(refusals(&format!("mode = \"{mode}\"")), []);
     }
     for mode in ["tcp", "http"] {
-        let tls = "tls = { certificates = [\"/etc/causeway/web.pem\"] }";
+        let tls = "tls = { certificates = [\"/etc/causeway/web.pem\"], alpn = [\"h2\"] }";
         assert_eq!(refusals(&format!("mode = \"{mode}\"\n{tls}")), []);
     }
-}
-
-#[test]
-fn http_2_is_refused_at_its_place_with_a_remedy() {
-    let tls = "tls = { certificates = [\"/etc/causeway/web.pem\"], alpn = [\"h2\"] }";
-    let h2 = refusals(&format!("mode = \"http\"\n{tls}"));
-    assert_eq!(h2.len(), 1);
-    assert_eq!(h2[0].0, "proxy.listener[1].tls.alpn");
-    assert!(h2[0].1.contains("leave out \"h2\""), "{h2:?}");
-    assert_eq!(refusals(&format!("mode = \"tcp\"\n{tls}")), [], "members may speak it");
 }
 
 fn advice(text: &str) -> Vec<String> {

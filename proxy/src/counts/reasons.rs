@@ -66,6 +66,10 @@ reasons! {
         RateLimited = "rate_limited",
         /// The request head did not arrive in time.
         SlowHead = "slow_head",
+        /// A request came beside others on one connection while the worker had as many of either as it may.
+        NoRoom = "no_room",
+        /// The client sent too much of what costs it little.
+        Flood = "flood",
         /// The client was silent while bytes were expected of it, or took none.
         ClientTimeout = "client_timeout",
         /// The client's connection broke.

@@ -59,6 +59,11 @@ pub(crate) const QUEUE_TIMEOUT: Answer = answer(
     Failure::QueueTimeout,
     "The servers behind this address were busy for too long.",
 );
+pub(crate) const NO_ROOM: Answer = answer(
+    StatusCode::SERVICE_UNAVAILABLE,
+    Failure::NoRoom,
+    "There are as many requests here as can be served at once.",
+);
 pub(crate) const MEMBER_GONE: Answer = answer(
     StatusCode::BAD_GATEWAY,
     Failure::MemberGone,
@@ -155,6 +160,7 @@ pub(crate) const fn to_refusal(refusal: Refusal) -> Answer {
     match refusal {
         Refusal::NoHost => answer(BAD, Failure::BadRequest, "The Host field is missing."),
         Refusal::TwoHosts => answer(BAD, Failure::BadRequest, "There is more than one Host field."),
+        Refusal::OtherHost => answer(BAD, Failure::BadRequest, "The Host field contradicts the authority."),
         Refusal::BadHost => answer(BAD, Failure::BadRequest, "The host is malformed."),
         Refusal::BadTarget => answer(BAD, Failure::BadRequest, "The request target is malformed."),
         Refusal::Content => answer(BAD, Failure::BadRequest, "CONNECT must not have content."),

@@ -2,6 +2,7 @@
 
 use super::connection::now;
 use super::exchange::{Exchange, Underway};
+use super::headers;
 use crate::counts::Failure;
 use crate::pool::Lease;
 use crate::upstream::{Upstream, poll_with};
@@ -67,7 +68,7 @@ impl Body for RequestBody {
             ready!(wait.poll(cx));
         }
         *wait = None;
-        let polled = Pin::new(incoming).poll_frame(cx);
+        let polled = Pin::new(incoming).poll_frame(cx).map_ok(fit);
         let mut waits = exchange.waits.borrow_mut();
         match &polled {
             Poll::Pending => waits.awaits_body(now()),
@@ -96,11 +97,19 @@ impl Body for RequestBody {
     }
 }
 
+/// The frame without the trailers that must not be.
+fn fit(mut frame: Frame<Bytes>) -> Frame<Bytes> {
+    if let Some(trailers) = frame.trailers_mut() {
+        headers::strip_trailers(trailers);
+    }
+    frame
+}
+
 /// The body of a response on its way to the client, and with it the request's life.
 pub(crate) struct ResponseBody {
     source: Source,
     /// Ends the request when the body goes. Behind `source`, so that a member's connection is free before.
-    _underway: Option<Underway>,
+    underway: Option<Underway>,
 }
 
 enum Source {
@@ -111,22 +120,25 @@ enum Source {
 impl ResponseBody {
     /// A short text of the proxy's own.
     pub(crate) fn text(text: impl Into<Bytes>) -> Self {
-        Self { source: Source::Text(Some(text.into())), _underway: None }
+        Self { source: Source::Text(Some(text.into())), underway: None }
     }
 
     /// No content at all.
     pub(crate) const fn empty() -> Self {
-        Self { source: Source::Text(None), _underway: None }
+        Self { source: Source::Text(None), underway: None }
     }
 
     /// What a member answers.
     pub(crate) const fn member(body: MemberBody) -> Self {
-        Self { source: Source::Member(body), _underway: None }
+        Self { source: Source::Member(body), underway: None }
     }
 
     /// Ties the request's life to the body.
     pub(crate) fn until_end(self, underway: Underway) -> Self {
-        Self { _underway: Some(underway), ..self }
+        if self.is_end_stream() {
+            underway.settles();
+        }
+        Self { underway: Some(underway), ..self }
     }
 }
 
@@ -135,10 +147,20 @@ impl Body for ResponseBody {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
-        match &mut self.source {
-            Source::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            Source::Member(body) => body.poll_frame(cx),
+        if let Some(exchange) = &self.underway {
+            exchange.is_asked();
         }
+        let polled = match &mut self.source {
+            Source::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Source::Member(body) => body.poll_frame(cx).map_ok(fit),
+        };
+        if let (Some(exchange), Poll::Ready(frame)) = (&self.underway, &polled) {
+            exchange.hands_over();
+            if !matches!(frame, Some(Ok(_))) || self.is_end_stream() {
+                exchange.settles();
+            }
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

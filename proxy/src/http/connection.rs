@@ -6,16 +6,21 @@ use super::certificate;
 use super::deadlines::{Deadlines, Overdue};
 use super::exchange::Exchange;
 use super::framing::{Fault, Framing, Good};
+use super::http2::{Flood, Frames};
 use super::tunnel::Switched;
+use super::wire::Wire;
+use crate::counts::Failure;
 use crate::listener::{Accepted, Site};
 use crate::opening::Told;
 use crate::proxy_protocol::Ends;
 use crate::snapshot::Route;
+use crate::stream::Stream;
 use crate::upstream::Own;
 use crate::worker::Local;
 use config::model::Mode;
 use hyper::header::{CONNECTION, HeaderMap, HeaderValue};
 use std::cell::{Cell, OnceCell, RefCell};
+use std::io::IoSlice;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,7 +41,7 @@ pub(crate) struct Connection {
     certificate: OnceCell<certificate::Fields>,
     /// The route of the latest request.
     route: RefCell<Arc<Route>>,
-    pub(crate) framing: RefCell<Framing>,
+    pub(crate) wire: RefCell<Wire>,
     pub(crate) waits: RefCell<Deadlines>,
     /// The requests under way.
     exchanges: RefCell<Vec<Rc<Exchange>>>,
@@ -48,6 +53,12 @@ pub(crate) struct Connection {
     pub(crate) own: Own,
     /// The member of a connection that is to become a tunnel once the answer has left.
     switched: RefCell<Option<Box<Switched>>>,
+    /// Whether no request is to be taken behind those under way.
+    leaving: Cell<bool>,
+    /// Whether the client has begun HTTP/2 and is to be served so.
+    http2_asked: Cell<bool>,
+    /// The socket, once the HTTP library was made to let go of it.
+    left: RefCell<Option<Stream>>,
 }
 
 /// What is due next on a connection.
@@ -69,7 +80,7 @@ impl Connection {
             ends,
             told: accepted.opening.as_ref().map(|opening| opening.told.clone()),
             certificate: OnceCell::new(),
-            framing: RefCell::new(Framing::new(route.limits)),
+            wire: RefCell::new(Wire::Http1(Framing::new(route.limits))),
             waits: RefCell::new(Deadlines::new(route.timeout, now())),
             exchanges: RefCell::default(),
             route: RefCell::new(Arc::clone(route)),
@@ -77,6 +88,9 @@ impl Connection {
             asked: Cell::new(false),
             own: Own::default(),
             switched: RefCell::new(None),
+            leaving: Cell::new(false),
+            http2_asked: Cell::new(false),
+            left: RefCell::new(None),
         }
     }
 
@@ -103,10 +117,15 @@ impl Connection {
         };
         if !Arc::ptr_eq(&self.route.borrow(), route) {
             self.waits.borrow_mut().limits = route.timeout;
-            self.framing.borrow_mut().limit(route.limits);
+            self.wire.borrow_mut().limit(route.limits);
             *self.route.borrow_mut() = Arc::clone(route);
         }
         (Arc::clone(route), true)
+    }
+
+    /// How many requests are under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.exchanges.borrow().len()
     }
 
     /// A request has come, and is under way until [`Self::ended`].
@@ -144,38 +163,92 @@ impl Connection {
 
     /// Why the next head must be refused, once everything before it is answered and taken.
     pub(crate) fn refuses(&self) -> Option<Fault> {
-        let fault = self.framing.borrow().bad_head()?;
+        let fault = self.wire.borrow().bad_head()?;
         self.waits.borrow().is_quiet().then_some(fault)
     }
 
     /// The head of the next request of the HTTP library, if it was found good. Call once per request.
     pub(super) fn expects_request(&self) -> Option<Good> {
-        self.framing.borrow_mut().expects_request()
+        self.wire.borrow_mut().expects_request()
     }
 
     /// Whether the client may still be sending what nobody will read.
     pub(crate) fn is_unread(&self) -> bool {
-        self.framing.borrow().is_inside()
+        self.wire.borrow().is_inside()
     }
 
     /// Whether the framing of the request under way is lost.
     pub(super) fn is_body_lost(&self) -> bool {
-        self.framing.borrow().is_body_lost()
+        self.wire.borrow().is_body_lost()
     }
 
     /// The request under way is answered and the connection stays what it is: what follows is the next request.
     pub(super) fn goes_on(&self) {
-        self.framing.borrow_mut().release();
+        self.wire.borrow_mut().release();
     }
 
-    /// Ends the connection behind the response with these fields.
-    pub(super) fn ends_behind(headers: &mut HeaderMap) {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    /// Has a connection that carries one request at a time end behind the response with these fields.
+    pub(super) fn ends_behind(&self, headers: &mut HeaderMap) {
+        if !self.is_http2() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
     }
 
-    /// A response under way cannot be whole.
+    /// Takes no request behind those under way, of which this is a response's head.
+    pub(super) fn leaves(&self, headers: &mut HeaderMap) {
+        self.leaving.set(true);
+        self.ends_behind(headers);
+    }
+
+    /// Whether no request is to be taken behind those under way.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.get()
+    }
+
+    /// A response under way cannot be whole. Where it is the only one, the connection tells.
     pub(crate) fn breaks_off(&self) {
-        self.abort.set(true);
+        self.abort.set(!self.is_http2());
+    }
+
+    /// Counts why the connection did not end well.
+    pub(super) fn failed(&self, failure: Failure) {
+        self.route.borrow().counts.failed(self.local.index(), failure);
+    }
+
+    /// Whether many requests may be under way at once.
+    pub(crate) fn is_http2(&self) -> bool {
+        self.wire.borrow().is_http2()
+    }
+
+    /// The client speaks HTTP/2.
+    pub(super) fn becomes_http2(&self) {
+        *self.wire.borrow_mut() = Wire::Http2(Frames::new(now()));
+        let mut waits = self.waits.borrow_mut();
+        waits.side_by_side = true;
+        waits.head = None;
+    }
+
+    /// What the client floods with.
+    pub(super) fn flood(&self) -> Option<Flood> {
+        self.wire.borrow().flood()
+    }
+
+    /// The last stream that the client has begun, if a frame may be sent.
+    pub(super) fn last_stream(&self) -> Option<u32> {
+        match &*self.wire.borrow() {
+            Wire::Http1(_) => None,
+            Wire::Http2(frames) => frames.last_stream(),
+        }
+    }
+
+    /// Keeps the socket of which the HTTP library has let go.
+    pub(super) fn leave(&self, stream: Stream) {
+        *self.left.borrow_mut() = Some(stream);
+    }
+
+    /// The socket of which the HTTP library has let go.
+    pub(super) fn take_left(&self) -> Option<Stream> {
+        self.left.borrow_mut().take()
     }
 
     /// The connection is to become a tunnel.
@@ -199,16 +272,31 @@ impl Connection {
 
     /// Follows bytes of the client. Returns how many of them may be passed on.
     pub(crate) fn follow(&self, bytes: &[u8]) -> usize {
-        let mut framing = self.framing.borrow_mut();
-        let good = framing.observe(bytes);
+        let mut wire = self.wire.borrow_mut();
+        let good = wire.received(bytes, now);
         let mut waits = self.waits.borrow_mut();
-        waits.head = if framing.in_head() { waits.head.or_else(|| Some(now())) } else { None };
+        waits.head = if wire.in_head() { waits.head.or_else(|| Some(now())) } else { None };
         good
     }
 
-    /// The client has taken bytes.
-    pub(crate) fn sent(&self, bytes: usize) {
-        self.route.borrow().counts.sent(self.local.index(), bytes as u64);
+    /// The client has begun HTTP/2, of which whoever reads HTTP/1.1 sees nothing.
+    pub(super) fn asks_http2(&self) {
+        self.http2_asked.set(true);
+    }
+
+    pub(super) fn is_http2_asked(&self) -> bool {
+        self.http2_asked.get()
+    }
+
+    /// What has come may be the beginning of another version of HTTP.
+    pub(super) fn is_opening(&self) {
+        self.waits.borrow_mut().head.get_or_insert_with(now);
+    }
+
+    /// The client has taken so many bytes of these slices.
+    pub(crate) fn sent(&self, slices: &[IoSlice<'_>], count: usize) {
+        self.route.borrow().counts.sent(self.local.index(), count as u64);
+        self.wire.borrow_mut().sent(slices, count, now);
         self.waits.borrow_mut().room = None;
     }
 

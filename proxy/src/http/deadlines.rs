@@ -5,6 +5,7 @@
 //! | the first head | accept | `request_head` |
 //! | the next head's first byte | the end of the last response | `keep_alive` |
 //! | the rest of a head | its first byte | `request_head` |
+//! | the end of a connection that takes no request | the last of them | [`crate::linger::LIMIT`] |
 //! | room for a response | the first refused write | `client` |
 //! | the client's close | our own | [`crate::linger::LIMIT`] |
 //!
@@ -41,6 +42,10 @@ pub(crate) struct Deadlines {
     served: bool,
     /// Whether any request is being answered.
     busy: bool,
+    /// Whether a head may come while a request is being answered.
+    pub(crate) side_by_side: bool,
+    /// Since when no further request is taken.
+    pub(crate) leaving: Option<Instant>,
     /// When the first byte of a head came that is not whole.
     pub(crate) head: Option<Instant>,
     /// Since when the client takes nothing.
@@ -51,7 +56,17 @@ pub(crate) struct Deadlines {
 
 impl Deadlines {
     pub(crate) const fn new(limits: ProxyTimeouts, accepted: Instant) -> Self {
-        Self { limits, quiet: accepted, served: false, busy: false, head: None, room: None, close: None }
+        Self {
+            limits,
+            quiet: accepted,
+            served: false,
+            busy: false,
+            side_by_side: false,
+            leaving: None,
+            head: None,
+            room: None,
+            close: None,
+        }
     }
 
     /// A request is being answered.
@@ -79,15 +94,18 @@ impl Deadlines {
         if close.is_some() {
             return close;
         }
-        [room, other].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
+        let head = self.head.filter(|_| self.busy && self.side_by_side);
+        let head = head.map(|since| (since + self.limits.request_head, Overdue::Head));
+        [room, head, other].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
     }
 
     fn while_quiet(&self) -> (Instant, Overdue) {
-        match self.head {
+        match (self.head, self.leaving) {
             // The head of a request that came early does not age while the one before it is answered.
-            Some(since) => (since.max(self.quiet) + self.limits.request_head, Overdue::Head),
-            None if self.served => (self.quiet + self.limits.keep_alive, Overdue::Idle),
-            None => (self.quiet + self.limits.request_head, Overdue::Idle),
+            (Some(since), _) => (since.max(self.quiet) + self.limits.request_head, Overdue::Head),
+            (None, Some(leaving)) => (leaving.max(self.quiet) + linger::LIMIT, Overdue::Close),
+            (None, None) if self.served => (self.quiet + self.limits.keep_alive, Overdue::Idle),
+            (None, None) => (self.quiet + self.limits.request_head, Overdue::Idle),
         }
     }
 }
@@ -147,6 +165,25 @@ mod tests {
         check(&waits, start, Some((22, Overdue::Room)));
         waits.ended(start + seconds(1));
         check(&waits, start, Some((22, Overdue::Room)));
+    }
+
+    #[test]
+    fn a_head_ages_beside_other_requests_where_they_do_not_wait_for_it() {
+        let (mut waits, start) = deadlines();
+        waits.side_by_side = true;
+        waits.began();
+        waits.head = Some(start + seconds(3));
+        check(&waits, start, Some((13, Overdue::Head)));
+    }
+
+    #[test]
+    fn a_connection_that_takes_no_request_ends_soon_behind_the_last_one() {
+        let (mut waits, start) = deadlines();
+        waits.began();
+        waits.leaving = Some(start + seconds(1));
+        check(&waits, start, None);
+        waits.ended(start + seconds(8));
+        check(&waits, start, Some((10, Overdue::Close)));
     }
 
     #[test]

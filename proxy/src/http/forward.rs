@@ -3,7 +3,6 @@
 use super::answer::{self, Answer, Turned};
 use super::body::{RequestBody, ResponseBody, Wait};
 use super::bond::Bond;
-use super::connection::Connection;
 use super::exchange::{Exchange, Underway};
 use super::forwarded::Known;
 use super::framing::{Fault, Good};
@@ -11,13 +10,13 @@ use super::outgoing::{Head, Outgoing};
 use super::ruling::{self, Fate, Ruling};
 use super::send::send;
 use super::upgrade::{self, Asked};
-use super::{certificate, guard, headers, rules};
+use super::{certificate, guard, headers, http2, rules};
 use hyper::body::{Body, Incoming};
 use hyper::header::{
     CONTENT_LENGTH, EXPECT, HOST, HeaderValue, MAX_FORWARDS, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
 };
 use hyper::http::request::Parts;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Version};
 use std::convert::Infallible;
 use std::rc::Rc;
 
@@ -53,7 +52,7 @@ fn refused(exchange: &Exchange, Turned { answer, field }: Turned) -> Response<Re
     let mut response = answer.response();
     response.headers_mut().extend(field);
     if connection.is_unread() || answer.ends_connection() {
-        Connection::ends_behind(response.headers_mut());
+        connection.ends_behind(response.headers_mut());
     }
     response
 }
@@ -65,7 +64,7 @@ fn finished(underway: Underway, mut response: Response<ResponseBody>) -> Respons
     if !connection.is_switched() {
         connection.goes_on();
         if !is_in_force {
-            Connection::ends_behind(response.headers_mut());
+            connection.leaves(response.headers_mut());
         }
     }
     if let (Some(hsts), true) = (&route.hsts, connection.is_encrypted()) {
@@ -103,7 +102,13 @@ fn prepare(
     good: Good,
 ) -> Result<(Outgoing, Option<Asked>), Answer> {
     let Exchange { connection, route, .. } = &**exchange;
-    let (parts, incoming) = request.into_parts();
+    let (mut parts, incoming) = request.into_parts();
+    if !exchange.has_room {
+        return Err(answer::NO_ROOM);
+    }
+    if parts.version == Version::HTTP_2 {
+        http2::head::settle(&mut parts, route.limits).map_err(answer::to_fault)?;
+    }
     let target = guard::judge(&parts, good.bare).map_err(answer::to_refusal)?;
     let asked = upgrade::asked(&parts).filter(|_| incoming.is_end_stream());
     let Parts { method, mut headers, .. } = parts;

@@ -1,13 +1,13 @@
 //! Whether a parsed request may be forwarded, to which host and path, and whether a response may be. Pure.
 //!
-//! RFC 9112 §3.2 (target forms and `Host`), RFC 9110 §4.2 (authority), §7.6.2 (`Max-Forwards`) and §9.3.6 (`CONNECT`).
+//! RFC 9112 §3.2 (target forms and `Host`), RFC 9113 §8.3.1 (the same in HTTP/2), RFC 9110 §4.2 (authority), §7.6.2 (`Max-Forwards`) and §9.3.6 (`CONNECT`).
 //! What the bytes looked like is the matter of [`super::framing`], and what a connection may become that of
 //! [`super::upgrade`].
 
 use ::http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING};
 use ::http::request::Parts;
 use ::http::response;
-use ::http::uri::PathAndQuery;
+use ::http::uri::{Authority, PathAndQuery};
 use ::http::{Method, StatusCode, Uri, Version};
 use std::net::Ipv6Addr;
 
@@ -18,6 +18,8 @@ pub(crate) enum Refusal {
     NoHost,
     /// More than one `Host`.
     TwoHosts,
+    /// A `Host` that is another one than the authority in the target of HTTP/2.
+    OtherHost,
     /// A `Host`, or an authority in the target, that is no host with an optional port.
     BadHost,
     /// A target that is neither a path, nor an http address, nor the `*` of `OPTIONS`, nor the host and port of `CONNECT`.
@@ -55,7 +57,7 @@ pub(crate) fn judge(request: &Parts, bare: bool) -> Result<Target, Refusal> {
     if request.method == Method::TRACE {
         return Err(Refusal::Trace);
     }
-    check_host(&request.headers, request.version)?;
+    check_host(request)?;
     let (uri, host) = if request.method == Method::CONNECT {
         end_of_tunnel(request)?
     } else {
@@ -87,14 +89,19 @@ pub(crate) fn is_sound(response: &response::Parts) -> bool {
         && response.status != StatusCode::SWITCHING_PROTOCOLS
 }
 
-fn check_host(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
-    let mut hosts = headers.get_all(HOST).iter();
+fn check_host(request: &Parts) -> Result<(), Refusal> {
+    let mut hosts = request.headers.get_all(HOST).iter();
+    // In HTTP/2 it stands for `Host`, which is nobody's choice beside it (RFC 9113 §8.3.1).
+    let authority = request.uri.authority().filter(|_| request.version == Version::HTTP_2);
     match (hosts.next(), hosts.next()) {
         (Some(_), Some(_)) => Err(Refusal::TwoHosts),
-        (Some(host), None) if is_authority(host.as_bytes()) => Ok(()),
-        (Some(_), None) => Err(Refusal::BadHost),
-        (None, _) if version == Version::HTTP_11 => Err(Refusal::NoHost),
-        (None, _) => Ok(()),
+        (Some(host), None) if !is_authority(host.as_bytes()) => Err(Refusal::BadHost),
+        (Some(host), None) => {
+            let same = |known: &Authority| known.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes());
+            if authority.is_none_or(same) { Ok(()) } else { Err(Refusal::OtherHost) }
+        }
+        (None, _) if authority.is_some() || request.version < Version::HTTP_11 => Ok(()),
+        (None, _) => Err(Refusal::NoHost),
     }
 }
 
@@ -138,6 +145,10 @@ fn target(method: &Method, uri: &Uri, bare: bool) -> Result<(Uri, Option<HeaderV
         (None, None) if uri.path() == "*" && method != Method::OPTIONS => Err(Refusal::BadTarget),
         (None, None) if uri.path() == "*" || uri.path().starts_with('/') => Ok((Uri::from(path()), None)),
         (Some("http" | "https"), Some(authority)) => {
+            let is_path = uri.path().starts_with('/') || (uri.path() == "*" && method == Method::OPTIONS);
+            if !is_path && uri.path_and_query().is_some() {
+                return Err(Refusal::BadTarget);
+            }
             if !is_authority(authority.as_str().as_bytes()) {
                 return Err(Refusal::BadHost);
             }

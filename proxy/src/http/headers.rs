@@ -96,15 +96,24 @@ fn canonicalize(headers: &mut HeaderMap) {
     }
 }
 
+/// Takes out everything that may not come behind the content, announced or not.
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
+    let doomed: Vec<HeaderName> = trailers.keys().filter(|name| !may_trail(name)).cloned().collect();
+    for name in doomed {
+        trailers.remove(name);
+    }
+}
+
+fn may_trail(name: &HeaderName) -> bool {
+    !HOP_BY_HOP.contains(name)
+        && !NO_TRAILERS.contains(&name.as_str())
+        && !name.as_str().starts_with("x-forwarded-")
+}
+
 /// The fields that are to come behind the content and may.
 fn announced(headers: &HeaderMap) -> Option<HeaderValue> {
     let nominated = nominated(headers);
-    let may = |name: &HeaderName| {
-        !HOP_BY_HOP.contains(name)
-            && !nominated.contains(name)
-            && !NO_TRAILERS.contains(&name.as_str())
-            && !name.as_str().starts_with("x-forwarded-")
-    };
+    let may = |name: &HeaderName| may_trail(name) && !nominated.contains(name);
     let names: Vec<_> = list(headers, &TRAILER)
         .filter_map(|name| HeaderName::from_bytes(name).ok())
         .filter(may)
@@ -204,6 +213,17 @@ mod tests {
         );
         check(&[("trailer", "Transfer-Encoding, cookie, x-real-ip")], &[]);
         check(&[("connection", "x-sum"), ("trailer", "X-Sum")], &[]);
+    }
+
+    #[test]
+    fn what_may_not_trail_is_taken_out() {
+        let mut trailers = HeaderMap::new();
+        for name in ["grpc-status", "x-sum", "host", "x-forwarded-for", "connection", "set-cookie"] {
+            trailers.append(HeaderName::from_static(name), HeaderValue::from_static("1"));
+        }
+        strip_trailers(&mut trailers);
+        let left: Vec<_> = trailers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(left, ["grpc-status", "x-sum"]);
     }
 
     #[test]

@@ -8,8 +8,9 @@ use super::io::ClientStream;
 use super::{forward, tunnel};
 use crate::counts::Failure;
 use crate::linger;
-use crate::listener::{Accepted, Stage};
+use crate::listener::Stage;
 use crate::upstream::MAX_BUFFER;
+use crate::worker::Stop;
 use hyper::StatusCode;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
@@ -24,15 +25,20 @@ use tokio::time;
 /// The fields that the HTTP library takes of itself.
 const FIELDS_AT_HAND: usize = 100;
 
-/// Carries one client connection from accept to close, or to the stage that follows an upgrade. When told to stop it
-/// finishes the response under way.
-pub(super) async fn serve(connection: Rc<Connection>, accepted: Accepted) -> Option<Stage> {
+/// What a connection comes to.
+pub(super) enum End {
+    /// The close, or the stage that follows an upgrade.
+    Of(Option<Stage>),
+    /// The client has begun HTTP/2.
+    Http2(ClientStream),
+}
+
+/// Carries one client connection to its end. When told to stop it finishes the response under way.
+pub(super) async fn serve(connection: &Rc<Connection>, client: ClientStream, stop: &mut Stop) -> End {
     let mut alarm = connection.local.alarms.alarm();
-    let fields = usize::from(accepted.route.limits.fields);
-    let Accepted { stream, mut stop, .. } = accepted;
-    let io = TokioIo::new(ClientStream::new(stream, Rc::clone(&connection)));
+    let fields = usize::from(connection.route().limits.fields);
     let service = {
-        let connection = Rc::clone(&connection);
+        let connection = Rc::clone(connection);
         service_fn(move |request| forward::forward(Exchange::begin(&connection), request))
     };
     let mut builder = Builder::new();
@@ -41,13 +47,16 @@ pub(super) async fn serve(connection: Rc<Connection>, accepted: Accepted) -> Opt
     if fields > FIELDS_AT_HAND {
         builder.max_headers(fields);
     }
-    let mut serving = builder.serve_connection(io, service);
+    let mut serving = builder.serve_connection(TokioIo::new(client), service);
     let mut stopped = pin!(stop.wait());
     let mut stopping = false;
     loop {
         let event = poll_fn(|cx| {
             if let Poll::Ready(end) = Pin::new(&mut serving).poll(cx) {
                 return Poll::Ready(Event::Ended(end));
+            }
+            if connection.is_http2_asked() {
+                return Poll::Ready(Event::Http2);
             }
             if let Some(fault) = connection.refuses() {
                 return Poll::Ready(Event::Refused(answer::to_fault(fault)));
@@ -62,21 +71,24 @@ pub(super) async fn serve(connection: Rc<Connection>, accepted: Accepted) -> Opt
         })
         .await;
         match event {
-            Event::Ended(Ok(())) => return part(&connection, serving.into_parts().io.into_inner()).await,
-            Event::Ended(Err(error)) => return broken(&connection, &error),
+            Event::Ended(Ok(())) => {
+                return End::Of(part(connection, serving.into_parts().io.into_inner()).await);
+            }
+            Event::Ended(Err(error)) => return End::Of(broken(connection, &error)),
+            Event::Http2 => return End::Http2(serving.into_parts().io.into_inner()),
             Event::Stop => {
                 stopping = true;
                 Pin::new(&mut serving).graceful_shutdown();
             }
             Event::Refused(answer) => {
-                return refuse(&connection, serving.into_parts().io.into_inner(), answer).await;
+                return End::Of(refuse(connection, serving.into_parts().io.into_inner(), answer).await);
             }
             Event::Overdue(Due { what: Overdue::Head, .. }) if connection.waits.borrow().is_quiet() => {
-                return refuse(&connection, serving.into_parts().io.into_inner(), SLOW_HEAD).await;
+                return End::Of(refuse(connection, serving.into_parts().io.into_inner(), SLOW_HEAD).await);
             }
             Event::Overdue(due) => {
-                if !keeps_on(&connection, &due) {
-                    return None;
+                if !keeps_on(connection, &due) {
+                    return End::Of(None);
                 }
             }
         }
@@ -85,6 +97,7 @@ pub(super) async fn serve(connection: Rc<Connection>, accepted: Accepted) -> Opt
 
 enum Event {
     Ended(hyper::Result<()>),
+    Http2,
     Stop,
     Refused(Answer),
     Overdue(Due),
@@ -109,7 +122,7 @@ fn keeps_on(connection: &Connection, due: &Due) -> bool {
 
 /// The HTTP of a connection has ended well.
 async fn part(connection: &Rc<Connection>, client: ClientStream) -> Option<Stage> {
-    let has_asked = connection.framing.borrow().has_asked();
+    let has_asked = connection.wire.borrow().has_asked();
     if let Some(switched) = connection.take_switched() {
         let (client, early) = client.into_parts();
         return Some(tunnel::carry(connection, client, early.into(), *switched));

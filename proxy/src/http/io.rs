@@ -1,6 +1,7 @@
 //! The sockets of both sides as the HTTP library sees them, with what it does not tell.
 
 use super::connection::{Connection, now};
+use super::http2::preface::{self, PREFACE};
 use crate::linger::Linger;
 use crate::stream::Stream;
 use std::cell::Cell;
@@ -16,13 +17,36 @@ pub(crate) struct ClientStream {
     stream: Option<Stream>,
     connection: Rc<Connection>,
     linger: Linger,
-    /// What came behind a request that asks the connection to become another, until that is decided.
+    /// What came behind a request that asks the connection to become another, until that is decided; or what may be the
+    /// beginning of another version of HTTP.
     behind: Vec<u8>,
+    /// Whether the client may still begin another version of HTTP than the one that reads.
+    opening: bool,
 }
 
 impl ClientStream {
     pub(crate) fn new(stream: Stream, connection: Rc<Connection>) -> Self {
-        Self { stream: Some(stream), connection, linger: Linger::default(), behind: Vec::new() }
+        let opening = !connection.is_http2();
+        Self { stream: Some(stream), connection, linger: Linger::default(), behind: Vec::new(), opening }
+    }
+
+    /// Whether the client has begun HTTP/2, of which the HTTP library has seen nothing.
+    fn begins_http2(&self) -> bool {
+        self.opening && self.behind.len() >= PREFACE.len()
+    }
+
+    /// Reads from the beginning once more, for the library's other version.
+    pub(crate) const fn begin_anew(&mut self) {
+        self.opening = false;
+    }
+
+    /// Whether these bytes, the next of the client, may still make the preface of HTTP/2; keeps them if so.
+    fn may_open(&mut self, bytes: &[u8]) -> bool {
+        if self.behind.is_empty() && !preface::begins(bytes) {
+            return false;
+        }
+        self.behind.extend_from_slice(bytes);
+        preface::begins(&self.behind)
     }
 
     /// The socket itself, once the HTTP library is done with it.
@@ -38,7 +62,7 @@ impl ClientStream {
 
     /// Reads what is held back before anything else.
     fn read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.behind.is_empty() {
+        if !self.behind.is_empty() && !self.opening {
             let count = self.behind.len().min(buffer.remaining());
             buffer.put_slice(&self.behind[..count]);
             self.behind.drain(..count);
@@ -54,9 +78,10 @@ impl ClientStream {
         self.stream.as_mut().expect("taken by into_inner only, which consumes self")
     }
 
-    fn note(&self, written: &Poll<io::Result<usize>>) {
+    /// Notes what was written of these slices.
+    fn note(&self, written: &Poll<io::Result<usize>>, slices: &[io::IoSlice<'_>]) {
         match written {
-            Poll::Ready(Ok(count)) => self.connection.sent(*count),
+            Poll::Ready(Ok(count)) => self.connection.sent(slices, *count),
             Poll::Ready(Err(_)) => {}
             Poll::Pending => self.connection.stalled(),
         }
@@ -73,19 +98,30 @@ impl AsyncRead for ClientStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            let framing = self.connection.framing.borrow();
-            if framing.bad_head().is_some() || framing.is_held() {
+            let wire = self.connection.wire.borrow();
+            if wire.is_shut() || self.begins_http2() {
                 return Poll::Pending;
             }
-            if framing.is_body_lost() {
+            if wire.is_body_lost() {
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "malformed chunk")));
             }
-            drop(framing);
+            drop(wire);
             let before = buffer.filled().len();
             ready!(self.read(cx, buffer))?;
             let came = buffer.filled().len() - before;
+            if self.opening && came > 0 {
+                self.opening = self.may_open(&buffer.filled()[before..]);
+                if !self.behind.is_empty() {
+                    buffer.set_filled(before);
+                    self.connection.is_opening();
+                    if self.begins_http2() {
+                        self.connection.asks_http2();
+                    }
+                    continue;
+                }
+            }
             let good = self.connection.follow(&buffer.filled()[before..]);
-            if self.connection.framing.borrow().is_held() {
+            if self.connection.wire.borrow().is_held() {
                 self.behind.splice(..0, buffer.filled()[before + good..].iter().copied());
             }
             buffer.set_filled(before + good);
@@ -99,7 +135,7 @@ impl AsyncRead for ClientStream {
 impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(self.stream()).poll_write(cx, bytes);
-        self.note(&written);
+        self.note(&written, &[io::IoSlice::new(bytes)]);
         written
     }
 
@@ -109,7 +145,7 @@ impl AsyncWrite for ClientStream {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(self.stream()).poll_write_vectored(cx, slices);
-        self.note(&written);
+        self.note(&written, slices);
         written
     }
 
@@ -120,7 +156,7 @@ impl AsyncWrite for ClientStream {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(self.stream()).poll_flush(cx);
         match &flushed {
-            Poll::Ready(_) => self.connection.sent(0),
+            Poll::Ready(_) => self.connection.sent(&[], 0),
             Poll::Pending => self.connection.stalled(),
         }
         flushed
@@ -143,8 +179,11 @@ impl AsyncWrite for ClientStream {
 
 impl Drop for ClientStream {
     fn drop(&mut self) {
-        if let (Some(stream), true) = (&self.stream, self.connection.abort.get()) {
+        let Some(stream) = self.stream.take() else { return };
+        if self.connection.abort.get() {
             stream.socket().abort();
+        } else if self.connection.flood().is_some() {
+            self.connection.leave(stream);
         }
     }
 }

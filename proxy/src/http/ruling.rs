@@ -2,7 +2,6 @@
 
 use super::answer::{self, Turned};
 use super::body::ResponseBody;
-use super::connection::Connection;
 use super::exchange::Exchange;
 use super::gates;
 use super::rules::{self, Action, Filled, Fixed, Subject};
@@ -90,7 +89,7 @@ fn respond(exchange: &Exchange, status: StatusCode, body: ResponseBody) -> Respo
     let mut response = Response::new(body);
     *response.status_mut() = status;
     if exchange.connection.is_unread() {
-        Connection::ends_behind(response.headers_mut());
+        exchange.connection.ends_behind(response.headers_mut());
     }
     response
 }

@@ -3,6 +3,7 @@
 //! | waiting for | since | limit |
 //! |---|---|---|
 //! | bytes of a request body | the last of them | `client`, and what [`Pace`] leaves |
+//! | room for a response, where the connection has others | the last part of it | `client` |
 //! | the member, unless the client is waited for | the last byte to or from it | `server` |
 
 use super::deadlines::Overdue;
@@ -19,13 +20,15 @@ pub(crate) struct Waits {
     body: Option<Instant>,
     /// How slowly they may come.
     pace: Pace,
+    /// Since when nobody has asked for the next part of the response.
+    pub(crate) room: Option<Instant>,
     /// Since when the member is waited for.
     pub(crate) member: Option<Instant>,
 }
 
 impl Waits {
     pub(crate) const fn new(limits: &ProxyTimeouts, pace: Pace) -> Self {
-        Self { client: limits.client, server: limits.server, body: None, pace, member: None }
+        Self { client: limits.client, server: limits.server, body: None, pace, room: None, member: None }
     }
 
     /// The next bytes of a request body are waited for.
@@ -42,15 +45,17 @@ impl Waits {
     /// Nothing is waited for any more.
     pub(crate) const fn end(&mut self) {
         self.body = None;
+        self.room = None;
         self.member = None;
     }
 
     /// What is due next.
     pub(crate) fn next(&self) -> Option<(Instant, Overdue)> {
-        match (self.body, self.member) {
-            (Some(since), _) => Some((since + self.client.min(self.pace.left()), Overdue::Body)),
-            (None, Some(since)) => Some((since + self.server, Overdue::Member)),
-            (None, None) => None,
+        match (self.body, self.room, self.member) {
+            (Some(since), _, _) => Some((since + self.client.min(self.pace.left()), Overdue::Body)),
+            (None, Some(since), _) => Some((since + self.client, Overdue::Room)),
+            (None, None, Some(since)) => Some((since + self.server, Overdue::Member)),
+            (None, None, None) => None,
         }
     }
 }
@@ -81,6 +86,10 @@ mod tests {
         check(&waits, start, Some((31, Overdue::Member)));
         waits.awaits_body(start + seconds(40));
         check(&waits, start, Some((60, Overdue::Body)));
+        waits.end();
+        waits.member = Some(start);
+        waits.room = Some(start + seconds(70));
+        check(&waits, start, Some((90, Overdue::Room)));
         waits.end();
         check(&waits, start, None);
     }

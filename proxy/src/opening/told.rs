@@ -77,6 +77,11 @@ impl Told {
         self.server_name.as_deref()
     }
 
+    /// The protocol that was agreed on.
+    pub(crate) fn alpn(&self) -> Option<&[u8]> {
+        self.alpn.as_deref()
+    }
+
     /// Whether TLS ends here.
     pub(crate) const fn is_encrypted(&self) -> bool {
         self.session.is_some()
@@ -90,7 +95,7 @@ impl Told {
     /// The same for a header.
     pub(crate) fn facts(&self) -> Facts<'_> {
         Facts {
-            alpn: self.alpn.as_deref(),
+            alpn: self.alpn(),
             authority: self.server_name(),
             ssl: self.session.as_ref().map(Session::ssl),
             ..Facts::default()

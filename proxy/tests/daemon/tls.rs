@@ -118,7 +118,7 @@ fn curl_gets_pages_over_tls() {
             .output()
             .expect("curl runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "a 1.1a 1.1", "{version}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "a 2a 2", "{version}");
     }
     assert_eq!(gateway.metric(&handshakes("full")), 2, "both pages of each run come over one connection");
     assert_eq!(gateway.metric("requests_total{listener=\"web\",class=\"2xx\"}"), 4);

@@ -47,4 +47,13 @@ pub(in crate::keys) const LIMITS: &[Key] = &[
         "500",
         "Octets of a request body in each second that they are waited for, after the first 10 s; a slower one is answered 408. Without it, `timeout.client` alone.",
     ),
+    key(
+        "proxy.listener.limits.streams",
+        "integer, 1 to 1000",
+        Value("100"),
+        Live,
+        "RFC 9113 §5.1.2, HAProxy `tune.h2.fe.max-concurrent-streams`",
+        "50",
+        "Requests at once on one connection of HTTP/2.",
+    ),
 ];

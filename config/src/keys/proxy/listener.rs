@@ -262,7 +262,7 @@ pub(in crate::keys) const LISTENER: &[Key] = &[
     key(
         "proxy.listener.tls.alpn",
         "array of protocol names",
-        Derived("`[\"http/1.1\"]` with `mode = \"http\"`, otherwise none"),
+        Derived("`[\"h2\", \"http/1.1\"]` with `mode = \"http\"`, otherwise none"),
         Live,
         "RFC 7301",
         "[\"http/1.1\"]",

@@ -13,6 +13,8 @@ pub struct RequestLimits {
     pub line: u32,
     /// `body_rate`: octets of a body in each second that they are waited for, at least 1; `None` is no limit.
     pub body_rate: Option<u32>,
+    /// `streams`: requests at once on one connection of HTTP/2, 1 to 1000.
+    pub streams: u16,
 }
 
 impl Default for RequestLimits {
@@ -22,6 +24,7 @@ impl Default for RequestLimits {
             fields: defaults::REQUEST_LIMIT_FIELDS,
             line: defaults::REQUEST_LIMIT_LINE,
             body_rate: None,
+            streams: defaults::REQUEST_LIMIT_STREAMS,
         }
     }
 }

@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 const HEAD_RANGE: RangeInclusive<u64> = 1 << 10..=48 << 10;
 const LINE_RANGE: RangeInclusive<u64> = 256..=48 << 10;
 const FIELDS_RANGE: RangeInclusive<u16> = 1..=1000;
+const STREAMS_RANGE: RangeInclusive<u16> = 1..=1000;
 /// More than any network carries in a second.
 const RATE_RANGE: RangeInclusive<u32> = 1..=1_000_000_000;
 
@@ -28,6 +29,7 @@ pub(super) fn read(table: &Table<'_>, mode: Read<Mode>) -> Read<RequestLimits> {
     let fields = table.or("fields", default.fields, |value| value.integer(FIELDS_RANGE));
     let line = octets("line", default.line, LINE_RANGE);
     let body_rate = table.maybe("body_rate", |value: &Value<'_>| value.integer(RATE_RANGE));
+    let streams = table.or("streams", default.streams, |value| value.integer(STREAMS_RANGE));
     fits?;
-    Ok(RequestLimits { head: head?, fields: fields?, line: line?, body_rate: body_rate? })
+    Ok(RequestLimits { head: head?, fields: fields?, line: line?, body_rate: body_rate?, streams: streams? })
 }

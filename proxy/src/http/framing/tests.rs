@@ -159,7 +159,7 @@ fn check_limits(limits: RequestLimits, head: &str, expect: Option<Fault>) {
 
 #[test]
 fn heads_are_limited() {
-    let limits = RequestLimits { head: 1024, fields: 20, line: 512, body_rate: None };
+    let limits = RequestLimits { head: 1024, fields: 20, line: 512, ..RequestLimits::default() };
     let check = |head: &str, expect: Option<Fault>| check_limits(limits, head, expect);
     // "GET / HTTP/1.1" and its line end are 16 octets.
     check(&format!("GET /{} HTTP/1.1", "a".repeat(496)), None);

@@ -1,0 +1,194 @@
+//! A client connection that speaks HTTP/2: many requests at once. RFC 9113.
+//!
+//! It is one task, as in HTTP/1.1: the streams of the HTTP library run in it ([`streams`]), and so nothing of a request
+//! outlives its connection. What is due to any of them is found before it sleeps. Floods are found by [`frames`].
+//! Deliberately not here: server push, and priorities (RFC 9113 §5.3).
+
+mod frames;
+pub(super) mod head;
+pub(super) mod preface;
+mod streams;
+
+pub(crate) use frames::{Flood, Frames};
+
+use super::connection::{Connection, Due, now};
+use super::deadlines::Overdue;
+use super::exchange::Exchange;
+use super::forward;
+use super::io::ClientStream;
+use crate::counts::Failure;
+use crate::linger;
+use crate::worker::Stop;
+use config::model::RequestLimits;
+use hyper::server::conn::http2::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
+use streams::{Begun, Streams};
+use tokio::io::AsyncWriteExt;
+use tokio::time;
+use tracing::field::display;
+
+/// What a client may send ahead of what a member takes, for one request and for all of a connection.
+const WINDOW: u32 = 64 << 10;
+const WINDOW_OF_ALL: u32 = 256 << 10;
+/// What waits to be sent for one request, beside the piece that a member's connection has read at once.
+const SEND_BUFFER: usize = 32 << 10;
+/// What each field counts beside its octets (RFC 9113 §10.5.1).
+const FIELD: u32 = 32;
+
+/// Carries one client connection from the preface to the close. When told to stop it takes no further request and
+/// finishes those under way.
+pub(super) async fn serve(connection: Rc<Connection>, client: ClientStream, mut stop: Stop) {
+    let mut alarm = connection.local.alarms.alarm();
+    let mut streams = Streams::default();
+    let service = {
+        let (connection, begun) = (Rc::clone(&connection), streams.begun());
+        service_fn(move |request| {
+            let underway = Exchange::begin(&connection);
+            begun.next_is(&underway);
+            forward::forward(underway, request)
+        })
+    };
+    let builder = builder(streams.begun(), connection.route().limits);
+    let mut serving = builder.serve_connection(TokioIo::new(client), service);
+    let mut stopped = pin!(stop.wait());
+    let mut leaving = false;
+    loop {
+        let event = poll_fn(|cx| {
+            loop {
+                streams.poll(cx);
+                if let Poll::Ready(end) = Pin::new(&mut serving).poll(cx) {
+                    return Poll::Ready(Event::Ended(end));
+                }
+                if let Some(flood) = connection.flood() {
+                    return Poll::Ready(Event::Flooded(flood));
+                }
+                if !streams.take_in() {
+                    break;
+                }
+            }
+            if !leaving && (connection.is_leaving() || stopped.as_mut().poll(cx).is_ready()) {
+                return Poll::Ready(Event::Leave);
+            }
+            match connection.due() {
+                Some(due) => alarm.poll(cx, Some(due.at.into())).map(|()| Event::Overdue(due)),
+                None => Poll::Pending,
+            }
+        })
+        .await;
+        let overdue = match event {
+            Event::Ended(Ok(())) => return,
+            Event::Ended(Err(error)) => return broken(&connection, &error),
+            Event::Flooded(flood) => {
+                drop((serving, streams));
+                return dismiss(&connection, flood).await;
+            }
+            Event::Leave => Overdue::Idle,
+            Event::Overdue(Due { what, exchange: Some(exchange), .. }) => {
+                settle(&exchange, what);
+                continue;
+            }
+            Event::Overdue(Due { what, .. }) => what,
+        };
+        if !leaves(&connection, overdue) {
+            return;
+        }
+        leaving = true;
+        Pin::new(&mut serving).graceful_shutdown();
+    }
+}
+
+enum Event {
+    Ended(hyper::Result<()>),
+    Flooded(Flood),
+    /// No further request is to be taken.
+    Leave,
+    Overdue(Due),
+}
+
+fn builder(begun: Begun, limits: RequestLimits) -> Builder<Begun> {
+    let mut builder = Builder::new(begun);
+    builder
+        .max_concurrent_streams(u32::from(limits.streams))
+        // Those that are reset before they were looked at: more than there can be at once are a flood.
+        .max_pending_accept_reset_streams(usize::from(limits.streams))
+        .max_header_list_size(limits.head + FIELD * u32::from(limits.fields))
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW_OF_ALL)
+        .max_send_buf_size(SEND_BUFFER)
+        .enable_connect_protocol();
+    builder
+}
+
+/// Deals with what ran out for one request.
+fn settle(exchange: &Exchange, overdue: Overdue) {
+    if !exchange.is_responding() {
+        exchange.set_overdue(overdue);
+        exchange.wake();
+        return;
+    }
+    let failure = match overdue {
+        Overdue::Member => Failure::MemberTimeout,
+        Overdue::Body | Overdue::Room | Overdue::Head | Overdue::Idle | Overdue::Close => {
+            Failure::ClientTimeout
+        }
+    };
+    exchange.failed(failure);
+    exchange.cancel();
+}
+
+/// Deals with what ran out for the connection as a whole. True where it is to end in good order.
+fn leaves(connection: &Connection, overdue: Overdue) -> bool {
+    match overdue {
+        Overdue::Idle => {
+            connection.waits.borrow_mut().leaving = Some(now());
+            return true;
+        }
+        Overdue::Close => {}
+        Overdue::Head => connection.failed(Failure::SlowHead),
+        Overdue::Body | Overdue::Room | Overdue::Member => {
+            connection.abort.set(true);
+            connection.failed(Failure::ClientTimeout);
+        }
+    }
+    false
+}
+
+/// Ends a connection that floods, and says why if that can be said.
+async fn dismiss(connection: &Connection, flood: Flood) {
+    tell(connection, flood.text());
+    let Some(mut stream) = connection.take_left() else { return };
+    if let Some(last) = connection.last_stream() {
+        // It fits into an empty socket; a client that takes nothing gets the close alone.
+        let _ = time::timeout(linger::LIMIT, stream.write(&frames::farewell(last))).await;
+    }
+    linger::close(stream).await;
+}
+
+/// Counts a connection that is closed for a flood.
+fn tell(connection: &Connection, what: &str) {
+    let (listener, failure) = (&connection.route().name, Failure::Flood);
+    connection.failed(failure);
+    let (client, reason) = (connection.client.map(display), failure.label());
+    tracing::debug!(client, listener, reason, what, "client connection is closed");
+    if let Some(more) = connection.local.admit_refusal(listener, failure) {
+        tracing::warn!(listener, reason, more, "a client's connection is closed: too many {what}");
+    }
+}
+
+/// Counts what the HTTP library ended by itself.
+fn broken(connection: &Connection, error: &hyper::Error) {
+    tracing::debug!(?error, client = connection.client.map(display), "client connection did not end well");
+    let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<h2::Error>());
+    match cause {
+        Some(cause) if cause.is_library() && cause.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM) => {
+            tell(connection, "frames that cost much");
+        }
+        Some(cause) if !cause.is_io() && cause.is_library() => connection.failed(Failure::BadRequest),
+        _ => connection.failed(Failure::ClientGone),
+    }
+}

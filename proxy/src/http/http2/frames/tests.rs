@@ -1,0 +1,159 @@
+use super::*;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+fn follower() -> (Frames, Instant) {
+    let now = Instant::now();
+    let mut frames = Frames::new(now);
+    frames.received(PREFACE, now);
+    (frames, now)
+}
+
+/// The flood that so many of a frame make, in one second.
+fn flood_of(count: usize, frame: &[u8]) -> Option<Flood> {
+    let (mut frames, now) = follower();
+    frames.received(&frame.repeat(count), now);
+    frames.flood()
+}
+
+#[test]
+fn each_kind_has_its_limit_within_a_second() {
+    let check = |frame: &[u8], limit: usize, flood: Flood| {
+        assert_eq!(flood_of(limit, frame), None, "{flood:?}");
+        assert_eq!(flood_of(limit + 1, frame), Some(flood));
+    };
+    check(&frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]), 100, Flood::Resets);
+    check(&frame(PING, 0, 0, &[0; 8]), 100, Flood::Pings);
+    check(&frame(SETTINGS, 0, 0, &[]), 50, Flood::Settings);
+    check(&frame(SETTINGS, 0, 0, &[0; 6]), 50, Flood::Settings);
+    check(&frame(DATA, 0, 1, &[]), 100, Flood::EmptyData);
+    check(&frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]), 100, Flood::WindowUpdates);
+}
+
+#[test]
+fn what_a_client_must_send_is_no_flood() {
+    for frame in [
+        frame(DATA, END_STREAM, 1, &[]),
+        frame(DATA, 0, 1, &[1]),
+        frame(SETTINGS, ACK, 0, &[]),
+        frame(PING, ACK, 0, &[0; 8]),
+        frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1]),
+        frame(HEADERS, END_HEADERS, 1, &[0x82]),
+    ] {
+        assert_eq!(flood_of(1000, &frame), None, "{frame:?}");
+    }
+}
+
+#[test]
+fn another_second_counts_anew() {
+    let (mut frames, start) = follower();
+    for second in 0..10 {
+        let now = start + Duration::from_secs(second);
+        frames.received(&frame(PING, 0, 0, &[0; 8]).repeat(100), now);
+    }
+    assert_eq!(frames.flood(), None);
+}
+
+#[test]
+fn one_header_block_has_its_limit_whatever_time_it_takes() {
+    let (mut frames, start) = follower();
+    frames.received(&frame(HEADERS, 0, 1, &[0x82]), start);
+    for place in 0..20 {
+        frames.received(&frame(CONTINUATION, 0, 1, &[0x84]), start + Duration::from_secs(place * 2));
+    }
+    assert_eq!((frames.flood(), frames.in_head()), (None, true));
+    frames.received(&frame(CONTINUATION, END_HEADERS, 1, &[]), start);
+    assert_eq!(frames.flood(), Some(Flood::Continuations));
+
+    let (mut frames, now) = follower();
+    for stream in 0..50 {
+        frames.received(&frame(HEADERS, 0, stream * 2 + 1, &[0x82]), now);
+        frames.received(&frame(CONTINUATION, END_HEADERS, stream * 2 + 1, &[0x84]), now);
+    }
+    assert_eq!((frames.flood(), frames.in_head()), (None, false));
+}
+
+#[test]
+fn a_client_that_takes_much_may_open_its_window_as_often() {
+    let (mut frames, now) = follower();
+    frames.sent(&frame(DATA, 0, 1, &[0; 16 << 10]).repeat(64), now);
+    frames.received(&frame(WINDOW_UPDATE, 0, 0, &[0, 0, 4, 0]).repeat(1024 + 100), now);
+    assert_eq!(frames.flood(), None);
+    frames.received(&frame(WINDOW_UPDATE, 0, 0, &[0, 0, 4, 0]), now);
+    assert_eq!(frames.flood(), Some(Flood::WindowUpdates));
+}
+
+#[test]
+fn streams_that_a_client_has_reset_for_its_faults_are_counted() {
+    let reset = |code: u8| frame(RST_STREAM, 0, 1, &[0, 0, 0, code]);
+    for (code, expect) in
+        [(1, Some(Flood::Faults)), (5, Some(Flood::Faults)), (0, None), (2, None), (7, None), (8, None)]
+    {
+        let (mut frames, now) = follower();
+        frames.sent(&reset(code).repeat(101), now);
+        assert_eq!(frames.flood(), expect, "{code}");
+    }
+}
+
+#[test]
+fn cuts_between_octets_change_nothing() {
+    let octets = [
+        PREFACE.to_vec(),
+        frame(SETTINGS, 0, 0, &[0; 6]),
+        frame(HEADERS, 0, 5, &[0x82; 40]),
+        frame(CONTINUATION, END_HEADERS, 5, &[0x84; 3]),
+        frame(RST_STREAM, 0, 5, &[0, 0, 0, 8]),
+        frame(DATA, 0, 5, &[]),
+        frame(200, 0xff, 9, &[0; 300]),
+        frame(PING, 0, 0, &[0; 8]),
+    ]
+    .concat();
+    let now = Instant::now();
+    let mut whole = Frames::new(now);
+    whole.received(&octets, now);
+    for cut in 0..octets.len() {
+        let mut parts = Frames::new(now);
+        parts.received(&octets[..cut], now);
+        parts.received(&octets[cut..], now);
+        assert_eq!((parts.counts, parts.last), (whole.counts, 5), "cut at {cut}");
+    }
+    let mut single = Frames::new(now);
+    for octet in &octets {
+        single.received(std::slice::from_ref(octet), now);
+    }
+    assert_eq!(single.counts, whole.counts);
+    assert_eq!(whole.counts, [1, 0, 1, 1, 1, 0, 1]);
+}
+
+#[test]
+fn a_head_is_under_way_from_its_first_octet_to_its_last() {
+    let now = Instant::now();
+    let mut frames = Frames::new(now);
+    assert!(!frames.in_head());
+    frames.received(&PREFACE[..10], now);
+    assert!(frames.in_head());
+    frames.received(&PREFACE[10..], now);
+    assert!(!frames.in_head());
+    let fields = frame(HEADERS, END_HEADERS, 1, &[0x82; 10]);
+    frames.received(&fields[..12], now);
+    assert!(frames.in_head());
+    frames.received(&fields[12..], now);
+    assert!(!frames.in_head());
+    frames.received(&frame(DATA, 0, 1, &[0; 50])[..20], now);
+    assert!(!frames.in_head());
+}
+
+#[test]
+fn nothing_is_put_into_a_frame_that_is_being_sent() {
+    let (mut frames, now) = follower();
+    frames.received(&frame(HEADERS, END_HEADERS, 7, &[0x82]), now);
+    let data = frame(DATA, 0, 7, &[0; 20]);
+    frames.sent(&data[..15], now);
+    assert_eq!(frames.last_stream(), None);
+    frames.sent(&data[15..], now);
+    assert_eq!(frames.last_stream(), Some(7));
+    assert_eq!(farewell(7), *frame(7, 0, 0, &[0, 0, 0, 7, 0, 0, 0, 11]));
+}
