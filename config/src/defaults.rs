@@ -2,9 +2,9 @@
 
 use crate::model::{
     AdminState, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ConnectionLog, CookieMode, Denied,
-    Facility, ForwardedField, ForwardedFor, Hairpin, HttpReuse, Level, LogFormat, Mode, MssClamp, Offload,
-    PrivateZones, ProxyProtocol, ReverseNames, SocketMode, StatusRange, TlsVersion, Treatment,
-    UdpZeroChecksum,
+    Facility, ForwardedField, ForwardedFor, Hairpin, HttpReuse, HttpVersion, Level, LogFormat, Mode,
+    MssClamp, Offload, PrivateZones, ProxyProtocol, ReverseNames, SocketMode, StatusRange, TlsVersion,
+    Treatment, UdpZeroChecksum,
 };
 use ipnet::Ipv6Net;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -184,6 +184,8 @@ pub const MAX_QUEUE: u32 = 1024;
 pub const SLOW_START: Duration = Duration::ZERO;
 /// `proxy.pool.proxy_protocol`: a member that does not expect the header takes it for data.
 pub const PROXY_PROTOCOL: ProxyProtocol = ProxyProtocol::Off;
+/// `proxy.pool.protocol`: what every server speaks.
+pub const PROTOCOL: HttpVersion = HttpVersion::H1;
 /// `proxy.pool.http_reuse`: HAProxy's; no request is lost that a client could not know to be at risk.
 pub const HTTP_REUSE: HttpReuse = HttpReuse::Safe;
 /// `proxy.pool.tls.verify`: TLS to nobody in particular hides nothing.

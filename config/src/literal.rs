@@ -5,10 +5,10 @@ use crate::domain::Domain;
 use crate::model::{
     AdminState, AppCookieMode, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ClientPrefix,
     ConnectionLog, CookieMode, Denied, Endpoint, Facility, ForwardedField, ForwardedFor, Hairpin, Header,
-    HeaderCondition, HeaderEdit, HostPattern, HttpReuse, Level, LogFormat, LogTarget, MappedRule, Mode,
-    MssClamp, NextHopMtu, Offload, PathEdit, Pattern, PrivateZones, ProxyProtocol, QueryEdit, RateBy,
-    ReverseNames, SameSite, ServerName, SocketMode, StatusRange, Substitution, Template, TlsVersion,
-    Treatment, UdpZeroChecksum, Upstream, UpstreamTransport, Wanted,
+    HeaderCondition, HeaderEdit, HostPattern, HttpReuse, HttpVersion, Level, LogFormat, LogTarget,
+    MappedRule, Mode, MssClamp, NextHopMtu, Offload, PathEdit, Pattern, PrivateZones, ProxyProtocol,
+    QueryEdit, RateBy, ReverseNames, SameSite, ServerName, SocketMode, StatusRange, Substitution, Template,
+    TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport, Wanted,
 };
 use crate::reader::{duration_text, size_text};
 use crate::words::Word;
@@ -92,6 +92,7 @@ as_word!(
     AppCookieMode,
     CookieMode,
     SameSite,
+    HttpVersion,
     CheckMethod,
     ProxyProtocol,
     ClientAuth,

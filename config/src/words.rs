@@ -2,8 +2,8 @@
 
 use crate::model::{
     AdminState, AppCookieMode, Balance, CheckKind, CheckMethod, ClientAuth, ConnectionLog, CookieMode,
-    Denied, Facility, ForwardedField, ForwardedFor, Hairpin, HttpReuse, Level, LogFormat, Mode, Offload,
-    PrivateZones, ProxyProtocol, ReverseNames, SameSite, TlsVersion, Treatment, UdpZeroChecksum,
+    Denied, Facility, ForwardedField, ForwardedFor, Hairpin, HttpReuse, HttpVersion, Level, LogFormat, Mode,
+    Offload, PrivateZones, ProxyProtocol, ReverseNames, SameSite, TlsVersion, Treatment, UdpZeroChecksum,
 };
 
 /// A type whose values are words in the file.
@@ -52,6 +52,7 @@ words! {
     }
     ProxyProtocol { Off = "off", V1 = "v1", V2 = "v2" }
     HttpReuse { Never = "never", Safe = "safe", Aggressive = "aggressive", Always = "always" }
+    HttpVersion { H1 = "h1", H2 = "h2" }
     AdminState { Ready = "ready", Drain = "drain", Maintenance = "maintenance" }
     CookieMode { Insert = "insert", Rewrite = "rewrite", Prefix = "prefix" }
     SameSite { Strict = "strict", Lax = "lax", None = "none" }

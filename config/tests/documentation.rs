@@ -95,6 +95,7 @@ const DEPENDENT: &[(&str, &[&str])] = &[
         "proxy.pool.check.kind",
         &[
             "proxy.pool.check.server_name",
+            "proxy.pool.check.protocol",
             "proxy.pool.check.method",
             "proxy.pool.check.path",
             "proxy.pool.check.host",

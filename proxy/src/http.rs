@@ -30,6 +30,7 @@ mod limiter;
 mod login;
 mod outgoing;
 mod pace;
+mod reply;
 pub(crate) mod rules;
 mod ruling;
 mod send;

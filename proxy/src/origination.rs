@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::shortage::Seldom;
 use crate::stream::{Socket, Stream};
 use addr::fold_mapped;
-use config::model::{PoolTls, Proxy};
+use config::model::{HttpVersion, Pool, PoolTls, Proxy};
 use config::{Domain, Refusal};
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
@@ -36,6 +36,8 @@ const SESSIONS: usize = 8;
 /// How the members of a pool with `tls` are spoken to.
 pub(crate) struct Origination {
     model: PoolTls,
+    /// What is spoken inside TLS.
+    protocol: HttpVersion,
     /// What members are asked for; without it, their address is verified.
     name: Option<ServerName<'static>>,
     /// Whose certificates members may show; nobody's where nothing is verified.
@@ -57,7 +59,7 @@ pub(crate) struct Secured {
 }
 
 impl Origination {
-    fn load(model: &PoolTls, system: &mut System) -> Result<Self, OriginationError> {
+    fn load(model: &PoolTls, protocol: HttpVersion, system: &mut System) -> Result<Self, OriginationError> {
         let name = model.server_name.as_ref().map(server_name).transpose()?;
         let roots = match &model.ca {
             _ if !model.verify => RootCertStore::empty(),
@@ -65,8 +67,9 @@ impl Origination {
             None => system.roots()?,
         };
         let bundle = model.certificate.as_deref().map(certificate).transpose()?;
-        let config = client_config(model.verify, &roots, bundle.as_ref())?;
-        Ok(Self { model: model.clone(), name, roots, bundle, config })
+        let mut config = client_config(model.verify, &roots, bundle.as_ref())?;
+        offer(&mut config, protocol);
+        Ok(Self { model: model.clone(), protocol, name, roots, bundle, config })
     }
 
     /// Whether both would speak to members alike.
@@ -76,7 +79,10 @@ impl Origination {
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        self.model == other.model && self.roots.roots == other.roots.roots && same_bundle
+        self.model == other.model
+            && self.protocol == other.protocol
+            && self.roots.roots == other.roots.roots
+            && same_bundle
     }
 
     /// For the connections of clients to the member at this address.
@@ -86,15 +92,21 @@ impl Origination {
         Secured::new(config, self.name.clone().unwrap_or_else(|| verified(address)))
     }
 
-    /// For checks that ask for this name, or else verify this address.
-    pub(crate) fn to_check(&self, name: Option<&Domain>, address: IpAddr) -> io::Result<Secured> {
-        Secured::named(self.config.clone(), name, address).map_err(io::Error::other)
+    /// For checks that ask for this name, or else verify this address, and speak this inside TLS, or else what clients do.
+    pub(crate) fn to_check(
+        &self,
+        (name, address): (Option<&Domain>, IpAddr),
+        protocol: Option<HttpVersion>,
+    ) -> io::Result<Secured> {
+        let mut config = self.config.clone();
+        offer(&mut config, protocol.unwrap_or(self.protocol));
+        Secured::named(config, name, address).map_err(io::Error::other)
     }
 
     /// What the files of `model` say otherwise, one line each.
     fn changed(&self, pool: &str, model: &PoolTls, system: &mut System) -> Vec<String> {
         let at = format!("proxy.pool \"{pool}\": ");
-        let Ok(new) = Self::load(model, system) else {
+        let Ok(new) = Self::load(model, self.protocol, system) else {
             // What is wrong is said when they are loaded to be used.
             return vec![format!("{at}a file of tls was replaced")];
         };
@@ -142,8 +154,21 @@ impl Secured {
     pub(crate) async fn handshake(&self, socket: Socket) -> io::Result<Stream> {
         let connector = TlsConnector::from(Arc::clone(&self.config));
         let connected = connector.connect(self.name.clone(), socket).await;
-        connected.map(Stream::from).map_err(|error| fault::explain(&error))
+        let stream = connected.map_err(|error| fault::explain(&error))?;
+        let offered = self.config.alpn_protocols.first().map(Vec::as_slice);
+        if offered.is_some() && stream.get_ref().1.alpn_protocol() != offered {
+            return Err(fault::no_http2());
+        }
+        Ok(Stream::from(stream))
     }
+}
+
+/// Has the member choose this by ALPN (RFC 7301). To HTTP/1.1 servers no word need be said of it.
+fn offer(config: &mut ClientConfig, protocol: HttpVersion) {
+    config.alpn_protocols = match protocol {
+        HttpVersion::H1 => Vec::new(),
+        HttpVersion::H2 => vec![b"h2".to_vec()],
+    };
 }
 
 /// The name to ask for and to verify.
@@ -208,19 +233,19 @@ impl System {
 }
 
 /// The pools that speak TLS, with their place in the file.
-fn encrypted(proxy: &Proxy) -> impl Iterator<Item = (usize, &str, &PoolTls)> {
+fn encrypted(proxy: &Proxy) -> impl Iterator<Item = (usize, &Pool, &PoolTls)> {
     let pools = proxy.pool.iter().enumerate();
-    pools.filter_map(|(place, pool)| Some((place, pool.name.as_str(), pool.tls.as_ref()?)))
+    pools.filter_map(|(place, pool)| Some((place, pool, pool.tls.as_ref()?)))
 }
 
 /// Reads what every pool with TLS needs; one that would speak as it did in `current` is kept.
 pub(crate) fn load(proxy: &Proxy, current: Option<&Originations>) -> Result<Originations, Error> {
     let (mut all, mut system) = (Originations::new(), System::default());
     for (_, pool, model) in encrypted(proxy) {
-        let new = Origination::load(model, &mut system)
-            .map_err(|source| Error::MemberTls { pool: pool.to_owned(), source })?;
-        let old = current.and_then(|current| current.get(pool)).filter(|old| old.is_same(&new));
-        all.insert(pool.to_owned(), old.map_or_else(|| Arc::new(new), Arc::clone));
+        let new = Origination::load(model, pool.protocol, &mut system)
+            .map_err(|source| Error::MemberTls { pool: pool.name.clone(), source })?;
+        let old = current.and_then(|current| current.get(&pool.name)).filter(|old| old.is_same(&new));
+        all.insert(pool.name.clone(), old.map_or_else(|| Arc::new(new), Arc::clone));
     }
     Ok(all)
 }
@@ -254,8 +279,8 @@ pub(crate) fn warnings(proxy: &Proxy) -> Vec<String> {
 pub(crate) fn changed(proxy: &Proxy, used: &Originations) -> Vec<String> {
     let mut system = System::default();
     encrypted(proxy)
-        .filter_map(|(_, pool, model)| Some((pool, model, used.get(pool)?)))
-        .flat_map(|(pool, model, used)| used.changed(pool, model, &mut system))
+        .filter_map(|(_, pool, model)| Some((pool, model, used.get(&pool.name)?)))
+        .flat_map(|(pool, model, used)| used.changed(&pool.name, model, &mut system))
         .collect()
 }
 

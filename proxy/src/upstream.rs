@@ -1,24 +1,33 @@
 //! HTTP connections to members, kept for the next request: one set per worker, shared by its clients, and what each client
 //! connection has of its own.
 //!
-//! An idle one is looked at by its worker once a second and dropped when the member has closed it, when it has been idle
-//! for long, or when the member has left the configuration or is spoken to in another way.
+//! HTTP/1.1 has a connection for each request under way, HTTP/2 many requests on each. An idle one is looked at by its
+//! worker once a second and dropped when the member has closed it, when it has been idle for long, or when the member has
+//! left the configuration or is spoken to in another way.
 
 mod choice;
 mod http1;
+mod http2;
+mod multiplexed;
 mod own;
 
 pub(crate) use choice::Seeker;
-pub(crate) use http1::{MAX_BUFFER, Upstream, poll_with};
+pub(crate) use http1::{Http1, MAX_BUFFER, poll_with};
+pub(crate) use http2::Stream;
 pub(crate) use own::Own;
 
+use crate::dial::{Dial, First};
 use crate::origination::Secured;
-use crate::pool::MemberState;
+use crate::pool::{MemberState, Pool};
 use crate::snapshot::{Shared, Snapshot};
+use config::model::HttpVersion;
+use http2::Http2;
+use multiplexed::Multiplexed;
 use own::Kept;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Weak;
+use std::io;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -32,28 +41,92 @@ const KEPT: usize = 1024;
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// Idle connections, the one used last at the end.
-type Idle = Vec<Box<Upstream>>;
+type Idle = Vec<Box<Http1>>;
 
-/// The idle connections of one worker.
+/// What a request goes on: a connection for as long as it takes, or a place on one.
+pub(crate) enum Upstream {
+    Http1(Box<Http1>),
+    Http2(Stream),
+}
+
+/// Whether the end of a connection may still be held against its member: once for all that were on it.
+pub(crate) struct Blame(Option<Rc<Http2>>);
+
+impl Blame {
+    pub(crate) fn is_due(&self) -> bool {
+        self.0.as_ref().is_none_or(|connection| connection.blames_once())
+    }
+}
+
+impl Upstream {
+    pub(crate) fn blame(&self) -> Blame {
+        match self {
+            Self::Http1(_) => Blame(None),
+            Self::Http2(stream) => Blame(Some(stream.connection())),
+        }
+    }
+
+    /// Whether the connection has carried a request before.
+    pub(crate) const fn is_reused(&self) -> bool {
+        match self {
+            Self::Http1(connection) => connection.is_reused(),
+            Self::Http2(stream) => stream.is_reused(),
+        }
+    }
+}
+
+/// The connections of one worker, but for those of HTTP/1.1 that are in use.
 #[derive(Default)]
 pub(crate) struct Upstreams {
     /// Those that serve any client.
     shared: RefCell<HashMap<*const MemberState, Idle>>,
     /// Those of one client connection each.
     owned: RefCell<Vec<Weak<Kept>>>,
+    multiplexed: Multiplexed,
     filled: Notify,
 }
 
 impl Upstreams {
-    /// An idle connection to the member that speaks as `secured` does, for this request of the client connection whose
-    /// `own` is: the one used last, which is the likeliest to be alive.
+    /// A connection to the member that speaks as `secured` does, for this request of the client connection whose `own` is.
     pub(crate) fn check_out(
         &self,
         member: &Arc<MemberState>,
         secured: Option<&Arc<Secured>>,
         (own, seeker): (&Own, Seeker),
-    ) -> Option<Box<Upstream>> {
-        let mut fits = |upstream: &mut Upstream| {
+    ) -> Option<Upstream> {
+        match seeker.version {
+            HttpVersion::H1 => self.take(member, secured, (own, seeker)).map(Upstream::Http1),
+            HttpVersion::H2 => self.multiplexed.find(member, secured, (own, seeker)).map(Upstream::Http2),
+        }
+    }
+
+    /// A new connection, which begins with `first`.
+    pub(crate) async fn open(
+        &self,
+        dial: &Dial<'_>,
+        member: &Arc<MemberState>,
+        (own, seeker, first): (&Own, Seeker, &First),
+    ) -> io::Result<Upstream> {
+        match seeker.version {
+            HttpVersion::H1 => {
+                Http1::open(dial, Arc::clone(member), (seeker, first)).await.map(Upstream::Http1)
+            }
+            HttpVersion::H2 => {
+                let opened = Box::pin(self.multiplexed.open(dial, member, (own, seeker, first))).await;
+                self.filled.notify_one();
+                opened.map(Upstream::Http2)
+            }
+        }
+    }
+
+    /// The idle one used last, which is the likeliest to be alive.
+    fn take(
+        &self,
+        member: &Arc<MemberState>,
+        secured: Option<&Arc<Secured>>,
+        (own, seeker): (&Own, Seeker),
+    ) -> Option<Box<Http1>> {
+        let mut fits = |upstream: &mut Http1| {
             upstream.speaks_as(secured, seeker.told) && upstream.is_usable() && upstream.is_silent()
         };
         if let Some(upstream) = own.take(|upstream| Arc::ptr_eq(&upstream.member, member), &mut fits) {
@@ -70,14 +143,14 @@ impl Upstreams {
 
     /// Keeps a connection whose response has ended, if it can be used again: for any client, or for the client
     /// connection that has used it.
-    pub(crate) fn check_in(&self, mut upstream: Box<Upstream>, own: &Own) {
+    pub(crate) fn check_in(&self, mut upstream: Box<Http1>, own: &Own) {
         if !upstream.is_usable() {
             return;
         }
         upstream.carried += 1;
         upstream.idle_since = Instant::now();
         if upstream.owned {
-            self.owned.borrow_mut().extend(own.keep(upstream));
+            self.owned.borrow_mut().extend(own.keep_idle(upstream));
         } else {
             let mut shared = self.shared.borrow_mut();
             let idle = shared.entry(Arc::as_ptr(&upstream.member)).or_default();
@@ -92,12 +165,16 @@ impl Upstreams {
     /// Drops what cannot be used again, forever.
     pub(crate) async fn tend(&self, shared: &Shared) {
         loop {
-            if self.shared.borrow().is_empty() && self.owned.borrow().is_empty() {
+            if self.is_empty() {
                 self.filled.notified().await;
             }
             time::sleep(SWEEP).await;
             self.sweep(&shared.snapshot.load(), Instant::now());
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.shared.borrow().is_empty() && self.owned.borrow().is_empty() && self.multiplexed.is_empty()
     }
 
     /// Gives up all that is idle, so that others can have the files. Says whether there was anything.
@@ -106,6 +183,10 @@ impl Upstreams {
         for kept in self.owned.borrow().iter().filter_map(Weak::upgrade) {
             had_any |= !std::mem::take(&mut *kept.0.borrow_mut()).is_empty();
         }
+        self.multiplexed.retain(|connection| {
+            had_any |= connection.is_idle();
+            !connection.is_idle()
+        });
         had_any
     }
 
@@ -119,14 +200,35 @@ impl Upstreams {
             tidy(&mut kept.0.borrow_mut(), snapshot, now);
             true
         });
+        self.multiplexed.retain(|connection| {
+            let idle_for = now - connection.idle_since();
+            let fits = |(pool, secured): (&Pool, _)| {
+                pool.config.protocol == HttpVersion::H2
+                    && connection.speaks_as(secured, pool.config.proxy_protocol)
+            };
+            spoken_to(snapshot, &connection.member).is_some_and(fits)
+                && connection.is_usable()
+                && !connection.is_owned()
+                && (!connection.is_idle() || idle_for < IDLE)
+        });
     }
+}
+
+/// The pool of a member, and how it is spoken to.
+fn spoken_to<'a>(
+    snapshot: &'a Snapshot,
+    member: &MemberState,
+) -> Option<(&'a Pool, Option<&'a Arc<Secured>>)> {
+    let (pool, place) = snapshot.find(member)?;
+    Some((pool, pool.secured_at(place)))
 }
 
 fn tidy(idle: &mut Idle, snapshot: &Snapshot, now: Instant) {
     idle.retain_mut(|upstream| {
-        let Some((pool, place)) = snapshot.find(&upstream.member) else { return false };
+        let Some((pool, secured)) = spoken_to(snapshot, &upstream.member) else { return false };
         now - upstream.idle_since < IDLE
-            && upstream.speaks_as(pool.secured_at(place), pool.config.proxy_protocol)
+            && pool.config.protocol == HttpVersion::H1
+            && upstream.speaks_as(secured, pool.config.proxy_protocol)
             && upstream.is_usable()
     });
 }
@@ -134,9 +236,9 @@ fn tidy(idle: &mut Idle, snapshot: &Snapshot, now: Instant) {
 /// Takes out the last connection that is `wanted` and `fits`; those that are wanted and do not fit are dropped.
 fn take(
     idle: &mut Idle,
-    wanted: impl Fn(&Upstream) -> bool,
-    mut fits: impl FnMut(&mut Upstream) -> bool,
-) -> Option<Box<Upstream>> {
+    wanted: impl Fn(&Http1) -> bool,
+    mut fits: impl FnMut(&mut Http1) -> bool,
+) -> Option<Box<Http1>> {
     while let Some(place) = idle.iter().rposition(|upstream| wanted(upstream)) {
         let mut upstream = idle.remove(place);
         if fits(&mut upstream) {

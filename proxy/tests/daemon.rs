@@ -60,6 +60,9 @@ mod http2;
 #[path = "daemon/http2_floods.rs"]
 mod http2_floods;
 #[cfg(test)]
+#[path = "daemon/http2_member.rs"]
+mod http2_member;
+#[cfg(test)]
 #[path = "daemon/identity.rs"]
 mod identity;
 #[cfg(test)]
@@ -74,6 +77,9 @@ mod load;
 #[cfg(test)]
 #[path = "daemon/log.rs"]
 mod log;
+#[cfg(test)]
+#[path = "daemon/member_http2.rs"]
+mod member_http2;
 #[cfg(test)]
 #[path = "daemon/member_tls.rs"]
 mod member_tls;

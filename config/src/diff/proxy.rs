@@ -188,6 +188,7 @@ fn pool(record: &mut Record, path: &str, old: &Pool, new: &Pool) -> PoolDiff {
     record.key(&format!("{path}.max_queue"), &old.max_queue, &new.max_queue);
     record.key(&format!("{path}.slow_start"), &old.slow_start, &new.slow_start);
     record.key(&format!("{path}.proxy_protocol"), &old.proxy_protocol, &new.proxy_protocol);
+    record.key(&format!("{path}.protocol"), &old.protocol, &new.protocol);
     record.key(&format!("{path}.http_reuse"), &old.http_reuse, &new.http_reuse);
     pool_tls(record, &format!("{path}.tls"), old.tls.as_ref(), new.tls.as_ref());
     cookie::compare(record, &format!("{path}.cookie"), old.cookie.as_ref(), new.cookie.as_ref());
@@ -250,6 +251,7 @@ fn check(record: &mut Record, path: &str, old: &Check, new: &Check) {
     record.key(&format!("{path}.proxy_protocol"), &old.proxy_protocol, &new.proxy_protocol);
     record.optional(&format!("{path}.server_name"), old.server_name.as_ref(), new.server_name.as_ref());
     let (old, new) = (&old.http, &new.http);
+    record.key(&format!("{path}.protocol"), &old.protocol, &new.protocol);
     record.key(&format!("{path}.method"), &old.method, &new.method);
     record.key(&format!("{path}.path"), &old.path, &new.path);
     record.optional(&format!("{path}.host"), old.host.as_ref(), new.host.as_ref());

@@ -22,7 +22,9 @@ pub use limits::RequestLimits;
 pub use listener::{ClientAuth, Hsts, Listener, Mode, PerSource, ServerName, SniRoute, Tls, TlsVersion};
 pub use log::{ConnectionLog, Facility, LogTarget, ProxyLog};
 pub use pattern::{Pattern, PatternError, Substitution};
-pub use pool::{AdminState, Balance, HttpReuse, Member, Passive, Pool, PoolTls, ProxyProtocol, Stick};
+pub use pool::{
+    AdminState, Balance, HttpReuse, HttpVersion, Member, Passive, Pool, PoolTls, ProxyProtocol, Stick,
+};
 pub use rule::{
     Conditions, FixedAnswer, HeaderCondition, HeaderEdit, HostPattern, PathEdit, QueryEdit, Redirect, Rule,
     RuleAction, Wanted,

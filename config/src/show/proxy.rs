@@ -119,6 +119,7 @@ fn pool(page: &mut Page, pool: &Pool) {
     page.key("max_queue", &pool.max_queue);
     page.key("slow_start", &pool.slow_start);
     page.key("proxy_protocol", &pool.proxy_protocol);
+    page.key("protocol", &pool.protocol);
     page.key("http_reuse", &pool.http_reuse);
     if let Some(tls) = &pool.tls {
         page.table("proxy.pool.tls");
@@ -172,6 +173,7 @@ fn check(page: &mut Page, check: &Check) {
     page.key("proxy_protocol", &check.proxy_protocol);
     page.optional("server_name", check.server_name.as_ref());
     if check.kind == CheckKind::Http {
+        page.key("protocol", &check.http.protocol);
         page.key("method", &check.http.method);
         page.key("path", &check.http.path);
         page.optional("host", check.http.host.as_ref());

@@ -6,11 +6,12 @@ use config::model::{
     ClassOctet, ClientAuth, ClientPrefix, Conditions, ConnectionLog, Cookie, CookieMode, Denied, Dns64,
     DnsCache, DnsClient, Endpoint, Facility, FixedAnswer, Forward, ForwardedField, ForwardedFor, Forwarding,
     Gateway, Hairpin, Header, HeaderCondition, HeaderEdit, Host, HostPattern, Hsts, HttpCheck, HttpReuse,
-    Level, Listener, LocalNames, Log, LogFormat, LogTarget, MappedRule, Member, Mode, MssClamp, Nat64,
-    NextHopMtu, Offload, Passive, PathEdit, Pattern, PerSource, Pool, PoolTls, Prefix, PrivateZones, Proxy,
-    ProxyLog, ProxyProtocol, ProxyTimeouts, QueryEdit, Rate, RateBy, Redirect, RequestLimits, ReverseNames,
-    Rule, RuleAction, SameSite, ServerName, SniRoute, StatusRange, Stick, Substitution, SynthesisRules,
-    Template, Tls, TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport, Wanted,
+    HttpVersion, Level, Listener, LocalNames, Log, LogFormat, LogTarget, MappedRule, Member, Mode, MssClamp,
+    Nat64, NextHopMtu, Offload, Passive, PathEdit, Pattern, PerSource, Pool, PoolTls, Prefix, PrivateZones,
+    Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, QueryEdit, Rate, RateBy, Redirect, RequestLimits,
+    ReverseNames, Rule, RuleAction, SameSite, ServerName, SniRoute, StatusRange, Stick, Substitution,
+    SynthesisRules, Template, Tls, TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
+    Wanted,
 };
 use config::{Domain, defaults};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -763,11 +764,12 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
     let tables = (option::of(pool_tls()), sticky(), option::of(passive()));
     let members = names(4).prop_flat_map(|names| names.into_iter().map(member).collect::<Vec<_>>());
     let reuse = select(vec![HttpReuse::Never, HttpReuse::Safe, HttpReuse::Aggressive, HttpReuse::Always]);
-    (balance, numbers, (version(), reuse), tables, check(), members).prop_map(
+    let spoken = (version(), reuse, http_version());
+    (balance, numbers, spoken, tables, check(), members).prop_map(
         move |(
             balance,
             numbers,
-            (proxy_protocol, http_reuse),
+            (proxy_protocol, http_reuse, protocol),
             (tls, (cookie, app_cookie, stick), passive),
             mut check,
             mut member,
@@ -795,6 +797,7 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
                 slow_start,
                 proxy_protocol,
                 http_reuse,
+                protocol,
                 tls,
                 cookie,
                 app_cookie,
@@ -805,6 +808,10 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
             }
         },
     )
+}
+
+fn http_version() -> impl Strategy<Value = HttpVersion> {
+    select(vec![HttpVersion::H1, HttpVersion::H2])
 }
 
 fn version() -> impl Strategy<Value = ProxyProtocol> {
@@ -918,10 +925,16 @@ fn http_check() -> impl Strategy<Value = HttpCheck> {
     let status = (100u16..=599, 0u16..=499)
         .prop_map(|(first, more)| StatusRange { first, last: (first + more).min(599) });
     let method = select(vec![CheckMethod::Get, CheckMethod::Head, CheckMethod::Options]);
-    let asked =
-        (method, r#"/[!-~&&[^#"<>\\^`{|}]]{0,12}"#, option::of("[a-z0-9.:-]{1,12}"), vec(header, 0..3));
+    let asked = (
+        method,
+        http_version(),
+        r#"/[!-~&&[^#"<>\\^`{|}]]{0,12}"#,
+        option::of("[a-z0-9.:-]{1,12}"),
+        vec(header, 0..3),
+    );
     (asked, vec(status, 1..3), option::of("[^\u{0}]{1,20}")).prop_map(
-        |((method, path, host, headers), expect_status, body)| HttpCheck {
+        |((method, protocol, path, host, headers), expect_status, body)| HttpCheck {
+            protocol,
             method,
             path,
             host,

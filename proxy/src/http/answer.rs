@@ -72,7 +72,12 @@ pub(crate) const MEMBER_GONE: Answer = answer(
 pub(crate) const BAD_RESPONSE: Answer = answer(
     StatusCode::BAD_GATEWAY,
     Failure::BadResponse,
-    "The server behind this address did not answer in HTTP/1.",
+    "The server behind this address did not answer in HTTP.",
+);
+pub(crate) const NO_TUNNEL: Answer = answer(
+    StatusCode::BAD_GATEWAY,
+    Failure::Unsupported,
+    "The servers behind this address are spoken to in HTTP/2, which carries no WebSockets and tunnels here.",
 );
 pub(crate) const MEMBER_SILENT: Answer = answer(
     StatusCode::GATEWAY_TIMEOUT,

@@ -3,9 +3,9 @@
 use super::connection::now;
 use super::exchange::{Exchange, Underway};
 use super::headers;
+use super::reply::{Broken, Reply};
 use crate::counts::Failure;
 use crate::pool::Lease;
-use crate::upstream::{Upstream, poll_with};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{self, Sleep};
 
-type Polled = Poll<Option<Result<Frame<Bytes>, hyper::Error>>>;
+type Polled<E> = Poll<Option<Result<Frame<Bytes>, E>>>;
 
 /// The body of a request on its way to a member. Notes when the client is waited for.
 pub(crate) enum RequestBody {
@@ -62,7 +62,7 @@ impl Body for RequestBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<hyper::Error> {
         let Self::Client { incoming, exchange, wait } = &mut *self else { return Poll::Ready(None) };
         if let Some(wait) = wait {
             ready!(wait.poll(cx));
@@ -144,9 +144,9 @@ impl ResponseBody {
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<Broken> {
         if let Some(exchange) = &self.underway {
             exchange.is_asked();
         }
@@ -166,43 +166,37 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Text(text) => text.is_none(),
-            Source::Member(body) => body.incoming.is_end_stream(),
+            Source::Member(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
-            Source::Member(body) => body.incoming.size_hint(),
+            Source::Member(body) => body.size_hint(),
         }
     }
 }
 
 /// A member's answer; drives the member's connection whenever the client's side asks for more.
 pub(crate) struct MemberBody {
-    incoming: Incoming,
+    /// Until it is given back, when the body goes.
+    reply: Option<Reply>,
     exchange: Rc<Exchange>,
-    /// Given back for the next request when the body has ended well.
-    upstream: Option<Box<Upstream>>,
     ended: bool,
     /// Counts as the member's load until the body goes.
     _lease: Lease,
 }
 
 impl MemberBody {
-    pub(crate) const fn new(
-        incoming: Incoming,
-        exchange: Rc<Exchange>,
-        upstream: Box<Upstream>,
-        lease: Lease,
-    ) -> Self {
-        Self { incoming, exchange, upstream: Some(upstream), ended: false, _lease: lease }
+    pub(super) const fn new(reply: Reply, exchange: Rc<Exchange>, lease: Lease) -> Self {
+        Self { reply: Some(reply), exchange, ended: false, _lease: lease }
     }
 
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
-        let Self { incoming, upstream, exchange, .. } = self;
-        let Some(upstream) = upstream else { return Poll::Ready(None) };
-        let polled = poll_with(upstream, cx, |cx| Pin::new(&mut *incoming).poll_frame(cx));
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled<Broken> {
+        let Self { reply, exchange, .. } = self;
+        let Some(reply) = reply else { return Poll::Ready(None) };
+        let polled = reply.poll_frame(cx);
         if polled.is_pending() {
             exchange.waits.borrow_mut().member.get_or_insert_with(now);
         }
@@ -219,15 +213,21 @@ impl MemberBody {
         }
         Poll::Ready(frame)
     }
+
+    fn is_end_stream(&self) -> bool {
+        self.reply.as_ref().is_none_or(Reply::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.reply.as_ref().map_or_else(SizeHint::default, Reply::size_hint)
+    }
 }
 
 impl Drop for MemberBody {
     fn drop(&mut self) {
-        if let Some(upstream) = self.upstream.take()
-            && (self.ended || self.incoming.is_end_stream())
-        {
-            let connection = &self.exchange.connection;
-            connection.local.upstreams.check_in(upstream, &connection.own);
+        let has_ended = self.ended || self.is_end_stream();
+        if let Some(reply) = self.reply.take().filter(|_| has_ended) {
+            reply.release(&self.exchange.connection);
         }
     }
 }

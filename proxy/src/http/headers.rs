@@ -96,6 +96,13 @@ fn canonicalize(headers: &mut HeaderMap) {
     }
 }
 
+/// Takes out what only HTTP/1.1 has (RFC 9113 §8.2.2). That trailers are taken stays said.
+pub(crate) fn leave_http1(headers: &mut HeaderMap) {
+    for name in HOP_BY_HOP.iter().filter(|name| ![TE, TRAILER].contains(name)) {
+        headers.remove(name);
+    }
+}
+
 /// Takes out everything that may not come behind the content, announced or not.
 pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
     let doomed: Vec<HeaderName> = trailers.keys().filter(|name| !may_trail(name)).cloned().collect();
@@ -224,6 +231,16 @@ mod tests {
         strip_trailers(&mut trailers);
         let left: Vec<_> = trailers.keys().map(HeaderName::as_str).collect();
         assert_eq!(left, ["grpc-status", "x-sum"]);
+    }
+
+    #[test]
+    fn http_2_is_told_nothing_of_a_connection_of_http_1() {
+        let mut headers = HeaderMap::new();
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        headers.insert(UPGRADE, HeaderValue::from_static("a/1"));
+        ask_for_trailers(&mut headers);
+        leave_http1(&mut headers);
+        assert_eq!(headers.keys().collect::<Vec<_>>(), [&TE]);
     }
 
     #[test]

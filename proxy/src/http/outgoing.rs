@@ -1,9 +1,12 @@
 //! A request as it goes to a member: judged and rewritten.
 
 use super::body::RequestBody;
-use hyper::header::HeaderMap;
+use super::headers;
+use hyper::header::{HOST, HeaderMap};
 use hyper::http::request::Parts;
+use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::{Method, Request, StatusCode, Uri};
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
 /// A request as it is sent on.
@@ -19,6 +22,26 @@ pub(super) struct Head {
     pub(super) method: Method,
     pub(super) uri: Uri,
     pub(super) headers: HeaderMap,
+}
+
+impl Head {
+    /// The same for a member that speaks HTTP/2, over TLS or not, at this address (RFC 9113 §8.3.1).
+    pub(super) fn to_http2(&self, encrypted: bool, member: SocketAddr) -> Request<()> {
+        let mut request = Request::new(());
+        let mut headers = self.headers.clone();
+        let host = headers.remove(HOST);
+        headers::leave_http1(&mut headers);
+        let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+        let mut uri = self.uri.clone().into_parts();
+        // Servers compare it with what they are spoken to by.
+        uri.scheme = Some(if encrypted { Scheme::HTTPS } else { Scheme::HTTP });
+        uri.authority = authority.or_else(|| Authority::try_from(member.to_string()).ok());
+        uri.path_and_query.get_or_insert_with(|| PathAndQuery::from_static("/"));
+        *request.uri_mut() = Uri::from_parts(uri).expect("scheme, authority and path are all there");
+        *request.method_mut() = self.method.clone();
+        *request.headers_mut() = headers;
+        request
+    }
 }
 
 impl Outgoing {

@@ -1,34 +1,59 @@
 //! From a request to a member's answer: a place at a member, a connection, the exchange, and another try where that is
 //! safe.
 
+mod http1;
+mod http2;
+
+pub(super) use http2::Pumping;
+
 use super::answer::{self, Answer};
 use super::body::{MemberBody, ResponseBody};
 use super::bond::Bond;
 use super::deadlines::Overdue;
 use super::exchange::Exchange;
 use super::outgoing::Outgoing;
+use super::reply::Reply;
 use super::upgrade::Asked;
 use super::{guard, headers, login, tunnel};
 use crate::dial::{Dial, First, NoMember};
 use crate::identity;
-use crate::pool::{Lease, Pool};
-use crate::upstream::{Seeker, Upstream, poll_with};
-use hyper::body::Incoming;
+use crate::pool::{Lease, MemberState, Pool};
+use crate::upstream::{Seeker, Upstream};
+use config::model::HttpVersion;
+use hyper::header::CONTENT_LENGTH;
 use hyper::{Response, Version};
-use std::future::poll_fn;
-use std::pin::pin;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 
-/// Why an exchange brought no answer.
-enum Lost {
-    /// The request did not leave: it may go another way, whatever it is.
-    Unsent(Box<Outgoing>),
+/// Why an exchange brought no answer, with the request where it may go another way.
+enum Lost<T = Box<Outgoing>> {
+    /// The connection took it no more: nobody has acted on it, whatever it is.
+    Unsent(T),
+    /// The member has left it alone, and takes others.
+    Refused(T),
     /// The request may have been acted on. `heard`: the member had begun to answer.
-    Failed { heard: bool, error: hyper::Error },
+    Failed { heard: bool, why: Why },
     /// Somebody was silent for too long.
     Overdue(Overdue),
+}
+
+#[derive(Clone, Copy)]
+enum Why {
+    /// The client broke off what it sent.
+    Client,
+    /// The member did not speak HTTP.
+    Malformed,
+    /// The member broke off.
+    Gone,
+}
+
+/// Where a request goes next.
+enum Again {
+    /// To the same member.
+    Here(Outgoing),
+    /// To wherever the pool says.
+    Elsewhere(Outgoing),
 }
 
 /// Sends a request to a member of the pool, and to others where that is safe.
@@ -40,7 +65,9 @@ pub(super) async fn send(
 ) -> Result<Response<ResponseBody>, Answer> {
     let connection = &exchange.connection;
     let mut dial = Dial::new(&connection.local, pool, &exchange.route.timeout, exchange.client.get());
-    let told = connection.told.as_ref();
+    if dial.pool().config.protocol == HttpVersion::H2 && asked.as_ref().is_some_and(Asked::needs_http1) {
+        return Err(answer::NO_TUNNEL);
+    }
     let repeatable = outgoing.repeatable;
     if let Some(member) = connection.own.login().or(bond.own()) {
         dial.prefer(member);
@@ -56,36 +83,27 @@ pub(super) async fn send(
         })?;
         let member = Arc::clone(lease.member());
         bond.goes_to(exchange, dial.pool(), &member);
-        let config = &dial.pool().config;
-        let (reuse, version) = (config.http_reuse, config.proxy_protocol);
-        let seeker = Seeker { reuse, told: version, repeatable, first: exchange.is_first };
-        let header = identity::header(version, told, || identity::origin(connection.ends));
-        let first = First { header, ahead: Vec::new() };
-        let kept =
-            |secured| connection.local.upstreams.check_out(&member, secured, (&connection.own, seeker));
-        let mut idle = dial.secured(&member).ok().and_then(kept);
         loop {
-            let upstream = match idle.take() {
-                Some(upstream) => {
-                    dial.reached(&member);
-                    Ok(upstream)
-                }
-                None => Upstream::open(&dial, Arc::clone(&member), (seeker, &first)).await,
-            };
-            let Ok(mut upstream) = upstream else { break };
-            let reused = upstream.is_reused();
+            let upstream = reach(exchange, &dial, (&member, repeatable)).await;
+            let Ok(upstream) = upstream else { break };
+            let (reused, blame) = (upstream.is_reused(), upstream.blame());
             let spare = if reused { outgoing.spare() } else { None };
-            let answered = match ask(exchange, &mut upstream, outgoing).await {
-                Ok(response) => respond(exchange, asked.as_ref(), response, upstream, lease),
+            let answered = match ask(exchange, upstream, outgoing).await {
+                Ok(response) => respond(exchange, asked.as_ref(), response, lease),
                 Err(lost) => match lost.again(reused, spare) {
-                    Ok(again) => {
+                    Ok(Again::Here(again)) => {
                         outgoing = again;
                         continue;
+                    }
+                    Ok(Again::Elsewhere(again)) => {
+                        outgoing = again;
+                        dial.blame(&member);
+                        break;
                     }
                     Err(answer) => Err(answer),
                 },
             };
-            if answered.as_ref().is_err_and(|answer| answer.blames_member()) {
+            if answered.as_ref().is_err_and(|answer| answer.blames_member()) && blame.is_due() {
                 dial.blame(&member);
             }
             return answered;
@@ -93,54 +111,53 @@ pub(super) async fn send(
     }
 }
 
-impl Lost {
-    /// The request for a second try on a fresh connection, where that is safe: the connection had been idle, so the
-    /// member may just have closed it.
-    fn again(self, reused: bool, spare: Option<Outgoing>) -> Result<Outgoing, Answer> {
-        match (self, spare) {
-            (Self::Unsent(unsent), _) if reused => Ok(*unsent),
-            (Self::Failed { heard: false, error }, Some(spare)) if !error.is_user() && !error.is_parse() => {
-                Ok(spare)
-            }
-            (lost, _) => Err(lost.answer()),
-        }
+/// A connection to the member: one that may be used again, or a new one.
+async fn reach(
+    exchange: &Exchange,
+    dial: &Dial<'_>,
+    (member, repeatable): (&Arc<MemberState>, bool),
+) -> io::Result<Upstream> {
+    let connection = &exchange.connection;
+    let (upstreams, own) = (&connection.local.upstreams, &connection.own);
+    let config = &dial.pool().config;
+    let (version, reuse, told) = (config.protocol, config.http_reuse, config.proxy_protocol);
+    let seeker = Seeker { version, reuse, told, repeatable, first: exchange.is_first };
+    let secured = dial.secured(member).ok();
+    if let Some(kept) = secured.and_then(|secured| upstreams.check_out(member, secured, (own, seeker))) {
+        dial.reached(member);
+        return Ok(kept);
     }
+    let header = identity::header(told, connection.told.as_ref(), || identity::origin(connection.ends));
+    let first = First { header, ahead: Vec::new() };
+    upstreams.open(dial, member, (own, seeker, &first)).await
+}
 
-    fn answer(self) -> Answer {
-        match self {
-            Self::Overdue(Overdue::Body) => answer::CLIENT_SILENT,
-            Self::Overdue(_) => answer::MEMBER_SILENT,
-            Self::Failed { error, .. } if error.is_user() => answer::BROKEN_BODY,
-            Self::Failed { error, .. } if error.is_parse() => answer::BAD_RESPONSE,
-            Self::Unsent(_) | Self::Failed { .. } => answer::MEMBER_GONE,
+impl Lost {
+    /// The request for a second try, where that is safe: nobody has acted on it, or it may be repeated and the connection
+    /// had been idle, so that the member may just have closed it.
+    fn again(self, reused: bool, spare: Option<Outgoing>) -> Result<Again, Answer> {
+        match (self, spare) {
+            (Self::Unsent(unsent), _) if reused => Ok(Again::Here(*unsent)),
+            (Self::Unsent(unsent) | Self::Refused(unsent), _) => Ok(Again::Elsewhere(*unsent)),
+            (Self::Failed { heard: false, why: Why::Gone }, Some(spare)) => Ok(Again::Here(spare)),
+            (Self::Failed { why, .. }, _) => Err(match why {
+                Why::Client => answer::BROKEN_BODY,
+                Why::Malformed => answer::BAD_RESPONSE,
+                Why::Gone => answer::MEMBER_GONE,
+            }),
+            (Self::Overdue(Overdue::Body), _) => Err(answer::CLIENT_SILENT),
+            (Self::Overdue(_), _) => Err(answer::MEMBER_SILENT),
         }
     }
 }
 
-/// Sends the request and waits for the head of the answer, driving the member's connection meanwhile.
-async fn ask(
-    exchange: &Exchange,
-    upstream: &mut Upstream,
-    outgoing: Outgoing,
-) -> Result<Response<Incoming>, Lost> {
-    let repeatable = outgoing.repeatable;
-    upstream.heard.set(false);
-    exchange.waits_for_member();
-    let mut sending = pin!(upstream.sender.try_send_request(outgoing.into_request()));
-    // The request lies ready in the connection: it leaves with the first drive.
-    let answered = poll_fn(|cx| {
-        if let Some(overdue) = exchange.take_overdue() {
-            return Poll::Ready(Err(Lost::Overdue(overdue)));
-        }
-        let heard = upstream.heard.clone();
-        poll_with(upstream, cx, |cx| sending.as_mut().poll(cx)).map_err(|mut error| {
-            match error.take_message() {
-                Some(request) => Lost::Unsent(Box::new(Outgoing::from_request(request, repeatable))),
-                None => Lost::Failed { heard: heard.get(), error: error.into_error() },
-            }
-        })
-    })
-    .await;
+/// Sends the request and waits for the head of the answer.
+async fn ask(exchange: &Exchange, upstream: Upstream, outgoing: Outgoing) -> Result<Response<Reply>, Lost> {
+    let answered = match upstream {
+        Upstream::Http1(upstream) => http1::ask(exchange, upstream, outgoing).await,
+        // Most pools speak HTTP/1.1, and every request would have its room.
+        Upstream::Http2(stream) => Box::pin(http2::ask(exchange, stream, outgoing)).await,
+    };
     exchange.waits.borrow_mut().end();
     answered
 }
@@ -148,29 +165,26 @@ async fn ask(
 fn respond(
     exchange: &Rc<Exchange>,
     asked: Option<&Asked>,
-    response: Response<Incoming>,
-    mut upstream: Box<Upstream>,
+    response: Response<Reply>,
     lease: Lease,
 ) -> Result<Response<ResponseBody>, Answer> {
-    let (mut parts, incoming) = response.into_parts();
+    let (mut parts, mut reply) = response.into_parts();
     if let Some(asked) = asked.filter(|asked| asked.is_granted(&parts)) {
         // A member that answers what it cannot have read whole has not ended the HTTP before it.
-        let ended = upstream.has_ended();
-        return if ended {
-            Ok(tunnel::grant(&exchange.connection, asked, parts, upstream, lease))
-        } else {
-            Err(answer::BAD_RESPONSE)
-        };
+        let switched = reply.into_switched().ok_or(answer::BAD_RESPONSE)?;
+        return Ok(tunnel::grant(&exchange.connection, asked, parts, switched, lease));
     }
     if !guard::is_sound(&parts) {
         return Err(answer::BAD_RESPONSE);
     }
     if login::is_asked(&parts) {
-        upstream.keep_for_client();
+        reply.keep_for_client(&exchange.connection);
         exchange.connection.own.logs_in_at(lease.member().id);
     }
     parts.version = Version::HTTP_11;
     headers::strip(&mut parts.headers);
-    let body = MemberBody::new(incoming, Rc::clone(exchange), upstream, lease);
+    let length = parts.headers.get(CONTENT_LENGTH);
+    reply.expect(length.and_then(|length| length.to_str().ok()?.parse().ok()));
+    let body = MemberBody::new(reply, Rc::clone(exchange), lease);
     Ok(Response::from_parts(parts, ResponseBody::member(body)))
 }

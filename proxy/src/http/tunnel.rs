@@ -13,7 +13,6 @@ use crate::pool::Lease;
 use crate::relay::{Ahead, Relay};
 use crate::stream::Stream;
 use crate::tcp;
-use crate::upstream::Upstream;
 use bytes::Bytes;
 use hyper::header::UPGRADE;
 use hyper::http::response;
@@ -33,10 +32,9 @@ pub(crate) fn grant(
     connection: &Connection,
     asked: &Asked,
     mut parts: response::Parts,
-    upstream: Box<Upstream>,
+    (member, ahead): (Stream, Bytes),
     lease: Lease,
 ) -> Response<ResponseBody> {
-    let (member, ahead) = upstream.into_switched();
     connection.switches(Switched { member, ahead, lease });
     let granted = parts.headers.get(UPGRADE).cloned();
     headers::strip(&mut parts.headers);

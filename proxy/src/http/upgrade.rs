@@ -47,6 +47,16 @@ impl Asked {
         }
     }
 
+    /// Whether it makes no sense to a member that speaks HTTP/2, where other offers are passed over.
+    pub(crate) fn needs_http1(&self) -> bool {
+        match self {
+            Self::Tunnel => true,
+            Self::Protocols(offers) => {
+                list(offers.as_bytes()).any(|offer| offer.eq_ignore_ascii_case(b"websocket"))
+            }
+        }
+    }
+
     /// Whether this response grants it.
     pub(crate) fn is_granted(&self, response: &response::Parts) -> bool {
         match self {

@@ -39,6 +39,11 @@ pub enum OriginationError {
     Library(#[source] rustls::Error),
 }
 
+/// What a member that speaks TLS and no HTTP/2 comes to.
+pub(super) fn no_http2() -> io::Error {
+    io::Error::other("the member does not choose HTTP/2 by ALPN, which proxy.pool.protocol asks for")
+}
+
 impl OriginationError {
     /// The refusal of the key below `at`, `proxy.pool.tls`, that is to blame.
     pub(super) fn refusal(&self, at: &str) -> Refusal {
@@ -94,6 +99,9 @@ pub(crate) fn alert(error: &io::Error) -> Option<String> {
         | AlertDescription::CertificateUnknown
         | AlertDescription::UnknownCA
         | AlertDescription::AccessDenied => "; it was shown proxy.pool.tls.certificate",
+        AlertDescription::NoApplicationProtocol => {
+            "; it does not speak HTTP/2, which proxy.pool.protocol asks for"
+        }
         _ => "",
     };
     Some(format!("the alert {alert:?}{help}"))

@@ -5,6 +5,7 @@
 
 mod counts;
 mod http;
+mod http2;
 mod probe;
 
 pub(crate) use counts::CheckCounts;

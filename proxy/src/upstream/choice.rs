@@ -2,13 +2,16 @@
 //!
 //! A member closes an idle connection when it likes, perhaps while a request is on its way. A request that may be repeated
 //! is then sent once more by the proxy; of the others the client learns, and repeats them itself where it knows that its own
-//! connection is no fresh one, either.
+//! connection is no fresh one, either. HTTP/2 says which requests a close has left alone, so its connections are shared
+//! by first requests, too, wherever any are.
 
-use config::model::{HttpReuse, ProxyProtocol};
+use config::model::{HttpReuse, HttpVersion, ProxyProtocol};
 
 /// What bears on it of one request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seeker {
+    /// What members speak.
+    pub(crate) version: HttpVersion,
     /// What the pool allows.
     pub(crate) reuse: HttpReuse,
     /// What members are told of clients ahead of the data.
@@ -50,7 +53,7 @@ mod tests {
     /// one that may not be repeated, and a first one that may be.
     fn check(reuse: HttpReuse, told: ProxyProtocol, expect: [[bool; 2]; 3]) {
         let asked = [(false, true), (false, false), (true, true)].map(|(repeatable, first)| {
-            let seeker = Seeker { reuse, told, repeatable, first };
+            let seeker = Seeker { version: HttpVersion::H1, reuse, told, repeatable, first };
             [false, true].map(|proven| seeker.may_share(proven))
         });
         assert_eq!(asked, expect, "{reuse:?}, {told:?}");

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 pub(crate) const MAX_BUFFER: usize = 64 << 10;
 
 /// One connection to a member.
-pub(crate) struct Upstream {
+pub(crate) struct Http1 {
     pub(super) member: Arc<MemberState>,
     /// How it speaks TLS, if it does.
     secured: Option<Arc<Secured>>,
@@ -46,7 +46,7 @@ pub(crate) struct Upstream {
     pub(super) owned: bool,
 }
 
-impl Upstream {
+impl Http1 {
     /// Opens a connection, which begins with `first`, for a request like this.
     pub(crate) async fn open(
         dial: &Dial<'_>,
@@ -105,7 +105,7 @@ impl Upstream {
         self.carried > 0
     }
 
-    /// The member has the client log in on the connection itself, as NTLM does: it must never serve another one.
+    /// It serves its client only from here on.
     pub(crate) const fn keep_for_client(&mut self) {
         self.owned = true;
     }
@@ -131,7 +131,7 @@ impl Upstream {
 
 /// Drives the connection until `poll` is ready, which is asked after each step.
 pub(crate) fn poll_with<T>(
-    upstream: &mut Upstream,
+    upstream: &mut Http1,
     cx: &mut Context<'_>,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Poll<T> {

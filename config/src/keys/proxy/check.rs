@@ -102,13 +102,22 @@ pub(in crate::keys) const CHECK: &[Key] = &[
         "The name that a check over TLS asks for.",
     ),
     key(
+        "proxy.pool.check.protocol",
+        "`\"h1\"` or `\"h2\"`",
+        Derived("that of the pool"),
+        Live,
+        "HAProxy `check-proto`",
+        "\"h1\"",
+        "The version of HTTP of the request; this and the keys below only with `kind = \"http\"`.",
+    ),
+    key(
         "proxy.pool.check.method",
         "`\"GET\"`, `\"HEAD\"` or `\"OPTIONS\"`",
         Value("\"GET\""),
         Live,
         "HAProxy `http-check send meth`",
         "\"HEAD\"",
-        "The method of the request; this and the keys below only with `kind = \"http\"`.",
+        "The method of the request.",
     ),
     key(
         "proxy.pool.check.path",

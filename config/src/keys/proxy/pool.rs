@@ -84,6 +84,15 @@ pub(in crate::keys) const POOL: &[Key] = &[
         "The header that tells members who the client is, ahead of its data.",
     ),
     key(
+        "proxy.pool.protocol",
+        "`\"h1\"` or `\"h2\"`",
+        Value("\"h1\""),
+        Live,
+        "HAProxy `proto`, `alpn`",
+        "\"h2\"",
+        "The version of HTTP that members are spoken to in; only http mode looks at it.",
+    ),
+    key(
         "proxy.pool.http_reuse",
         "`\"never\"`, `\"safe\"`, `\"aggressive\"` or `\"always\"`",
         Value("\"safe\""),

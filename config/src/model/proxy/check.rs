@@ -1,6 +1,6 @@
 //! `proxy.pool.check`: how a member's health is known.
 
-use super::ProxyProtocol;
+use super::{HttpVersion, ProxyProtocol};
 use crate::defaults;
 use crate::domain::Domain;
 use std::fmt;
@@ -68,6 +68,8 @@ pub enum CheckKind {
 /// The keys of a check of kind http.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpCheck {
+    /// `protocol`.
+    pub protocol: HttpVersion,
     /// `method`.
     pub method: CheckMethod,
     /// `path`: begins with a slash; may have a query.
@@ -85,6 +87,7 @@ pub struct HttpCheck {
 impl Default for HttpCheck {
     fn default() -> Self {
         Self {
+            protocol: defaults::PROTOCOL,
             method: defaults::CHECK_METHOD,
             path: defaults::CHECK_PATH.to_owned(),
             host: None,

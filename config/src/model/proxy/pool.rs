@@ -26,6 +26,8 @@ pub struct Pool {
     pub slow_start: Duration,
     /// `proxy_protocol` that members are sent.
     pub proxy_protocol: ProxyProtocol,
+    /// `protocol`: what members of http mode speak.
+    pub protocol: HttpVersion,
     /// `http_reuse`: who may have a connection that has served a request.
     pub http_reuse: HttpReuse,
     /// `tls`.
@@ -56,6 +58,7 @@ impl Pool {
             max_queue: defaults::MAX_QUEUE,
             slow_start: defaults::SLOW_START,
             proxy_protocol: defaults::PROXY_PROTOCOL,
+            protocol: defaults::PROTOCOL,
             http_reuse: defaults::HTTP_REUSE,
             tls: None,
             cookie: None,
@@ -92,6 +95,15 @@ pub enum ProxyProtocol {
     V1,
     /// Version 2, binary.
     V2,
+}
+
+/// `proxy.pool.protocol`, and that of its check: a version of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// HTTP/1.1.
+    H1,
+    /// HTTP/2; without TLS by prior knowledge.
+    H2,
 }
 
 /// `proxy.pool.http_reuse`: which requests may go on a connection to a member that another client has used.

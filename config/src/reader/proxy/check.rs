@@ -3,7 +3,9 @@
 use super::super::{Read, Table, Value, all, not_empty, values};
 use super::timeouts;
 use crate::domain::Domain;
-use crate::model::{Check, CheckKind, CheckMethod, Header, HttpCheck, ProxyProtocol, StatusRange};
+use crate::model::{
+    Check, CheckKind, CheckMethod, Header, HttpCheck, HttpVersion, ProxyProtocol, StatusRange,
+};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -18,7 +20,8 @@ const STATUS_RANGE: RangeInclusive<u16> = 100..=599;
 const LONGEST_TEXT: usize = 1024;
 
 /// The keys of kind http.
-const HTTP_KEYS: [&str; 6] = ["method", "path", "host", "headers", "expect_status", "expect_body"];
+const HTTP_KEYS: [&str; 7] =
+    ["protocol", "method", "path", "host", "headers", "expect_status", "expect_body"];
 
 /// Headers that a check sets itself, and what to do instead of giving them.
 const OWN_HEADERS: [(&str, &str); 4] = [
@@ -31,6 +34,7 @@ const OWN_HEADERS: [(&str, &str); 4] = [
 /// What a check takes over from its pool.
 pub(super) struct Usual {
     pub(super) proxy_protocol: ProxyProtocol,
+    pub(super) protocol: HttpVersion,
     /// Members are spoken to over TLS.
     pub(super) speaks_tls: bool,
     /// The name that they are asked for.
@@ -58,7 +62,7 @@ pub(super) fn read(table: &Table<'_>, usual: &Usual) -> Read<Check> {
     let address = table.maybe("address", host);
     let proxy_protocol = table.maybe("proxy_protocol", Value::choice);
     let server_name = server_name(table, kind, usual);
-    let http = http(table, kind);
+    let http = http(table, kind, usual.protocol);
     let (interval, port, address) = (interval?, port?, address?);
     // Another address or port is most often that of a program that does not expect the header.
     let elsewhere = port.is_some() || address.is_some();
@@ -105,11 +109,12 @@ fn server_name(table: &Table<'_>, kind: Read<CheckKind>, usual: &Usual) -> Read<
     }
 }
 
-fn http(table: &Table<'_>, kind: Read<CheckKind>) -> Read<HttpCheck> {
+fn http(table: &Table<'_>, kind: Read<CheckKind>, usual: HttpVersion) -> Read<HttpCheck> {
     let default = HttpCheck::default();
     if let Ok(CheckKind::Tcp | CheckKind::Tls | CheckKind::Off) = kind {
         return no_http(table).map(|()| default);
     }
+    let protocol = table.or("protocol", usual, Value::choice);
     let method = table.or("method", default.method, Value::choice);
     let path = table.or("path", default.path, path);
     let host = table.maybe("host", host_header);
@@ -125,6 +130,7 @@ fn http(table: &Table<'_>, kind: Read<CheckKind>) -> Read<HttpCheck> {
             .refuse("a response to HEAD has no body", "set method = \"GET\", or leave out expect_body"));
     }
     Ok(HttpCheck {
+        protocol: protocol?,
         method: method?,
         path: path?,
         host: host?,

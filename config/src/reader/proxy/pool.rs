@@ -30,6 +30,7 @@ pub(super) fn read(Named { table, name }: Named<'_>) -> Read<Pool> {
     let max_queue = table.or("max_queue", defaults::MAX_QUEUE, |value| value.integer(QUEUE_RANGE));
     let slow_start = table.or("slow_start", defaults::SLOW_START, |value| value.duration(SLOW_START_RANGE));
     let proxy_protocol = table.or("proxy_protocol", defaults::PROXY_PROTOCOL, Value::choice);
+    let protocol = table.or("protocol", defaults::PROTOCOL, Value::choice);
     let http_reuse = table.or("http_reuse", defaults::HTTP_REUSE, Value::choice);
     let tls = table.section("tls", tls);
     let sticky = cookies(&table);
@@ -37,6 +38,7 @@ pub(super) fn read(Named { table, name }: Named<'_>) -> Read<Pool> {
     let passive = table.section("passive", passive);
     let usual = check::Usual {
         proxy_protocol: proxy_protocol.unwrap_or(defaults::PROXY_PROTOCOL),
+        protocol: protocol.unwrap_or(defaults::PROTOCOL),
         // What could not be read was given all the same.
         speaks_tls: !matches!(tls, Ok(None)),
         server_name: tls.as_ref().ok().and_then(Option::as_ref).and_then(|tls| tls.server_name.clone()),
@@ -59,6 +61,7 @@ pub(super) fn read(Named { table, name }: Named<'_>) -> Read<Pool> {
         max_queue: max_queue?,
         slow_start: slow_start?,
         proxy_protocol: proxy_protocol?,
+        protocol: protocol?,
         http_reuse: http_reuse?,
         tls: tls?,
         cookie,

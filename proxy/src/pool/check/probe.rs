@@ -3,7 +3,7 @@
 //! All of it ends within the timeout of the check, and no more than [`http::LOOKED_AT`] octets of a head or a body are
 //! kept. A check by HTTP closes its connection as soon as it knows enough.
 
-use super::http;
+use super::{http, http2};
 use crate::identity;
 use crate::origination::{Origination, Secured};
 use crate::pool::health::Verdict;
@@ -11,7 +11,7 @@ use crate::proxy_protocol::Origin;
 use crate::shortage::is_shortage;
 use crate::stream::{Socket, Stream};
 use bytes::Bytes;
-use config::model::{Check, CheckKind, HttpCheck};
+use config::model::{Check, CheckKind, HttpCheck, HttpVersion};
 use futures_util::FutureExt;
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{Builder, SendRequest};
@@ -29,7 +29,7 @@ use tokio::net::TcpStream;
 use tokio::time;
 
 /// What a check waits for, as its verdict says when that does not come.
-type Awaited = Cell<&'static str>;
+pub(super) type Awaited = Cell<&'static str>;
 
 /// How one member is checked.
 pub(super) struct Probe {
@@ -47,8 +47,9 @@ impl Probe {
         let secured = match (check.kind, origination) {
             (CheckKind::Tcp | CheckKind::Off, _) | (CheckKind::Http, None) => None,
             (CheckKind::Tls, None) => Some(Secured::unverified(name, target.ip())),
-            (CheckKind::Tls | CheckKind::Http, Some(origination)) => {
-                Some(origination.to_check(name, target.ip()))
+            (CheckKind::Tls, Some(origination)) => Some(origination.to_check((name, target.ip()), None)),
+            (CheckKind::Http, Some(origination)) => {
+                Some(origination.to_check((name, target.ip()), Some(check.http.protocol)))
             }
         };
         Self { check, target, secured }
@@ -86,8 +87,13 @@ impl Probe {
             CheckKind::Http => {
                 awaited.set("answer");
                 let host = SocketAddr::new(self.target.ip(), self.target.port()).to_string();
-                let asked = ask(stream, &self.check.http, &host, awaited).await;
-                asked.unwrap_or_else(|error| explain(&error))
+                let http = &self.check.http;
+                match http.protocol {
+                    HttpVersion::H1 => {
+                        ask(stream, http, &host, awaited).await.unwrap_or_else(|error| explain(&error))
+                    }
+                    HttpVersion::H2 => http2::check(stream, http, &host, awaited).await,
+                }
             }
             CheckKind::Tls => close(stream).await,
             CheckKind::Tcp | CheckKind::Off => Verdict::good("tcp connection accepted"),
@@ -123,8 +129,13 @@ async fn close(mut stream: Stream) -> Verdict {
 async fn ask(stream: Stream, check: &HttpCheck, host: &str, awaited: &Awaited) -> hyper::Result<Verdict> {
     let io = TokioIo::new(stream);
     let (sender, connection) = Builder::new().max_buf_size(http::LOOKED_AT).handshake(io).await?;
+    beside(connection, exchange(sender, check, host, awaited)).await
+}
+
+/// What comes of an exchange on a connection that it has for itself.
+pub(super) async fn beside<T>(connection: impl Future, exchange: impl Future<Output = T>) -> T {
     let mut connection = pin!(connection.fuse());
-    let mut exchange = pin!(exchange(sender, check, host, awaited));
+    let mut exchange = pin!(exchange);
     poll_fn(|cx| {
         if let Poll::Ready(verdict) = exchange.as_mut().poll(cx) {
             return Poll::Ready(verdict);

@@ -1,0 +1,125 @@
+//! What a member answers behind the head, whatever it speaks, and the connection that it comes on.
+
+use super::connection::Connection;
+use super::send::Pumping;
+use crate::stream::Stream as Socket;
+use crate::upstream::{Http1, Stream, poll_with};
+use bytes::Bytes;
+use h2::RecvStream;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// Why an answer is no whole one.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    #[error(transparent)]
+    Http1(#[from] hyper::Error),
+    #[error(transparent)]
+    Http2(#[from] h2::Error),
+}
+
+pub(crate) enum Reply {
+    /// The connection is given back for the next request when the content has ended well.
+    Http1 {
+        incoming: Incoming,
+        upstream: Box<Http1>,
+    },
+    Http2(OfStream),
+}
+
+/// Content of one stream.
+pub(crate) struct OfStream {
+    content: RecvStream,
+    /// Octets that are still to come, where the head said it.
+    left: Option<u64>,
+    /// Whether only trailers may follow.
+    read: bool,
+    _pumping: Option<Pumping>,
+    /// Behind the others, which end the stream.
+    stream: Stream,
+}
+
+impl Reply {
+    pub(super) const fn http1(incoming: Incoming, upstream: Box<Http1>) -> Self {
+        Self::Http1 { incoming, upstream }
+    }
+
+    pub(super) fn http2(content: RecvStream, stream: Stream, pumping: Option<Pumping>) -> Self {
+        Self::Http2(OfStream { content, left: None, read: false, _pumping: pumping, stream })
+    }
+
+    /// The head said that so many octets come.
+    pub(super) const fn expect(&mut self, length: Option<u64>) {
+        if let Self::Http2(reply) = self {
+            reply.left = length;
+        }
+    }
+
+    /// The connection itself and what was read ahead on it, where the answer has ended the HTTP on it.
+    pub(super) fn into_switched(self) -> Option<(Socket, Bytes)> {
+        match self {
+            Self::Http1 { upstream, .. } if upstream.has_ended() => Some(upstream.into_switched()),
+            Self::Http1 { .. } | Self::Http2(_) => None,
+        }
+    }
+
+    /// The connection serves this client only from here on.
+    pub(super) fn keep_for_client(&mut self, client: &Connection) {
+        match self {
+            Self::Http1 { upstream, .. } => upstream.keep_for_client(),
+            Self::Http2(reply) => client.own.keep(&reply.stream),
+        }
+    }
+
+    /// The next part, driving the member's connection where nobody else does.
+    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self {
+            Self::Http1 { incoming, upstream } => {
+                let frame = poll_with(upstream, cx, |cx| Pin::new(&mut *incoming).poll_frame(cx));
+                frame.map(|frame| frame.map(|frame| frame.map_err(Broken::from)))
+            }
+            Self::Http2(reply) => {
+                reply.poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Broken::from)))
+            }
+        }
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1 { incoming, .. } => incoming.is_end_stream(),
+            Self::Http2(reply) => reply.content.is_end_stream(),
+        }
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1 { incoming, .. } => incoming.size_hint(),
+            Self::Http2(reply) if reply.content.is_end_stream() => SizeHint::with_exact(0),
+            Self::Http2(OfStream { left, .. }) => left.map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
+    }
+
+    /// Gives the connection back, of which all was taken.
+    pub(super) fn release(self, client: &Connection) {
+        if let Self::Http1 { upstream, .. } = self {
+            client.local.upstreams.check_in(upstream, &client.own);
+        }
+    }
+}
+
+impl OfStream {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        if !self.read {
+            if let Some(data) = ready!(self.content.poll_data(cx)).transpose()? {
+                // The member may send as much again as soon as this is on its way.
+                let _ = self.content.flow_control().release_capacity(data.len());
+                self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
+            self.read = true;
+        }
+        let trailers = ready!(self.content.poll_trailers(cx))?;
+        Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+}

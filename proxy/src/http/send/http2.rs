@@ -1,0 +1,100 @@
+//! The exchange over one stream of a connection that carries others beside it.
+//!
+//! RFC 9113 §8. The connection is driven by a task of its own; the content of the request leaves in the task of the client
+//! until the head of the answer is there, and from then on in one of its own, so that neither direction waits for the
+//! other.
+
+mod pump;
+
+pub(in crate::http) use pump::Pumping;
+
+use super::{Lost, Why};
+use crate::http::exchange::Exchange;
+use crate::http::outgoing::Outgoing;
+use crate::http::reply::Reply;
+use crate::upstream::Stream;
+use h2::Reason;
+use h2::client::ResponseFuture;
+use hyper::body::Body;
+use hyper::{Response, StatusCode};
+use pump::{Broken, Pump};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+/// Sends the request and waits for the head of the answer.
+pub(super) async fn ask(
+    exchange: &Exchange,
+    stream: Stream,
+    outgoing: Outgoing,
+) -> Result<Response<Reply>, Lost> {
+    let request = outgoing.head.to_http2(stream.is_encrypted(), stream.member().address);
+    let ends = outgoing.body.is_end_stream();
+    let (mut answer, sending) = match stream.sender().send_request(request, ends) {
+        Ok(opened) => opened,
+        Err(error) => {
+            tracing::debug!(%error, "connection to a member takes no further request");
+            stream.retire();
+            return Err(Lost::Unsent(Box::new(outgoing)));
+        }
+    };
+    let Outgoing { head, body, repeatable } = outgoing;
+    let asked = body.waits();
+    let mut pump = Pump::new((!ends).then_some(sending), body);
+    exchange.waits_for_member();
+    let answered = poll_fn(|cx| {
+        if let Some(overdue) = exchange.take_overdue() {
+            return Poll::Ready(Err(Lost::Overdue(overdue)));
+        }
+        if let Some(asked) = &asked {
+            listen(&mut answer, cx, asked);
+        }
+        if let Poll::Ready(answered) = Pin::new(&mut answer).poll(cx) {
+            return Poll::Ready(answered.map_err(|error| lost(&error, &stream, pump.has_begun())));
+        }
+        match pump.poll(cx) {
+            Poll::Ready(Err(Broken::Client)) => {
+                Poll::Ready(Err(Lost::Failed { heard: true, why: Why::Client }))
+            }
+            // What the member does with the stream comes as its answer.
+            Poll::Ready(Ok(()) | Err(Broken::Member)) | Poll::Pending => Poll::Pending,
+        }
+    })
+    .await;
+    match answered {
+        Ok(response) => Ok(response.map(|content| Reply::http2(content, stream, pump.go_on()))),
+        Err(Lost::Unsent(())) => {
+            Err(Lost::Unsent(Box::new(Outgoing { head, body: pump.into_body(), repeatable })))
+        }
+        Err(Lost::Refused(())) => {
+            Err(Lost::Refused(Box::new(Outgoing { head, body: pump.into_body(), repeatable })))
+        }
+        Err(Lost::Failed { heard, why }) => Err(Lost::Failed { heard, why }),
+        Err(Lost::Overdue(overdue)) => Err(Lost::Overdue(overdue)),
+    }
+}
+
+/// Hears whether the member asks for the content.
+fn listen(answer: &mut ResponseFuture, cx: &mut Context<'_>, asked: &AtomicBool) {
+    while let Poll::Ready(Some(Ok(interim))) = answer.poll_informational(cx) {
+        asked.fetch_or(interim.status() == StatusCode::CONTINUE, Ordering::Relaxed);
+    }
+}
+
+/// What became of a request that got this in place of an answer. `begun`: a part of its content has left, so that it
+/// cannot be sent again.
+///
+/// A GOAWAY reaches a stream while the connection is whole only if the member has left it alone.
+fn lost(error: &h2::Error, stream: &Stream, begun: bool) -> Lost<()> {
+    tracing::debug!(%error, "member gave no answer");
+    let untouched = error.is_remote() && !begun;
+    if untouched && error.reason() == Some(Reason::REFUSED_STREAM) && error.is_reset() {
+        return Lost::Refused(());
+    }
+    if untouched && error.is_go_away() && !stream.is_cut() {
+        return Lost::Unsent(());
+    }
+    let why = if error.is_library() { Why::Malformed } else { Why::Gone };
+    Lost::Failed { heard: error.is_reset(), why }
+}

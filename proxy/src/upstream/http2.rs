@@ -1,0 +1,234 @@
+//! One connection to a member that speaks HTTP/2: many requests at a time, of many clients, driven by a task of its own.
+//!
+//! RFC 9113. A member that stays silent to a PING is gone for all its requests at once. Deliberately not here: server
+//! push, which is refused, and priorities.
+
+mod late;
+
+use super::choice::Seeker;
+use crate::dial::{Dial, First};
+use crate::origination::Secured;
+use crate::pool::MemberState;
+use bytes::Bytes;
+use config::model::ProxyProtocol;
+use h2::client::{Builder, Connection, SendRequest};
+use h2::{Ping, PingPong};
+use late::LateEnd;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::time::{self, Instant};
+
+/// Requests under way on one connection; further ones open another.
+const STREAMS: usize = 100;
+/// Octets of one answer that may be on their way to a client that takes none, as with HAProxy.
+const STREAM_WINDOW: u32 = 64 << 10;
+/// All streams bound what may come on a connection, which must not stall for those of other clients.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+/// The fields of one answer, decoded.
+const HEAD: u32 = 64 << 10;
+/// Octets of requests that wait in one connection for its socket.
+const BUFFER: usize = 256 << 10;
+/// A member that leaves a PING unanswered for as long is gone.
+const BEAT: Duration = Duration::from_secs(10);
+
+/// One connection.
+pub(crate) struct Http2 {
+    pub(super) member: Arc<MemberState>,
+    /// How it speaks TLS, if it does.
+    secured: Option<Arc<Secured>>,
+    /// How the member was told of the client that it takes every request to come from.
+    told: ProxyProtocol,
+    /// Whether it belongs to the client connection that it serves.
+    owned: Cell<bool>,
+    sender: RefCell<SendRequest<Bytes>>,
+    /// Requests under way.
+    streams: Cell<usize>,
+    /// The requests that it carried.
+    carried: Cell<u64>,
+    idle_since: Cell<Instant>,
+    /// Whether its task has ended.
+    ended: Cell<bool>,
+    /// Whether that, or what is about to end it, cut off what was under way.
+    cut: Rc<Cell<bool>>,
+    /// Whether it takes no further request.
+    retired: Cell<bool>,
+    /// Whether its end was held against the member.
+    blamed: Cell<bool>,
+}
+
+impl Http2 {
+    /// Opens a connection, which begins with `first`, for a request like this.
+    pub(super) async fn open(
+        dial: &Dial<'_>,
+        member: &Arc<MemberState>,
+        (seeker, first): (Seeker, &First),
+    ) -> io::Result<Rc<Self>> {
+        let secured = dial.secured(member).map_err(io::Error::other)?.cloned();
+        let stream = dial.connect(member, first).await?;
+        let cut = Rc::default();
+        let (sender, connection) =
+            builder().handshake(LateEnd::new(stream, Rc::clone(&cut))).await.map_err(io::Error::other)?;
+        let opened = Rc::new(Self {
+            member: Arc::clone(member),
+            secured,
+            told: seeker.told,
+            owned: Cell::new(seeker.keeps()),
+            sender: RefCell::new(sender),
+            streams: Cell::new(0),
+            carried: Cell::new(0),
+            idle_since: Cell::new(Instant::now()),
+            ended: Cell::new(false),
+            cut: Rc::clone(&cut),
+            retired: Cell::new(false),
+            blamed: Cell::new(false),
+        });
+        // Whoever holds it keeps it open; its task must not.
+        let known = Rc::downgrade(&opened);
+        tokio::task::spawn_local(async move {
+            drive(connection, &cut).await;
+            if let Some(known) = known.upgrade() {
+                known.ended.set(true);
+            }
+        });
+        Ok(opened)
+    }
+
+    /// Whether it can take a request, as far as this side knows at this moment.
+    pub(super) fn is_usable(&self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        !self.ended.get()
+            && !self.retired.get()
+            && matches!(self.sender.borrow_mut().poll_ready(&mut cx), Poll::Ready(Ok(())))
+    }
+
+    /// Whether the member and this side let it have one more.
+    pub(super) fn has_room(&self) -> bool {
+        self.streams.get() < self.sender.borrow().current_max_send_streams().min(STREAMS)
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.streams.get() == 0
+    }
+
+    pub(super) fn idle_since(&self) -> Instant {
+        self.idle_since.get()
+    }
+
+    pub(super) fn is_owned(&self) -> bool {
+        self.owned.get()
+    }
+
+    /// It serves one client only from here on, but for what is under way.
+    pub(super) fn own(&self) {
+        self.owned.set(true);
+    }
+
+    /// Whether somebody is to be blamed for what came of a request: for the end of the connection once.
+    pub(super) fn blames_once(&self) -> bool {
+        !self.ended.get() || !self.blamed.replace(true)
+    }
+
+    /// Whether it speaks TLS in this way, or none, and told the member of its client so.
+    pub(super) fn speaks_as(&self, secured: Option<&Arc<Secured>>, told: ProxyProtocol) -> bool {
+        self.secured.as_ref().map(Arc::as_ptr) == secured.map(Arc::as_ptr) && self.told == told
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .enable_push(false)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(HEAD)
+        .max_send_buffer_size(BUFFER);
+    builder
+}
+
+/// Reads and writes until the connection ends. What ends it shows in its streams.
+async fn drive(mut connection: Connection<LateEnd, Bytes>, cut: &Cell<bool>) {
+    let pings = connection.ping_pong().expect("nobody has taken it before");
+    let mut silence = pin!(silence(pings));
+    poll_fn(|cx| {
+        let ended = Pin::new(&mut connection).poll(cx).map(drop);
+        if ended.is_pending() { silence.as_mut().poll(cx).map(|()| cut.set(true)) } else { ended }
+    })
+    .await;
+}
+
+/// Returns when the member has left a PING unanswered.
+async fn silence(mut pings: PingPong) {
+    loop {
+        time::sleep(BEAT).await;
+        // A connection that takes none has ended, which its driver sees.
+        if pings.send_ping(Ping::opaque()).is_err() {
+            return std::future::pending().await;
+        }
+        let answered = poll_fn(|cx| pings.poll_pong(cx));
+        if time::timeout(BEAT, answered).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The place of one request on a connection, which it keeps until all of its answer has come.
+pub(crate) struct Stream {
+    connection: Rc<Http2>,
+    reused: bool,
+}
+
+impl Stream {
+    pub(super) fn new(connection: Rc<Http2>) -> Self {
+        let reused = connection.carried.get() > 0;
+        connection.carried.set(connection.carried.get() + 1);
+        connection.streams.set(connection.streams.get() + 1);
+        Self { connection, reused }
+    }
+
+    /// Whether the connection has carried a request before.
+    pub(crate) const fn is_reused(&self) -> bool {
+        self.reused
+    }
+
+    /// Whether TLS protects it.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.connection.secured.is_some()
+    }
+
+    pub(crate) fn member(&self) -> &MemberState {
+        &self.connection.member
+    }
+
+    /// What opens the stream.
+    pub(crate) fn sender(&self) -> SendRequest<Bytes> {
+        self.connection.sender.borrow().clone()
+    }
+
+    /// Whether the connection broke under what was under way on it. Until then a GOAWAY ends those streams only that the
+    /// member has left alone.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.connection.cut.get()
+    }
+
+    pub(super) fn connection(&self) -> Rc<Http2> {
+        Rc::clone(&self.connection)
+    }
+
+    /// The connection takes no further request.
+    pub(crate) fn retire(&self) {
+        self.connection.retired.set(true);
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.connection.streams.set(self.connection.streams.get() - 1);
+        self.connection.idle_since.set(Instant::now());
+    }
+}

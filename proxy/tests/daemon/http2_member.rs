@@ -1,0 +1,253 @@
+//! Members that speak HTTP/2: a whole one, and frames by hand for what no library would do.
+
+use crate::backend::{Backend, Seen};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use h2::server::{Builder, SendResponse};
+use h2::{Reason, RecvStream, SendStream};
+use http::{HeaderMap, Request, Response, StatusCode};
+use std::fmt::Write as _;
+use std::future::poll_fn;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// A server that speaks HTTP/2 from the first octet on; see [`answer`] for its paths.
+pub(crate) fn member(name: &'static str) -> Backend {
+    Backend::new(name, |seen, stream| serve(seen, stream, 100))
+}
+
+/// The same, one request at a time on each connection.
+pub(crate) fn narrow_member(name: &'static str) -> Backend {
+    Backend::new(name, |seen, stream| serve(seen, stream, 1))
+}
+
+fn serve(seen: &Seen, stream: TcpStream, streams: u32) -> std::io::Result<()> {
+    stream.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let stream = tokio::net::TcpStream::from_std(stream)?;
+        let mut connection = Builder::new()
+            .max_concurrent_streams(streams)
+            .handshake(stream)
+            .await
+            .map_err(std::io::Error::other)?;
+        let mut running = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                next = connection.accept() => match next {
+                    Some(Ok((request, respond))) => running.push(answer(seen, request, respond)),
+                    Some(Err(error)) => return Err(std::io::Error::other(error)),
+                    None => return Ok(()),
+                },
+                // What a client breaks off is the business of the test.
+                Some(_) = running.next(), if !running.is_empty() => {}
+            }
+        }
+    })
+}
+
+/// The head as text, with the pseudo-header fields in the first lines.
+fn text(request: &Request<RecvStream>) -> String {
+    let mut text = format!("{} {}\n", request.method(), request.uri());
+    for (name, value) in request.headers() {
+        writeln!(text, "{name}: {}", String::from_utf8_lossy(value.as_bytes())).unwrap();
+    }
+    text
+}
+
+/// Streams that are given up, by path.
+const RESET: [(&str, Reason); 2] = [("/refused", Reason::REFUSED_STREAM), ("/reset", Reason::INTERNAL_ERROR)];
+
+async fn answer(
+    seen: &Seen,
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+) -> Result<(), h2::Error> {
+    let text = text(&request);
+    seen.heads.lock().unwrap().push(text.clone());
+    let path = request.uri().path().to_owned();
+    if let Some((_, reason)) = RESET.iter().find(|(known, _)| *known == path) {
+        respond.send_reset(*reason);
+        return Ok(());
+    }
+    let mut content = request.into_body();
+    let status = |code: u16| Response::builder().status(code).body(()).unwrap();
+    match path.as_str() {
+        "/head" => send(respond, status(200), text.into(), None).await,
+        "/echo" => echo(seen, content, respond).await,
+        "/back-and-forth" => {
+            // Answers each part as it comes, behind a head that comes first.
+            let mut out = respond.send_response(status(200), false)?;
+            while let Some(part) = content.data().await {
+                let part = part?;
+                content.flow_control().release_capacity(part.len())?;
+                write(&mut out, part).await?;
+            }
+            out.send_data(Bytes::new(), true)
+        }
+        "/early" => send(respond, status(403), Bytes::from_static(b"no"), None).await,
+        "/nothing" => respond.send_response(status(204), true).map(drop),
+        "/wait" => {
+            open(seen).await;
+            send(respond, status(200), seen.name.into(), None).await
+        }
+        "/endless" => {
+            let mut out = respond.send_response(status(200), false)?;
+            let part = Bytes::from_static(&[0; 1024]);
+            while write(&mut out, part.clone()).await.is_ok() {}
+            let reason = poll_fn(|cx| out.poll_reset(cx)).await?;
+            seen.heads.lock().unwrap().push(format!("reset: {reason:?}"));
+            Ok(())
+        }
+        "/half" => {
+            let mut out = respond.send_response(status(200), false)?;
+            write(&mut out, Bytes::from_static(b"only this")).await?;
+            open(seen).await;
+            out.send_reset(Reason::CANCEL);
+            Ok(())
+        }
+        "/login" => {
+            let head =
+                Response::builder().status(StatusCode::UNAUTHORIZED).header("www-authenticate", "NTLM");
+            respond.send_response(head.body(()).unwrap(), true).map(drop)
+        }
+        _ => send(respond, status(200), seen.name.into(), None).await,
+    }
+}
+
+async fn echo(
+    seen: &Seen,
+    mut content: RecvStream,
+    mut respond: SendResponse<Bytes>,
+) -> Result<(), h2::Error> {
+    respond.send_informational(Response::builder().status(100).body(()).unwrap())?;
+    let mut body = Vec::new();
+    while let Some(part) = content.data().await {
+        let part = part?;
+        seen.body_bytes.fetch_add(part.len(), Ordering::SeqCst);
+        content.flow_control().release_capacity(part.len())?;
+        body.extend_from_slice(&part);
+    }
+    let mut trailers = content.trailers().await?.unwrap_or_default();
+    trailers.insert("x-octets", body.len().into());
+    let head = Response::builder().header("trailer", "x-octets, x-sum").body(()).unwrap();
+    send(respond, head, body.into(), Some(trailers)).await
+}
+
+/// Waits until the test opens the gate.
+async fn open(seen: &Seen) {
+    while !seen.gate.load(Ordering::SeqCst) {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+async fn send(
+    mut respond: SendResponse<Bytes>,
+    mut head: Response<()>,
+    body: Bytes,
+    trailers: Option<HeaderMap>,
+) -> Result<(), h2::Error> {
+    if trailers.is_none() {
+        head.headers_mut().insert("content-length", body.len().into());
+    }
+    let mut out = respond.send_response(head, false)?;
+    write(&mut out, body).await?;
+    match trailers {
+        Some(trailers) => out.send_trailers(trailers),
+        None => out.send_data(Bytes::new(), true),
+    }
+}
+
+/// Sends as there is room.
+async fn write(out: &mut SendStream<Bytes>, mut body: Bytes) -> Result<(), h2::Error> {
+    while !body.is_empty() {
+        out.reserve_capacity(body.len());
+        let Some(room) = poll_fn(|cx| out.poll_capacity(cx)).await else { return Err(Reason::CANCEL.into()) };
+        let room = room?.min(body.len());
+        out.send_data(body.split_to(room), false)?;
+    }
+    Ok(())
+}
+
+/// One connection of HTTP/2, frame by frame.
+pub(crate) struct Frames(TcpStream);
+
+/// A frame: its type, its flags, its stream.
+pub(crate) struct Frame {
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
+    pub(crate) stream: u32,
+}
+
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PING: u8 = 6;
+pub(crate) const GOAWAY: u8 = 7;
+const END_STREAM: u8 = 1;
+const ACK: u8 = 1;
+const END_HEADERS: u8 = 4;
+/// `:status: 200` of the static table (RFC 7541 appendix A).
+const OK: &[u8] = &[0x88];
+
+impl Frames {
+    /// Takes the preface and sends these settings.
+    pub(crate) fn new(mut stream: TcpStream, settings: &[(u16, u32)]) -> std::io::Result<Self> {
+        let mut preface = [0; 24];
+        stream.read_exact(&mut preface)?;
+        assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        let settings: Vec<u8> = settings
+            .iter()
+            .flat_map(|(name, value)| [&name.to_be_bytes()[..], &value.to_be_bytes()].concat())
+            .collect();
+        let mut frames = Self(stream);
+        frames.send(SETTINGS, 0, 0, &settings)?;
+        Ok(frames)
+    }
+
+    pub(crate) fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> std::io::Result<()> {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        self.0.write_all(&[&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat())
+    }
+
+    /// The next frame that is no PING or SETTINGS; these are acknowledged.
+    pub(crate) fn next(&mut self) -> std::io::Result<Frame> {
+        loop {
+            let mut head = [0; 9];
+            self.0.read_exact(&mut head)?;
+            let [a, b, c, kind, flags, stream @ ..] = head;
+            let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+            self.0.read_exact(&mut payload)?;
+            match (kind, flags & ACK) {
+                (SETTINGS, 0) => self.send(SETTINGS, ACK, 0, &[])?,
+                (PING, 0) => self.send(PING, ACK, 0, &payload)?,
+                (SETTINGS | PING, _) => {}
+                _ => return Ok(Frame { kind, flags, stream: u32::from_be_bytes(stream) }),
+            }
+        }
+    }
+
+    /// The stream of the next request.
+    pub(crate) fn request(&mut self) -> std::io::Result<u32> {
+        loop {
+            let frame = self.next()?;
+            if frame.kind == HEADERS {
+                return Ok(frame.stream);
+            }
+        }
+    }
+
+    /// Answers 200 with this content.
+    pub(crate) fn answer(&mut self, stream: u32, content: &str) -> std::io::Result<()> {
+        self.send(HEADERS, END_HEADERS, stream, OK)?;
+        self.send(DATA, END_STREAM, stream, content.as_bytes())
+    }
+
+    /// Serves no request behind this stream.
+    pub(crate) fn go_away(&mut self, last: u32) -> std::io::Result<()> {
+        self.send(GOAWAY, 0, 0, &[last.to_be_bytes(), [0; 4]].concat())
+    }
+}
