@@ -55,6 +55,7 @@ macro_rules! as_word {
 
 bare!(bool, u8, u16, u32);
 in_quotes!(
+    ConnectionLog,
     LogTarget,
     String,
     Domain,
@@ -77,7 +78,6 @@ in_quotes!(
     Prefix64
 );
 as_word!(
-    ConnectionLog,
     Facility,
     PrivateZones,
     Denied,

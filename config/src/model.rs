@@ -17,10 +17,11 @@ pub use proxy::{
     AdminState, AppCookie, AppCookieMode, Auth, Balance, Check, CheckKind, CheckMethod, ClientAuth,
     Conditions, ConnectionLog, Cookie, CookieMode, Endpoint, Facility, FixedAnswer, ForwardedField,
     ForwardedFor, Forwarding, Header, HeaderCondition, HeaderEdit, HostPattern, Hsts, HttpCheck, HttpReuse,
-    HttpVersion, Listener, LogTarget, Member, Mode, Part, Passive, PathEdit, Pattern, PatternError,
-    PerSource, Place, Pool, PoolTls, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, QueryEdit, Rate, RateBy,
-    Redirect, RequestLimits, Rule, RuleAction, SameSite, ServerName, SniRoute, SocketMode, StatusRange,
-    Stick, Substitution, Template, TemplateError, Tls, TlsVersion, Wanted,
+    HttpVersion, Listener, LogField, LogLine, LogLineError, LogPart, LogStyle, LogTarget, Member, Mode, Part,
+    Passive, PathEdit, Pattern, PatternError, PerSource, Place, Pool, PoolTls, Proxy, ProxyLog,
+    ProxyProtocol, ProxyTimeouts, QueryEdit, Rate, RateBy, Redirect, RequestLimits, Rule, RuleAction,
+    SameSite, ServerName, SniRoute, SocketMode, StatusRange, Stick, Substitution, Template, TemplateError,
+    Tls, TlsVersion, Wanted,
 };
 pub use synthesis::{ClientPrefix, DnsClient, MappedRule, ReverseNames, SynthesisRules, Treatment};
 pub use upstream::{Forward, Upstream, UpstreamTransport};

@@ -1,9 +1,9 @@
 //! The words that stand for the values of choices such as `nat64.offload`.
 
 use crate::model::{
-    AdminState, AppCookieMode, Balance, CheckKind, CheckMethod, ClientAuth, ConnectionLog, CookieMode,
-    Denied, Facility, ForwardedField, ForwardedFor, Hairpin, HttpReuse, HttpVersion, Level, LogFormat, Mode,
-    Offload, PrivateZones, ProxyProtocol, ReverseNames, SameSite, TlsVersion, Treatment, UdpZeroChecksum,
+    AdminState, AppCookieMode, Balance, CheckKind, CheckMethod, ClientAuth, CookieMode, Denied, Facility,
+    ForwardedField, ForwardedFor, Hairpin, HttpReuse, HttpVersion, Level, LogFormat, Mode, Offload,
+    PrivateZones, ProxyProtocol, ReverseNames, SameSite, TlsVersion, Treatment, UdpZeroChecksum,
 };
 
 /// A type whose values are words in the file.
@@ -46,7 +46,6 @@ words! {
     }
     ClientAuth { Off = "off", Optional = "optional", Required = "required" }
     TlsVersion { V1_2 = "1.2", V1_3 = "1.3" }
-    ConnectionLog { Off = "off", Tcplog = "tcplog", Json = "json" }
     Facility {
         User = "user", Mail = "mail", Daemon = "daemon", Auth = "auth", Syslog = "syslog", News = "news", Cron = "cron", Authpriv = "authpriv", Ftp = "ftp", Local0 = "local0", Local1 = "local1", Local2 = "local2", Local3 = "local3", Local4 = "local4", Local5 = "local5", Local6 = "local6", Local7 = "local7"
     }

@@ -1,22 +1,13 @@
 //! What an operator should know of a configuration that is right and may still not do what is wanted. Pure.
 
-use config::model::{AdminState, CheckKind, ConnectionLog, Listener, Member, Mode, Pool, Proxy};
+use config::model::{AdminState, CheckKind, Listener, Member, Mode, Pool, Proxy};
 
 /// All of it, one line each.
 pub(crate) fn of(proxy: &Proxy) -> Vec<String> {
     let closed = proxy.pool.iter().filter_map(closed);
     let checked = proxy.listener.iter().filter_map(|listener| checked_otherwise(proxy, listener));
     let plain = proxy.listener.iter().filter_map(plain_passwords);
-    untold(proxy).into_iter().chain(closed).chain(checked).chain(plain).collect()
-}
-
-/// The listeners that the log of connections says nothing of: a line is about one connection to one member, one
-/// connection of http has requests to many, and datagrams have none.
-fn untold(proxy: &Proxy) -> Option<String> {
-    let untold = proxy.listener.iter().filter(|listener| listener.mode != Mode::Tcp);
-    let names: Vec<_> = untold.map(|listener| format!("\"{}\"", listener.name)).collect();
-    let told = proxy.log.format != ConnectionLog::Off && !names.is_empty();
-    told.then(|| format!("proxy.log tells of tcp connections alone, and not of {}", names.join(", ")))
+    closed.chain(checked).chain(plain).collect()
 }
 
 /// A pool that takes no new clients, however well its members are.

@@ -3,9 +3,11 @@
 //! A shard has one writer, its worker, so counting is a plain load and store on a cache line that no other core
 //! writes. Counters belong to a listener or a member and outlive changes of configuration together with its name.
 
+mod latency;
 mod reasons;
 mod shards;
 
+pub(crate) use latency::{BOUNDS, Latencies, Part, Spread};
 pub(crate) use reasons::{Failure, Loss};
 
 use crate::rate::Rate;
@@ -97,11 +99,13 @@ pub(crate) struct ListenerCounts {
     shards: Shards<LISTENER_SLOTS>,
     /// Client connections a second.
     pub(crate) rate: Rate,
+    /// Of requests.
+    pub(crate) latencies: Latencies,
 }
 
 impl ListenerCounts {
     pub(crate) fn new(workers: usize) -> Self {
-        Self { shards: Shards::new(workers), rate: Rate::default() }
+        Self { shards: Shards::new(workers), rate: Rate::default(), latencies: Latencies::new(workers) }
     }
 
     pub(crate) fn opened(&self, worker: usize) {

@@ -16,6 +16,7 @@ mod bond;
 mod certificate;
 mod connection;
 mod deadlines;
+mod diary;
 mod exchange;
 mod forward;
 mod forwarded;
@@ -30,6 +31,7 @@ mod limiter;
 mod login;
 mod outgoing;
 mod pace;
+mod progress;
 mod reply;
 pub(crate) mod rules;
 mod ruling;
@@ -51,8 +53,9 @@ use std::rc::Rc;
 
 /// Carries one client connection from accept to close, or to the stage that follows an upgrade. When told to stop it
 /// finishes the responses under way.
-pub(crate) async fn serve(local: Rc<Local>, accepted: Accepted) -> Option<Stage> {
-    let connection = Rc::new(Connection::new(local, &accepted));
+pub(crate) async fn serve(local: Rc<Local>, mut accepted: Accepted) -> Option<Stage> {
+    let notes = accepted.notes.take();
+    let connection = Rc::new(Connection::new(local, &accepted, notes));
     let Accepted { stream, mut stop, .. } = accepted;
     let agreed = connection.told.as_ref().and_then(Told::alpn) == Some(b"h2");
     if agreed {

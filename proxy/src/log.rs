@@ -1,24 +1,27 @@
-//! The log of connections: a line about each, formed by the worker that carried it and written by a thread of its own.
+//! The log of connections: a line about each, and about each request and flow, formed by the worker that carried it and
+//! written by a thread of its own.
 //!
 //! ```text
-//! worker: record -> tcplog or json -> its own lines --+
-//!                                                     +--> thread: target (standard output, syslog)
-//! worker: record -> tcplog or json -> its own lines --+
+//! worker: record -> line or json -> its own lines --+
+//!                                                   +--> thread: target (standard output, syslog)
+//! worker: record -> line or json -> its own lines --+
 //! ```
 //!
 //! A receiver that is slow or gone costs lines, which are counted, and never holds a worker up. A log lives as long as
 //! the configurations that ask for it: dropping it has the thread write what waits and end.
 
+mod dates;
 mod json;
+mod line;
 mod lines;
+mod number;
 mod syslog;
 mod target;
-mod tcplog;
 
 use crate::error::Error;
 use crate::record::{Record, Stamp};
 use crate::shortage::Seldom;
-use config::model::{ConnectionLog, LogTarget, ProxyLog};
+use config::model::{ConnectionLog, LogField, LogLine, LogPart, LogTarget, ProxyLog};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lines::Lines;
@@ -30,7 +33,6 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant, SystemTime};
 use syslog::{Envelope, Front};
 use target::Target;
-use tcplog::Tcplog;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -60,6 +62,9 @@ impl LogCounts {
 #[derive(Debug)]
 pub(crate) struct Log {
     setting: ProxyLog,
+    form: Form,
+    /// Whether lines name the ends of connections on this side, which are to be asked for.
+    names_own_ends: bool,
     /// What stands in front of each line; none to standard output.
     envelope: Option<Envelope>,
     zone: TimeZone,
@@ -68,6 +73,42 @@ pub(crate) struct Log {
     /// Closes when the thread has ended. Nothing is ever sent.
     ended: Mutex<oneshot::Receiver<Infallible>>,
 }
+
+/// How a record is written.
+#[derive(Debug)]
+enum Form {
+    /// As one object.
+    Json,
+    /// As one line: of what is HTTP, and of what is not.
+    Lines { requests: LogLine, others: LogLine },
+}
+
+impl Form {
+    fn of(setting: &ConnectionLog) -> Option<Self> {
+        let line = |text: &str| text.parse().expect("a test of its own module reads it");
+        let tcplog = || line(LogLine::TCPLOG);
+        Some(match setting {
+            ConnectionLog::Off => return None,
+            ConnectionLog::Json => Self::Json,
+            ConnectionLog::Tcplog => Self::Lines { requests: tcplog(), others: tcplog() },
+            // Without HTTP there is nothing to write of it: HAProxy falls back in the same way.
+            ConnectionLog::Httplog => Self::Lines { requests: line(LogLine::HTTPLOG), others: tcplog() },
+            ConnectionLog::Custom(line) => Self::Lines { requests: line.clone(), others: line.clone() },
+        })
+    }
+
+    fn has(&self, fields: &[LogField]) -> bool {
+        let has = |part: &LogPart| matches!(part, LogPart::Field(field, _) if fields.contains(field));
+        match self {
+            Self::Json => false,
+            Self::Lines { requests, others } => requests.parts().iter().chain(others.parts()).any(has),
+        }
+    }
+}
+
+/// Fields that name an end of a connection on this side.
+const OWN_ENDS: [LogField; 4] =
+    [LogField::ListenerAddress, LogField::ListenerPort, LogField::OutgoingAddress, LogField::OutgoingPort];
 
 /// What workers and the thread share.
 #[derive(Debug)]
@@ -90,18 +131,17 @@ impl Log {
         counts: &Arc<LogCounts>,
         workers: usize,
     ) -> Result<Option<Arc<Self>>, Error> {
-        if setting.format == ConnectionLog::Off {
-            return Ok(None);
-        }
+        let Some(form) = Form::of(&setting.format) else { return Ok(None) };
         if let Some(previous) = previous.filter(|previous| previous.setting == *setting) {
             return Ok(Some(Arc::clone(previous)));
         }
         let part = "the log of connections".to_owned();
-        let log = Self::start(setting, counts, workers).map_err(|cause| Error::Thread { part, cause })?;
+        let log =
+            Self::start(setting, form, counts, workers).map_err(|cause| Error::Thread { part, cause })?;
         Ok(Some(Arc::new(log)))
     }
 
-    fn start(setting: &ProxyLog, counts: &Arc<LogCounts>, workers: usize) -> io::Result<Self> {
+    fn start(setting: &ProxyLog, form: Form, counts: &Arc<LogCounts>, workers: usize) -> io::Result<Self> {
         let desk = Arc::new(Desk {
             waiting: (0..workers).map(|_| Mutex::default()).collect(),
             closed: AtomicBool::new(false),
@@ -118,11 +158,18 @@ impl Log {
         Ok(Self {
             envelope: (setting.to != LogTarget::Stdout).then(envelope),
             setting: setting.clone(),
+            names_own_ends: form.has(&OWN_ENDS),
+            form,
             zone: TimeZone::system(),
             desk,
             writer: writer.thread().clone(),
             ended: Mutex::new(ended),
         })
+    }
+
+    /// Whether lines name the ends of connections on this side.
+    pub(crate) const fn names_own_ends(&self) -> bool {
+        self.names_own_ends
     }
 
     /// The time on the clocks of this machine.
@@ -152,11 +199,11 @@ impl Log {
         if let Some(envelope) = &self.envelope {
             write!(out, "{}", Front { envelope, now: self.stamp(now) }).expect(ROOM);
         }
-        match self.setting.format {
-            ConnectionLog::Tcplog => write!(out, "{}", Tcplog(record)).expect(ROOM),
-            ConnectionLog::Json => json::write(record, out),
-            // No log is started for it.
-            ConnectionLog::Off => {}
+        match &self.form {
+            Form::Json => json::write(record, out),
+            Form::Lines { requests, others } => {
+                line::write(if record.is_of_request() { requests } else { others }, record, out);
+            }
         }
     }
 

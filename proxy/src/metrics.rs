@@ -3,6 +3,8 @@
 //! Values are read from the counters of the configuration in force when somebody asks. Labels are configured names and
 //! closed sets of words.
 
+mod latency;
+
 use crate::counts::{CLASSES, Failure, ListenerCounts, Loss};
 use crate::pool::health::Status;
 use crate::pool::{MemberState, Pool, Terms};
@@ -330,6 +332,7 @@ impl Collector for Metrics {
         for metric in &LISTENERS {
             metric.encode(&mut encoder, &snapshot)?;
         }
+        latency::encode(&mut encoder, &snapshot)?;
         encode_rules(&mut encoder, &snapshot)?;
         encode_certificates(&mut encoder, &snapshot)?;
         for metric in &POOLS {
@@ -444,6 +447,9 @@ mod tests {
         let snapshot = Snapshot::new(&model, None, 1);
         snapshot.listeners["web"].counts.failed(0, Failure::NoMember);
         snapshot.listeners["web"].counts.sent(0, 42);
+        let took = Duration::from_millis(2);
+        snapshot.listeners["web"].counts.latencies.took(0, crate::counts::Part::Whole, took);
+        snapshot.pools["web"].state.latencies.took(0, crate::counts::Part::Queue, took * 10_000);
         let shared = Arc::new(Shared::new(snapshot, 1, ENDLESS));
         let mut registry = Registry::with_prefix("causeway_proxy");
         register(&mut registry, &shared);
@@ -454,6 +460,11 @@ mod tests {
             "causeway_proxy_connections_open{listener=\"web\"} 0",
             "causeway_proxy_bytes_total{listener=\"web\",direction=\"sent\"} 42",
             "causeway_proxy_requests_total{listener=\"web\",class=\"5xx\"} 0",
+            "causeway_proxy_request_seconds_bucket{le=\"0.001\",listener=\"web\"} 0",
+            "causeway_proxy_request_seconds_bucket{le=\"0.0025\",listener=\"web\"} 1",
+            "causeway_proxy_request_seconds_sum{listener=\"web\"} 0.002",
+            "causeway_proxy_pool_queue_seconds_bucket{le=\"10.0\",pool=\"web\"} 0",
+            "causeway_proxy_pool_queue_seconds_bucket{le=\"+Inf\",pool=\"web\"} 1",
             "causeway_proxy_failures_total{listener=\"web\",reason=\"no_member\"} 1",
             "causeway_proxy_member_up{pool=\"web\",member=\"a\"} 1",
             "causeway_proxy_member_connect_failures_total{pool=\"web\",member=\"a\"} 0",
@@ -471,7 +482,8 @@ mod tests {
             let cells = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
             cells.collect()
         };
-        let names = LISTENERS.iter().map(|metric| metric.name).chain([RULES.0, CERTIFICATES.0]);
+        let names = LISTENERS.iter().map(|metric| metric.name).chain(latency::names());
+        let names = names.chain([RULES.0, CERTIFICATES.0]);
         let names = names.chain(POOLS.iter().map(|metric| metric.name));
         let names = names.chain(MEMBERS.iter().map(|metric| metric.name));
         let names = names.chain(DAEMON.iter().map(|metric| metric.name));

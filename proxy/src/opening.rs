@@ -122,6 +122,7 @@ fn note(notes: &mut MaybeNotes, opening: &Opening) {
     if let Some(notes) = notes {
         notes.pool = Some(Arc::clone(&opening.pool));
         notes.bytes.received += opening.ahead.len() as u64;
+        notes.protected(Some(&opening.told));
     }
 }
 

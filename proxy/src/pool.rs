@@ -112,7 +112,8 @@ impl Pool {
         previous: Option<&Self>,
         workers: usize,
     ) -> Self {
-        let state = previous.map_or_else(Arc::default, |pool| Arc::clone(&pool.state));
+        let state =
+            previous.map_or_else(|| Arc::new(PoolState::new(workers)), |pool| Arc::clone(&pool.state));
         let members: Vec<_> = config
             .member
             .iter()

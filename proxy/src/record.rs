@@ -1,11 +1,22 @@
-//! What is told about the connection of one client when it has ended. Pure: times and counts come in as values.
+//! What is told about a connection, a request or a flow when it has ended. Pure: times and counts come in as values.
 //!
 //! How a record is written is the business of the modules below `log`.
 
+mod course;
+mod state;
+
+#[cfg(test)]
+pub(crate) use course::Ahead;
+pub(crate) use course::{Course, Path};
+pub(crate) use state::{By, Cookies, Ending, Phase, State};
+
+use ::http::{Method, Uri, Version};
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::ops::AddAssign;
+use std::time::Duration;
 
 /// A moment as the clocks on the wall show it.
 #[derive(Clone, Copy, Debug)]
@@ -15,12 +26,33 @@ pub(crate) struct Stamp {
     pub(crate) offset: Offset,
 }
 
-/// One connection of a client.
+impl Stamp {
+    /// So much later by the same clocks.
+    pub(crate) fn later(self, by: Duration) -> Self {
+        let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
+        Self { local: self.local.saturating_add(by), ..self }
+    }
+
+    /// The same moment by the clocks of UTC.
+    pub(crate) fn in_utc(self) -> Self {
+        let ahead = SignedDuration::from_secs(self.offset.seconds().into());
+        Self { local: self.local.saturating_sub(ahead), offset: Offset::UTC }
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn seconds(self) -> i64 {
+        self.offset.to_timestamp(self.local).map_or(0, Timestamp::as_second)
+    }
+}
+
+/// One connection of a client, one of its requests, or a flow of its datagrams.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record<'a> {
     /// The client; none where it has no address of IP.
     pub(crate) client: Option<SocketAddr>,
-    /// When it was accepted.
+    /// What it connected to, where that is asked for.
+    pub(crate) destination: Option<SocketAddr>,
+    /// When it was accepted; of a request behind the first of its connection when the response before had ended.
     pub(crate) accepted: Stamp,
     pub(crate) listener: &'a str,
     /// Whether TLS ends at the listener.
@@ -30,50 +62,84 @@ pub(crate) struct Record<'a> {
     pub(crate) event: Event<'a>,
 }
 
+impl Record<'_> {
+    /// Whether it tells of a request, or of what never became one.
+    pub(crate) const fn is_of_request(&self) -> bool {
+        matches!(&self.event, Event::Ended(ended) if ended.request.is_some())
+    }
+}
+
 /// What became of the connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event<'a> {
     /// It ended, whether it came to a member or not.
-    Ended(Ended<'a>),
+    Ended(&'a Ended<'a>),
     /// It was closed before anybody knew what it was for.
     Refused(Fault),
 }
 
-/// A connection that ended.
+/// A connection or request that ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ended<'a> {
-    pub(crate) pool: &'a str,
+    /// None where none was chosen.
+    pub(crate) pool: Option<&'a str>,
     /// The member it had last; none if it has none.
-    pub(crate) member: Option<&'a str>,
+    pub(crate) member: Option<OfMember<'a>>,
+    /// Version and cipher of the client's TLS.
+    pub(crate) tls: Option<(&'a str, &'a str)>,
+    /// From accept to the end of handshakes, where that is told apart.
+    pub(crate) handshake: Duration,
+    /// From there to the first octet of a request.
+    pub(crate) idle: Duration,
     pub(crate) course: Course,
     /// From accept to end.
     pub(crate) total: Duration,
     pub(crate) bytes: Bytes,
-    pub(crate) ending: Ending,
+    pub(crate) state: State,
     pub(crate) load: Load,
+    /// None of what is not HTTP.
+    pub(crate) request: Option<Request<'a>>,
 }
 
-/// The way to a member, as far as it went.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Course {
-    /// From accept to the place at the latest member, or to where waiting for one ended in vain.
-    pub(crate) queue: Option<Duration>,
-    /// From that place to the connection, earlier attempts at the same member included.
-    pub(crate) connect: Option<Duration>,
-    /// Attempts to connect after the first.
-    pub(crate) retries: u32,
-    /// Whether an attempt went to another member than the one before.
-    pub(crate) redispatched: bool,
-    pub(crate) ahead: Ahead,
+/// A member, and the connection to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OfMember<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) address: SocketAddr,
+    /// This side's end of the connection, where that is asked for.
+    pub(crate) local: Option<SocketAddr>,
 }
 
-/// Clients that were served from a queue while this one was in it, with itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Ahead {
-    /// Of those who wait for the one member that they belong to.
-    pub(crate) of_member: u64,
-    /// Of those who wait for any member.
-    pub(crate) of_pool: u64,
+/// A request, or what never became one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    /// None: it never became one.
+    pub(crate) line: Option<RequestLine<'a>>,
+    /// None: nothing was answered.
+    pub(crate) status: Option<u16>,
+    /// From its first octet to the end of its head.
+    pub(crate) receive: Option<Duration>,
+    /// From the connection to the member to the head of its response.
+    pub(crate) response: Option<Duration>,
+    pub(crate) cookies: Cookies,
+}
+
+/// How a request begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestLine<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) target: &'a Uri,
+    pub(crate) version: Version,
+}
+
+impl Ended<'_> {
+    /// From the first octet of a request, or the accept of what is none, to the end.
+    pub(crate) fn active(&self) -> Duration {
+        match self.request {
+            Some(_) => self.total.saturating_sub(self.handshake + self.idle),
+            None => self.total,
+        }
+    }
 }
 
 /// Octets between the client and this side.
@@ -81,6 +147,13 @@ pub(crate) struct Ahead {
 pub(crate) struct Bytes {
     pub(crate) received: u64,
     pub(crate) sent: u64,
+}
+
+impl AddAssign for Bytes {
+    fn add_assign(&mut self, more: Self) {
+        self.received += more.received;
+        self.sent += more.sent;
+    }
 }
 
 /// Connections at the end of this one: it counts in the first two, and no longer in the others.
@@ -91,47 +164,6 @@ pub(crate) struct Load {
     /// With those who wait for a place.
     pub(crate) pool: u64,
     pub(crate) member: u64,
-}
-
-/// How a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// Both sides had said all, and it was passed on.
-    Whole,
-    ClientGone,
-    ClientSilent,
-    MemberGone,
-    MemberSilent,
-    /// Both had spoken, and were silent.
-    Idle,
-    /// Every member is out.
-    NoMember,
-    /// The last member that was tried refused.
-    Refused,
-    /// The last member that was tried did not answer in time.
-    ConnectTimeout,
-    /// This side had no port, file or memory for a connection to the last member that was tried.
-    Shortage,
-    QueueFull,
-    QueueTimeout,
-}
-
-impl Ending {
-    /// HAProxy's termination state: who or what ended it, and in which phase.
-    pub(crate) const fn state(self) -> &'static str {
-        match self {
-            Self::Whole => "--",
-            Self::ClientGone => "CD",
-            Self::ClientSilent | Self::Idle => "cD",
-            Self::MemberGone => "SD",
-            Self::MemberSilent => "sD",
-            Self::NoMember | Self::Refused => "SC",
-            Self::ConnectTimeout => "sC",
-            Self::Shortage => "RC",
-            Self::QueueFull => "SQ",
-            Self::QueueTimeout => "sQ",
-        }
-    }
 }
 
 /// Why a connection was closed before it was served, in HAProxy's words.
@@ -167,63 +199,6 @@ impl Fault {
     }
 }
 
-/// The way to a member while it is on. Costs nothing but room.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Path {
-    /// The latest place at a member, or where waiting for one ended in vain.
-    seated: Option<Instant>,
-    connected: Option<Instant>,
-    retries: u32,
-    redispatched: bool,
-    ahead: Ahead,
-}
-
-impl Path {
-    /// It left a queue, with or without a place, as this number of those who were served from it.
-    pub(crate) const fn left_queue(&mut self, of_member: bool, number: u64) {
-        if of_member {
-            self.ahead.of_member += number;
-        } else {
-            self.ahead.of_pool += number;
-        }
-    }
-
-    /// One more attempt follows on one that failed.
-    pub(crate) const fn tries_again(&mut self) {
-        self.retries += 1;
-    }
-
-    /// There is a place at a member. `same` as in the attempt before, which began the wait for this one.
-    pub(crate) fn seated(&mut self, same: Option<bool>, now: Instant) {
-        self.redispatched |= same == Some(false);
-        if same != Some(true) {
-            self.seated = Some(now);
-        }
-    }
-
-    /// Nobody had a place in time.
-    pub(crate) const fn waited_in_vain(&mut self, now: Instant) {
-        self.seated = Some(now);
-    }
-
-    pub(crate) const fn connected(&mut self, now: Instant) {
-        self.connected = Some(now);
-    }
-
-    /// The way of a connection that was accepted then.
-    pub(crate) fn since(&self, accepted: Instant) -> Course {
-        let queue = self.seated.map(|seated| seated.saturating_duration_since(accepted));
-        let connect = self.connected.zip(self.seated);
-        Course {
-            queue,
-            connect: connect.map(|(connected, seated)| connected.saturating_duration_since(seated)),
-            retries: self.retries,
-            redispatched: self.redispatched,
-            ahead: self.ahead,
-        }
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -232,8 +207,15 @@ pub(crate) mod tests {
     /// The connection of HAProxy's manual, section 8.2.2, from a client over IPv6.
     pub(crate) fn ended() -> Ended<'static> {
         Ended {
-            pool: "bck",
-            member: Some("srv1"),
+            pool: Some("bck"),
+            member: Some(OfMember {
+                name: "srv1",
+                address: "192.0.2.7:80".parse().unwrap(),
+                local: "192.0.2.1:40000".parse().ok(),
+            }),
+            tls: None,
+            handshake: Duration::ZERO,
+            idle: Duration::ZERO,
             course: Course {
                 queue: Some(Duration::from_micros(1_999)),
                 connect: Some(Duration::ZERO),
@@ -243,14 +225,27 @@ pub(crate) mod tests {
             },
             total: Duration::from_millis(5_007),
             bytes: Bytes { received: 17, sent: 212 },
-            ending: Ending::Whole,
+            state: State::WHOLE,
             load: Load { process: 9, listener: 8, pool: 7, member: 6 },
+            request: None,
+        }
+    }
+
+    /// A request that took 20 ms to come and 30 ms to be answered.
+    pub(crate) fn request<'a>(method: &'a Method, target: &'a Uri) -> Request<'a> {
+        Request {
+            line: Some(RequestLine { method, target, version: Version::HTTP_11 }),
+            status: Some(200),
+            receive: Some(Duration::from_millis(20)),
+            response: Some(Duration::from_millis(30)),
+            cookies: Cookies::default(),
         }
     }
 
     pub(crate) fn record(event: Event<'_>) -> Record<'_> {
         Record {
             client: Some("[2001:db8::1]:33313".parse().unwrap()),
+            destination: Some("[2001:db8::80]:443".parse().unwrap()),
             accepted: Stamp {
                 local: date(2026, 2, 6).at(12, 12, 51, 443_900_000),
                 offset: Offset::from_hours(1).unwrap(),
@@ -260,51 +255,5 @@ pub(crate) mod tests {
             socket: 2,
             event,
         }
-    }
-
-    /// Steps of a way: `s`eat at once, the `S`ame member again, a`n`other one, wait in `v`ain, `c`onnected; a second
-    /// each.
-    fn course(steps: &str) -> Course {
-        let (mut path, accepted) = (Path::default(), Instant::now());
-        for (second, step) in (1..).zip(steps.chars()) {
-            let now = accepted + Duration::from_secs(second);
-            match step {
-                's' => path.seated(None, now),
-                'S' | 'n' => {
-                    path.tries_again();
-                    path.seated(Some(step == 'S'), now);
-                }
-                'v' => path.waited_in_vain(now),
-                _ => path.connected(now),
-            }
-        }
-        path.since(accepted)
-    }
-
-    #[test]
-    fn times_are_those_of_the_member_it_came_to() {
-        let check = |steps: &str, queue: Option<u64>, connect: Option<u64>| {
-            let found = course(steps);
-            let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
-            assert_eq!((seconds(found.queue), seconds(found.connect)), (queue, connect), "{steps}");
-        };
-        check("", None, None);
-        check("s", Some(1), None);
-        check("sc", Some(1), Some(1));
-        check("sSSc", Some(1), Some(3));
-        check("snc", Some(2), Some(1));
-        check("v", Some(1), None);
-    }
-
-    #[test]
-    fn attempts_are_counted_and_another_member_is_told() {
-        let check = |steps: &str, retries: u32, redispatched: bool| {
-            let found = course(steps);
-            assert_eq!((found.retries, found.redispatched), (retries, redispatched), "{steps}");
-        };
-        check("sc", 0, false);
-        check("sSSS", 3, false);
-        check("snc", 1, true);
-        check("snSSc", 3, true);
     }
 }

@@ -113,7 +113,7 @@ impl Relay {
     pub(crate) fn tell(&self, client: Option<SocketAddr>, lease: &Lease, ending: Ending) {
         if let Some(notes) = &self.notes {
             let passage = Passage { local: &self.local, route: &self.route, client };
-            notes.ended(&passage, Some(lease), ending);
+            notes.ended(&passage, Some(lease), ending.state());
         }
     }
 

@@ -32,7 +32,7 @@ pub(crate) async fn begin(local: Rc<Local>, mut accepted: Accepted) -> Option<St
         Err((ending, failure)) => {
             route.counts.failed(local.index(), failure);
             if let Some(notes) = notes {
-                notes.ended(&Passage { local: &local, route: &route, client: peer }, None, ending);
+                notes.ended(&Passage { local: &local, route: &route, client: peer }, None, ending.state());
             }
             linger::close(client).await;
             None
@@ -98,6 +98,7 @@ async fn reach(
             Ok(stream) => {
                 if let Some(notes) = notes {
                     notes.path.connected(Instant::now());
+                    notes.left_from(|| stream.socket().local_addr());
                 }
                 return Ok((stream, lease));
             }
@@ -106,7 +107,7 @@ async fn reach(
     }
 }
 
-fn refusal(error: &io::Error) -> Ending {
+pub(crate) fn refusal(error: &io::Error) -> Ending {
     if is_shortage(error) {
         Ending::Shortage
     } else if error.kind() == io::ErrorKind::TimedOut {

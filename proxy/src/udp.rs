@@ -14,6 +14,7 @@ mod crossing;
 mod flow;
 mod flows;
 mod inbox;
+mod line;
 mod loss;
 mod members;
 mod outbox;

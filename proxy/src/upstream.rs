@@ -27,6 +27,7 @@ use own::Kept;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +60,14 @@ impl Blame {
 }
 
 impl Upstream {
+    /// This side's end, of a connection that is the request's alone.
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Http1(connection) => connection.local_addr(),
+            Self::Http2(_) => None,
+        }
+    }
+
     pub(crate) fn blame(&self) -> Blame {
         match self {
             Self::Http1(_) => Blame(None),

@@ -78,6 +78,9 @@ mod load;
 #[path = "daemon/log.rs"]
 mod log;
 #[cfg(test)]
+#[path = "daemon/log_http.rs"]
+mod log_http;
+#[cfg(test)]
 #[path = "daemon/member_http2.rs"]
 mod member_http2;
 #[cfg(test)]

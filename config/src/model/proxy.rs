@@ -8,6 +8,7 @@ mod gate;
 mod limits;
 mod listener;
 mod log;
+mod log_line;
 mod pattern;
 mod pool;
 mod rule;
@@ -21,6 +22,7 @@ pub use gate::{Auth, Rate, RateBy};
 pub use limits::RequestLimits;
 pub use listener::{ClientAuth, Hsts, Listener, Mode, PerSource, ServerName, SniRoute, Tls, TlsVersion};
 pub use log::{ConnectionLog, Facility, LogTarget, ProxyLog};
+pub use log_line::{LogField, LogLine, LogLineError, LogPart, LogStyle};
 pub use pattern::{Pattern, PatternError, Substitution};
 pub use pool::{
     AdminState, Balance, HttpReuse, HttpVersion, Member, Passive, Pool, PoolTls, ProxyProtocol, Stick,

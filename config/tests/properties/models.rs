@@ -6,12 +6,12 @@ use config::model::{
     ClassOctet, ClientAuth, ClientPrefix, Conditions, ConnectionLog, Cookie, CookieMode, Denied, Dns64,
     DnsCache, DnsClient, Endpoint, Facility, FixedAnswer, Forward, ForwardedField, ForwardedFor, Forwarding,
     Gateway, Hairpin, Header, HeaderCondition, HeaderEdit, Host, HostPattern, Hsts, HttpCheck, HttpReuse,
-    HttpVersion, Level, Listener, LocalNames, Log, LogFormat, LogTarget, MappedRule, Member, Mode, MssClamp,
-    Nat64, NextHopMtu, Offload, Passive, PathEdit, Pattern, PerSource, Pool, PoolTls, Prefix, PrivateZones,
-    Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, QueryEdit, Rate, RateBy, Redirect, RequestLimits,
-    ReverseNames, Rule, RuleAction, SameSite, ServerName, SniRoute, StatusRange, Stick, Substitution,
-    SynthesisRules, Template, Tls, TlsVersion, Treatment, UdpZeroChecksum, Upstream, UpstreamTransport,
-    Wanted,
+    HttpVersion, Level, Listener, LocalNames, Log, LogField, LogFormat, LogTarget, MappedRule, Member, Mode,
+    MssClamp, Nat64, NextHopMtu, Offload, Passive, PathEdit, Pattern, PerSource, Pool, PoolTls, Prefix,
+    PrivateZones, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, QueryEdit, Rate, RateBy, Redirect,
+    RequestLimits, ReverseNames, Rule, RuleAction, SameSite, ServerName, SniRoute, StatusRange, Stick,
+    Substitution, SynthesisRules, Template, Tls, TlsVersion, Treatment, UdpZeroChecksum, Upstream,
+    UpstreamTransport, Wanted,
 };
 use config::{Domain, defaults};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -464,7 +464,12 @@ fn proxy() -> impl Strategy<Value = Proxy> {
 }
 
 fn proxy_log() -> impl Strategy<Value = ProxyLog> {
-    let format = select(vec![ConnectionLog::Off, ConnectionLog::Tcplog, ConnectionLog::Json]);
+    let words = ConnectionLog::WORDS.map(|(_, format)| format).to_vec();
+    let custom = select(LogField::ALL.to_vec()).prop_map(|(name, _)| {
+        let line = format!("[%{name}]  100%% %{{+Q,-E}}{name} \"é");
+        ConnectionLog::Custom(line.parse().expect("every name is one"))
+    });
+    let format = prop_oneof![select(words), custom];
     let syslog = prop_oneof![socket().prop_map(LogTarget::Udp), path().prop_map(LogTarget::Unix)];
     let facility = select(vec![Facility::User, Facility::Authpriv, Facility::Local0, Facility::Local7]);
     (format, option::of((syslog, facility, "[!-~&&[^:\\[]]{1,48}"))).prop_map(|(format, syslog)| match syslog

@@ -39,18 +39,6 @@ fn member(line: &str) -> String {
 }
 
 #[test]
-fn listeners_without_lines_are_named_where_there_is_a_log() {
-    let advice = |format: &str, mode: &str| {
-        let pool = format!("check = {{ kind = \"off\" }}\n{}", member(""));
-        advice(&format!("[proxy]\nlog = {{ format = \"{format}\" }}\n{}", served(mode, &pool)))
-    };
-    assert_eq!(advice("json", "tcp"), [""; 0]);
-    assert_eq!(advice("off", "http"), [""; 0]);
-    assert_eq!(advice("json", "http"), ["proxy.log tells of tcp connections alone, and not of \"http\""]);
-    assert_eq!(advice("tcplog", "udp").len(), 1);
-}
-
-#[test]
 fn a_pool_that_takes_nobody_is_named() {
     let check =
         |members: &str, expect: &[&str]| assert_eq!(advice(&served("tcp", members)), expect, "{members}");

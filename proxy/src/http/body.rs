@@ -76,6 +76,7 @@ impl Body for RequestBody {
                 let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
                 let now = now();
                 waits.body_came(data.map_or(0, Bytes::len), now);
+                exchange.received(data.map_or(0, Bytes::len));
                 waits.member = Some(now);
             }
         }
@@ -156,6 +157,9 @@ impl Body for ResponseBody {
         };
         if let (Some(exchange), Poll::Ready(frame)) = (&self.underway, &polled) {
             exchange.hands_over();
+            if let Some(Ok(frame)) = frame {
+                exchange.sends(frame.data_ref().map_or(0, Bytes::len));
+            }
             if !matches!(frame, Some(Ok(_))) || self.is_end_stream() {
                 exchange.settles();
             }
@@ -226,6 +230,7 @@ impl MemberBody {
 impl Drop for MemberBody {
     fn drop(&mut self) {
         let has_ended = self.ended || self.is_end_stream();
+        self.exchange.progress.borrow_mut().finishes(has_ended);
         if let Some(reply) = self.reply.take().filter(|_| has_ended) {
             reply.release(&self.exchange.connection);
         }

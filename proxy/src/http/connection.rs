@@ -4,6 +4,7 @@
 
 use super::certificate;
 use super::deadlines::{Deadlines, Overdue};
+use super::diary::Diary;
 use super::exchange::Exchange;
 use super::framing::{Fault, Framing, Good};
 use super::http2::{Flood, Frames};
@@ -11,6 +12,7 @@ use super::tunnel::Switched;
 use super::wire::Wire;
 use crate::counts::Failure;
 use crate::listener::{Accepted, Site};
+use crate::notes::{MaybeNotes, Notes};
 use crate::opening::Told;
 use crate::proxy_protocol::Ends;
 use crate::snapshot::Route;
@@ -19,7 +21,7 @@ use crate::upstream::Own;
 use crate::worker::Local;
 use config::model::Mode;
 use hyper::header::{CONNECTION, HeaderMap, HeaderValue};
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::io::IoSlice;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -49,6 +51,8 @@ pub(crate) struct Connection {
     pub(crate) abort: Cell<bool>,
     /// Whether a request has come.
     asked: Cell<bool>,
+    /// For the lines about its requests.
+    pub(super) diary: Diary,
     /// Connections to members that serve no other client.
     pub(crate) own: Own,
     /// The member of a connection that is to become a tunnel once the answer has left.
@@ -70,7 +74,8 @@ pub(crate) struct Due {
 }
 
 impl Connection {
-    pub(crate) fn new(local: Rc<Local>, accepted: &Accepted) -> Self {
+    /// `notes` are what is kept in mind of it so far.
+    pub(crate) fn new(local: Rc<Local>, accepted: &Accepted, notes: MaybeNotes) -> Self {
         let Accepted { site, route, .. } = accepted;
         let ends = accepted.ends();
         Self {
@@ -87,6 +92,7 @@ impl Connection {
             abort: Cell::new(false),
             asked: Cell::new(false),
             own: Own::default(),
+            diary: Diary::new(notes),
             switched: RefCell::new(None),
             leaving: Cell::new(false),
             http2_asked: Cell::new(false),
@@ -126,6 +132,11 @@ impl Connection {
     /// How many requests are under way.
     pub(super) fn under_way(&self) -> usize {
         self.exchanges.borrow().len()
+    }
+
+    /// What is kept in mind of what began to be waited for then, if anything is.
+    pub(super) fn begin_notes(&self, since: Instant) -> MaybeNotes {
+        Notes::since(&self.local, &self.route.borrow(), &self.site, since)
     }
 
     /// A request has come, and is under way until [`Self::ended`].
@@ -210,9 +221,12 @@ impl Connection {
         self.abort.set(!self.is_http2());
     }
 
-    /// Counts why the connection did not end well.
+    /// Counts why the connection did not end well, which is why its requests do not.
     pub(super) fn failed(&self, failure: Failure) {
         self.route.borrow().counts.failed(self.local.index(), failure);
+        for exchange in self.exchanges.borrow().iter().chain(self.diary.last().iter()) {
+            exchange.progress.borrow_mut().fails(failure);
+        }
     }
 
     /// Whether many requests may be under way at once.
@@ -256,6 +270,11 @@ impl Connection {
         *self.switched.borrow_mut() = Some(Box::new(switched));
     }
 
+    /// The same for whoever has something to add.
+    pub(super) fn switched(&self) -> RefMut<'_, Option<Box<Switched>>> {
+        self.switched.borrow_mut()
+    }
+
     pub(crate) fn is_switched(&self) -> bool {
         self.switched.borrow().is_some()
     }
@@ -268,11 +287,15 @@ impl Connection {
     /// The client has sent bytes.
     pub(crate) fn received(&self, bytes: usize) {
         self.route.borrow().counts.received(self.local.index(), bytes as u64);
+        self.diary.received(bytes as u64);
     }
 
     /// Follows bytes of the client. Returns how many of them may be passed on.
     pub(crate) fn follow(&self, bytes: &[u8]) -> usize {
         let mut wire = self.wire.borrow_mut();
+        if !bytes.is_empty() && wire.awaits_head() {
+            self.diary.heard();
+        }
         let good = wire.received(bytes, now);
         let mut waits = self.waits.borrow_mut();
         waits.head = if wire.in_head() { waits.head.or_else(|| Some(now())) } else { None };
@@ -296,6 +319,7 @@ impl Connection {
     /// The client has taken so many bytes of these slices.
     pub(crate) fn sent(&self, slices: &[IoSlice<'_>], count: usize) {
         self.route.borrow().counts.sent(self.local.index(), count as u64);
+        self.diary.sent(count as u64);
         self.wire.borrow_mut().sent(slices, count, now);
         self.waits.borrow_mut().room = None;
     }

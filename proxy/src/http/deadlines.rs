@@ -86,6 +86,11 @@ impl Deadlines {
         !self.busy && self.room.is_none()
     }
 
+    /// Since when there has been nothing to do, if there is nothing.
+    pub(crate) fn rested(&self) -> Option<Instant> {
+        (!self.busy).then_some(self.quiet)
+    }
+
     /// What is due next.
     pub(crate) fn next(&self) -> Option<(Instant, Overdue)> {
         let close = self.close.map(|since| (since + linger::LIMIT, Overdue::Close));

@@ -4,13 +4,23 @@
 
 use super::connection::{Connection, now};
 use super::deadlines::Overdue;
+use super::diary;
 use super::pace::Pace;
+use super::progress::Progress;
 use super::waits::Waits;
 use crate::cookies::state::State;
 use crate::counts::Failure;
+use crate::dial::{Dial, NoMember};
+use crate::notes::{MaybeNotes, Passage};
+use crate::pool::{Lease, Pool};
+use crate::record::{By, Bytes, Cookies};
 use crate::snapshot::Route;
+use crate::tcp;
+use crate::upstream::Upstream;
 use crate::worker::RequestPlace;
+use hyper::{Request, StatusCode};
 use std::cell::{Cell, OnceCell, RefCell};
+use std::io;
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -36,6 +46,13 @@ pub(crate) struct Exchange {
     pub(crate) cookies: Cell<Option<State>>,
     /// The name that the client has logged in with, as the first rule that asked for one has it.
     user: OnceCell<Arc<str>>,
+    pub(crate) progress: RefCell<Progress>,
+    /// The pool that it goes to.
+    pool: RefCell<Option<Arc<Pool>>>,
+    /// Octets of it beside others on the same connection.
+    traffic: Cell<Bytes>,
+    /// For the line about it.
+    pub(crate) notes: RefCell<MaybeNotes>,
     /// What ran out and is still to be answered.
     overdue: Cell<Option<Overdue>>,
     /// Whether the response has begun, so that nothing else can be answered.
@@ -57,7 +74,12 @@ impl Exchange {
         let beside = connection.under_way() > 0;
         let place = || RequestPlace::take(&connection.local, route.admission.taken());
         let place = beside.then(place).flatten();
+        let progress = connection.diary.begins();
         let exchange = Rc::new(Self {
+            notes: RefCell::new(diary::notes(connection, &progress)),
+            progress: RefCell::new(progress),
+            pool: RefCell::default(),
+            traffic: Cell::default(),
             connection: Rc::clone(connection),
             is_in_force,
             is_first: connection.is_fresh(),
@@ -91,14 +113,130 @@ impl Exchange {
     /// Counts why it failed.
     pub(crate) fn failed(&self, failure: Failure) {
         self.route.counts.failed(self.connection.local.index(), failure);
+        self.progress.borrow_mut().fails(failure);
     }
 
-    pub(crate) fn responds(&self) {
+    /// Keeps in mind what is asked for.
+    pub(crate) fn asks<B>(&self, request: &Request<B>) {
+        if let Some(asked) = self.notes.borrow_mut().as_mut().and_then(|notes| notes.request.as_mut()) {
+            asked.line = Some((request.method().clone(), request.uri().clone(), request.version()));
+        }
+    }
+
+    /// A member is looked for on this way, and this is what was found.
+    pub(crate) fn seeks(&self, dial: &Dial<'_>, found: Option<&Result<Lease, NoMember>>) {
+        self.progress.borrow_mut().seeks(dial.path);
+        let mut pool = self.pool.borrow_mut();
+        if !pool.as_ref().is_some_and(|known| Arc::ptr_eq(known, dial.pool())) {
+            *pool = Some(Arc::clone(dial.pool()));
+        }
+        if let Some(notes) = self.notes.borrow_mut().as_mut() {
+            notes.pool.clone_from(&pool);
+            match found {
+                Some(Ok(lease)) => notes.member = Some(Arc::clone(lease.member())),
+                Some(Err(NoMember::AllTried | NoMember::Shortage)) => {}
+                Some(Err(NoMember::AllOut | NoMember::QueueFull | NoMember::QueueTimeout)) | None => {
+                    notes.member = None;
+                }
+            }
+        }
+    }
+
+    /// There is a connection to the member, or it could not be reached.
+    pub(crate) fn reaches(&self, upstream: io::Result<Upstream>) -> Option<Upstream> {
+        let mut progress = self.progress.borrow_mut();
+        let upstream = upstream.inspect_err(|error| progress.missed(tcp::refusal(error))).ok()?;
+        progress.connected(!upstream.is_reused(), now());
+        if let Some(notes) = self.notes.borrow_mut().as_mut() {
+            notes.left_from(|| upstream.local_addr());
+        }
+        Some(upstream)
+    }
+
+    pub(crate) fn responds(&self, status: StatusCode) {
         self.responding.set(true);
+        self.progress.borrow_mut().finishes(true);
+        if let Some(asked) = self.notes.borrow_mut().as_mut().and_then(|notes| notes.request.as_mut()) {
+            asked.status = Some(status.as_u16());
+        }
+    }
+
+    /// Octets of its body have come.
+    pub(crate) fn received(&self, octets: usize) {
+        let traffic = self.traffic.get();
+        self.traffic.set(Bytes { received: traffic.received + octets as u64, ..traffic });
+    }
+
+    /// Octets of its response go to the client, as HTTP/1.1 would have them.
+    pub(crate) fn sends(&self, octets: usize) {
+        let traffic = self.traffic.get();
+        self.traffic.set(Bytes { sent: traffic.sent + octets as u64, ..traffic });
+    }
+
+    /// What was to be sent has not left.
+    pub(super) fn breaks_off(&self) {
+        self.progress.borrow_mut().fails(Failure::ClientGone);
+    }
+
+    /// Tells how it ended.
+    pub(super) fn tell(&self) {
+        let Some(notes) = self.settle() else { return };
+        let client = self.connection.ends.map(|ends| ends.source());
+        let passage = Passage { local: &self.connection.local, route: &self.route, client };
+        notes.ended(&passage, None, self.progress.borrow().state());
+    }
+
+    /// Counts how long it took, and returns what a line says of it, which is once only.
+    pub(super) fn settle(&self) -> MaybeNotes {
+        let mut progress = self.progress.borrow_mut();
+        if std::thread::panicking() {
+            progress.fails(Failure::Panic);
+        }
+        let times = progress.times(now());
+        let worker = self.connection.local.index();
+        let pool = self.pool.borrow();
+        for (part, time) in times.parts() {
+            let Some(time) = time else { continue };
+            self.route.counts.latencies.took(worker, part, time);
+            if let Some(pool) = &*pool {
+                pool.state.latencies.took(worker, part, time);
+            }
+        }
+        let mut notes = self.notes.take()?;
+        notes.path = progress.path();
+        notes.bytes = if self.connection.is_http2() {
+            self.traffic.get()
+        } else {
+            self.connection.diary.take_traffic()
+        };
+        if let Some(asked) = notes.request.as_mut() {
+            asked.whole = Some(progress.whole());
+            asked.receive = Some(times.receive);
+            asked.response = times.response;
+            asked.cookies =
+                self.cookies.get().map_or_else(Cookies::default, |state| Cookies(state.letters()));
+            if notes.bytes.sent == 0 && progress.state().by == By::Client {
+                // It was not there to be answered.
+                asked.status = None;
+            }
+        }
+        Some(notes)
     }
 
     pub(crate) fn is_responding(&self) -> bool {
         self.responding.get()
+    }
+
+    /// Has it told of, at once or when its response has left.
+    fn ends(self: &Rc<Self>) {
+        if let Some(switched) = &mut *self.connection.switched() {
+            // Its line is told when the tunnel ends.
+            switched.notes = self.settle();
+        } else if self.progress.borrow().is_finished() && !self.connection.is_http2() {
+            self.connection.diary.ends(self);
+        } else {
+            self.tell();
+        }
     }
 
     /// What is due next, and when.
@@ -182,8 +320,9 @@ impl Drop for Underway {
         self.0.waits.borrow_mut().end();
         // A client that leaves one request of several is heard of nowhere else.
         if !self.0.settled.get() && self.0.connection.is_http2() {
-            self.0.failed(Failure::ClientGone);
+            self.0.route.counts.failed(self.0.connection.local.index(), Failure::ClientGone);
         }
         self.0.connection.ended(&self.0);
+        self.0.ends();
     }
 }

@@ -25,6 +25,7 @@ pub(crate) async fn forward(
     underway: Underway,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
+    underway.asks(&request);
     let expected = underway.connection.expects_request();
     let judged = expected.map_or(Err(answer::UNEXPECTED), |good| prepare(&underway, request, good));
     let answered = match judged {
@@ -46,8 +47,9 @@ fn refused(exchange: &Exchange, Turned { answer, field }: Turned) -> Response<Re
         ?answer,
         "request is answered here"
     );
-    if let Some(failure) = answer.failure {
-        exchange.failed(failure);
+    match answer.failure {
+        Some(failure) => exchange.failed(failure),
+        None => exchange.progress.borrow_mut().answered_here(!answer.status.is_success()),
     }
     let mut response = answer.response();
     response.headers_mut().extend(field);
@@ -70,9 +72,19 @@ fn finished(underway: Underway, mut response: Response<ResponseBody>) -> Respons
     if let (Some(hsts), true) = (&route.hsts, connection.is_encrypted()) {
         response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
-    underway.responds();
+    underway.responds(response.status());
+    if underway.connection.is_http2() {
+        underway.sends(head_size(&response));
+    }
     route.counts.answered(connection.local.index(), response.status());
     response.map(|body| body.until_end(underway))
+}
+
+/// Octets of a head as HTTP/1.1 writes it: the status line, the fields, and the empty line.
+fn head_size<B>(response: &Response<B>) -> usize {
+    const STATUS_LINE: usize = "HTTP/1.1 200 OK\r\n".len();
+    let fields = response.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    STATUS_LINE + fields.sum::<usize>() + 2
 }
 
 /// Does with the request what the rules say.
@@ -87,7 +99,10 @@ async fn ruled(
             let mut bond = Bond::of(exchange, pool, (method, uri, headers));
             (send(exchange, pool, (outgoing, asked), &mut bond).await?, Some(bond))
         }
-        Fate::Answer(response) => (response, None),
+        Fate::Answer(response) => {
+            exchange.progress.borrow_mut().answered_here(false);
+            (response, None)
+        }
     };
     rules::apply(answer_edits, response.headers_mut());
     if let Some(bond) = bond {

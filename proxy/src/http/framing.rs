@@ -138,6 +138,11 @@ impl Framing {
         matches!(self.state, State::Head) && self.head.bytes > 0
     }
 
+    /// Whether what follows is of a head.
+    pub(crate) const fn awaits_head(&self) -> bool {
+        matches!(self.state, State::Head)
+    }
+
     /// Whether what follows waits for the answer to the request before it.
     pub(crate) const fn is_held(&self) -> bool {
         matches!(self.state, State::Held)

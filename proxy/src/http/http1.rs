@@ -5,7 +5,7 @@ use super::connection::{Connection, Due};
 use super::deadlines::Overdue;
 use super::exchange::Exchange;
 use super::io::ClientStream;
-use super::{forward, tunnel};
+use super::{diary, forward, tunnel};
 use crate::counts::Failure;
 use crate::linger;
 use crate::listener::Stage;
@@ -115,7 +115,7 @@ fn keeps_on(connection: &Connection, due: &Due) -> bool {
         Overdue::Body | Overdue::Room => Failure::ClientTimeout,
         Overdue::Member => Failure::MemberTimeout,
     };
-    connection.route().counts.failed(connection.local.index(), failure);
+    connection.failed(failure);
     connection.breaks_off();
     false
 }
@@ -144,7 +144,10 @@ async fn refuse(connection: &Connection, client: ClientStream, answer: Answer) -
     let mut stream = client.into_inner();
     // The answer fits into an empty socket; a client that takes nothing gets the close alone.
     if let Ok(Ok(sent)) = time::timeout(linger::LIMIT, stream.write(&answer.bytes())).await {
-        route.counts.sent(worker, sent as u64);
+        connection.sent(&[], sent);
+    }
+    if let Some(failure) = answer.failure {
+        diary::tell_of_none(connection, failure, answer.status);
     }
     linger::close(stream).await;
     None
@@ -157,11 +160,14 @@ fn broken(connection: &Connection, error: &hyper::Error) -> Option<Stage> {
         return None;
     }
     let (route, worker) = (connection.route(), connection.local.index());
+    let in_head = connection.wire.borrow().in_head();
+    let failure = if error.is_parse() { Failure::BadRequest } else { Failure::ClientGone };
+    route.counts.failed(worker, failure);
     if error.is_parse() {
         route.counts.answered(worker, StatusCode::BAD_REQUEST);
-        route.counts.failed(worker, Failure::BadRequest);
-    } else {
-        route.counts.failed(worker, Failure::ClientGone);
+    }
+    if error.is_parse() || in_head {
+        diary::tell_of_none(connection, failure, StatusCode::BAD_REQUEST);
     }
     None
 }

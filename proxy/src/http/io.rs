@@ -156,7 +156,12 @@ impl AsyncWrite for ClientStream {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(self.stream()).poll_flush(cx);
         match &flushed {
-            Poll::Ready(_) => self.connection.sent(&[], 0),
+            Poll::Ready(flushed) => {
+                self.connection.sent(&[], 0);
+                if flushed.is_ok() {
+                    self.connection.diary.flushed();
+                }
+            }
             Poll::Pending => self.connection.stalled(),
         }
         flushed
@@ -179,6 +184,7 @@ impl AsyncWrite for ClientStream {
 
 impl Drop for ClientStream {
     fn drop(&mut self) {
+        self.connection.diary.closes();
         let Some(stream) = self.stream.take() else { return };
         if self.connection.abort.get() {
             stream.socket().abort();

@@ -9,6 +9,7 @@ pub(super) use http2::Pumping;
 use super::answer::{self, Answer};
 use super::body::{MemberBody, ResponseBody};
 use super::bond::Bond;
+use super::connection::now;
 use super::deadlines::Overdue;
 use super::exchange::Exchange;
 use super::outgoing::Outgoing;
@@ -73,19 +74,16 @@ pub(super) async fn send(
         dial.prefer(member);
     }
     let mut outgoing = outgoing;
+    exchange.seeks(&dial, None);
     loop {
-        let lease = dial.next().await.map_err(|none| match none {
-            NoMember::AllOut => answer::NO_MEMBER,
-            NoMember::AllTried => answer::UNREACHABLE,
-            NoMember::Shortage => answer::SHORTAGE,
-            NoMember::QueueFull => answer::QUEUE_FULL,
-            NoMember::QueueTimeout => answer::QUEUE_TIMEOUT,
-        })?;
+        let next = dial.next().await;
+        exchange.seeks(&dial, Some(&next));
+        let lease = next.map_err(to_none)?;
         let member = Arc::clone(lease.member());
         bond.goes_to(exchange, dial.pool(), &member);
         loop {
             let upstream = reach(exchange, &dial, (&member, repeatable)).await;
-            let Ok(upstream) = upstream else { break };
+            let Some(upstream) = exchange.reaches(upstream) else { break };
             let (reused, blame) = (upstream.is_reused(), upstream.blame());
             let spare = if reused { outgoing.spare() } else { None };
             let answered = match ask(exchange, upstream, outgoing).await {
@@ -108,6 +106,16 @@ pub(super) async fn send(
             }
             return answered;
         }
+    }
+}
+
+const fn to_none(none: NoMember) -> Answer {
+    match none {
+        NoMember::AllOut => answer::NO_MEMBER,
+        NoMember::AllTried => answer::UNREACHABLE,
+        NoMember::Shortage => answer::SHORTAGE,
+        NoMember::QueueFull => answer::QUEUE_FULL,
+        NoMember::QueueTimeout => answer::QUEUE_TIMEOUT,
     }
 }
 
@@ -159,6 +167,9 @@ async fn ask(exchange: &Exchange, upstream: Upstream, outgoing: Outgoing) -> Res
         Upstream::Http2(stream) => Box::pin(http2::ask(exchange, stream, outgoing)).await,
     };
     exchange.waits.borrow_mut().end();
+    if answered.is_ok() {
+        exchange.progress.borrow_mut().answered(now());
+    }
     answered
 }
 

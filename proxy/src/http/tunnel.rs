@@ -9,6 +9,7 @@ use super::connection::Connection;
 use super::headers;
 use super::upgrade::Asked;
 use crate::listener::Stage;
+use crate::notes::MaybeNotes;
 use crate::pool::Lease;
 use crate::relay::{Ahead, Relay};
 use crate::stream::Stream;
@@ -25,6 +26,8 @@ pub(crate) struct Switched {
     /// What the member sent behind its answer.
     ahead: Bytes,
     lease: Lease,
+    /// For the line about the request and what has become of it.
+    pub(super) notes: MaybeNotes,
 }
 
 /// The answer that grants it. The member's connection waits in the client's until the answer has left.
@@ -35,7 +38,7 @@ pub(crate) fn grant(
     (member, ahead): (Stream, Bytes),
     lease: Lease,
 ) -> Response<ResponseBody> {
-    connection.switches(Switched { member, ahead, lease });
+    connection.switches(Switched { member, ahead, lease, notes: None });
     let granted = parts.headers.get(UPGRADE).cloned();
     headers::strip(&mut parts.headers);
     asked.grant(&mut parts.headers, granted);
@@ -45,9 +48,13 @@ pub(crate) fn grant(
 
 /// Carries the connection on. `early` is what the client sent behind its request.
 pub(crate) fn carry(connection: &Rc<Connection>, client: Stream, early: Bytes, switched: Switched) -> Stage {
-    let Switched { member, ahead, lease } = switched;
+    let Switched { member, ahead, lease, mut notes } = switched;
+    if let Some(notes) = &mut notes {
+        // The answer has left by then.
+        notes.bytes += connection.diary.take_traffic();
+    }
     let peer = connection.ends.map(|ends| ends.source());
     let ahead = Ahead { of_client: early, of_member: ahead };
-    let relay = Relay::new(Rc::clone(&connection.local), connection.route(), client, member, None);
+    let relay = Relay::new(Rc::clone(&connection.local), connection.route(), client, member, notes);
     tcp::carry(relay.resume(ahead), peer, lease)
 }

@@ -51,6 +51,14 @@ impl Wire {
         }
     }
 
+    /// Whether what follows is of a head, as far as that is known of the bytes alone.
+    pub(crate) const fn awaits_head(&self) -> bool {
+        match self {
+            Self::Http1(framing) => framing.awaits_head(),
+            Self::Http2(_) => false,
+        }
+    }
+
     /// Whether a head has begun and not ended.
     pub(crate) const fn in_head(&self) -> bool {
         match self {

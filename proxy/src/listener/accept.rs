@@ -82,6 +82,15 @@ impl Accepted {
         Some(Ends::new(self.client?, destination))
     }
 
+    /// Keeps in mind that handshakes are over, and where the client came to.
+    fn note_opening(&mut self) {
+        if let Some(mut notes) = self.notes.take() {
+            notes.opened();
+            notes.came_to(|| self.ends().map(|ends| ends.destination()));
+            self.notes = Some(notes);
+        }
+    }
+
     /// Whether its peer must name a client.
     pub(crate) fn awaits_header(&self) -> bool {
         self.client.is_some_and(|peer| self.route.awaits_header(peer.ip()))
@@ -293,6 +302,7 @@ async fn begin(local: Rc<Local>, accepted: Accepted) -> Option<Stage> {
         // Most connections have none; none of them should carry room for it.
         accepted = Box::pin(opening::hear(&local, accepted, by)).await?;
     }
+    accepted.note_opening();
     let stage = match accepted.route.mode {
         Mode::Http => Stage::new(http::serve(local, accepted)),
         // Nothing is accepted from sockets for datagrams.

@@ -2,7 +2,7 @@
 //!
 //! RFC 3164 without the name of the host, which is how HAProxy and syslog(3) write it: the receiver knows the sender.
 
-use super::tcplog::month;
+use super::dates::month;
 use crate::record::Stamp;
 use config::model::Facility;
 use std::fmt::{self, Display, Formatter};

@@ -87,6 +87,12 @@ impl Told {
         self.session.is_some()
     }
 
+    /// Version and cipher of the TLS that ends here.
+    pub(crate) fn protection(&self) -> Option<(&'static str, &'static str)> {
+        let session = self.session.as_ref()?;
+        session.version.zip(session.cipher)
+    }
+
     /// The certificate that the client has shown, in DER.
     pub(crate) fn shown(&self) -> Option<&[u8]> {
         self.session.as_ref()?.shown.as_deref()

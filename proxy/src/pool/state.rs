@@ -4,13 +4,14 @@ use super::line::Line;
 use super::sessions::{Session, SessionTable};
 use super::settings::Settings;
 use super::stick::StickTable;
+use crate::counts::Latencies;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// What outlives a configuration that names the pool.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct PoolState {
     /// Who waits for a place.
     pub(crate) line: Line,
@@ -19,9 +20,23 @@ pub(crate) struct PoolState {
     settings: Mutex<Settings>,
     retries: AtomicU64,
     redispatches: AtomicU64,
+    /// Of requests.
+    pub(crate) latencies: Latencies,
 }
 
 impl PoolState {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            line: Line::default(),
+            stick: Mutex::default(),
+            sessions: Mutex::default(),
+            settings: Mutex::default(),
+            retries: AtomicU64::default(),
+            redispatches: AtomicU64::default(),
+            latencies: Latencies::new(workers),
+        }
+    }
+
     /// Keeps the tables for a configuration that is in force from here on.
     pub(crate) fn stick_to(&self, pool: &config::model::Pool) {
         let members = || pool.member.iter().map(|member| member.name.as_str());

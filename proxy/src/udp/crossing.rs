@@ -160,6 +160,11 @@ impl Crossing {
         if let Err(loss) = self.hold(id, now) {
             return self.lost(loss, bodies.len() as u64);
         }
+        if let Some((_, (flow, _))) = self.flows.get(id)
+            && let Some(line) = flow.line()
+        {
+            line.received(totals(bodies.iter().copied()).1);
+        }
         let (mut at, mut errors_at) = (0, None);
         while at < bodies.len() {
             // It may have made room for another one since it was found.
@@ -239,7 +244,10 @@ impl Crossing {
     fn send_down(&self, inbox: &Inbox, whose: &[FlowId]) {
         let mut letters = Vec::with_capacity(whose.len());
         for (index, id) in whose.iter().enumerate() {
-            let Some((path, _)) = self.flows.get(*id) else { continue };
+            let Some((path, (flow, _))) = self.flows.get(*id) else { continue };
+            if let Some(line) = flow.line() {
+                line.sent(totals(inbox.datagrams(index)).1);
+            }
             letters.extend(inbox.datagrams(index).map(|body| Letter { to: Some(path), head: &[], body }));
         }
         let (mut at, mut bytes, mut count) = (0, 0, 0);

@@ -3,10 +3,12 @@
 //! Each flow has a socket of its own, since a member tells clients apart by the port that their datagrams come from, and
 //! since the kernel then says whose datagrams a member refuses.
 
+use super::line::FlowLine;
 use super::path::Path;
 use crate::identity;
 use crate::pool::{Lease, MemberId};
 use crate::proxy_protocol::{Ends, Origin, Transport};
+use crate::record::State;
 use crate::snapshot::Route;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -23,6 +25,8 @@ pub(super) struct Flow {
     header: Vec<u8>,
     /// How often it went to another member since one has answered.
     pub(super) moves: u32,
+    /// The line about it, behind the lease: what the line says of the member leaves the flow out.
+    line: Option<Box<FlowLine>>,
 }
 
 impl Flow {
@@ -38,7 +42,7 @@ impl Flow {
             Err(error) => return Err((lease, error)),
         };
         let header = identity::header(route.pool.config.proxy_protocol, None, || origin(path, bound));
-        Ok(Self { socket, lease, header, moves: 0 })
+        Ok(Self { socket, lease, header, moves: 0, line: None })
     }
 
     pub(super) fn socket(&self) -> BorrowedFd<'_> {
@@ -51,6 +55,30 @@ impl Flow {
 
     pub(super) fn member(&self) -> MemberId {
         self.lease.member().id
+    }
+
+    /// From here on the line about the flow is this one.
+    pub(super) fn tell_by(&mut self, mut line: Option<Box<FlowLine>>) {
+        if let Some(line) = &mut line {
+            line.goes_to(self.lease.member(), || self.socket.local_addr().ok()?.as_socket());
+        }
+        self.line = line;
+    }
+
+    /// The line about it, for the flow that takes its place.
+    pub(super) const fn take_line(&mut self) -> Option<Box<FlowLine>> {
+        self.line.take()
+    }
+
+    pub(super) fn line(&self) -> Option<&FlowLine> {
+        self.line.as_deref()
+    }
+
+    /// Ends otherwise than by silence.
+    pub(super) fn end_by(mut self, state: State) {
+        if let Some(line) = &mut self.line {
+            line.ends_by(state);
+        }
     }
 
     pub(super) fn header(&self) -> &[u8] {

@@ -12,9 +12,10 @@ use config::model::ProxyProtocol;
 use hyper::client::conn::http1::{Builder, Connection, Parts, SendRequest};
 use hyper_util::rt::TokioIo;
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, recv};
+use nix::sys::socket::{MsgFlags, SockaddrStorage, getsockname, recv};
 use std::cell::Cell;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -73,6 +74,13 @@ impl Http1 {
             told: seeker.told,
             owned: seeker.keeps(),
         }))
+    }
+
+    /// This side's end.
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        let name = getsockname::<SockaddrStorage>(self.socket).ok()?;
+        let v4 = name.as_sockaddr_in().map(|name| SocketAddr::V4((*name).into()));
+        v4.or_else(|| name.as_sockaddr_in6().map(|name| SocketAddr::V6((*name).into())))
     }
 
     /// Drives reading and writing. Whether it failed shows in what is read and sent.

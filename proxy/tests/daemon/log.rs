@@ -11,20 +11,20 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::time::Duration;
 
 /// A receiver of syslog.
-struct Receiver(UdpSocket);
+pub(crate) struct Receiver(UdpSocket);
 
 impl Receiver {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         socket.set_read_timeout(Some(PATIENCE)).expect("a socket of ours");
         Self(socket)
     }
 
-    fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.0.local_addr().expect("a socket of ours")
     }
 
-    fn next(&self) -> String {
+    pub(crate) fn next(&self) -> String {
         let mut buffer = [0; 2000];
         let length = self.0.recv(&mut buffer).expect("a line comes");
         String::from_utf8_lossy(&buffer[..length]).into_owned()
@@ -139,7 +139,7 @@ fn by_haproxy(case: &Case<'_>) -> Option<Vec<String>> {
 }
 
 /// What haproxy answers at its socket, which is there a moment after its listeners are.
-fn ask(program: &Program, command: &str) -> Option<String> {
+pub(crate) fn ask(program: &Program, command: &str) -> Option<String> {
     let mut socket = UnixStream::connect(program.dir().join("stats")).ok()?;
     socket.write_all(format!("{command}\n").as_bytes()).ok()?;
     let mut answer = String::new();
@@ -160,7 +160,7 @@ fn digits(text: &str) -> String {
 }
 
 /// A line without what differs from run to run: the process, ports, times. What never came stays -1.
-fn plain(line: &str) -> String {
+pub(crate) fn plain(line: &str) -> String {
     let (front, rest) = line.split_once("]: ").expect("an envelope");
     let (front, pid) = front.rsplit_once('[').expect("a process");
     assert!(pid.parse::<u32>().is_ok(), "{line}");
@@ -204,7 +204,7 @@ fn silent() -> Backend {
 }
 
 /// Listens and has no room for one more connection.
-fn crowded() -> (socket2::Socket, Vec<TcpStream>) {
+pub(crate) fn crowded() -> (socket2::Socket, Vec<TcpStream>) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
     socket.bind(&v4(0).into()).expect("an address");
     socket.listen(0).expect("a listener");

@@ -1,5 +1,6 @@
-//! `[proxy.log]`: a line about each connection.
+//! `[proxy.log]`: a line about each connection, request and flow.
 
+use super::LogLine;
 use crate::defaults;
 use std::fmt;
 use std::net::SocketAddr;
@@ -30,14 +31,37 @@ impl Default for ProxyLog {
 }
 
 /// `proxy.log.format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectionLog {
     /// No lines.
     Off,
     /// HAProxy's tcplog.
     Tcplog,
+    /// HAProxy's httplog, and tcplog of what is no HTTP.
+    Httplog,
     /// One JSON object a line.
     Json,
+    /// Lines of the operator's own.
+    Custom(LogLine),
+}
+
+impl ConnectionLog {
+    /// What stands in front of a line of the operator's own.
+    pub const CUSTOM: &str = "custom:";
+    /// Those that a word stands for.
+    pub const WORDS: [(&str, Self); 4] =
+        [("off", Self::Off), ("tcplog", Self::Tcplog), ("httplog", Self::Httplog), ("json", Self::Json)];
+}
+
+/// As the file writes it.
+impl fmt::Display for ConnectionLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Custom(line) = self {
+            return write!(f, "{}{line}", Self::CUSTOM);
+        }
+        let word = Self::WORDS.into_iter().find(|(_, format)| format == self);
+        f.write_str(word.map_or("", |(word, _)| word))
+    }
 }
 
 /// `proxy.log.to`.

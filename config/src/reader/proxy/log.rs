@@ -4,7 +4,8 @@ use super::super::address::{Socket, socket};
 use super::super::{Read, Table, Value};
 use super::endpoint::socket_path;
 use crate::defaults;
-use crate::model::{LogTarget, ProxyLog};
+use crate::keys;
+use crate::model::{ConnectionLog, LogField, LogLineError, LogTarget, ProxyLog};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
@@ -13,11 +14,13 @@ const SYSLOG_PORT: u16 = 514;
 /// APP-NAME (RFC 5424 §6.2.5).
 const TAG_LENGTH: RangeInclusive<usize> = 1..=48;
 
+const FORMAT: &str =
+    "\"off\", \"tcplog\", \"httplog\", \"json\", or \"custom:\" and a line of HAProxy's log-format";
 const TARGET: &str = "\"stdout\", or syslog such as \"udp://192.0.2.14:514\" or \"unix:///dev/log\"";
 
 pub(super) fn read(table: &Table<'_>) -> Read<ProxyLog> {
     let default = ProxyLog::default();
-    let format = table.or("format", default.format, Value::choice);
+    let format = table.or("format", default.format, format);
     let to = table.or("to", default.to, target);
     let facility = table.or("facility", default.facility, Value::choice);
     let tag = table.or("tag", default.tag, tag);
@@ -32,6 +35,33 @@ pub(super) fn read(table: &Table<'_>) -> Read<ProxyLog> {
     }
     fits?;
     Ok(ProxyLog { format: format?, to: to?, facility: facility?, tag: tag? })
+}
+
+fn format(value: &Value<'_>) -> Read<ConnectionLog> {
+    let text = value.text(FORMAT)?;
+    if let Some((_, format)) = ConnectionLog::WORDS.into_iter().find(|(word, _)| *word == text) {
+        return Ok(format);
+    }
+    let Some(line) = text.strip_prefix(ConnectionLog::CUSTOM) else {
+        let help = keys::nearest(text, ConnectionLog::WORDS.iter().map(|(word, _)| *word))
+            .map_or(String::new(), |near| format!("did you mean {near:?}?"));
+        return Err(value.mismatch_but(FORMAT, help));
+    };
+    line.parse().map(ConnectionLog::Custom).map_err(|error: LogLineError| {
+        let help = match &error {
+            LogLineError::Unknown(_) | LogLineError::Expression => {
+                let known: Vec<_> = LogField::ALL.iter().map(|(name, _)| format!("%{name}")).collect();
+                format!("the fields are {}", known.join(", "))
+            }
+            LogLineError::Lone => "write %% for a % that stands for itself".to_owned(),
+            LogLineError::Open => "flags stand in braces: %{+Q}r".to_owned(),
+            LogLineError::Flag(_) => "the flags are Q for quotes and E for escapes".to_owned(),
+            LogLineError::Empty | LogLineError::Control => {
+                "give a line such as \"custom:%ci [%tr] %ST %{+Q}r\"".to_owned()
+            }
+        };
+        value.at.refuse(error.to_string(), help)
+    })
 }
 
 fn target(value: &Value<'_>) -> Read<LogTarget> {

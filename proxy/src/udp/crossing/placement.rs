@@ -2,12 +2,14 @@
 
 use super::super::flow::Flow;
 use super::super::flows::FlowId;
+use super::super::line::FlowLine;
 use super::super::loss::is_of_an_earlier;
 use super::super::path::Path;
 use super::Crossing;
 use crate::counts::Loss;
 use crate::listener::Place;
 use crate::pool::{Bond, MemberId, MemberState, Pick, Wanted};
+use crate::record::{By, Phase, State};
 use crate::shortage::{Shortage, is_shortage};
 use crate::worker::FlowPlace;
 use addr::fold_mapped;
@@ -22,11 +24,12 @@ impl Crossing {
         let client = fold_mapped(path.client().ok_or(Loss::Unsendable)?.ip());
         let ticket = self.route.admission.judge(Some(client), now)?;
         let place = self.make_room()?;
-        let flow = match self.reach(path, client, &mut Vec::new(), now) {
+        let mut flow = match self.reach(path, client, &mut Vec::new(), now) {
             // One is enough, unless somebody else is quicker: then those who are left need not go for nothing.
             Err(Loss::MembersFull) if self.evict() => self.reach(path, client, &mut Vec::new(), now)?,
             reached => reached?,
         };
+        flow.tell_by(FlowLine::begin(&self.local, (&self.route, &self.site), path, self.bound));
         let held = (self.flows.len(), &self.beyond);
         let place = FlowPlace::new(&self.local, &self.route.counts, held, (place, ticket));
         let id = self.flows.open(*path, (flow, place), now);
@@ -54,11 +57,10 @@ impl Crossing {
 
     /// Ends the loose flow that has been silent for longest, if there is any.
     fn evict(&mut self) -> bool {
-        let evicted = self.flows.evict().is_some();
-        if evicted {
-            self.route.counts.flow_evicted(self.local.index());
-        }
-        evicted
+        let Some((flow, _)) = self.flows.evict() else { return false };
+        flow.end_by(State::new(By::Shortage, Phase::Data));
+        self.route.counts.flow_evicted(self.local.index());
+        true
     }
 
     /// A connected socket to the next member for this client.
@@ -122,7 +124,9 @@ impl Crossing {
                 Ok(())
             }
             Bond::Cut => self.transfer(id, now).inspect_err(|_| {
-                self.flows.close(id);
+                if let Some((flow, _)) = self.flows.close(id) {
+                    flow.end_by(State::new(By::Member, Phase::Data));
+                }
             }),
         }
     }
@@ -162,6 +166,7 @@ impl Crossing {
         let mut next = self.reach(&path, fold_mapped(client), &mut vec![flow.member()], now)?;
         next.moves = moves;
         if let Some((flow, _)) = self.flows.get_mut(id) {
+            next.tell_by(flow.take_line());
             *flow = next;
         }
         self.listen_to(id)

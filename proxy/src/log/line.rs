@@ -1,0 +1,287 @@
+//! A record as a line of HAProxy's: `option tcplog`, `option httplog`, or the `log-format` of an operator. Pure.
+//!
+//! HAProxy's manual, sections 8.2.2 to 8.2.4 and 8.6; of a connection that was closed before it was served, 8.2.6.
+//! What does not apply is `-`, or -1 of a time, and nothing between quotes.
+
+use super::dates;
+use super::number::plain;
+use crate::record::{Ended, Event, Record, RequestLine, Stamp};
+use ::http::Version;
+use config::model::{LogField, LogLine, LogPart, LogStyle};
+use std::fmt::{self, Display, Write as _};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What stands in the place of a request that never was one.
+const BAD: &str = "<BADREQ>";
+/// What stands in the place of a member that was never found.
+const NOBODY: &str = "<NOSRV>";
+
+/// Writes the record, without an end of line.
+pub(super) fn write(line: &LogLine, record: &Record<'_>, out: &mut Vec<u8>) {
+    let ended = match &record.event {
+        Event::Ended(ended) => ended,
+        Event::Refused(fault) => {
+            client(record, out);
+            out.extend_from_slice(b" [");
+            dates::precise(&record.accepted, out);
+            let (listener, socket) = (record.listener, record.socket);
+            return format(out, format_args!("] {listener}/{socket}: {}", fault.text()));
+        }
+    };
+    let mut writer = Writer { record, ended, out };
+    // As if a space stood before the line.
+    let mut spaced = true;
+    for part in line.parts() {
+        match part {
+            LogPart::Space if spaced => {}
+            LogPart::Space => {
+                writer.out.push(b' ');
+                spaced = true;
+            }
+            LogPart::Text(text) => {
+                writer.out.extend_from_slice(text.as_bytes());
+                spaced = false;
+            }
+            // No field is ever captured: HAProxy writes nothing of these, and no space.
+            LogPart::Field(LogField::RequestFields | LogField::ResponseFields, _) => {}
+            LogPart::Field(field, style) => {
+                writer.field(*field, *style);
+                spaced = false;
+            }
+        }
+    }
+}
+
+/// The client's end, without brackets: the last colon parts the port.
+fn client(record: &Record<'_>, out: &mut Vec<u8>) {
+    match record.client {
+        Some(client) => {
+            format(out, client.ip());
+            out.push(b':');
+            plain(client.port().into(), out);
+        }
+        None => format(out, format_args!("unix:{}", record.socket)),
+    }
+}
+
+fn format(out: &mut Vec<u8>, value: impl Display) {
+    std::io::Write::write_fmt(out, format_args!("{value}")).expect("memory takes it");
+}
+
+struct Writer<'a> {
+    record: &'a Record<'a>,
+    ended: &'a Ended<'a>,
+    out: &'a mut Vec<u8>,
+}
+
+impl Writer<'_> {
+    #[expect(clippy::too_many_lines, reason = "one arm for each field, of one line each")]
+    fn field(&mut self, field: LogField, style: LogStyle) {
+        let (record, ended) = (self.record, self.ended);
+        let request = ended.request.as_ref();
+        let member = ended.member.as_ref();
+        match field {
+            LogField::ActiveTime => self.time(Some(ended.active())),
+            LogField::BytesReceived => plain(ended.bytes.received, self.out),
+            LogField::BytesSent => plain(ended.bytes.sent, self.out),
+            LogField::ClientAddress => match record.client {
+                Some(client) => self.text(Some(client.ip()), style),
+                None => self.text(Some("unix"), style),
+            },
+            LogField::ClientPort => match record.client {
+                Some(client) => plain(client.port().into(), self.out),
+                None => plain(record.socket as u64, self.out),
+            },
+            LogField::ConnectTime => self.time(ended.course.connect),
+            LogField::DataTime => self.time(data(ended)),
+            LogField::Date => dates::precise(&record.accepted, self.out),
+            LogField::FullState => {
+                let cookies = request.map(|request| request.cookies).unwrap_or_default();
+                format(self.out, format_args!("{}{cookies}", ended.state));
+            }
+            LogField::GmtDate => dates::with_offset(&record.accepted.in_utc(), self.out),
+            LogField::GmtRequestDate => dates::with_offset(&self.asked().in_utc(), self.out),
+            LogField::HandshakeTime => self.time(Some(ended.handshake)),
+            LogField::IdleTime => self.time(Some(ended.idle)),
+            LogField::Listener => self.text(Some(record.listener), style),
+            LogField::ListenerAddress => self.text(record.destination.map(|end| end.ip()), style),
+            LogField::ListenerConnections => plain(ended.load.listener, self.out),
+            LogField::ListenerPort => self.port(record.destination, style),
+            LogField::ListenerTransport => {
+                let mark = if record.is_tls { "~" } else { "" };
+                self.text(Some(format_args!("{}{mark}", record.listener)), style);
+            }
+            LogField::LocalDate => dates::with_offset(&record.accepted, self.out),
+            LogField::LocalRequestDate => dates::with_offset(&self.asked(), self.out),
+            LogField::Member => self.text(Some(member.map_or(NOBODY, |member| member.name)), style),
+            LogField::MemberAddress => self.text(member.map(|member| member.address.ip()), style),
+            LogField::MemberConnections => plain(ended.load.member, self.out),
+            LogField::MemberPort => self.port(member.map(|member| member.address), style),
+            LogField::MemberQueue => plain(ended.course.ahead.of_member, self.out),
+            LogField::Method => self.of_request(|line, out| out.write_str(line.method.as_str()), style),
+            LogField::Milliseconds => dates::milliseconds(&record.accepted, self.out),
+            LogField::OutgoingAddress => {
+                self.text(member.and_then(|member| Some(member.local?.ip())), style);
+            }
+            LogField::OutgoingPort => self.port(member.and_then(|member| member.local), style),
+            LogField::Path => self.of_request(without_query, style),
+            LogField::Pool => self.text(Some(ended.pool.unwrap_or(record.listener)), style),
+            LogField::PoolConnections => plain(ended.load.pool, self.out),
+            LogField::PoolQueue => plain(ended.course.ahead.of_pool, self.out),
+            LogField::Process => plain(std::process::id().into(), self.out),
+            LogField::ProcessConnections => plain(ended.load.process, self.out),
+            LogField::Query => self.of_request(query, style),
+            LogField::QueueTime => self.time(ended.course.queue),
+            LogField::ReceiveTime => self.time(request.and_then(|request| request.receive)),
+            LogField::RequestCookie | LogField::ResponseCookie => self.text(None::<&str>, style),
+            LogField::RequestDate => dates::precise(&self.asked(), self.out),
+            // Written by whoever knows of spaces.
+            LogField::RequestFields | LogField::ResponseFields => {}
+            LogField::RequestLine => self.of_request(whole, style),
+            LogField::RequestTime => self.time(until_asked(ended)),
+            LogField::ResponseTime => self.time(request.and_then(|request| request.response)),
+            LogField::Retries => {
+                let mark: &[u8] = if ended.course.redispatched { b"+" } else { b"" };
+                self.out.extend_from_slice(mark);
+                plain(ended.course.retries.into(), self.out);
+            }
+            LogField::State => format(self.out, ended.state),
+            LogField::Status => match request.and_then(|request| request.status) {
+                Some(status) => plain(status.into(), self.out),
+                None => self.out.extend_from_slice(b"-1"),
+            },
+            LogField::Target => self.of_request(|line, out| write!(out, "{}", line.target), style),
+            LogField::Timestamp => format(self.out, record.accepted.seconds()),
+            LogField::TlsCipher => self.text(ended.tls.map(|(_, cipher)| cipher), style),
+            LogField::TlsVersion => self.text(ended.tls.map(|(version, _)| version), style),
+            LogField::TotalTime => self.time(Some(ended.total)),
+            LogField::Version => self.of_request(|line, out| out.write_str(version(line.version)), style),
+        }
+    }
+
+    /// When the first octet of the request came.
+    fn asked(&self) -> Stamp {
+        self.record.accepted.later(self.ended.handshake + self.ended.idle)
+    }
+
+    /// Whole milliseconds.
+    fn time(&mut self, time: Option<Duration>) {
+        match time {
+            Some(time) => plain(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), self.out),
+            None => self.out.extend_from_slice(b"-1"),
+        }
+    }
+
+    fn port(&mut self, end: Option<SocketAddr>, style: LogStyle) {
+        match end {
+            Some(end) => plain(end.port().into(), self.out),
+            None => self.text(None::<&str>, style),
+        }
+    }
+
+    /// A text of this side.
+    fn text(&mut self, text: Option<impl Display>, style: LogStyle) {
+        let quote: &[u8] = if style.quoted { b"\"" } else { b"" };
+        self.out.extend_from_slice(quote);
+        match text {
+            Some(text) if style.escaped => {
+                let mut escaping = Escaping { out: self.out, of_client: false, escaped: true };
+                fmt::write(&mut escaping, format_args!("{text}")).expect("memory takes it");
+            }
+            Some(text) => format(self.out, text),
+            None if style.quoted => {}
+            None => self.out.push(b'-'),
+        }
+        self.out.extend_from_slice(quote);
+    }
+
+    /// A text of the client, who may write what would pass for another line or field.
+    fn of_request(&mut self, write: fn(&RequestLine<'_>, &mut Escaping<'_>) -> fmt::Result, style: LogStyle) {
+        let Some(request) = &self.ended.request else { return self.text(None::<&str>, style) };
+        let quote: &[u8] = if style.quoted { b"\"" } else { b"" };
+        self.out.extend_from_slice(quote);
+        let mut escaping = Escaping { out: self.out, of_client: true, escaped: style.escaped };
+        let written = match &request.line {
+            Some(line) => write(line, &mut escaping),
+            None => escaping.write_str(BAD),
+        };
+        written.expect("memory takes it");
+        self.out.extend_from_slice(quote);
+    }
+}
+
+/// Takes text and writes it so that it ends no field.
+struct Escaping<'a> {
+    out: &'a mut Vec<u8>,
+    /// Characters beyond visible ASCII, `"` and `#` become `#` and two digits.
+    of_client: bool,
+    /// `"`, `\` and `]` have a backslash before them.
+    escaped: bool,
+}
+
+impl fmt::Write for Escaping<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+        for byte in text.bytes() {
+            let hidden = !(b' '..=b'~').contains(&byte) || matches!(byte, b'"' | b'#');
+            if self.of_client && hidden {
+                let digits = [byte >> 4, byte & 15].map(|half| DIGITS[usize::from(half)]);
+                self.out.push(b'#');
+                self.out.extend_from_slice(&digits);
+                continue;
+            }
+            if self.escaped && matches!(byte, b'"' | b'\\' | b']') {
+                self.out.push(b'\\');
+            }
+            self.out.push(byte);
+        }
+        Ok(())
+    }
+}
+
+fn whole(line: &RequestLine<'_>, out: &mut Escaping<'_>) -> fmt::Result {
+    write!(out, "{} {} {}", line.method, line.target, version(line.version))
+}
+
+fn without_query(line: &RequestLine<'_>, out: &mut Escaping<'_>) -> fmt::Result {
+    if let Some(scheme) = line.target.scheme_str() {
+        write!(out, "{scheme}://")?;
+    }
+    if let Some(authority) = line.target.authority() {
+        out.write_str(authority.as_str())?;
+    }
+    out.write_str(line.target.path())
+}
+
+fn query(line: &RequestLine<'_>, out: &mut Escaping<'_>) -> fmt::Result {
+    line.target.query().map_or(Ok(()), |query| write!(out, "?{query}"))
+}
+
+/// As a request line has it.
+pub(super) const fn version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 => "HTTP/0.9",
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        Version::HTTP_3 => "HTTP/3.0",
+        // The library knows no other.
+        _ => "HTTP/1.1",
+    }
+}
+
+/// From the accept to the end of the request's head.
+fn until_asked(ended: &Ended<'_>) -> Option<Duration> {
+    let receive = ended.request?.receive?;
+    Some(ended.handshake + ended.idle + receive)
+}
+
+/// From the head of the response to its end.
+fn data(ended: &Ended<'_>) -> Option<Duration> {
+    let response = ended.request?.response?;
+    let before = until_asked(ended)? + ended.course.queue? + ended.course.connect? + response;
+    Some(ended.total.saturating_sub(before))
+}
+
+#[cfg(test)]
+mod tests;
