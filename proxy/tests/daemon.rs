@@ -48,6 +48,9 @@ mod gates;
 #[path = "daemon/gateway.rs"]
 mod gateway;
 #[cfg(test)]
+#[path = "daemon/grpc.rs"]
+mod grpc;
+#[cfg(test)]
 #[path = "daemon/health.rs"]
 mod health;
 #[cfg(test)]
