@@ -1,5 +1,6 @@
 //! The proxy's cookies beside those of Debian's haproxy: the same requests and answers through both.
 
+use crate::backend::Backend;
 use crate::client::Client;
 use crate::cookies::{Exchange, ask, member};
 use crate::foreign::{HAPROXY, Program};
@@ -92,61 +93,101 @@ fn timeless(mut seen: Exchange, from: u64) -> Exchange {
     seen
 }
 
-#[test]
-fn the_same_cookies_go_through_haproxy_and_us() {
-    let members = [member("s1"), member("s2"), member("s3")];
-    let mut file = HAPROXY.to_owned();
-    let mut config = Config::new("workers = 1");
-    let ports: Vec<_> = KINDS.iter().map(|_| (free_port(), free_port())).collect();
-    for (number, ((words, keys), (theirs, ours))) in KINDS.iter().zip(&ports).enumerate() {
-        write!(file, "listen l{number}\n mode http\n bind 127.0.0.1:{theirs}\n cookie SRV {words}\n")
-            .unwrap();
-        // New clients come to the first, and the last takes nobody.
-        for (place, (member, more)) in members.iter().zip(["", "weight 0", "disabled"]).enumerate() {
-            let address = member.address;
-            writeln!(file, " server m{place} {address} cookie s{} {more}", place + 1).unwrap();
+/// One kind of cookie in front of the same members, in both programs.
+struct Pair {
+    words: &'static str,
+    keys: &'static str,
+    /// What names the first member.
+    first: &'static str,
+    theirs: u16,
+    ours: u16,
+}
+
+impl Pair {
+    /// Each kind, and each with a first member that has no name.
+    fn all() -> Vec<Self> {
+        let pair = |first| {
+            move |(words, keys): &(&'static str, &'static str)| Self {
+                words,
+                keys,
+                first,
+                theirs: free_port(),
+                ours: free_port(),
+            }
+        };
+        KINDS.iter().map(pair("s1")).chain(KINDS.iter().map(pair(""))).collect()
+    }
+
+    fn names(&self) -> [&'static str; 3] {
+        [self.first, "s2", "s3"]
+    }
+
+    /// New clients come to the first member, and the last takes nobody.
+    fn haproxy(&self, members: &[Backend]) -> String {
+        let Self { words, theirs, .. } = self;
+        let mut section =
+            format!("listen l{theirs}\n mode http\n bind 127.0.0.1:{theirs}\n cookie SRV {words}\n");
+        for ((member, name), more) in members.iter().zip(self.names()).zip(["", "weight 0", "disabled"]) {
+            let cookie = if name.is_empty() { String::new() } else { format!("cookie {name}") };
+            writeln!(section, " server {} {} {cookie} {more}", member.seen.name, member.address).unwrap();
         }
-        let lines: Vec<_> = ["", "weight = 0", "state = \"maintenance\""]
-            .iter()
-            .zip(1..)
-            .map(|(more, number)| format!("cookie = \"s{number}\"\n{more}"))
-            .collect();
+        section
+    }
+
+    fn gateway(&self, config: Config, members: &[Backend]) -> Config {
+        let state = ["", "weight = 0", "state = \"maintenance\""];
+        let lines = self.names().into_iter().zip(state).map(|(name, state)| match name {
+            "" => state.to_owned(),
+            name => format!("cookie = \"{name}\"\n{state}"),
+        });
+        let lines: Vec<_> = lines.collect();
         let list: Vec<_> =
             members.iter().zip(&lines).map(|(member, lines)| (member.address, lines.as_str())).collect();
-        let pool = format!("p{number}");
-        let cookie = if keys.is_empty() { String::new() } else { format!(", {keys}") };
-        let cookie = format!("check = {{ kind = \"off\" }}\ncookie = {{ name = \"SRV\"{cookie} }}");
-        config = config.listener(&pool, "http", *ours, &pool, "").pool_of(&pool, &cookie, &list);
+        let pool = format!("p{}", self.ours);
+        let keys = if self.keys.is_empty() { String::new() } else { format!(", {}", self.keys) };
+        let cookie = format!("check = {{ kind = \"off\" }}\ncookie = {{ name = \"SRV\"{keys} }}");
+        config.listener(&pool, "http", self.ours, &pool, "").pool_of(&pool, &cookie, &list)
     }
-    let Some(_haproxy) = Program::start("haproxy", &file, ports[0].0) else { return };
-    let _gateway = Gateway::start(&config);
-    let mut differences = String::new();
-    let mut count = 0;
-    for ((words, _), (theirs, ours)) in KINDS.iter().zip(&ports) {
-        let (mut theirs, mut ours) = (Client::connect(v4(*theirs)), Client::connect(v6(*ours)));
+
+    /// What differs of all requests and answers, and how many there were.
+    fn compare(&self) -> (String, usize) {
+        let (mut theirs, mut ours) = (Client::connect(v4(self.theirs)), Client::connect(v6(self.ours)));
+        let (mut differences, mut count) = (String::new(), 0);
         for cookie in COOKIES {
             let start = now() / 4 * 4;
             let cookie = cookie
                 .replace("LAST", &date(start - 60))
                 .replace("EARLY", &date(start - 9 * 3600))
                 .replace("LATE", &date(start + 200_000));
-            for answer in ANSWERS {
-                for method in ["GET /", "POST /"] {
-                    let lines = format!("{cookie}X-Answer: ETag: \"a\"||{answer}\r\n").replace("||\r", "\r");
-                    let mut theirs = timeless(ask(&mut theirs, method, &lines), start);
-                    let ours = timeless(ask(&mut ours, method, &lines), start);
-                    let sets = ours.set.iter().any(|field| field.contains("; path=/"));
-                    if method.starts_with("POST") && words.contains("nocache") && sets {
-                        // Theirs leaves it out where no cache would store the answer by itself.
-                        theirs.cached.push("private".to_owned());
-                    }
-                    count += 1;
-                    if theirs != ours {
-                        writeln!(differences, "{words}: {method} {lines}{theirs:?}\n{ours:?}").unwrap();
-                    }
+            for (answer, method) in ANSWERS.iter().flat_map(|answer| [(answer, "GET /"), (answer, "POST /")])
+            {
+                let lines = format!("{cookie}X-Answer: ETag: \"a\"||{answer}\r\n").replace("||\r", "\r");
+                let mut theirs = timeless(ask(&mut theirs, method, &lines), start);
+                let ours = timeless(ask(&mut ours, method, &lines), start);
+                let sets = ours.set.iter().any(|field| field.contains("; path=/"));
+                if method.starts_with("POST") && self.words.contains("nocache") && sets {
+                    // Theirs leaves it out where no cache would store the answer by itself.
+                    theirs.cached.push("private".to_owned());
+                }
+                count += 1;
+                if theirs != ours {
+                    writeln!(differences, "{}: {method} {lines}{theirs:?}\n{ours:?}", self.words).unwrap();
                 }
             }
         }
+        (differences, count)
     }
-    assert!(differences.is_empty(), "of {count}:\n{differences}");
+}
+
+#[test]
+fn the_same_cookies_go_through_haproxy_and_us() {
+    let (members, pairs) = ([member("s1"), member("s2"), member("s3")], Pair::all());
+    let file = pairs.iter().map(|pair| pair.haproxy(&members)).collect::<String>();
+    let Some(_haproxy) = Program::start("haproxy", &format!("{HAPROXY}{file}"), pairs[0].theirs) else {
+        return;
+    };
+    let config = |config, pair: &Pair| pair.gateway(config, &members);
+    let _gateway = Gateway::start(&pairs.iter().fold(Config::new("workers = 1"), config));
+    let (differences, counts): (String, Vec<_>) = pairs.iter().map(Pair::compare).unzip();
+    assert!(differences.is_empty(), "of {}:\n{differences}", counts.iter().sum::<usize>());
 }
