@@ -3,11 +3,11 @@
 use crate::backend::{Backend, Wire};
 use crate::client::Client;
 use crate::foreign::{Program, find};
-use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v4, v6, wait_for};
+use crate::gateway::{Config, Gateway, PATIENCE, UNCHECKED, free_port, v4, v6, wait_for};
 use crate::log::{Receiver, ask, crowded, plain};
 use std::cell::RefCell;
 use std::io::Write;
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
@@ -556,4 +556,63 @@ fn requests_of_http2_are_told_as_haproxy_tells_them() {
         ],
         ..PLAIN
     });
+}
+
+#[test]
+fn flows_of_datagrams_have_a_line_when_they_end() {
+    let member = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    member.set_read_timeout(Some(PATIENCE)).expect("a socket of ours");
+    for (format, expect) in [
+        ("tcplog", "web pool/m0 t/t/t 8 -- 0/1/0/0/0 0/0\n"),
+        ("httplog", "web pool/m0 t/t/t 8 -- 0/1/0/0/0 0/0\n"),
+    ] {
+        let (receiver, port) = (Receiver::new(), free_port());
+        let log = format!(
+            "workers = 1\nlog = {{ format = '{format}', to = \"udp://{}\", tag = \"haproxy\" }}",
+            receiver.address()
+        );
+        let config = Config::new(&log)
+            .timeouts("udp = \"100ms\"")
+            .listener("web", "udp", port, "pool", "")
+            .pool("pool", UNCHECKED, &[member.local_addr().expect("an address")]);
+        let _gateway = Gateway::start(&config);
+        let client = UdpSocket::bind("[::1]:0").expect("a socket");
+        client.set_read_timeout(Some(PATIENCE)).expect("a socket of ours");
+        client.send_to(b"ping", v6(port)).expect("it is sent");
+        let mut buffer = [0; 100];
+        let (_, from) = member.recv_from(&mut buffer).expect("it comes");
+        member.send_to(b"pongpong", from).expect("it is sent");
+        assert_eq!(client.recv(&mut buffer).expect("it comes"), 8);
+        let line = plain(&receiver.next());
+        assert_eq!(line.split_once(' ').map(|(_, rest)| rest), Some(expect), "{format} {line}");
+    }
+}
+
+#[test]
+fn requests_are_objects() {
+    let (kind, receiver, port) = (kind(), Receiver::new(), free_port());
+    let log = format!("workers = 1\nlog = {{ format = \"json\", to = \"udp://{}\" }}", receiver.address());
+    let config =
+        Config::new(&log).listener("web", "http", port, "pool", "").pool("pool", UNCHECKED, &[kind.address]);
+    let gateway = Gateway::start(&config);
+    assert_eq!(Client::connect(v6(port)).get("/a?b=c").status, 200);
+    let line = receiver.next();
+    let (_, object) = line.split_once("]: ").expect("an envelope");
+    let object: serde_json::Value = serde_json::from_str(object).expect("JSON");
+    for (key, expect) in [
+        ("client", "::1"),
+        ("listener", "web"),
+        ("pool", "pool"),
+        ("member", "m0"),
+        ("method", "GET"),
+        ("target", "/a?b=c"),
+        ("version", "HTTP/1.1"),
+        ("state", "--"),
+        ("cookie_state", "--"),
+    ] {
+        assert_eq!(object[key], expect, "{line}");
+    }
+    assert_eq!(object["status"], 200, "{line}");
+    gateway.counts("request_seconds_count{listener=\"web\"}", 1);
+    gateway.counts("pool_response_seconds_count{pool=\"pool\"}", 1);
 }
