@@ -85,6 +85,7 @@ pub fn all() -> impl Iterator<Item = &'static Key> {
         proxy::listener::LISTENER,
         proxy::forwarding::FORWARDING,
         proxy::limits::LIMITS,
+        proxy::answers::ANSWERS,
         proxy::hsts::HSTS,
         proxy::rule::RULE,
         proxy::gate::GATE,

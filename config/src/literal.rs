@@ -3,7 +3,7 @@
 use crate::defaults::EXCLUDE_AAAA;
 use crate::domain::Domain;
 use crate::model::{
-    AdminState, AppCookieMode, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ClientPrefix,
+    AdminState, AppCookieMode, Balance, CheckKind, CheckMethod, ClassOctet, ClientAuth, ClientPrefix, Coding,
     ConnectionLog, CookieMode, Denied, Endpoint, Facility, ForwardedField, ForwardedFor, Hairpin, Header,
     HeaderCondition, HeaderEdit, HostPattern, HttpReuse, HttpVersion, Level, LogFormat, LogTarget,
     MappedRule, Mode, MssClamp, NextHopMtu, Offload, PathEdit, Pattern, PrivateZones, ProxyProtocol,
@@ -14,6 +14,7 @@ use crate::reader::{duration_text, size_text};
 use crate::words::Word;
 use addr::Prefix64;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -88,6 +89,7 @@ as_word!(
     ForwardedField,
     ForwardedFor,
     AdminState,
+    Coding,
     HttpReuse,
     AppCookieMode,
     CookieMode,
@@ -163,6 +165,17 @@ impl Literal for ClassOctet {
 impl<T: Literal> Literal for Vec<T> {
     fn literal(&self) -> String {
         format!("[{}]", self.iter().map(Literal::literal).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// `proxy.listener.errors`.
+impl Literal for BTreeMap<u16, PathBuf> {
+    fn literal(&self) -> String {
+        let page = |(status, file): (&u16, &PathBuf)| format!("\"{status}\" = {}", file.literal());
+        match self.iter().map(page).collect::<Vec<_>>().join(", ") {
+            pages if pages.is_empty() => "{}".to_owned(),
+            pages => format!("{{ {pages} }}"),
+        }
     }
 }
 

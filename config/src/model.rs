@@ -14,7 +14,7 @@ pub use admission::{Admission, Denied};
 pub use cache::DnsCache;
 pub use names::{Host, LocalNames, PrivateZones};
 pub use proxy::{
-    AdminState, AppCookie, AppCookieMode, Auth, Balance, Check, CheckKind, CheckMethod, ClientAuth,
+    AdminState, AppCookie, AppCookieMode, Auth, Balance, Check, CheckKind, CheckMethod, ClientAuth, Coding,
     Conditions, ConnectionLog, Cookie, CookieMode, Endpoint, Facility, FixedAnswer, ForwardedField,
     ForwardedFor, Forwarding, Header, HeaderCondition, HeaderEdit, HostPattern, Hsts, HttpCheck, HttpReuse,
     HttpVersion, Listener, LogField, LogLine, LogLineError, LogPart, LogStyle, LogTarget, Member, Mode, Part,

@@ -1,8 +1,8 @@
 //! The words that stand for the values of choices such as `nat64.offload`.
 
 use crate::model::{
-    AdminState, AppCookieMode, Balance, CheckKind, CheckMethod, ClientAuth, CookieMode, Denied, Facility,
-    ForwardedField, ForwardedFor, Hairpin, HttpReuse, HttpVersion, Level, LogFormat, Mode, Offload,
+    AdminState, AppCookieMode, Balance, CheckKind, CheckMethod, ClientAuth, Coding, CookieMode, Denied,
+    Facility, ForwardedField, ForwardedFor, Hairpin, HttpReuse, HttpVersion, Level, LogFormat, Mode, Offload,
     PrivateZones, ProxyProtocol, ReverseNames, SameSite, TlsVersion, Treatment, UdpZeroChecksum,
 };
 
@@ -50,6 +50,7 @@ words! {
         User = "user", Mail = "mail", Daemon = "daemon", Auth = "auth", Syslog = "syslog", News = "news", Cron = "cron", Authpriv = "authpriv", Ftp = "ftp", Local0 = "local0", Local1 = "local1", Local2 = "local2", Local3 = "local3", Local4 = "local4", Local5 = "local5", Local6 = "local6", Local7 = "local7"
     }
     ProxyProtocol { Off = "off", V1 = "v1", V2 = "v2" }
+    Coding { Br = "br", Zstd = "zstd", Gzip = "gzip" }
     HttpReuse { Never = "never", Safe = "safe", Aggressive = "aggressive", Always = "always" }
     HttpVersion { H1 = "h1", H2 = "h2" }
     AdminState { Ready = "ready", Drain = "drain", Maintenance = "maintenance" }

@@ -1,6 +1,7 @@
 //! What can keep the daemon from starting or a change from being made.
 
 use crate::http::auth::UsersError;
+use crate::http::pages::PageError;
 use crate::origination::OriginationError;
 use crate::termination::TerminationError;
 use std::io;
@@ -68,6 +69,14 @@ pub enum Error {
         file: std::path::PathBuf,
         /// What is wrong.
         source: UsersError,
+    },
+    /// A page of errors cannot be used.
+    #[error("page {}: {source}", file.display())]
+    Page {
+        /// The file.
+        file: std::path::PathBuf,
+        /// What is wrong.
+        source: PageError,
     },
     /// The file has no `[proxy]`.
     #[error("the file has no [proxy] section; add one, or stop causeway-proxy")]

@@ -1,9 +1,10 @@
-//! What a configuration reads from other files: certificates, authorities, users.
+//! What a configuration reads from other files: certificates, authorities, users, pages.
 //!
 //! Read when it is prepared, so that a reload takes what stands there then, and a file that cannot be used is a refusal.
 
 use crate::error::Error;
 use crate::http::auth::{self, Books};
+use crate::http::pages::{self, Shelf};
 use crate::origination::{self, Originations};
 use crate::termination::{self, Terminations};
 use config::Refusal;
@@ -18,6 +19,8 @@ pub(crate) struct Files {
     pub(crate) originations: Originations,
     /// Who may log in.
     pub(crate) books: Books,
+    /// Pages of errors.
+    pub(crate) shelf: Shelf,
 }
 
 impl Files {
@@ -26,6 +29,7 @@ impl Files {
             terminations: termination::load(proxy, current.map(|current| &current.terminations))?,
             originations: origination::load(proxy, current.map(|current| &current.originations))?,
             books: Books::load(proxy, current.map(|current| &current.books))?,
+            shelf: pages::load(proxy)?,
         })
     }
 
@@ -34,6 +38,7 @@ impl Files {
         let mut changed = termination::changed(proxy, &self.terminations);
         changed.extend(origination::changed(proxy, &self.originations));
         changed.extend(self.books.changed());
+        changed.extend(pages::changed(&self.shelf));
         changed
     }
 }
@@ -43,5 +48,6 @@ pub(crate) fn refusals(proxy: &Proxy) -> Vec<Refusal> {
     let mut all = termination::refusals(proxy);
     all.extend(origination::refusals(proxy));
     all.extend(auth::refusals(proxy));
+    all.extend(pages::refusals(proxy));
     all
 }

@@ -8,6 +8,7 @@ use crate::counts::{ListenerCounts, OpenCount, RuleCount};
 use crate::files::Files;
 use crate::http::Teller;
 use crate::http::gates::Gates;
+use crate::http::pages::{self, Pages};
 use crate::http::rules::Rules;
 use crate::listener::{Admission, Site};
 use crate::log::{Log, LogCounts};
@@ -16,7 +17,7 @@ use crate::pool::{MemberState, Pool};
 use crate::termination::Termination;
 use addr::{Prefix64, fold_mapped};
 use arc_swap::ArcSwap;
-use config::model::{Hsts, Listener, Mode, Proxy, ProxyTimeouts, RequestLimits};
+use config::model::{Coding, Hsts, Listener, Mode, Proxy, ProxyTimeouts, RequestLimits};
 use hyper::header::HeaderValue;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -118,6 +119,10 @@ pub(crate) struct Route {
     names: Names<Arc<Pool>>,
     /// What becomes of some of the requests.
     pub(crate) rules: Rules<Arc<Pool>>,
+    /// What is answered in the place of our own texts.
+    pub(crate) pages: Pages,
+    /// How answers are compressed, the best first.
+    pub(crate) compression: Vec<Coding>,
     /// What holds requests up, of each rule in the same order.
     pub(crate) gates: Vec<Gates>,
     /// Of each rule, in the same order.
@@ -164,6 +169,7 @@ impl Snapshot {
                     names,
                     rules: Rules::new(&listener.rule, |name| pools.get(name).cloned()),
                     gates: Gates::all_of(&listener.rule, &files.books, old.map_or(&[], |old| &old.gates)),
+                    pages: pages::of(listener, &files.shelf),
                     termination,
                     ..Route::new(listener, prefix, Arc::clone(pool), old.map(AsRef::as_ref), workers)
                 };
@@ -239,6 +245,8 @@ impl Route {
             names: Names::default(),
             rules: Rules::default(),
             gates: Vec::new(),
+            pages: Pages::new(),
+            compression: listener.compression.clone(),
             rule_counts: rule_counts(listener, previous, workers),
             termination: None,
             timeout: listener.timeout,

@@ -6,6 +6,9 @@
 #[path = "daemon/advisories.rs"]
 mod advisories;
 #[cfg(test)]
+#[path = "daemon/answers.rs"]
+mod answers;
+#[cfg(test)]
 #[path = "daemon/backend.rs"]
 mod backend;
 #[cfg(test)]

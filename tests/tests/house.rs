@@ -60,6 +60,8 @@ const PURE: &[&str] = &[
     "proxy/src/http/auth/credentials.rs",
     "proxy/src/http/auth/htpasswd.rs",
     "proxy/src/http/auth/remembered.rs",
+    "proxy/src/http/compression.rs",
+    "proxy/src/http/compression",
     "proxy/src/http/limiter.rs",
     "proxy/src/listener/site.rs",
     "proxy/src/listener/sources.rs",

@@ -104,6 +104,8 @@ fn listener(record: &mut Record, path: &str, old: &Listener, new: &Listener) -> 
     record.key(&format!("{path}.pool"), &old.pool, &new.pool);
     forwarding(record, path, &old.forwarding, &new.forwarding);
     limits(record, &format!("{path}.limits"), old.limits, new.limits);
+    record.key(&format!("{path}.errors"), &old.errors, &new.errors);
+    record.key(&format!("{path}.compression"), &old.compression, &new.compression);
     hsts(record, &format!("{path}.hsts"), old.hsts, new.hsts);
     Changed { old: old.clone(), new: new.clone() }
 }

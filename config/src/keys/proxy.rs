@@ -1,5 +1,6 @@
 //! `[proxy]`.
 
+pub(super) mod answers;
 pub(super) mod check;
 pub(super) mod cookie;
 pub(super) mod forwarding;

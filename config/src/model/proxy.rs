@@ -20,7 +20,9 @@ pub use endpoint::{Endpoint, SocketMode};
 pub use forwarding::{ForwardedField, ForwardedFor, Forwarding};
 pub use gate::{Auth, Rate, RateBy};
 pub use limits::RequestLimits;
-pub use listener::{ClientAuth, Hsts, Listener, Mode, PerSource, ServerName, SniRoute, Tls, TlsVersion};
+pub use listener::{
+    ClientAuth, Coding, Hsts, Listener, Mode, PerSource, ServerName, SniRoute, Tls, TlsVersion,
+};
 pub use log::{ConnectionLog, Facility, LogTarget, ProxyLog};
 pub use log_line::{LogField, LogLine, LogLineError, LogPart, LogStyle};
 pub use pattern::{Pattern, PatternError, Substitution};

@@ -1,5 +1,6 @@
 //! `[proxy]`: what is the same for all listeners and pools, and how they are called.
 
+mod answers;
 mod check;
 mod cookie;
 mod endpoint;

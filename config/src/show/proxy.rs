@@ -57,6 +57,10 @@ fn listener(page: &mut Page, listener: &Listener) {
     page.key("proxy_protocol_from", &listener.proxy_protocol_from);
     page.key("pool", &listener.pool);
     forwarding(page, &listener.forwarding, listener.mode);
+    if listener.mode == Mode::Http {
+        page.key("errors", &listener.errors);
+        page.key("compression", &listener.compression);
+    }
     page.table("proxy.listener.per_source");
     page.optional("connections", listener.per_source.connections.as_ref());
     page.optional("rate", listener.per_source.rate.as_ref());

@@ -3,12 +3,12 @@
 use addr::{ExplicitMap, ExplicitMaps, Prefix64, Prefixes, RangedPrefix};
 use config::model::{
     Admin, AdminState, Admission, AppCookie, AppCookieMode, Auth, Balance, Check, CheckKind, CheckMethod,
-    ClassOctet, ClientAuth, ClientPrefix, Conditions, ConnectionLog, Cookie, CookieMode, Denied, Dns64,
-    DnsCache, DnsClient, Endpoint, Facility, FixedAnswer, Forward, ForwardedField, ForwardedFor, Forwarding,
-    Gateway, Hairpin, Header, HeaderCondition, HeaderEdit, Host, HostPattern, Hsts, HttpCheck, HttpReuse,
-    HttpVersion, Level, Listener, LocalNames, Log, LogField, LogFormat, LogTarget, MappedRule, Member, Mode,
-    MssClamp, Nat64, NextHopMtu, Offload, Passive, PathEdit, Pattern, PerSource, Pool, PoolTls, Prefix,
-    PrivateZones, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, QueryEdit, Rate, RateBy, Redirect,
+    ClassOctet, ClientAuth, ClientPrefix, Coding, Conditions, ConnectionLog, Cookie, CookieMode, Denied,
+    Dns64, DnsCache, DnsClient, Endpoint, Facility, FixedAnswer, Forward, ForwardedField, ForwardedFor,
+    Forwarding, Gateway, Hairpin, Header, HeaderCondition, HeaderEdit, Host, HostPattern, Hsts, HttpCheck,
+    HttpReuse, HttpVersion, Level, Listener, LocalNames, Log, LogField, LogFormat, LogTarget, MappedRule,
+    Member, Mode, MssClamp, Nat64, NextHopMtu, Offload, Passive, PathEdit, Pattern, PerSource, Pool, PoolTls,
+    Prefix, PrivateZones, Proxy, ProxyLog, ProxyProtocol, ProxyTimeouts, QueryEdit, Rate, RateBy, Redirect,
     RequestLimits, ReverseNames, Rule, RuleAction, SameSite, ServerName, SniRoute, StatusRange, Stick,
     Substitution, SynthesisRules, Template, Tls, TlsVersion, Treatment, UdpZeroChecksum, Upstream,
     UpstreamTransport, Wanted,
@@ -19,6 +19,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -505,12 +506,20 @@ fn front() -> impl Strategy<Value = Listener> {
         per_source(),
         vec(net(), 0..2),
     );
-    let rest =
-        (timeouts(), option::of(tls()), sni(), request_rules(), forwarding(), limits(), option::of(hsts()));
+    let rest = (
+        timeouts(),
+        option::of(tls()),
+        sni(),
+        request_rules(),
+        forwarding(),
+        limits(),
+        option::of(hsts()),
+        answers(),
+    );
     (mode, sockets, sources, rest).prop_map(|(mode, sockets, sources, rest)| {
         let (v6only, interface, freebind, inherited) = sockets;
         let (max_connections, allow_from, per_source, proxies) = sources;
-        let (timeout, tls, sni, rules, mut forwarding, limits, hsts) = rest;
+        let (timeout, tls, sni, rules, mut forwarding, limits, hsts, (errors, compression)) = rest;
         let tls = tls.filter(|_| mode != Mode::Udp);
         forwarding.certificate &= tls.as_ref().is_some_and(|tls| tls.client_auth != ClientAuth::Off);
         let rule = if mode == Mode::Http { rules } else { Vec::new() };
@@ -531,6 +540,8 @@ fn front() -> impl Strategy<Value = Listener> {
             hsts: hsts.filter(|_| mode == Mode::Http && tls.is_some()),
             tls,
             sni: if mode == Mode::Tcp { sni } else { Vec::new() },
+            errors: if mode == Mode::Http { errors } else { BTreeMap::new() },
+            compression: if mode == Mode::Http { compression } else { Vec::new() },
             limits: if mode == Mode::Http { limits } else { RequestLimits::default() },
             forwarding: if mode == Mode::Http { forwarding } else { Forwarding::new(mode) },
             ..Listener::new(
@@ -544,6 +555,12 @@ fn front() -> impl Strategy<Value = Listener> {
             )
         }
     })
+}
+
+fn answers() -> impl Strategy<Value = (BTreeMap<u16, PathBuf>, Vec<Coding>)> {
+    let page = (400u16..=599, "(/[a-z]{1,9}){1,3}".prop_map(PathBuf::from));
+    let codings = subsequence(vec![Coding::Br, Coding::Zstd, Coding::Gzip], 0..=3);
+    (vec(page, 0..3).prop_map(BTreeMap::from_iter), codings)
 }
 
 fn hsts() -> impl Strategy<Value = Hsts> {

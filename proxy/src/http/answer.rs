@@ -3,7 +3,9 @@
 use super::body::ResponseBody;
 use super::framing::Fault;
 use super::guard::Refusal;
+use super::pages::Pages;
 use crate::counts::Failure;
+use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
@@ -189,35 +191,40 @@ impl Answer {
         self.failure.is_some_and(|failure| [MemberGone, BadResponse, MemberTimeout].contains(&failure))
     }
 
-    fn text(self) -> String {
+    /// The body and what it is: the page of the listener for this status, or one of our own. `None` is no content.
+    fn content(self, pages: &Pages) -> Option<(HeaderValue, Bytes)> {
         if self.reason.is_empty() {
-            return String::new();
+            return None;
         }
-        format!("{}\n{}\n", self.status, self.reason)
+        let own = || {
+            let text = format!("{}\n{}\n", self.status, self.reason);
+            (HeaderValue::from_static("text/plain; charset=utf-8"), text.into())
+        };
+        let page = pages.get(&self.status).map(|page| (page.content_type.clone(), page.body.clone()));
+        Some(page.unwrap_or_else(own))
     }
 
     /// The answer to a request.
-    pub(crate) fn response(self) -> Response<ResponseBody> {
-        let text = self.text();
-        let has_content = !text.is_empty();
-        let mut response = Response::new(ResponseBody::text(text));
+    pub(crate) fn response(self, pages: &Pages) -> Response<ResponseBody> {
+        let (content_type, body) = self.content(pages).unzip();
+        let mut response = Response::new(ResponseBody::text(body.unwrap_or_default()));
         *response.status_mut() = self.status;
-        if has_content {
-            let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-            response.headers_mut().insert(CONTENT_TYPE, plain);
-        }
+        response.headers_mut().extend(content_type.map(|content_type| (CONTENT_TYPE, content_type)));
         response
     }
 
     /// The answer as bytes, for a request that was never whole. It ends the connection.
-    pub(crate) fn bytes(self) -> Vec<u8> {
-        let text = self.text();
+    pub(crate) fn bytes(self, pages: &Pages) -> Vec<u8> {
+        let (content_type, body) = self.content(pages).unzip();
+        let body = body.unwrap_or_default();
+        let content_type =
+            content_type.as_ref().and_then(|value| value.to_str().ok()).unwrap_or("text/plain");
         let head = format!(
-            "HTTP/1.1 {}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            "HTTP/1.1 {}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
             self.status,
-            text.len()
+            body.len()
         );
-        [head.into_bytes(), text.into_bytes()].concat()
+        [head.as_bytes(), &body].concat()
     }
 }
 
@@ -227,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_written_answer_is_a_whole_response() {
-        let bytes = String::from_utf8(SLOW_HEAD.bytes()).unwrap();
+        let bytes = String::from_utf8(SLOW_HEAD.bytes(&Pages::new())).unwrap();
         let (head, body) = bytes.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{head}");
         assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");

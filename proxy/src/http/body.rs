@@ -1,5 +1,6 @@
 //! Bodies on their way through, frame by frame. Nothing is collected.
 
+use super::compression::Packer;
 use super::connection::now;
 use super::exchange::{Exchange, Underway};
 use super::headers;
@@ -109,6 +110,8 @@ fn fit(mut frame: Frame<Bytes>) -> Frame<Bytes> {
 /// The body of a response on its way to the client, and with it the request's life.
 pub(crate) struct ResponseBody {
     source: Source,
+    /// Compresses what the source gives.
+    packing: Option<Box<Packing>>,
     /// Ends the request when the body goes. Behind `source`, so that a member's connection is free before.
     underway: Option<Underway>,
 }
@@ -121,17 +124,17 @@ enum Source {
 impl ResponseBody {
     /// A short text of the proxy's own.
     pub(crate) fn text(text: impl Into<Bytes>) -> Self {
-        Self { source: Source::Text(Some(text.into())), underway: None }
+        Self { source: Source::Text(Some(text.into())), packing: None, underway: None }
     }
 
     /// No content at all.
     pub(crate) const fn empty() -> Self {
-        Self { source: Source::Text(None), underway: None }
+        Self { source: Source::Text(None), packing: None, underway: None }
     }
 
     /// What a member answers.
     pub(crate) const fn member(body: MemberBody) -> Self {
-        Self { source: Source::Member(body), underway: None }
+        Self { source: Source::Member(body), packing: None, underway: None }
     }
 
     /// Ties the request's life to the body.
@@ -143,6 +146,59 @@ impl ResponseBody {
     }
 }
 
+struct Packing {
+    packer: Packer,
+    /// What stands behind the content, once that has left.
+    trailers: Option<Frame<Bytes>>,
+}
+
+impl ResponseBody {
+    /// Compressed, if there is something that does it.
+    pub(crate) fn packed_by(self, packer: Option<Packer>) -> Self {
+        let packing = packer.map(|packer| Box::new(Packing { packer, trailers: None }));
+        Self { packing, ..self }
+    }
+
+    /// What the packer makes of what is at hand. Whatever a pause follows leaves at once.
+    fn poll_packed(&mut self, cx: &mut Context<'_>) -> Polled<Broken> {
+        const PROOF: &str = "a vector takes all, and coders refuse no octets";
+        let Self { source, packing: Some(packing), .. } = self else { return Poll::Ready(None) };
+        let Packing { packer, trailers } = &mut **packing;
+        loop {
+            if packer.has_ended() {
+                return Poll::Ready(trailers.take().map(Ok));
+            }
+            let leaving = match source.poll_frame(cx) {
+                Poll::Pending => match packer.pause().expect(PROOF) {
+                    None => return Poll::Pending,
+                    leaving => leaving,
+                },
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Ready(None) => packer.end().expect(PROOF),
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => packer.take(&data).expect(PROOF),
+                    Err(frame) => {
+                        *trailers = Some(frame);
+                        packer.end().expect(PROOF)
+                    }
+                },
+            };
+            if let Some(leaving) = leaving {
+                return Poll::Ready(Some(Ok(Frame::data(leaving))));
+            }
+        }
+    }
+}
+
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled<Broken> {
+        match self {
+            Self::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Self::Member(body) => body.poll_frame(cx).map_ok(fit),
+        }
+    }
+}
+
 impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Broken;
@@ -151,10 +207,7 @@ impl Body for ResponseBody {
         if let Some(exchange) = &self.underway {
             exchange.is_asked();
         }
-        let polled = match &mut self.source {
-            Source::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            Source::Member(body) => body.poll_frame(cx).map_ok(fit),
-        };
+        let polled = if self.packing.is_some() { self.poll_packed(cx) } else { self.source.poll_frame(cx) };
         if let (Some(exchange), Poll::Ready(frame)) = (&self.underway, &polled) {
             exchange.hands_over();
             if let Some(Ok(frame)) = frame {
@@ -168,6 +221,9 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
+        if let Some(Packing { packer, trailers }) = self.packing.as_deref() {
+            return packer.has_ended() && trailers.is_none();
+        }
         match &self.source {
             Source::Text(text) => text.is_none(),
             Source::Member(body) => body.is_end_stream(),
@@ -175,6 +231,9 @@ impl Body for ResponseBody {
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.packing.is_some() {
+            return SizeHint::default();
+        }
         match &self.source {
             Source::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
             Source::Member(body) => body.size_hint(),

@@ -3,6 +3,7 @@
 use super::answer::{self, Answer, Turned};
 use super::body::{RequestBody, ResponseBody, Wait};
 use super::bond::Bond;
+use super::compression::{self, Packer, Wish};
 use super::exchange::{Exchange, Underway};
 use super::forwarded::Known;
 use super::framing::{Fault, Good};
@@ -27,13 +28,15 @@ pub(crate) async fn forward(
 ) -> Result<Response<ResponseBody>, Infallible> {
     underway.asks(&request);
     let expected = underway.connection.expects_request();
+    let (method, version, fields) = (request.method(), request.version(), request.headers());
+    let wish = compression::wish(&underway.route.compression, (method, version, fields));
     let judged = expected.map_or(Err(answer::UNEXPECTED), |good| prepare(&underway, request, good));
     let answered = match judged {
         Ok((outgoing, asked)) => ruled(&underway, (outgoing, asked)).await,
         Err(refused) => Err(refused.into()),
     };
     let response = answered.unwrap_or_else(|turned| refused(&underway, turned));
-    Ok(finished(underway, response))
+    Ok(finished(underway, packed(response, wish)))
 }
 
 /// What the client gets where nothing is to be forwarded, or nothing came of it.
@@ -51,12 +54,25 @@ fn refused(exchange: &Exchange, Turned { answer, field }: Turned) -> Response<Re
         Some(failure) => exchange.failed(failure),
         None => exchange.progress.borrow_mut().answered_here(!answer.status.is_success()),
     }
-    let mut response = answer.response();
+    let mut response = answer.response(&exchange.route.pages);
     response.headers_mut().extend(field);
     if connection.is_unread() || answer.ends_connection() {
         connection.ends_behind(response.headers_mut());
     }
     response
+}
+
+/// The response as the client takes it best.
+fn packed(response: Response<ResponseBody>, wish: Option<Wish>) -> Response<ResponseBody> {
+    let Some(Wish { coding }) = wish else { return response };
+    let (mut parts, body) = response.into_parts();
+    if body.is_end_stream() || !compression::fits(&parts, body.size_hint().exact()) {
+        return Response::from_parts(parts, body);
+    }
+    // Without memory for it the response goes as it is.
+    let packer = coding.and_then(|coding| Packer::new(coding).ok());
+    compression::tell(&mut parts.headers, coding.filter(|_| packer.is_some()));
+    Response::from_parts(parts, body.packed_by(packer))
 }
 
 /// Every response passes here on its way to the client, whoever made it.
@@ -101,7 +117,7 @@ async fn ruled(
         }
         Fate::Answer(response) => {
             exchange.progress.borrow_mut().answered_here(false);
-            (response, None)
+            (*response, None)
         }
     };
     rules::apply(answer_edits, response.headers_mut());

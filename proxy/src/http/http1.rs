@@ -142,9 +142,10 @@ async fn refuse(connection: &Connection, client: ClientStream, answer: Answer) -
     }
     route.counts.answered(worker, answer.status);
     let mut stream = client.into_inner();
-    // The answer fits into an empty socket; a client that takes nothing gets the close alone.
-    if let Ok(Ok(sent)) = time::timeout(linger::LIMIT, stream.write(&answer.bytes())).await {
-        connection.sent(&[], sent);
+    // The answer fits into an empty socket, or nearly; a client that takes nothing gets the close alone.
+    let bytes = answer.bytes(&route.pages);
+    if let Ok(Ok(())) = time::timeout(linger::LIMIT, stream.write_all(&bytes)).await {
+        connection.sent(&[], bytes.len());
     }
     if let Some(failure) = answer.failure {
         diary::tell_of_none(connection, failure, answer.status);

@@ -22,7 +22,7 @@ pub(super) enum Fate<'a> {
     /// It goes to this pool.
     Forward(&'a Arc<Pool>),
     /// It is answered here.
-    Answer(Response<ResponseBody>),
+    Answer(Box<Response<ResponseBody>>),
 }
 
 /// Asks the rules, and makes their changes to the request. It is as a member would get it.
@@ -63,14 +63,14 @@ pub(super) async fn rule<'a>(
         Some(Action::Redirect(redirect)) => {
             let mut response = respond(exchange, redirect.status, ResponseBody::text(""));
             response.headers_mut().insert(LOCATION, redirect.location(&subject));
-            Fate::Answer(response)
+            Fate::Answer(Box::new(response))
         }
         Some(Action::Answer(Fixed { status, content_type, body })) => {
             let mut response = respond(exchange, *status, ResponseBody::text(body.clone()));
             if !body.is_empty() {
                 response.headers_mut().insert(CONTENT_TYPE, content_type.clone());
             }
-            Fate::Answer(response)
+            Fate::Answer(Box::new(response))
         }
     };
     let changes = route.rules.changes(&decision.fitting, &subject).map_err(|_| answer::UNFIT)?;

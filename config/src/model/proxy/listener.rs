@@ -4,6 +4,7 @@ use super::{Endpoint, Forwarding, ProxyTimeouts, RequestLimits, Rule, SocketMode
 use crate::defaults;
 use crate::domain::Domain;
 use ipnet::IpNet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -42,6 +43,10 @@ pub struct Listener {
     pub hsts: Option<Hsts>,
     /// `limits`; only http.
     pub limits: RequestLimits,
+    /// `errors`: files of pages by status, 400 to 599; only http.
+    pub errors: BTreeMap<u16, PathBuf>,
+    /// `compression`: the best first, none twice; only http.
+    pub compression: Vec<Coding>,
     /// `[[proxy.listener.rule]]`, in order; only http.
     pub rule: Vec<Rule>,
     /// What members are told of the client.
@@ -70,6 +75,8 @@ impl Listener {
             sni: Vec::new(),
             hsts: None,
             limits: RequestLimits::default(),
+            errors: BTreeMap::new(),
+            compression: Vec::new(),
             rule: Vec::new(),
             forwarding: Forwarding::new(mode),
             pool: pool.into(),
@@ -86,6 +93,17 @@ pub enum Mode {
     Http,
     /// Datagrams are relayed.
     Udp,
+}
+
+/// One element of `proxy.listener.compression` (RFC 9110 §8.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Coding {
+    /// Brotli (RFC 7932).
+    Br,
+    /// Zstandard (RFC 8878).
+    Zstd,
+    /// RFC 1952.
+    Gzip,
 }
 
 /// `proxy.listener.per_source`: what one network of clients may have at once.

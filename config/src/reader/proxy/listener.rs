@@ -3,7 +3,7 @@
 use super::super::shared::twice;
 use super::super::{Placed, Read, Table, Value, all, listing, nat64, not_empty, unique, values};
 use super::endpoint::{self, Claim};
-use super::{Named, Pools, forwarding, hsts, limits, rule, timeouts, tls, unique_names};
+use super::{Named, Pools, answers, forwarding, hsts, limits, rule, timeouts, tls, unique_names};
 use crate::defaults;
 use crate::keys;
 use crate::model::{
@@ -61,6 +61,8 @@ fn listener<'a>(
     let tls = table.section("tls", |table| tls::read(table, mode));
     let sni = sni(&table, mode, pools);
     let requests = table.section("limits", |table| limits::read(table, mode)).map(Option::unwrap_or_default);
+    let errors = answers::errors(&table, mode);
+    let compression = answers::compression(&table, mode);
     // What could not be read was given all the same.
     let around = rule::Around { pools, mode, speaks_tls: !matches!(tls, Ok(None)) };
     let rule = rule::all_of(&table, around);
@@ -84,6 +86,8 @@ fn listener<'a>(
         sni: sni?,
         hsts: hsts?,
         limits: requests?,
+        errors: errors?,
+        compression: compression?,
         rule: rule?,
         forwarding: forwarding?,
         pool: pool?,
