@@ -69,6 +69,9 @@ mod http2_floods;
 #[path = "daemon/http2_member.rs"]
 mod http2_member;
 #[cfg(test)]
+#[path = "daemon/http2_tunnels.rs"]
+mod http2_tunnels;
+#[cfg(test)]
 #[path = "daemon/identity.rs"]
 mod identity;
 #[cfg(test)]

@@ -66,6 +66,11 @@ pub(crate) const NO_ROOM: Answer = answer(
     Failure::NoRoom,
     "There are as many requests here as can be served at once.",
 );
+pub(crate) const UNKNOWN_PROTOCOL: Answer = answer(
+    StatusCode::NOT_IMPLEMENTED,
+    Failure::Unsupported,
+    "Tunnels of this protocol are not served here.",
+);
 pub(crate) const MEMBER_GONE: Answer = answer(
     StatusCode::BAD_GATEWAY,
     Failure::MemberGone,

@@ -7,7 +7,7 @@ use super::deadlines::{Deadlines, Overdue};
 use super::diary::Diary;
 use super::exchange::Exchange;
 use super::framing::{Fault, Framing, Good};
-use super::http2::{Flood, Frames};
+use super::http2::{Begun, Flood, Frames};
 use super::tunnel::Switched;
 use super::wire::Wire;
 use crate::counts::Failure;
@@ -61,6 +61,8 @@ pub(crate) struct Connection {
     leaving: Cell<bool>,
     /// Whether the client has begun HTTP/2 and is to be served so.
     http2_asked: Cell<bool>,
+    /// Where the requests of HTTP/2 run.
+    tasks: OnceCell<Begun>,
     /// The socket, once the HTTP library was made to let go of it.
     left: RefCell<Option<Stream>>,
 }
@@ -96,6 +98,7 @@ impl Connection {
             switched: RefCell::new(None),
             leaving: Cell::new(false),
             http2_asked: Cell::new(false),
+            tasks: OnceCell::new(),
             left: RefCell::new(None),
         }
     }
@@ -242,6 +245,18 @@ impl Connection {
         waits.head = None;
     }
 
+    /// Where its requests run.
+    pub(super) fn runs_in(&self, tasks: Begun) {
+        self.tasks.get_or_init(|| tasks);
+    }
+
+    /// Runs this beside, about this request. Only where there may be many of them.
+    pub(super) fn spawn(&self, exchange: Rc<Exchange>, future: impl Future<Output = ()> + 'static) {
+        if let Some(tasks) = self.tasks.get() {
+            tasks.spawn(exchange, future);
+        }
+    }
+
     /// What the client floods with.
     pub(super) fn flood(&self) -> Option<Flood> {
         self.wire.borrow().flood()
@@ -266,17 +281,13 @@ impl Connection {
     }
 
     /// The connection is to become a tunnel.
-    pub(crate) fn switches(&self, switched: Switched) {
-        *self.switched.borrow_mut() = Some(Box::new(switched));
+    pub(crate) fn switches(&self, switched: Box<Switched>) {
+        *self.switched.borrow_mut() = Some(switched);
     }
 
     /// The same for whoever has something to add.
     pub(super) fn switched(&self) -> RefMut<'_, Option<Box<Switched>>> {
         self.switched.borrow_mut()
-    }
-
-    pub(crate) fn is_switched(&self) -> bool {
-        self.switched.borrow().is_some()
     }
 
     /// The member's side of the tunnel that the connection is to become.

@@ -7,6 +7,7 @@ use super::deadlines::Overdue;
 use super::diary;
 use super::pace::Pace;
 use super::progress::Progress;
+use super::tunnel::Switched;
 use super::waits::Waits;
 use crate::cookies::state::State;
 use crate::counts::Failure;
@@ -18,6 +19,7 @@ use crate::snapshot::Route;
 use crate::tcp;
 use crate::upstream::Upstream;
 use crate::worker::RequestPlace;
+use hyper::upgrade::OnUpgrade;
 use hyper::{Request, StatusCode};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
@@ -63,6 +65,10 @@ pub(crate) struct Exchange {
     cancelled: Cell<bool>,
     /// Wakes what serves it, where that is not the whole connection.
     task: RefCell<Option<Waker>>,
+    /// How its stream becomes a tunnel, if it may.
+    pub(super) upgrade: Cell<Option<OnUpgrade>>,
+    /// The member of what is to become a tunnel once the answer has left.
+    switched: Cell<Option<Box<Switched>>>,
     /// What it takes of the worker beside others on the same connection.
     _place: Option<RequestPlace>,
 }
@@ -93,6 +99,8 @@ impl Exchange {
             settled: Cell::new(false),
             cancelled: Cell::new(false),
             task: RefCell::new(None),
+            upgrade: Cell::new(None),
+            switched: Cell::new(None),
             has_room: !beside || place.is_some(),
             _place: place,
         });
@@ -252,6 +260,16 @@ impl Exchange {
 
     pub(crate) fn take_overdue(&self) -> Option<Overdue> {
         self.overdue.take()
+    }
+
+    /// It is to become a tunnel.
+    pub(super) fn switches(&self, switched: Switched) {
+        self.switched.set(Some(Box::new(switched)));
+    }
+
+    /// The member's side of the tunnel that it is to become.
+    pub(super) fn take_switched(&self) -> Option<Box<Switched>> {
+        self.switched.take()
     }
 
     /// The response has ended, or it is known and counted why it has not.

@@ -12,6 +12,7 @@ use super::ruling::{self, Fate, Ruling};
 use super::send::send;
 use super::upgrade::{self, Asked};
 use super::{certificate, guard, headers, http2, rules};
+use crate::counts::Failure;
 use hyper::body::{Body, Incoming};
 use hyper::header::{
     CONTENT_LENGTH, EXPECT, HOST, HeaderValue, MAX_FORWARDS, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
@@ -78,8 +79,14 @@ fn packed(response: Response<ResponseBody>, wish: Option<Wish>) -> Response<Resp
 /// Every response passes here on its way to the client, whoever made it.
 fn finished(underway: Underway, mut response: Response<ResponseBody>) -> Response<ResponseBody> {
     let Exchange { connection, route, is_in_force, .. } = &**underway;
+    let (upgrade, switched) = (underway.upgrade.take(), underway.take_switched());
+    if upgrade.is_some() && switched.is_none() && response.status().is_success() {
+        // Whoever asks for a tunnel would take it for one.
+        underway.failed(Failure::BadResponse);
+        response = answer::BAD_RESPONSE.response();
+    }
     // A connection that becomes another has no next request.
-    if !connection.is_switched() {
+    if switched.is_none() || upgrade.is_some() {
         connection.goes_on();
         if !is_in_force {
             connection.leaves(response.headers_mut());
@@ -93,6 +100,15 @@ fn finished(underway: Underway, mut response: Response<ResponseBody>) -> Respons
         underway.sends(head_size(&response));
     }
     route.counts.answered(connection.local.index(), response.status());
+    match (upgrade, switched) {
+        (Some(upgrade), Some(switched)) => {
+            let (connection, exchange) = (Rc::clone(connection), Rc::clone(&underway));
+            connection.spawn(exchange, http2::connect::carry(underway, upgrade, *switched));
+            return response;
+        }
+        (None, Some(switched)) => connection.switches(switched),
+        (_, None) => {}
+    }
     response.map(|body| body.until_end(underway))
 }
 
@@ -137,11 +153,13 @@ fn prepare(
     if !exchange.has_room {
         return Err(answer::NO_ROOM);
     }
+    let mut asked = None;
     if parts.version == Version::HTTP_2 {
         http2::head::settle(&mut parts, route.limits).map_err(answer::to_fault)?;
+        asked = http2::connect::receive(exchange, &mut parts)?;
     }
     let target = guard::judge(&parts, good.bare).map_err(answer::to_refusal)?;
-    let asked = upgrade::asked(&parts).filter(|_| incoming.is_end_stream());
+    let asked = asked.or_else(|| upgrade::asked(&parts).filter(|_| incoming.is_end_stream()));
     let Parts { method, mut headers, .. } = parts;
     let takes_trailers = headers::takes_trailers(&headers);
     headers::strip(&mut headers);

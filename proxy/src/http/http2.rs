@@ -4,12 +4,14 @@
 //! outlives its connection. What is due to any of them is found before it sleeps. Floods are found by [`frames`].
 //! Deliberately not here: server push, and priorities (RFC 9113 §5.3).
 
+pub(super) mod connect;
 mod frames;
 pub(super) mod head;
 pub(super) mod preface;
 mod streams;
 
 pub(crate) use frames::{Flood, Frames};
+pub(super) use streams::Begun;
 
 use super::connection::{Connection, Due, now};
 use super::deadlines::Overdue;
@@ -27,7 +29,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
-use streams::{Begun, Streams};
+use streams::Streams;
 use tokio::io::AsyncWriteExt;
 use tokio::time;
 use tracing::field::display;
@@ -45,6 +47,7 @@ const FIELD: u32 = 32;
 pub(super) async fn serve(connection: Rc<Connection>, client: ClientStream, mut stop: Stop) {
     let mut alarm = connection.local.alarms.alarm();
     let mut streams = Streams::default();
+    connection.runs_in(streams.begun());
     let service = {
         let (connection, begun) = (Rc::clone(&connection), streams.begun());
         service_fn(move |request| {
@@ -133,6 +136,7 @@ fn settle(exchange: &Exchange, overdue: Overdue) {
     }
     let failure = match overdue {
         Overdue::Member => Failure::MemberTimeout,
+        Overdue::Tunnel => Failure::TunnelTimeout,
         Overdue::Body | Overdue::Room | Overdue::Head | Overdue::Idle | Overdue::Close => {
             Failure::ClientTimeout
         }
@@ -150,7 +154,7 @@ fn leaves(connection: &Connection, overdue: Overdue) -> bool {
         }
         Overdue::Close => {}
         Overdue::Head => connection.failed(Failure::SlowHead),
-        Overdue::Body | Overdue::Room | Overdue::Member => {
+        Overdue::Body | Overdue::Room | Overdue::Member | Overdue::Tunnel => {
             connection.abort.set(true);
             connection.failed(Failure::ClientTimeout);
         }

@@ -183,7 +183,7 @@ fn respond(
     if let Some(asked) = asked.filter(|asked| asked.is_granted(&parts)) {
         // A member that answers what it cannot have read whole has not ended the HTTP before it.
         let switched = reply.into_switched().ok_or(answer::BAD_RESPONSE)?;
-        return Ok(tunnel::grant(&exchange.connection, asked, parts, switched, lease));
+        return Ok(tunnel::grant(exchange, asked, parts, switched, lease));
     }
     if !guard::is_sound(&parts) {
         return Err(answer::BAD_RESPONSE);

@@ -6,7 +6,9 @@
 
 use super::body::ResponseBody;
 use super::connection::Connection;
+use super::exchange::Exchange;
 use super::headers;
+use super::http2::connect;
 use super::upgrade::Asked;
 use crate::listener::Stage;
 use crate::notes::MaybeNotes;
@@ -17,7 +19,7 @@ use crate::tcp;
 use bytes::Bytes;
 use hyper::header::UPGRADE;
 use hyper::http::response;
-use hyper::{Response, Version};
+use hyper::{Response, StatusCode, Version};
 use std::rc::Rc;
 
 /// The member's side of a connection that has been granted what it asked for.
@@ -30,18 +32,30 @@ pub(crate) struct Switched {
     pub(super) notes: MaybeNotes,
 }
 
-/// The answer that grants it. The member's connection waits in the client's until the answer has left.
+impl Switched {
+    /// The member, what it sent behind its answer, and the place there.
+    pub(crate) fn into_parts(self) -> (Stream, Bytes, Lease) {
+        (self.member, self.ahead, self.lease)
+    }
+}
+
+/// The answer that grants it. The member's connection waits until the answer has left.
 pub(crate) fn grant(
-    connection: &Connection,
+    exchange: &Exchange,
     asked: &Asked,
     mut parts: response::Parts,
     (member, ahead): (Stream, Bytes),
     lease: Lease,
 ) -> Response<ResponseBody> {
-    connection.switches(Switched { member, ahead, lease, notes: None });
+    exchange.switches(Switched { member, ahead, lease, notes: None });
     let granted = parts.headers.get(UPGRADE).cloned();
     headers::strip(&mut parts.headers);
-    asked.grant(&mut parts.headers, granted);
+    if exchange.connection.is_http2() {
+        connect::grant(&mut parts.headers);
+        parts.status = StatusCode::OK;
+    } else {
+        asked.grant(&mut parts.headers, granted);
+    }
     parts.version = Version::HTTP_11;
     Response::from_parts(parts, ResponseBody::empty())
 }

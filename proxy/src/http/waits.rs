@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | bytes of a request body | the last of them | `client`, and what [`Pace`] leaves |
 //! | room for a response, where the connection has others | the last part of it | `client` |
+//! | either end of a tunnel, where the connection has others | the last byte of either | `tunnel` |
 //! | the member, unless the client is waited for | the last byte to or from it | `server` |
 
 use super::deadlines::Overdue;
@@ -22,13 +23,23 @@ pub(crate) struct Waits {
     pace: Pace,
     /// Since when nobody has asked for the next part of the response.
     pub(crate) room: Option<Instant>,
-    /// Since when the member is waited for.
+    /// Since when the member is waited for, or either end of a tunnel.
     pub(crate) member: Option<Instant>,
+    /// Whether it is a tunnel.
+    tunnel: bool,
 }
 
 impl Waits {
     pub(crate) const fn new(limits: &ProxyTimeouts, pace: Pace) -> Self {
-        Self { client: limits.client, server: limits.server, body: None, pace, room: None, member: None }
+        Self {
+            client: limits.client,
+            server: limits.server,
+            body: None,
+            pace,
+            room: None,
+            member: None,
+            tunnel: false,
+        }
     }
 
     /// The next bytes of a request body are waited for.
@@ -40,6 +51,14 @@ impl Waits {
     pub(crate) fn body_came(&mut self, octets: usize, now: Instant) {
         let waited = self.body.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         self.pace.came(octets, waited);
+    }
+
+    /// From here on it is a tunnel, either end of which may be silent for so long.
+    pub(crate) const fn tunnels(&mut self, limit: Duration, now: Instant) {
+        self.end();
+        self.server = limit;
+        self.member = Some(now);
+        self.tunnel = true;
     }
 
     /// Nothing is waited for any more.
@@ -54,7 +73,10 @@ impl Waits {
         match (self.body, self.room, self.member) {
             (Some(since), _, _) => Some((since + self.client.min(self.pace.left()), Overdue::Body)),
             (None, Some(since), _) => Some((since + self.client, Overdue::Room)),
-            (None, None, Some(since)) => Some((since + self.server, Overdue::Member)),
+            (None, None, Some(since)) => {
+                let overdue = if self.tunnel { Overdue::Tunnel } else { Overdue::Member };
+                Some((since + self.server, overdue))
+            }
             (None, None, None) => None,
         }
     }
@@ -92,6 +114,8 @@ mod tests {
         check(&waits, start, Some((90, Overdue::Room)));
         waits.end();
         check(&waits, start, None);
+        waits.tunnels(seconds(100), start);
+        check(&waits, start, Some((100, Overdue::Tunnel)));
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl Http2 {
     }
 }
 
-async fn read(stream: &mut RecvStream) -> Result<Vec<u8>, h2::Error> {
+pub(crate) async fn read(stream: &mut RecvStream) -> Result<Vec<u8>, h2::Error> {
     let mut body = Vec::new();
     while let Some(part) = stream.data().await {
         let part = part?;
@@ -117,7 +117,7 @@ async fn read(stream: &mut RecvStream) -> Result<Vec<u8>, h2::Error> {
     Ok(body)
 }
 
-async fn send_all(stream: &mut SendStream<Bytes>, body: &[u8]) -> Result<(), h2::Error> {
+pub(crate) async fn send_all(stream: &mut SendStream<Bytes>, body: &[u8]) -> Result<(), h2::Error> {
     let mut rest = Bytes::copy_from_slice(body);
     while !rest.is_empty() {
         stream.reserve_capacity(rest.len());
@@ -134,7 +134,7 @@ pub(crate) fn served(backend: &Backend, top: &str, timeouts: &str, lines: &str) 
     (Gateway::start(&config.pool("web", UNCHECKED, &[backend.address])), port)
 }
 
-fn failed(reason: &str) -> String {
+pub(crate) fn failed(reason: &str) -> String {
     format!("failures_total{{listener=\"web\",reason=\"{reason}\"}}")
 }
 

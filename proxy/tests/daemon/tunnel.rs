@@ -13,7 +13,7 @@ const ASK: &str = "Host: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\
 
 /// Grants what it is asked for once the gate is open, greets, and sends back what comes. `/plain` it answers as if
 /// nothing had been asked for, and for `/other` it speaks what nobody asked for.
-fn granting(seen: &Seen, stream: TcpStream) -> std::io::Result<()> {
+pub(crate) fn granting(seen: &Seen, stream: TcpStream) -> std::io::Result<()> {
     let mut writer = stream.try_clone()?;
     let mut wire = Wire::new(stream);
     while let Some(head) = wire.head()? {

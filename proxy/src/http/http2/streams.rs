@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 /// Where the library puts what is to run, until it does.
 #[derive(Clone, Default)]
-pub(super) struct Begun(Rc<RefCell<Vec<Task>>>, Rc<RefCell<Option<Rc<Exchange>>>>);
+pub(crate) struct Begun(Rc<RefCell<Vec<Task>>>, Rc<RefCell<Option<Rc<Exchange>>>>);
 
 /// One thing to run.
 struct Task {
@@ -21,6 +21,11 @@ struct Task {
 }
 
 impl Begun {
+    /// Runs this beside, about this request.
+    pub(crate) fn spawn(&self, exchange: Rc<Exchange>, future: impl Future<Output = ()> + 'static) {
+        self.0.borrow_mut().push(Task { exchange: Some(exchange), future: Box::pin(future) });
+    }
+
     /// What is put here next is about this request: the library does so at once.
     pub(super) fn next_is(&self, exchange: &Rc<Exchange>) {
         *self.1.borrow_mut() = Some(Rc::clone(exchange));
