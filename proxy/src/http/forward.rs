@@ -83,7 +83,7 @@ fn finished(underway: Underway, mut response: Response<ResponseBody>) -> Respons
     if upgrade.is_some() && switched.is_none() && response.status().is_success() {
         // Whoever asks for a tunnel would take it for one.
         underway.failed(Failure::BadResponse);
-        response = answer::BAD_RESPONSE.response();
+        response = answer::BAD_RESPONSE.response(&route.pages);
     }
     // A connection that becomes another has no next request.
     if switched.is_none() || upgrade.is_some() {
