@@ -105,6 +105,9 @@ mod namespace;
 #[path = "daemon/operator.rs"]
 mod operator;
 #[cfg(test)]
+#[path = "daemon/people.rs"]
+mod people;
+#[cfg(test)]
 #[path = "daemon/pools.rs"]
 mod pools;
 #[cfg(test)]

@@ -36,7 +36,8 @@ pub fn run(namespace: &Namespace, processors: CpuSet, server: SocketAddr, target
     let program = H2LOAD.find().with_context(|| format!("apt-get install {}", H2LOAD.package))?;
     let done = Launch::new(H2LOAD.name, &program)
         .args([format!("-c{CONNECTIONS}"), format!("-m{STREAMS}"), format!("-D{SECONDS}")])
-        .args(["--npn-list=h2", "-t1"])
+        // Of an address it writes no brackets in the authority of its own, which makes that none.
+        .args(["--npn-list=h2", "-t1", "-H", ":authority: behind"])
         .args([format!("https://{server}{target}")])
         .on_processors(processors)
         .output(namespace, Duration::from_secs(SECONDS.into()) + PATIENCE)?;
@@ -58,7 +59,7 @@ fn outcome(text: &str) -> Result<Outcome> {
         let count = counts.split(", ").find_map(|part| part.strip_suffix(what)?.strip_suffix(' '));
         count.with_context(|| format!("no count of {what}"))?.parse().context("a count")
     };
-    let (requests, failed) = (count("succeeded")?, count("failed")? + count("errored")? + count("timeout")?);
+    let (requests, failed) = (count("succeeded")?, count("failed")? + count("timeout")?);
     ensure!(requests > 0 && failed == 0, "{requests} requests went well, and {failed} did not");
     Ok(Outcome { requests, a_second })
 }

@@ -49,7 +49,14 @@ workers = {CORES}
 client = "1h"
 server = "1h"
 keep_alive = "1h"
-
+"#,
+        admin = admin.display(),
+    );
+    if setting.datagrams {
+        // No formatting into a string fails.
+        let _ = write!(
+            text,
+            r#"
 [[proxy.listener]]
 name = "echo"
 bind = ["[{address}]:{ECHO}"]
@@ -61,9 +68,9 @@ check = {{ kind = "off" }}
 [[proxy.pool.member]]
 name = "behind"
 address = "{BEHIND}:{ECHO}"
-"#,
-        admin = admin.display(),
-    );
+"#
+        );
+    }
     for Listener { name, front, back, mode, tls } in setting.listeners(number) {
         let tls = if tls {
             format!("tls = {{ certificates = [\"{}\"] }}", certificate.display())

@@ -11,8 +11,10 @@ pub struct Setting {
     number: u16,
     /// Client connections that a proxy may hold.
     pub room: u16,
-    /// Whether TLS is spoken at [`SECURE`].
+    /// Whether TLS is spoken at [`SECURE`] and [`HTTPS`].
     pub tls: bool,
+    /// Whether datagrams are carried, for whose flows ours keeps open files back.
+    pub datagrams: bool,
 }
 
 /// Threads that a proxy serves with, and processors that it is held to.
@@ -54,10 +56,11 @@ pub const CROWD: u16 = 9000;
 pub const FILES: u64 = 19_500;
 
 /// Most rows.
-pub const USUAL: Setting = Setting { name: "usual", number: 1, room: 4000, tls: false };
+pub const USUAL: Setting = Setting { name: "usual", number: 1, room: 4000, tls: false, datagrams: true };
 
 /// Nothing but open connections.
-pub const IDLE: Setting = Setting { name: "idle", number: 2, room: CROWD + 500, tls: false };
+pub const IDLE: Setting =
+    Setting { name: "idle", number: 2, room: CROWD + 500, tls: false, datagrams: false };
 
 /// The same in mode http.
 pub const HTTP_IDLE: Setting = Setting { name: "http-idle", number: 5, ..IDLE };
