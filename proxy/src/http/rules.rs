@@ -2,7 +2,8 @@
 //!
 //! Rules are compiled when a configuration is made. They are asked in the order of the file; the first that fits and
 //! has an action ends the search. Conditions see the request as a member would get it: without the fields that end
-//! here, and with the forwarding fields that are believed. Their paths are [plain](path).
+//! here, and with the forwarding fields that are believed. Their paths are [plain](path); a request of whose path there
+//! are two readings must fit the same rules by both.
 
 mod condition;
 mod edit;
@@ -22,7 +23,6 @@ use condition::Condition;
 use config::model;
 use config::model::{RuleAction, Template};
 use edit::Edit;
-use std::borrow::Cow;
 
 /// The rules of one listener. `P` is what stands for a pool.
 #[derive(Debug)]
@@ -129,23 +129,29 @@ impl<P> Rules<P> {
 
     /// What becomes of a request.
     pub(crate) fn decide(&self, subject: &Subject<'_>) -> Result<Decision<'_, P>, Doubtful> {
-        let plain = if self.looks_at_paths {
-            path::plain(subject.uri.path()).ok_or(Doubtful)?
-        } else {
-            Cow::Borrowed(&[][..])
-        };
+        if !self.looks_at_paths {
+            return Ok(self.judge(subject, &[]));
+        }
+        let plain = path::plain(subject.uri.path()).ok_or(Doubtful)?;
+        let decision = self.judge(subject, &plain);
+        let fits_the_same = |path: Vec<u8>| self.judge(subject, &path).fitting == decision.fitting;
+        if path::without_parameters(&plain).is_none_or(fits_the_same) { Ok(decision) } else { Err(Doubtful) }
+    }
+
+    /// The same, by one reading of the path.
+    fn judge(&self, subject: &Subject<'_>, path: &[u8]) -> Decision<'_, P> {
         let host = subject.host_key();
         let mut fitting = Vec::new();
         for (place, rule) in self.rules.iter().enumerate() {
-            if !rule.when.holds(subject, &host, &plain) {
+            if !rule.when.holds(subject, &host, path) {
                 continue;
             }
             fitting.push(place);
             if let Some(action) = &rule.action {
-                return Ok(Decision { fitting, action: Some(action) });
+                return Decision { fitting, action: Some(action) };
             }
         }
-        Ok(Decision { fitting, action: None })
+        Decision { fitting, action: None }
     }
 
     /// What rules change, by what the request has.

@@ -131,6 +131,33 @@ fn a_flood_of_wrong_passwords_does_not_hold_up_who_is_in() {
 }
 
 #[test]
+fn no_spelling_of_a_path_leads_around_a_gate() {
+    let member = Backend::http("inside");
+    let (_folder, file) = users(&format!("ala:{CHEAP}\n"));
+    for (gate, expect) in [
+        (format!("auth = {{ users = {file:?} }}"), 401),
+        ("deny = 403".to_owned(), 403),
+        ("rate = { requests = 1, per = \"1h\" }".to_owned(), 429),
+    ] {
+        let rules = format!("[[proxy.listener.rule]]\npath_prefix = [\"/staff/\"]\n{gate}\n");
+        let port = free_port();
+        let _gateway = Gateway::start(&config(port, &rules, &member));
+        let status = |target: &str| ask(&mut Client::connect(v6(port)), target, "").status;
+        // The one request that the rate lets pass.
+        let first = status("/staff/a");
+        assert!(first == 200 || first == expect, "{gate}");
+        let seen = member.heads().len();
+        assert_eq!(status("/staff/a;x"), expect, "{gate}");
+        for target in ["/staff;x/a", "/;/staff/a", "/staff%3bx/a", "/staff\\a", "/staff%5Ca", "/staff//../a"]
+        {
+            assert_eq!(status(target), 400, "{gate} {target}");
+        }
+        assert_eq!(member.heads().len(), seen, "{gate}");
+        assert_eq!(status("/open;x/a"), 200, "{gate}");
+    }
+}
+
+#[test]
 fn curl_logs_in_by_a_file_of_htpasswd() {
     let (Some(curl), Some(htpasswd)) = (find("curl"), find("htpasswd")) else { return };
     let member = Backend::http("inside");

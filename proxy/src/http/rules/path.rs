@@ -2,12 +2,14 @@
 //!
 //! Servers differ in what they make of `/a/%2e%2e/b`, and whoever wants around a rule tries all spellings. So rules see
 //! the path that the most obliging server would, and a path that servers are known to read in two ways is none at all.
-//! Members get the path as it came.
+//! Parameters (`/a;b=c/d`, RFC 3986 §3.3) are common, and are part of the path for some servers and not for others: such
+//! a path has two readings, with them and without, of which rules must say the same. Members get the path as it came.
 
 use std::borrow::Cow;
 
 /// The path as conditions see it. `None` if it can be read in two ways: a percent sign without its digits, control
-/// characters, a `..` that leads above the root, stands beside an encoded slash, or has parameters behind it.
+/// characters, a backslash, a `..` that leads above the root, follows an empty segment, stands beside an encoded slash,
+/// or has parameters behind it.
 pub(crate) fn plain(path: &str) -> Option<Cow<'_, [u8]>> {
     let octets = path.as_bytes();
     let special = memchr::memchr2(b'%', b'\\', octets).is_some()
@@ -16,38 +18,56 @@ pub(crate) fn plain(path: &str) -> Option<Cow<'_, [u8]>> {
         return Some(octets.into());
     }
     let (decoded, hides_slash) = decode(octets)?;
+    // With the empty ones: servers differ in whether `..` leads out of those.
     let mut segments: Vec<&[u8]> = Vec::new();
     let mut climbs = false;
     // Whether the path ends in a slash, or in a segment that stands for one.
     let mut ends_open = false;
     for segment in decoded.split(|octet| *octet == b'/').skip(1) {
-        let name = segment.split(|octet| *octet == b';').next().unwrap_or_default();
+        let name = bare(segment);
         let is_dots = matches!(name, b"." | b"..");
-        let mut parts = segment.split(|octet| *octet == b'\\');
-        let hides_dots = segment.contains(&b'\\') && parts.any(|part| matches!(part, b"." | b".."));
-        if hides_dots || is_dots && name.len() < segment.len() {
+        if is_dots && name.len() < segment.len() {
             return None;
         }
         ends_open = is_dots || segment.is_empty();
         if name == b".." {
             climbs = true;
-            segments.pop()?;
-        } else if !ends_open {
+            segments.pop().filter(|left| !bare(left).is_empty())?;
+        } else if !is_dots {
             segments.push(segment);
         }
     }
     if climbs && hides_slash {
         return None;
     }
-    let mut whole = Vec::with_capacity(decoded.len());
-    for segment in &segments {
+    Some(joined(segments.into_iter(), ends_open).into())
+}
+
+/// A [plain] path as servers see it that take what is behind a `;` in each segment for parameters, if that is another.
+pub(crate) fn without_parameters(plain: &[u8]) -> Option<Vec<u8>> {
+    memchr::memchr(b';', plain)?;
+    let names = plain.split(|octet| *octet == b'/').skip(1).map(bare);
+    let ends_open = plain.rsplit(|octet| *octet == b'/').next().is_some_and(|last| bare(last).is_empty());
+    Some(joined(names, ends_open))
+}
+
+/// A segment without its parameters.
+fn bare(segment: &[u8]) -> &[u8] {
+    segment.split(|octet| *octet == b';').next().unwrap_or_default()
+}
+
+/// The path of these segments, of which empty ones are none.
+fn joined<'a>(segments: impl Iterator<Item = &'a [u8]>, ends_open: bool) -> Vec<u8> {
+    let mut whole: Vec<u8> = segments
+        .filter(|segment| !segment.is_empty())
+        .flat_map(|segment| [b"/", segment])
+        .flatten()
+        .copied()
+        .collect();
+    if ends_open || whole.is_empty() {
         whole.push(b'/');
-        whole.extend_from_slice(segment);
     }
-    if ends_open || segments.is_empty() {
-        whole.push(b'/');
-    }
-    Some(whole.into())
+    whole
 }
 
 /// The path in one form that means the same to members (RFC 3986 §6.2.2, and one slash for several): plain characters are
@@ -90,7 +110,8 @@ fn recoded(segment: &[u8]) -> Option<String> {
     Some(written)
 }
 
-/// The octets that are meant, and whether a slash or what some systems take for one was encoded or spelt otherwise.
+/// The octets that are meant, and whether a slash was encoded. `None` if one is a backslash, which some systems take for
+/// a slash, or a control character.
 fn decode(path: &[u8]) -> Option<(Vec<u8>, bool)> {
     let mut decoded = Vec::with_capacity(path.len());
     let mut hides_slash = false;
@@ -101,10 +122,10 @@ fn decode(path: &[u8]) -> Option<(Vec<u8>, bool)> {
             (b'%', _) => return None,
             (octet, after) => (*octet, after),
         };
-        if octet.is_ascii_control() {
+        if octet.is_ascii_control() || octet == b'\\' {
             return None;
         }
-        hides_slash |= octet == b'\\' || (octet == b'/' && rest[0] == b'%');
+        hides_slash |= octet == b'/' && rest[0] == b'%';
         decoded.push(octet);
         rest = after;
     }
@@ -154,6 +175,12 @@ mod tests {
             "/public%2F..%2Fadmin",
             "/a%5c../b",
             "/a\\../b",
+            "/a\\b",
+            "/a%5Cb",
+            "/a//../b",
+            "/a//b/../../c",
+            "/a/;x/../b",
+            "/a%2f/../b",
             "/a%",
             "/a%2",
             "/a%zz",
@@ -163,6 +190,22 @@ mod tests {
         ] {
             assert_eq!(plain(path), None, "{path}");
         }
+    }
+
+    #[test]
+    fn parameters_are_cut_from_each_segment() {
+        let check = |path: &str, expect: Option<&str>| {
+            let cut = without_parameters(&plain(path).unwrap());
+            assert_eq!(cut.as_deref(), expect.map(str::as_bytes), "{path}");
+        };
+        check("/a/b", None);
+        check("/a;v=1/b", Some("/a/b"));
+        check("/;/a/b;c;d", Some("/a/b"));
+        check("/a/b/;c", Some("/a/b/"));
+        check("/a/b;c/", Some("/a/b/"));
+        check("/a%3bb//c", Some("/a/c"));
+        check("/;", Some("/"));
+        check("*", None);
     }
 
     proptest! {
@@ -175,6 +218,11 @@ mod tests {
                 segments.remove(0);
                 segments.pop_if(|last| last.is_empty());
                 prop_assert!(segments.iter().all(|segment| !matches!(*segment, b"" | b"." | b"..")), "{path}");
+                // What cuts parameters ahead of all else comes to the same as what cuts them behind.
+                let bare: Vec<_> = path.replace("%3b", ";").split('/').map(|segment| segment.split(';').next().unwrap_or_default().to_owned()).collect();
+                let early = super::plain(&bare.join("/")).map(Cow::into_owned);
+                let late = without_parameters(&plain).unwrap_or_else(|| plain.to_vec());
+                prop_assert_eq!(early.unwrap(), late, "{}", path);
             }
         }
 

@@ -126,6 +126,34 @@ fn a_path_of_two_readings_is_doubtful_only_where_a_rule_looks_at_paths() {
 }
 
 #[test]
+fn a_path_with_parameters_is_decided_about_where_both_readings_fit_the_same() {
+    let path = |list: &[&str]| Conditions { path: strings(list), ..Conditions::default() };
+    let prefix = |list: &[&str]| Conditions { path_prefix: strings(list), ..Conditions::default() };
+    let suffix = |list: &[&str]| Conditions { path_suffix: strings(list), ..Conditions::default() };
+    let check = |when: Conditions, target: &str, expect: Option<bool>| {
+        let said = format!("{when:?} {target}");
+        let rules = rules(&[to("x", when)]);
+        let asked = get("h", target);
+        let decided = rules.decide(&asked.subject()).ok();
+        assert_eq!(decided.map(|decision| decision.action.is_some()), expect, "{said}");
+    };
+    check(prefix(&["/staff/"]), "/staff;x/a", None);
+    check(prefix(&["/staff/"]), "/;/staff/a", None);
+    check(prefix(&["/staff/"]), "/staff%3Bx/a", None);
+    check(prefix(&["/staff/"]), "/staff/a;x", Some(true));
+    check(prefix(&["/staff/"]), "/a;x/staff/", Some(false));
+    check(path(&["/login"]), "/login;x", None);
+    check(path(&["/login", "/login;x"]), "/login;x", Some(true));
+    // What lets pass may not fit by the parameters either.
+    check(suffix(&[".png"]), "/staff/a;.png", None);
+    check(suffix(&[".png"]), "/a.png;v=1", None);
+    check(suffix(&[".png"]), "/a;v=1/b.png", Some(true));
+    for target in ["/staff\\a", "/staff%5ca", "/staff//../a"] {
+        check(prefix(&["/staff/"]), target, None);
+    }
+}
+
+#[test]
 fn methods_headers_names_and_sources_fit() {
     let method = Conditions { method: strings(&["GET", "PURGE"]), ..Conditions::default() };
     check(method.clone(), &get("h", "/"), true);
