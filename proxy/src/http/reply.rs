@@ -112,6 +112,7 @@ impl OfStream {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
         if !self.read {
             if let Some(data) = ready!(self.content.poll_data(cx)).transpose()? {
+                self.stream.is_answered();
                 // The member may send as much again as soon as this is on its way.
                 let _ = self.content.flow_control().release_capacity(data.len());
                 self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));

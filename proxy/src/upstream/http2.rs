@@ -4,6 +4,7 @@
 //! push, which is refused, and priorities.
 
 mod late;
+mod pulse;
 
 use super::choice::Seeker;
 use crate::dial::{Dial, First};
@@ -12,8 +13,8 @@ use crate::pool::MemberState;
 use bytes::Bytes;
 use config::model::ProxyProtocol;
 use h2::client::{Builder, Connection, SendRequest};
-use h2::{Ping, PingPong};
 use late::LateEnd;
+use pulse::Pulse;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
@@ -21,8 +22,8 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
-use tokio::time::{self, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 /// Requests under way on one connection; further ones open another.
 const STREAMS: usize = 100;
@@ -34,8 +35,6 @@ const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 const HEAD: u32 = 64 << 10;
 /// Octets of requests that wait in one connection for its socket.
 const BUFFER: usize = 256 << 10;
-/// A member that leaves a PING unanswered for as long is gone.
-const BEAT: Duration = Duration::from_secs(10);
 
 /// One connection.
 pub(crate) struct Http2 {
@@ -47,15 +46,12 @@ pub(crate) struct Http2 {
     /// Whether it belongs to the client connection that it serves.
     owned: Cell<bool>,
     sender: RefCell<SendRequest<Bytes>>,
-    /// Requests under way.
-    streams: Cell<usize>,
     /// The requests that it carried.
     carried: Cell<u64>,
     idle_since: Cell<Instant>,
     /// Whether its task has ended.
     ended: Cell<bool>,
-    /// Whether that, or what is about to end it, cut off what was under way.
-    cut: Rc<Cell<bool>>,
+    pulse: Rc<Pulse>,
     /// Whether it takes no further request.
     retired: Cell<bool>,
     /// Whether its end was held against the member.
@@ -71,27 +67,26 @@ impl Http2 {
     ) -> io::Result<Rc<Self>> {
         let secured = dial.secured(member).map_err(io::Error::other)?.cloned();
         let stream = dial.connect(member, first).await?;
-        let cut = Rc::default();
-        let (sender, connection) =
-            builder().handshake(LateEnd::new(stream, Rc::clone(&cut))).await.map_err(io::Error::other)?;
+        let pulse = Rc::<Pulse>::default();
+        let stream = LateEnd::new(stream, Rc::clone(&pulse));
+        let (sender, connection) = builder().handshake(stream).await.map_err(io::Error::other)?;
         let opened = Rc::new(Self {
             member: Arc::clone(member),
             secured,
             told: seeker.told,
             owned: Cell::new(seeker.keeps()),
             sender: RefCell::new(sender),
-            streams: Cell::new(0),
             carried: Cell::new(0),
             idle_since: Cell::new(Instant::now()),
             ended: Cell::new(false),
-            cut: Rc::clone(&cut),
+            pulse: Rc::clone(&pulse),
             retired: Cell::new(false),
             blamed: Cell::new(false),
         });
         // Whoever holds it keeps it open; its task must not.
         let known = Rc::downgrade(&opened);
         tokio::task::spawn_local(async move {
-            drive(connection, &cut).await;
+            drive(connection, &pulse).await;
             if let Some(known) = known.upgrade() {
                 known.ended.set(true);
             }
@@ -109,11 +104,11 @@ impl Http2 {
 
     /// Whether the member and this side let it have one more.
     pub(super) fn has_room(&self) -> bool {
-        self.streams.get() < self.sender.borrow().current_max_send_streams().min(STREAMS)
+        self.pulse.streams.get() < self.sender.borrow().current_max_send_streams().min(STREAMS)
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.streams.get() == 0
+        self.pulse.streams.get() == 0
     }
 
     pub(super) fn idle_since(&self) -> Instant {
@@ -152,29 +147,17 @@ fn builder() -> Builder {
 }
 
 /// Reads and writes until the connection ends. What ends it shows in its streams.
-async fn drive(mut connection: Connection<LateEnd, Bytes>, cut: &Cell<bool>) {
+async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
+    mut connection: Connection<LateEnd<S>, Bytes>,
+    pulse: &Pulse,
+) {
     let pings = connection.ping_pong().expect("nobody has taken it before");
-    let mut silence = pin!(silence(pings));
+    let mut fades = pin!(pulse.fades(pings));
     poll_fn(|cx| {
         let ended = Pin::new(&mut connection).poll(cx).map(drop);
-        if ended.is_pending() { silence.as_mut().poll(cx).map(|()| cut.set(true)) } else { ended }
+        if ended.is_pending() { fades.as_mut().poll(cx).map(|()| pulse.cut.set(true)) } else { ended }
     })
     .await;
-}
-
-/// Returns when the member has left a PING unanswered.
-async fn silence(mut pings: PingPong) {
-    loop {
-        time::sleep(BEAT).await;
-        // A connection that takes none has ended, which its driver sees.
-        if pings.send_ping(Ping::opaque()).is_err() {
-            return std::future::pending().await;
-        }
-        let answered = poll_fn(|cx| pings.poll_pong(cx));
-        if time::timeout(BEAT, answered).await.is_err() {
-            return;
-        }
-    }
 }
 
 /// The place of one request on a connection, which it keeps until all of its answer has come.
@@ -187,7 +170,7 @@ impl Stream {
     pub(super) fn new(connection: Rc<Http2>) -> Self {
         let reused = connection.carried.get() > 0;
         connection.carried.set(connection.carried.get() + 1);
-        connection.streams.set(connection.streams.get() + 1);
+        connection.pulse.streams.set(connection.pulse.streams.get() + 1);
         Self { connection, reused }
     }
 
@@ -213,7 +196,12 @@ impl Stream {
     /// Whether the connection broke under what was under way on it. Until then a GOAWAY ends those streams only that the
     /// member has left alone.
     pub(crate) fn is_cut(&self) -> bool {
-        self.connection.cut.get()
+        self.connection.pulse.cut.get()
+    }
+
+    /// A part of an answer has come.
+    pub(crate) fn is_answered(&self) {
+        self.connection.pulse.is_answered();
     }
 
     pub(super) fn connection(&self) -> Rc<Http2> {
@@ -228,7 +216,8 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.connection.streams.set(self.connection.streams.get() - 1);
+        let streams = &self.connection.pulse.streams;
+        streams.set(streams.get() - 1);
         self.connection.idle_since.set(Instant::now());
     }
 }

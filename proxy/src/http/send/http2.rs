@@ -63,7 +63,10 @@ pub(super) async fn ask(
     })
     .await;
     match answered {
-        Ok(response) => Ok(response.map(|content| Reply::http2(content, stream, pump.go_on()))),
+        Ok(response) => {
+            stream.is_answered();
+            Ok(response.map(|content| Reply::http2(content, stream, pump.go_on())))
+        }
         Err(Lost::Unsent(())) => {
             Err(Lost::Unsent(Box::new(Outgoing { head, body: pump.into_body(), repeatable })))
         }

@@ -4,42 +4,41 @@
 //! Those whose streams that cuts must learn it while the connection is still open: else they could not tell that nobody
 //! has acted on their request from a connection that broke while somebody did.
 
-use crate::stream::Stream;
-use std::cell::Cell;
+use super::pulse::Pulse;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-pub(super) struct LateEnd {
-    stream: Stream,
+pub(super) struct LateEnd<S> {
+    stream: S,
     /// How it ended, which is still to be told.
     ended: Option<io::Result<()>>,
-    /// Set when that is told.
-    cut: Rc<Cell<bool>>,
+    /// Learns when that is told, and of all that comes before.
+    pulse: Rc<Pulse>,
 }
 
-impl LateEnd {
-    /// `cut` is set when the end is heard of.
-    pub(super) const fn new(stream: Stream, cut: Rc<Cell<bool>>) -> Self {
-        Self { stream, ended: None, cut }
+impl<S> LateEnd<S> {
+    pub(super) const fn new(stream: S, pulse: Rc<Pulse>) -> Self {
+        Self { stream, ended: None, pulse }
     }
 }
 
-impl AsyncRead for LateEnd {
+impl<S: AsyncRead + Unpin> AsyncRead for LateEnd<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if let Some(ended) = self.ended.take() {
-            self.cut.set(true);
+            self.pulse.cut.set(true);
             return Poll::Ready(ended);
         }
         let before = buffer.filled().len();
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
         if read.is_ok() && buffer.filled().len() > before {
+            self.pulse.hears();
             return Poll::Ready(Ok(()));
         }
         self.ended = Some(read);
@@ -48,7 +47,7 @@ impl AsyncRead for LateEnd {
     }
 }
 
-impl AsyncWrite for LateEnd {
+impl<S: AsyncWrite + Unpin> AsyncWrite for LateEnd<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
