@@ -105,7 +105,12 @@ impl Upstreams {
     ) -> Option<Upstream> {
         match seeker.version {
             HttpVersion::H1 => self.take(member, secured, (own, seeker)).map(Upstream::Http1),
-            HttpVersion::H2 => self.multiplexed.find(member, secured, (own, seeker)).map(Upstream::Http2),
+            HttpVersion::H2 => {
+                let find = |multiplexed: &Multiplexed| multiplexed.find(member, secured, seeker.told);
+                let of_own = own.kept().and_then(|kept| find(&kept.multiplexed));
+                let shared = || if seeker.keeps() { None } else { find(&self.multiplexed) };
+                of_own.or_else(shared).map(Upstream::Http2)
+            }
         }
     }
 
@@ -121,7 +126,9 @@ impl Upstreams {
                 Http1::open(dial, Arc::clone(member), (seeker, first)).await.map(Upstream::Http1)
             }
             HttpVersion::H2 => {
-                let opened = Box::pin(self.multiplexed.open(dial, member, (own, seeker, first))).await;
+                let kept = seeker.keeps().then(|| self.kept(own));
+                let multiplexed = kept.as_ref().map_or(&self.multiplexed, |kept| &kept.multiplexed);
+                let opened = Box::pin(multiplexed.open(dial, member, (seeker.told, first))).await;
                 self.filled.notify_one();
                 opened.map(Upstream::Http2)
             }
@@ -138,7 +145,8 @@ impl Upstreams {
         let mut fits = |upstream: &mut Http1| {
             upstream.speaks_as(secured, seeker.told) && upstream.is_usable() && upstream.is_silent()
         };
-        if let Some(upstream) = own.take(|upstream| Arc::ptr_eq(&upstream.member, member), &mut fits) {
+        let mine = |upstream: &Http1| Arc::ptr_eq(&upstream.member, member);
+        if let Some(upstream) = own.kept().and_then(|kept| kept.take(mine, &mut fits)) {
             return Some(upstream);
         }
         // Before the set is looked into: where nothing is shared there is none.
@@ -159,7 +167,7 @@ impl Upstreams {
         upstream.carried += 1;
         upstream.idle_since = Instant::now();
         if upstream.owned {
-            self.owned.borrow_mut().extend(own.keep_idle(upstream));
+            self.kept(own).keep_idle(upstream);
         } else {
             let mut shared = self.shared.borrow_mut();
             let idle = shared.entry(Arc::as_ptr(&upstream.member)).or_default();
@@ -169,6 +177,22 @@ impl Upstreams {
             idle.push(upstream);
         }
         self.filled.notify_one();
+    }
+
+    /// A connection that others may have shared serves this client only from here on.
+    pub(crate) fn keep(&self, stream: &Stream, own: &Own) {
+        let connection = stream.connection();
+        if self.multiplexed.remove(&connection) {
+            self.kept(own).multiplexed.push(connection);
+            self.filled.notify_one();
+        }
+    }
+
+    /// Where this client connection keeps its own, looked at from time to time.
+    fn kept(&self, own: &Own) -> Rc<Kept> {
+        let (kept, new) = own.begin();
+        self.owned.borrow_mut().extend(new);
+        kept
     }
 
     /// Drops what cannot be used again, forever.
@@ -190,13 +214,10 @@ impl Upstreams {
     pub(crate) fn give_up(&self) -> bool {
         let mut had_any = !std::mem::take(&mut *self.shared.borrow_mut()).is_empty();
         for kept in self.owned.borrow().iter().filter_map(Weak::upgrade) {
-            had_any |= !std::mem::take(&mut *kept.0.borrow_mut()).is_empty();
+            had_any |= !std::mem::take(&mut *kept.idle.borrow_mut()).is_empty();
+            had_any |= kept.multiplexed.give_up();
         }
-        self.multiplexed.retain(|connection| {
-            had_any |= connection.is_idle();
-            !connection.is_idle()
-        });
-        had_any
+        self.multiplexed.give_up() || had_any
     }
 
     fn sweep(&self, snapshot: &Snapshot, now: Instant) {
@@ -206,20 +227,11 @@ impl Upstreams {
         });
         self.owned.borrow_mut().retain(|kept| {
             let Some(kept) = kept.upgrade() else { return false };
-            tidy(&mut kept.0.borrow_mut(), snapshot, now);
+            tidy(&mut kept.idle.borrow_mut(), snapshot, now);
+            tidy_multiplexed(&kept.multiplexed, own::KEPT, snapshot, now);
             true
         });
-        self.multiplexed.retain(|connection| {
-            let idle_for = now - connection.idle_since();
-            let fits = |(pool, secured): (&Pool, _)| {
-                pool.config.protocol == HttpVersion::H2
-                    && connection.speaks_as(secured, pool.config.proxy_protocol)
-            };
-            spoken_to(snapshot, &connection.member).is_some_and(fits)
-                && connection.is_usable()
-                && !connection.is_owned()
-                && (!connection.is_idle() || idle_for < IDLE)
-        });
+        tidy_multiplexed(&self.multiplexed, usize::MAX, snapshot, now);
     }
 }
 
@@ -239,6 +251,22 @@ fn tidy(idle: &mut Idle, snapshot: &Snapshot, now: Instant) {
             && pool.config.protocol == HttpVersion::H1
             && upstream.speaks_as(secured, pool.config.proxy_protocol)
             && upstream.is_usable()
+    });
+}
+
+/// Leaves at most `kept` idle ones.
+fn tidy_multiplexed(all: &Multiplexed, kept: usize, snapshot: &Snapshot, now: Instant) {
+    let mut idle = 0;
+    all.retain(|connection| {
+        let fits = |(pool, secured): (&Pool, _)| {
+            pool.config.protocol == HttpVersion::H2
+                && connection.speaks_as(secured, pool.config.proxy_protocol)
+        };
+        if !spoken_to(snapshot, &connection.member).is_some_and(fits) || !connection.is_usable() {
+            return false;
+        }
+        idle += usize::from(connection.is_idle());
+        !connection.is_idle() || (idle <= kept && now - connection.idle_since() < IDLE)
     });
 }
 

@@ -68,7 +68,7 @@ impl Reply {
     pub(super) fn keep_for_client(&mut self, client: &Connection) {
         match self {
             Self::Http1 { upstream, .. } => upstream.keep_for_client(),
-            Self::Http2(reply) => client.own.keep(&reply.stream),
+            Self::Http2(reply) => client.local.upstreams.keep(&reply.stream, &client.own),
         }
     }
 

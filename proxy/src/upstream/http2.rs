@@ -6,7 +6,6 @@
 mod late;
 mod pulse;
 
-use super::choice::Seeker;
 use crate::dial::{Dial, First};
 use crate::origination::Secured;
 use crate::pool::MemberState;
@@ -43,8 +42,6 @@ pub(crate) struct Http2 {
     secured: Option<Arc<Secured>>,
     /// How the member was told of the client that it takes every request to come from.
     told: ProxyProtocol,
-    /// Whether it belongs to the client connection that it serves.
-    owned: Cell<bool>,
     sender: RefCell<SendRequest<Bytes>>,
     /// The requests that it carried.
     carried: Cell<u64>,
@@ -63,7 +60,7 @@ impl Http2 {
     pub(super) async fn open(
         dial: &Dial<'_>,
         member: &Arc<MemberState>,
-        (seeker, first): (Seeker, &First),
+        (told, first): (ProxyProtocol, &First),
     ) -> io::Result<Rc<Self>> {
         let secured = dial.secured(member).map_err(io::Error::other)?.cloned();
         let stream = dial.connect(member, first).await?;
@@ -73,8 +70,7 @@ impl Http2 {
         let opened = Rc::new(Self {
             member: Arc::clone(member),
             secured,
-            told: seeker.told,
-            owned: Cell::new(seeker.keeps()),
+            told,
             sender: RefCell::new(sender),
             carried: Cell::new(0),
             idle_since: Cell::new(Instant::now()),
@@ -113,15 +109,6 @@ impl Http2 {
 
     pub(super) fn idle_since(&self) -> Instant {
         self.idle_since.get()
-    }
-
-    pub(super) fn is_owned(&self) -> bool {
-        self.owned.get()
-    }
-
-    /// It serves one client only from here on, but for what is under way.
-    pub(super) fn own(&self) {
-        self.owned.set(true);
     }
 
     /// Whether somebody is to be blamed for what came of a request: for the end of the connection once.

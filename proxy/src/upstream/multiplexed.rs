@@ -1,14 +1,13 @@
-//! The connections of one worker that carry many requests each, and those that are being opened.
+//! Connections that carry many requests each, of one worker or one client connection, and those that are being opened.
 //!
 //! Who comes while a connection to the member is being opened waits for it, so that a crowd opens one and not a crowd of
 //! them, and a member that cannot be reached is tried and blamed once for all who wait.
 
-use super::choice::Seeker;
 use super::http2::{Http2, Stream};
-use super::own::Own;
 use crate::dial::{Dial, First};
 use crate::origination::Secured;
 use crate::pool::MemberState;
+use config::model::ProxyProtocol;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
@@ -18,7 +17,6 @@ use tokio::sync::Notify;
 
 type Key = *const MemberState;
 
-/// Connections that serve any client.
 #[derive(Default)]
 pub(super) struct Multiplexed {
     connections: RefCell<HashMap<Key, Vec<Rc<Http2>>>>,
@@ -42,28 +40,17 @@ enum Outcome {
 }
 
 impl Multiplexed {
-    /// A place on a connection that is open.
+    /// A place on a connection that is open, and speaks in this way.
     pub(super) fn find(
         &self,
         member: &Arc<MemberState>,
         secured: Option<&Arc<Secured>>,
-        (own, seeker): (&Own, Seeker),
+        told: ProxyProtocol,
     ) -> Option<Stream> {
-        let fits = |connection: &&Rc<Http2>| {
-            Arc::ptr_eq(&connection.member, member)
-                && connection.speaks_as(secured, seeker.told)
-                && connection.has_room()
-                && connection.is_usable()
-        };
-        if let Some(connection) = own.multiplexed().iter().find(fits) {
-            return Some(Stream::new(Rc::clone(connection)));
-        }
-        if seeker.keeps() {
-            return None;
-        }
         let connections = self.connections.borrow();
-        let mut shared = connections.get(&Arc::as_ptr(member))?.iter();
-        let found = shared.find(|connection| !connection.is_owned() && fits(connection))?;
+        let found = connections.get(&Arc::as_ptr(member))?.iter().find(|connection| {
+            connection.speaks_as(secured, told) && connection.has_room() && connection.is_usable()
+        })?;
         Some(Stream::new(Rc::clone(found)))
     }
 
@@ -72,13 +59,8 @@ impl Multiplexed {
         &self,
         dial: &Dial<'_>,
         member: &Arc<MemberState>,
-        (own, seeker, first): (&Own, Seeker, &First),
+        (told, first): (ProxyProtocol, &First),
     ) -> io::Result<Stream> {
-        if seeker.keeps() {
-            let connection = Http2::open(dial, member, (seeker, first)).await?;
-            own.multiplexed().push(Rc::clone(&connection));
-            return Ok(Stream::new(connection));
-        }
         let secured = dial.secured(member).map_err(io::Error::other)?;
         loop {
             let Some(opening) = self.opening.borrow().get(&Arc::as_ptr(member)).cloned() else { break };
@@ -88,19 +70,41 @@ impl Multiplexed {
                 }
                 Outcome::LookAgain | Outcome::Pending => {}
             }
-            if let Some(stream) = self.find(member, secured, (own, seeker)) {
+            if let Some(stream) = self.find(member, secured, told) {
                 return Ok(stream);
             }
         }
         let mut turn = Turn::new(self, member);
-        let opened = Http2::open(dial, member, (seeker, first)).await;
+        let opened = Http2::open(dial, member, (told, first)).await;
         if opened.is_err() {
             turn.outcome = Outcome::Failed;
         }
         let connection = opened?;
-        let mut connections = self.connections.borrow_mut();
-        connections.entry(Arc::as_ptr(member)).or_default().push(Rc::clone(&connection));
+        self.push(Rc::clone(&connection));
         Ok(Stream::new(connection))
+    }
+
+    pub(super) fn push(&self, connection: Rc<Http2>) {
+        let mut connections = self.connections.borrow_mut();
+        connections.entry(Arc::as_ptr(&connection.member)).or_default().push(connection);
+    }
+
+    /// Takes a connection out. Says whether it was there.
+    pub(super) fn remove(&self, gone: &Rc<Http2>) -> bool {
+        let mut connections = self.connections.borrow_mut();
+        let Some(connections) = connections.get_mut(&Arc::as_ptr(&gone.member)) else { return false };
+        let place = connections.iter().position(|connection| Rc::ptr_eq(connection, gone));
+        place.map(|place| connections.remove(place)).is_some()
+    }
+
+    /// Gives up the idle ones. Says whether there were any.
+    pub(super) fn give_up(&self) -> bool {
+        let mut had_any = false;
+        self.retain(|connection| {
+            had_any |= connection.is_idle();
+            !connection.is_idle()
+        });
+        had_any
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -6,6 +6,7 @@ use crate::checks::sight;
 use crate::client::Client;
 use crate::foreign::{Program, nginx};
 use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v4, v6, wait_for};
+use crate::http2::{Http2, request};
 use crate::http2_member::{Frames, member, narrow_member};
 use std::io::Write;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -470,4 +471,38 @@ fn a_check_speaks_what_it_is_told_to() {
     assert_eq!(check(&new, "h2"), ("up".to_owned(), "200 OK".to_owned()));
     assert_eq!(check(&old, "h1"), ("up".to_owned(), "200 OK".to_owned()));
     assert_eq!(check(&old, "h2").0, "down");
+}
+
+#[test]
+fn what_a_client_has_of_its_own_is_one_connection_and_leaves_with_its_member() {
+    let backend = Backend::new("a", |seen, stream| {
+        let mut frames = Frames::new(stream, &[])?;
+        while let Ok(stream) = frames.request() {
+            frames.answer(stream, seen.name)?;
+        }
+        seen.heads.lock().unwrap().push("closed".to_owned());
+        Ok(())
+    });
+    let other = member("b");
+    let port = free_port();
+    let config = |member: &Backend| {
+        Config::new("workers = 1").listener("web", "http", port, "web", "").pool(
+            "web",
+            &format!("{UNCHECKED}\nprotocol = \"h2\"\nhttp_reuse = \"never\""),
+            &[member.address],
+        )
+    };
+    let gateway = Gateway::start(&config(&backend));
+    let mut client = Http2::connect(port);
+    let asked: Vec<_> = (0..20).map(|_| client.send(request("GET", "/").body(()).unwrap(), true).0).collect();
+    for response in asked {
+        assert_eq!(client.whole(response).text(), "a");
+    }
+    assert_eq!(backend.accepted(), 1, "those who come while it is opened wait for it");
+    let mut plain = Client::connect(v6(port));
+    assert_eq!(plain.get("/").text(), "a");
+    assert_eq!(backend.accepted(), 2);
+    gateway.change(&config(&other));
+    came(&backend, 2);
+    assert_eq!((client.get("/").text().as_str(), plain.get("/").text().as_str()), ("b", "b"));
 }
