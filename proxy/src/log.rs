@@ -272,7 +272,8 @@ impl Writer {
         }
         let loss = self.target.write(lines).err();
         let missed = loss.as_ref().map_or(0, |loss| loss.lines);
-        desk.counts.written.fetch_add((lines.len() - missed) as u64, Ordering::Relaxed);
+        // A refused line of an earlier call counted as written then, and these may be lost beside it.
+        desk.counts.written.fetch_add(lines.len().saturating_sub(missed) as u64, Ordering::Relaxed);
         desk.counts.lost.fetch_add(missed as u64, Ordering::Relaxed);
         let total = desk.counts.lost();
         if total > self.told && self.seldom.admit(Instant::now()).is_some() {

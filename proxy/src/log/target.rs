@@ -22,6 +22,7 @@ const CHUNK: usize = 4096;
 /// Lines that were lost, and the first reason.
 #[derive(Debug)]
 pub(super) struct Loss {
+    /// One that an earlier call handed on may be among them, so that there may be one more than this call was given.
     pub(super) lines: usize,
     pub(super) error: io::Error,
 }
@@ -119,9 +120,13 @@ fn send(socket: &Socket, lines: &Lines, from: usize) -> io::Result<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Desk, Writer};
     use super::*;
+    use crate::shortage::Seldom;
     use std::net::UdpSocket;
     use std::os::unix::net::UnixDatagram;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
 
     fn lines(texts: &[String]) -> Lines {
         let mut lines = Lines::default();
@@ -174,6 +179,24 @@ mod tests {
         let (mut target, line) = (Target::new(LogTarget::Udp(nobody)), lines(&["a".to_owned()]));
         assert_eq!(lost(&mut target, &line), 0, "nothing is known");
         assert_eq!(lost(&mut target, &line), 1);
+    }
+
+    #[test]
+    fn a_receiver_that_refuses_and_cannot_be_opened_costs_lines_and_no_more() {
+        let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let to = LogTarget::Udp(nobody);
+        let mut writer = Writer { target: Target::new(to.clone()), to, told: 0, seldom: Seldom::default() };
+        let desk = Desk { waiting: Box::default(), closed: AtomicBool::new(false), counts: Arc::default() };
+        let line = lines(&["a".to_owned()]);
+        writer.write(&line, &desk);
+        assert_eq!((desk.counts.written(), desk.counts.lost()), (1, 0), "nothing is known");
+        // A socket that may not broadcast is not connected to this.
+        writer.target.to = LogTarget::Udp("255.255.255.255:514".parse().unwrap());
+        writer.write(&line, &desk);
+        assert_eq!(desk.counts.lost(), 2, "the refused line, and the one that found no socket");
+        writer.target.to = LogTarget::Udp(nobody);
+        writer.write(&line, &desk);
+        assert_eq!((desk.counts.written(), desk.counts.lost()), (2, 2), "it goes on");
     }
 
     #[test]
