@@ -67,7 +67,7 @@ pub(crate) enum NoMember {
 }
 
 impl<'a> Dial<'a> {
-    /// `client` is folded: IPv4-mapped addresses are IPv4.
+    /// `client` is the address that it counts under.
     pub(crate) fn new(
         local: &'a Local,
         pool: &'a Arc<Pool>,

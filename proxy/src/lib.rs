@@ -52,6 +52,7 @@ mod stream;
 mod tcp;
 mod termination;
 mod thread;
+mod translated;
 mod udp;
 mod upstream;
 mod words;

@@ -7,6 +7,7 @@ use crate::listener::socket::{self, Manner, Sockets};
 use crate::listener::{Inherited, Site};
 use crate::log::Log;
 use crate::snapshot::Snapshot;
+use crate::translated::Translated;
 use crate::worker::{Order, Registered, Worker};
 use config::Gateway;
 use std::collections::BTreeSet;
@@ -37,8 +38,9 @@ pub(crate) fn build(
 ) -> Result<Built, Error> {
     let section = model.proxy.as_ref().ok_or(Error::NoSection)?;
     let files = Files::load(section, current.map(|current| &current.files))?;
-    let prefix = model.prefix.as_ref().map(|prefix| prefix.pref64);
-    let mut snapshot = Snapshot::build(section, prefix, files, current, workers);
+    let beside = model.nat64.iter().flat_map(|nat64| nat64.prefix.iter().map(|ranged| ranged.prefix));
+    let translated = Translated::new(model.prefix.iter().map(|prefix| prefix.pref64).chain(beside));
+    let mut snapshot = Snapshot::build(section, &translated, files, current, workers);
     let running = current.and_then(|current| current.log.as_ref());
     snapshot.log = Log::of(&section.log, running, &snapshot.log_counts, workers)?;
     let sites = |snapshot: &Snapshot| snapshot.sites().map(|(site, _)| site.clone()).collect::<BTreeSet<_>>();

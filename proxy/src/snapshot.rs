@@ -15,7 +15,8 @@ use crate::log::{Log, LogCounts};
 use crate::opening::Names;
 use crate::pool::{MemberState, Pool};
 use crate::termination::Termination;
-use addr::{Prefix64, fold_mapped};
+use crate::translated::Translated;
+use addr::fold_mapped;
 use arc_swap::ArcSwap;
 use config::model::{Coding, Hsts, Listener, Mode, Proxy, ProxyTimeouts, RequestLimits};
 use hyper::header::HeaderValue;
@@ -113,6 +114,8 @@ pub(crate) struct Route {
     pub(crate) limits: RequestLimits,
     /// What members are told of clients; only http.
     pub(crate) teller: Teller,
+    /// Which clients count by other addresses than their own.
+    pub(crate) translated: Translated,
     proxy_protocol_from: Vec<IpNet>,
     pub(crate) pool: Arc<Pool>,
     /// The pools of clients that ask for these names in TLS.
@@ -137,10 +140,10 @@ pub(crate) struct Route {
 
 impl Snapshot {
     /// Builds a configuration; what `previous` has under the same names keeps its counters and health. It has no log
-    /// yet. `files` are its own; `prefix` is that of the gateway.
+    /// yet. `files` are its own; `translated` are the prefixes of translators.
     pub(crate) fn build(
         model: &Proxy,
-        prefix: Option<Prefix64>,
+        translated: &Translated,
         files: Files,
         previous: Option<&Self>,
         workers: usize,
@@ -171,7 +174,7 @@ impl Snapshot {
                     gates: Gates::all_of(&listener.rule, &files.books, old.map_or(&[], |old| &old.gates)),
                     pages: pages::of(listener, &files.shelf),
                     termination,
-                    ..Route::new(listener, prefix, Arc::clone(pool), old.map(AsRef::as_ref), workers)
+                    ..Route::new(listener, translated, Arc::clone(pool), old.map(AsRef::as_ref), workers)
                 };
                 Some((listener.name.clone(), Arc::new(route)))
             })
@@ -226,7 +229,7 @@ impl Snapshot {
 impl Route {
     fn new(
         listener: &Listener,
-        prefix: Option<Prefix64>,
+        translated: &Translated,
         pool: Arc<Pool>,
         previous: Option<&Self>,
         workers: usize,
@@ -239,7 +242,8 @@ impl Route {
             mode: listener.mode,
             hsts: listener.hsts.map(strict_transport),
             limits: listener.limits,
-            teller: Teller::new(&listener.forwarding, prefix),
+            teller: Teller::new(&listener.forwarding, translated),
+            translated: translated.clone(),
             proxy_protocol_from: listener.proxy_protocol_from.clone(),
             pool,
             names: Names::default(),
@@ -252,7 +256,7 @@ impl Route {
             timeout: listener.timeout,
             counts: previous
                 .map_or_else(|| Arc::new(ListenerCounts::new(workers)), |route| Arc::clone(&route.counts)),
-            admission: Admission::new(listener, previous.map(|route| &route.admission)),
+            admission: Admission::new(listener, translated, previous.map(|route| &route.admission)),
         }
     }
 
@@ -329,7 +333,7 @@ pub(crate) mod tests {
     impl Snapshot {
         /// A configuration without TLS.
         pub(crate) fn new(model: &Proxy, previous: Option<&Self>, workers: usize) -> Self {
-            Self::build(model, None, Files::default(), previous, workers)
+            Self::build(model, &Translated::new([]), Files::default(), previous, workers)
         }
     }
 

@@ -13,7 +13,6 @@ use crate::relay::{End, Relay};
 use crate::shortage::is_shortage;
 use crate::stream::Stream;
 use crate::worker::Local;
-use addr::fold_mapped;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -70,7 +69,7 @@ async fn reach(
 ) -> Result<(Stream, Lease), (Ending, Failure)> {
     let (pool, told, ahead) = opened(accepted);
     let accepted = &*accepted;
-    let client = accepted.client.map(|peer| fold_mapped(peer.ip()));
+    let client = accepted.client.map(|peer| accepted.route.translated.counted(peer.ip()));
     let mut dial = Dial::new(local, &pool, &accepted.route.timeout, client);
     let mut first = First { header: Vec::new(), ahead };
     let mut unreached = Ending::NoMember;

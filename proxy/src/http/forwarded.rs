@@ -14,8 +14,8 @@ mod element;
 
 use crate::proxy_protocol::Ends;
 use crate::snapshot::holds;
+use crate::translated::Translated;
 use ::http::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
-use addr::Prefix64;
 use config::model::{ForwardedField, ForwardedFor, Forwarding};
 use std::net::{IpAddr, SocketAddr};
 
@@ -30,8 +30,7 @@ pub(crate) struct Teller {
     list: HeaderName,
     /// The names of the other fields that are told.
     fields: Vec<(ForwardedField, HeaderName)>,
-    /// The prefixes within which an address holds one of IPv4.
-    prefixes: Vec<Prefix64>,
+    translated: Translated,
 }
 
 /// What is known of a request's client.
@@ -53,19 +52,17 @@ struct Believed {
 }
 
 impl Teller {
-    /// `own` is the prefix of this gateway.
-    pub(crate) fn new(model: &Forwarding, own: Option<Prefix64>) -> Self {
+    /// `translated` are the prefixes within which an address holds one of IPv4.
+    pub(crate) fn new(model: &Forwarding, translated: &Translated) -> Self {
         let name = |text: &str| HeaderName::from_bytes(text.as_bytes());
         let fields = model.fields.iter().map(|field| {
             let name = name(field.name()).expect("the names of all fields are tokens, as a test has it");
             (*field, name)
         });
-        let mut prefixes = vec![WELL_KNOWN.parse().expect("a prefix of RFC 6052")];
-        prefixes.extend(own);
         Self {
             list: name(&model.header).expect("the model's name is a token"),
             fields: fields.collect(),
-            prefixes,
+            translated: translated.clone(),
             model: model.clone(),
         }
     }
@@ -187,8 +184,7 @@ impl Teller {
             ForwardedField::Host => headers.get(HOST).cloned(),
             ForwardedField::RealIp => Some(text(&self.origin(known.ends?, &believed.list).to_string())),
             ForwardedField::EmbeddedV4 => {
-                let IpAddr::V6(origin) = self.origin(known.ends?, &believed.list) else { return None };
-                let embedded = self.prefixes.iter().find_map(|prefix| prefix.extract(origin))?;
+                let embedded = self.translated.embedded(self.origin(known.ends?, &believed.list))?;
                 Some(text(&embedded.to_string()))
             }
             ForwardedField::Forwarded => {
@@ -217,9 +213,6 @@ impl Teller {
         origin
     }
 }
-
-/// RFC 6052 §2.1.
-const WELL_KNOWN: &str = "64:ff9b::/96";
 
 const fn scheme(encrypted: bool) -> &'static str {
     if encrypted { "https" } else { "http" }

@@ -44,7 +44,7 @@ impl Gates {
         exchange: &Exchange,
         headers: &HeaderMap,
     ) -> Result<Option<Arc<str>>, Turned> {
-        let client = exchange.client.get();
+        let client = exchange.client.get().map(|client| exchange.route.translated.counted(client));
         if let Some(limiter) = &self.limiter {
             limiter.admit(client, headers, now()).map_err(|wait| {
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);

@@ -65,7 +65,8 @@ pub(super) async fn send(
     bond: &mut Bond,
 ) -> Result<Response<ResponseBody>, Answer> {
     let connection = &exchange.connection;
-    let mut dial = Dial::new(&connection.local, pool, &exchange.route.timeout, exchange.client.get());
+    let client = exchange.client.get().map(|client| exchange.route.translated.counted(client));
+    let mut dial = Dial::new(&connection.local, pool, &exchange.route.timeout, client);
     if dial.pool().config.protocol == HttpVersion::H2 && asked.as_ref().is_some_and(Asked::needs_http1) {
         return Err(answer::NO_TUNNEL);
     }

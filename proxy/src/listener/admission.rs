@@ -4,6 +4,7 @@ use super::room::{Place, Room};
 use super::sources::{BOUND, Excess, Sources};
 use crate::counts::{Failure, Loss};
 use crate::snapshot::holds;
+use crate::translated::Translated;
 use config::model::{Listener, PerSource};
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -17,6 +18,7 @@ pub(crate) struct Admission {
     max_connections: usize,
     allow_from: Option<Vec<IpNet>>,
     per_source: PerSource,
+    translated: Translated,
     room: Arc<Room>,
     /// None: there is no limit for a source.
     sources: Option<Arc<Table>>,
@@ -67,7 +69,7 @@ impl From<Refusal> for Loss {
 
 impl Admission {
     /// Goes on with what `previous` has counted. Other lengths of networks make other sources, so then it begins anew.
-    pub(crate) fn new(listener: &Listener, previous: Option<&Self>) -> Self {
+    pub(crate) fn new(listener: &Listener, translated: &Translated, previous: Option<&Self>) -> Self {
         let per_source = listener.per_source;
         let limited = per_source.connections.is_some() || per_source.rate.is_some();
         let old = previous.and_then(|old| old.sources.clone());
@@ -80,6 +82,7 @@ impl Admission {
             max_connections: most.unwrap_or(usize::MAX),
             allow_from: listener.allow_from.clone(),
             per_source,
+            translated: translated.clone(),
             room: previous.map_or_else(Arc::default, |old| Arc::clone(&old.room)),
             sources,
         }
@@ -112,7 +115,7 @@ impl Admission {
             return Err(Refusal::NotAllowed);
         }
         let Some(table) = &self.sources else { return Ok(None) };
-        let admitted = table.lock().admit(client, self.per_source, now);
+        let admitted = table.lock().admit(self.translated.counted(client), self.per_source, now);
         match admitted {
             // Few listeners have such limits; no connection of the others should carry room for it.
             Ok(source) => Ok(Some(Box::new(Ticket { table: Arc::clone(table), source }))),
@@ -149,6 +152,10 @@ mod tests {
         listener(|listener| listener.per_source = limits)
     }
 
+    fn nat64() -> Translated {
+        Translated::new(["2001:db8:64::/96".parse().unwrap()])
+    }
+
     fn judge(admission: &Admission, client: &str) -> Result<Option<Box<Ticket>>, Refusal> {
         admission.judge(Some(client.parse().unwrap()), Instant::now())
     }
@@ -156,7 +163,8 @@ mod tests {
     #[test]
     fn only_clients_of_the_list_are_taken() {
         let list = vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
-        let admission = Admission::new(&listener(|listener| listener.allow_from = Some(list)), None);
+        let admission =
+            Admission::new(&listener(|listener| listener.allow_from = Some(list)), &nat64(), None);
         let check = |client: &str, expect: bool| {
             assert_eq!(judge(&admission, client).is_ok(), expect, "{client}");
         };
@@ -169,12 +177,23 @@ mod tests {
     }
 
     #[test]
+    fn clients_of_a_translator_are_sources_of_their_own() {
+        let admission = Admission::new(&limited(1, 32), &nat64(), None);
+        let _held = ["2001:db8:64::192.0.2.1", "2001:db8:64::192.0.2.2", "64:ff9b::192.0.2.3"]
+            .map(|client| judge(&admission, client).unwrap());
+        for client in ["2001:db8:64::192.0.2.1", "192.0.2.2"] {
+            let refused = judge(&admission, client).unwrap_err();
+            assert_eq!(refused, Refusal::Source(Excess::Connections), "{client}");
+        }
+    }
+
+    #[test]
     fn what_is_open_counts_on_after_a_change_of_limits_and_not_of_lengths() {
-        let one = Admission::new(&limited(5, 32), None);
+        let one = Admission::new(&limited(5, 32), &nat64(), None);
         let held: Vec<_> = (0..3).map(|_| judge(&one, "192.0.2.7").unwrap()).collect();
-        let two = Admission::new(&limited(3, 32), Some(&one));
+        let two = Admission::new(&limited(3, 32), &nat64(), Some(&one));
         assert_eq!(judge(&two, "192.0.2.7").unwrap_err(), Refusal::Source(Excess::Connections));
-        let three = Admission::new(&limited(1, 24), Some(&two));
+        let three = Admission::new(&limited(1, 24), &nat64(), Some(&two));
         let _fourth = judge(&three, "192.0.2.7").unwrap();
         assert_eq!(judge(&three, "192.0.2.8").unwrap_err(), Refusal::Source(Excess::Connections));
         drop(held);
@@ -184,9 +203,9 @@ mod tests {
     #[test]
     fn places_are_counted_over_a_change_of_the_limit() {
         let most = |most| listener(|listener| listener.max_connections = most);
-        let one = Admission::new(&most(None), None);
+        let one = Admission::new(&most(None), &nat64(), None);
         let held: Vec<_> = (0..3).map(|_| one.take_place().unwrap()).collect();
-        let two = Admission::new(&most(Some(3)), Some(&one));
+        let two = Admission::new(&most(Some(3)), &nat64(), Some(&one));
         assert!(two.take_place().is_none());
         drop(held);
         assert!(two.take_place().is_some());

@@ -229,3 +229,31 @@ fn a_rate_may_be_that_of_a_header_and_comes_ahead_of_passwords() {
     check(&authorization("ala", "sesame"), 200);
     check(&authorization("ala", "sesame"), 503);
 }
+
+#[test]
+fn clients_of_a_translator_are_clients_of_their_own() {
+    let members = [Backend::http("one"), Backend::http("two")];
+    let rules =
+        "proxy_protocol_from = [\"::1\"]\n[[proxy.listener.rule]]\nrate = { requests = 2, per = \"1h\" }\n";
+    let port = free_port();
+    let sticky = format!("{UNCHECKED}\nstick = {{}}");
+    let config = Config::new("workers = 1").listener("web", "http", port, "usual", rules).pool(
+        "usual",
+        &sticky,
+        &members.each_ref().map(|member| member.address),
+    );
+    let _gateway = Gateway::start(&config);
+    let ask_from = |from: &str| {
+        let mut client = Client::connect(v6(port));
+        client.send(format!("PROXY TCP6 {from} 2001:db8::80 51413 80\r\n"));
+        let response = ask(&mut client, "/", "");
+        (response.status, response.text())
+    };
+    let (first, second) = ("64:ff9b::192.0.2.1", "64:ff9b::192.0.2.2");
+    let served = [first, second, first, second].map(ask_from);
+    assert!(served.iter().all(|(status, _)| *status == 200), "{served:?}");
+    assert_ne!(served[0], served[1], "each has a member of its own");
+    assert_eq!(served[..2], served[2..], "and stays there");
+    assert_eq!(ask_from(first).0, 429);
+    assert_eq!(ask_from("64:ff9b::192.0.2.3").0, 200);
+}

@@ -12,7 +12,6 @@ use crate::pool::{Bond, MemberId, MemberState, Pick, Wanted};
 use crate::record::{By, Phase, State};
 use crate::shortage::{Shortage, is_shortage};
 use crate::worker::FlowPlace;
-use addr::fold_mapped;
 use nix::errno::Errno;
 use std::io;
 use std::net::IpAddr;
@@ -21,8 +20,9 @@ use std::time::Instant;
 impl Crossing {
     /// Gives a new client a flow.
     pub(super) fn open(&mut self, path: &Path, now: Instant) -> Result<FlowId, Loss> {
-        let client = fold_mapped(path.client().ok_or(Loss::Unsendable)?.ip());
+        let client = path.client().ok_or(Loss::Unsendable)?.ip();
         let ticket = self.route.admission.judge(Some(client), now)?;
+        let client = self.route.translated.counted(client);
         let place = self.make_room()?;
         let mut flow = match self.reach(path, client, &mut Vec::new(), now) {
             // One is enough, unless somebody else is quicker: then those who are left need not go for nothing.
@@ -163,7 +163,8 @@ impl Crossing {
         let Some((path, (flow, _))) = self.flows.get(id) else { return Ok(()) };
         let (path, moves) = (*path, flow.moves + 1);
         let client = path.client().ok_or(Loss::Unsendable)?.ip();
-        let mut next = self.reach(&path, fold_mapped(client), &mut vec![flow.member()], now)?;
+        let mut next =
+            self.reach(&path, self.route.translated.counted(client), &mut vec![flow.member()], now)?;
         next.moves = moves;
         if let Some((flow, _)) = self.flows.get_mut(id) {
             next.tell_by(flow.take_line());
