@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Those who are kept account of at one time. About 60 bytes each.
+/// Sources, and values, that are kept account of at one time. At most 60 bytes each.
 const BOUND: usize = 200_000;
 /// Parts of the table, each with its lock.
 const SHARDS: usize = 16;
@@ -25,14 +25,36 @@ pub(crate) struct Limiter {
     header: Option<HeaderName>,
     bucket: Bucket,
     key: RandomState,
-    shards: [Mutex<Accounts<u64, Instant>>; SHARDS],
+    sources: Table,
+    /// Of values of the header, apart from sources: clients invent them, and no source may lack room for that.
+    values: Table,
 }
 
-/// Who is counted.
-#[derive(Hash)]
-enum Who<'a> {
-    Source(Option<IpAddr>),
-    Value(&'a [u8]),
+/// Accounts, by the hashes of those who they are of.
+#[derive(Debug)]
+struct Table([Mutex<Accounts<u64, Instant>>; SHARDS]);
+
+/// Why a request does not pass.
+enum Refused {
+    /// The bucket is empty for so long.
+    Spent(Duration),
+    /// Whoever asks is new, and there is no room for an account.
+    Full,
+}
+
+impl Table {
+    fn new() -> Self {
+        Self(std::array::from_fn(|_| Mutex::new(Accounts::new(BOUND / SHARDS))))
+    }
+
+    fn take(&self, who: u64, bucket: Bucket, now: Instant) -> Result<(), Refused> {
+        let shard = &self.0[usize::try_from(who).unwrap_or_default() % SHARDS];
+        // A thread that panicked has left the table whole: it is changed by one call.
+        let mut accounts = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = accounts.get(&who).copied().unwrap_or(now);
+        let full = bucket.take(full, now).map_err(Refused::Spent)?;
+        if accounts.put(who, full, now) { Ok(()) } else { Err(Refused::Full) }
+    }
 }
 
 impl Limiter {
@@ -47,7 +69,8 @@ impl Limiter {
             },
             bucket: Bucket::new(model.requests, model.per, model.burst),
             key: RandomState::new(),
-            shards: std::array::from_fn(|_| Mutex::new(Accounts::new(BOUND / SHARDS))),
+            sources: Table::new(),
+            values: Table::new(),
         }
     }
 
@@ -64,20 +87,20 @@ impl Limiter {
         now: Instant,
     ) -> Result<(), Duration> {
         let value = self.header.as_ref().and_then(|name| headers.get(name));
-        let who = match value {
-            Some(value) => Who::Value(value.as_bytes()),
-            None => {
-                Who::Source(client.map(|client| source(client, self.model.prefix_v6, self.model.prefix_v4)))
+        if let Some(value) = value {
+            match self.values.take(self.key.hash_one(value.as_bytes()), self.bucket, now) {
+                Ok(()) => return Ok(()),
+                Err(Refused::Spent(wait)) => return Err(wait),
+                // So many values are invented, more likely than not: new ones have no more than their source has.
+                Err(Refused::Full) => {}
             }
-        };
-        let who = self.key.hash_one(who);
-        let shard = &self.shards[usize::try_from(who).unwrap_or_default() % SHARDS];
-        // A thread that panicked has left the table whole: it is changed by one call.
-        let mut accounts = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = accounts.get(&who).copied().unwrap_or(now);
-        let full = self.bucket.take(full, now)?;
-        // A table that is full has room when those in it have had their bursts back.
-        if accounts.put(who, full, now) { Ok(()) } else { Err(self.model.per) }
+        }
+        let source = client.map(|client| source(client, self.model.prefix_v6, self.model.prefix_v4));
+        self.sources.take(self.key.hash_one(source), self.bucket, now).map_err(|refused| match refused {
+            Refused::Spent(wait) => wait,
+            // There is room when those in the table have had their bursts back.
+            Refused::Full => self.model.per,
+        })
     }
 }
 
@@ -118,5 +141,35 @@ mod tests {
         headers.clear();
         assert!(admit(&by_key, "192.0.2.1", &headers), "without the header the source counts");
         assert!(!admit(&by_key, "192.0.2.1", &headers));
+    }
+
+    #[test]
+    fn invented_values_lock_nobody_out() {
+        let start = Instant::now();
+        let rate = Rate { by: RateBy::Header("x-key".to_owned()), burst: 2, ..Rate::new(2) };
+        let limiter = Limiter::new(&rate);
+        let mut headers = HeaderMap::new();
+        let mut refused = 0;
+        for number in 0..2 * BOUND {
+            headers.insert("x-key", HeaderValue::from(number));
+            refused += usize::from(limiter.admit(client("192.0.2.1"), &headers, start).is_err());
+        }
+        assert!(refused > BOUND / 2, "values beyond what the table holds count by their source: {refused}");
+        let mut admit = |from: &str, value: Option<&'static str>| {
+            headers.clear();
+            headers.extend(
+                value.map(|value| (HeaderName::from_static("x-key"), HeaderValue::from_static(value))),
+            );
+            limiter.admit(client(from), &headers, start).is_ok()
+        };
+        assert!(
+            admit("192.0.2.2", Some("new")) && admit("192.0.2.3", None) && admit("192.0.2.2", Some("other"))
+        );
+        assert!(!admit("192.0.2.2", Some("third")), "they have had the source's part");
+        assert!(!admit("192.0.2.1", None));
+        let bytes_of_one = size_of::<(u64, Instant)>() + 1;
+        let room: usize =
+            limiter.values.0.iter().map(|shard| shard.lock().unwrap().entries().capacity()).sum();
+        assert!((BOUND..=60 * BOUND / bytes_of_one).contains(&room), "room for {room}");
     }
 }
