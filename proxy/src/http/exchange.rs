@@ -161,6 +161,12 @@ impl Exchange {
         Some(upstream)
     }
 
+    /// A kept connection was used in vain, and the way to the same member is tried again.
+    pub(crate) fn dials_anew(&self, dial: &mut Dial<'_>) {
+        dial.path.dials_anew(now());
+        self.progress.borrow_mut().seeks(dial.path);
+    }
+
     pub(crate) fn responds(&self, status: StatusCode) {
         self.responding.set(true);
         self.progress.borrow_mut().finishes(true);

@@ -92,6 +92,7 @@ pub(super) async fn send(
                 Err(lost) => match lost.again(reused, spare) {
                     Ok(Again::Here(again)) => {
                         outgoing = again;
+                        exchange.dials_anew(&mut dial);
                         continue;
                     }
                     Ok(Again::Elsewhere(again)) => {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Course {
     /// From accept to the place at the latest member, or to where waiting for one ended in vain.
     pub(crate) queue: Option<Duration>,
-    /// From that place to the connection, earlier attempts at the same member included.
+    /// From that place to the connection, earlier attempts at the same member included; where a kept connection was used
+    /// in vain ahead of it, from then.
     pub(crate) connect: Option<Duration>,
     /// Attempts to connect after the first.
     pub(crate) retries: u32,
@@ -30,6 +31,8 @@ pub(crate) struct Ahead {
 pub(crate) struct Path {
     /// The latest place at a member, or where waiting for one ended in vain.
     seated: Option<Instant>,
+    /// When the connection was begun, where that was not with the place.
+    dialled: Option<Instant>,
     connected: Option<Instant>,
     retries: u32,
     redispatched: bool,
@@ -57,12 +60,19 @@ impl Path {
         self.connected = None;
         if same != Some(true) {
             self.seated = Some(now);
+            self.dialled = None;
         }
     }
 
     /// Nobody had a place in time.
     pub(crate) const fn waited_in_vain(&mut self, now: Instant) {
         self.seated = Some(now);
+    }
+
+    /// A kept connection to the member was used in vain, and another one is begun. No time until then is a connection's.
+    pub(crate) const fn dials_anew(&mut self, now: Instant) {
+        self.connected = None;
+        self.dialled = Some(now);
     }
 
     pub(crate) const fn connected(&mut self, now: Instant) {
@@ -80,7 +90,7 @@ impl Path {
     /// The way of a connection that was accepted then, or of a request whose head was whole then.
     pub(crate) fn since(&self, accepted: Instant) -> Course {
         let queue = self.seated.map(|seated| seated.saturating_duration_since(accepted));
-        let connect = self.connected.zip(self.seated);
+        let connect = self.connected.zip(self.dialled.or(self.seated));
         Course {
             queue,
             connect: connect.map(|(connected, seated)| connected.saturating_duration_since(seated)),
@@ -95,8 +105,8 @@ impl Path {
 mod tests {
     use super::*;
 
-    /// Steps of a way: `s`eat at once, the `S`ame member again, a`n`other one, wait in `v`ain, `c`onnected; a second
-    /// each.
+    /// Steps of a way: `s`eat at once, the `S`ame member again, a`n`other one, wait in `v`ain, `c`onnected,
+    /// `d`ials anew; a second each.
     fn course(steps: &str) -> Course {
         let (mut path, accepted) = (Path::default(), Instant::now());
         for (second, step) in (1..).zip(steps.chars()) {
@@ -107,6 +117,7 @@ mod tests {
                     path.tries_again();
                     path.seated(Some(step == 'S'), now);
                 }
+                'd' => path.dials_anew(now),
                 'v' => path.waited_in_vain(now),
                 _ => path.connected(now),
             }
@@ -127,6 +138,10 @@ mod tests {
         check("sSSc", Some(1), Some(3));
         check("snc", Some(2), Some(1));
         check("v", Some(1), None);
+        check("scdc", Some(1), Some(1));
+        check("scdSc", Some(1), Some(2));
+        check("scdnc", Some(4), Some(1));
+        check("scd", Some(1), None);
     }
 
     #[test]
