@@ -108,6 +108,10 @@ pub(crate) const DOUBTFUL_PATH: Answer = answer(
     "The path of the request can be read in more than one way.",
 );
 
+/// A rule looks at paths, and a request for a tunnel has none.
+pub(crate) const NO_PATH: Answer =
+    answer(StatusCode::NOT_IMPLEMENTED, Failure::Unsupported, "CONNECT is not supported here.");
+
 /// What rules make of this request is none that a member can be sent.
 pub(crate) const UNFIT: Answer = answer(
     StatusCode::BAD_REQUEST,

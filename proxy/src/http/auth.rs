@@ -27,7 +27,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::time;
 use users::{Answer, Users};
 use verifier::{Full, Job, Verifier};
 
@@ -118,32 +119,38 @@ pub(crate) fn refusals(proxy: &Proxy) -> Vec<Refusal> {
 }
 
 impl Guard {
-    /// The name that a client has logged in with.
+    /// The name that a client has logged in with. It waits so long for its password to be checked, which is checked all
+    /// the same.
     pub(super) async fn admit(
         &self,
         client: Option<IpAddr>,
         headers: &HeaderMap,
+        patience: Duration,
     ) -> Result<Arc<str>, Turned> {
         let (Some(credentials), Some((users, verifier))) = (Credentials::of(headers), &self.desk) else {
             return Err(self.challenge(answer::NO_CREDENTIALS));
         };
         let name = users.name(&credentials);
-        let fits = match users.ask(&credentials, Instant::now()) {
-            Answer::Known(fits) => Ok(fits),
-            Answer::Later(wait, None) => wait.await,
+        let wait = match users.ask(&credentials, Instant::now()) {
+            Answer::Known(fits) => Err(fits),
+            Answer::Later(wait, None) => Ok(wait),
             Answer::Later(wait, Some(tag)) => {
                 let job = Job { users: Arc::clone(users), credentials, tag, client };
                 verifier.order(job).map_err(|full| match full {
                     Full::Source => soon(answer::MANY_PASSWORDS),
                     Full::All => soon(answer::BUSY_WITH_PASSWORDS),
                 })?;
-                wait.await
+                Ok(wait)
             }
         };
+        let fits = match wait {
+            Err(known) => Some(known),
+            Ok(wait) => time::timeout(patience, wait).await.ok().and_then(Result::ok),
+        };
         match (fits, name) {
-            (Ok(true), Some(name)) => Ok(name),
-            (Ok(_), _) => Err(self.challenge(answer::BAD_CREDENTIALS)),
-            (Err(_), _) => Err(soon(answer::BUSY_WITH_PASSWORDS)),
+            (Some(true), Some(name)) => Ok(name),
+            (Some(_), _) => Err(self.challenge(answer::BAD_CREDENTIALS)),
+            (None, _) => Err(soon(answer::BUSY_WITH_PASSWORDS)),
         }
     }
 

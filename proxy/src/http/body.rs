@@ -5,10 +5,12 @@ use super::connection::now;
 use super::exchange::{Exchange, Underway};
 use super::headers;
 use super::reply::{Broken, Reply};
+use super::rules;
 use crate::counts::Failure;
 use crate::pool::Lease;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::HeaderName;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,7 +24,13 @@ type Polled<E> = Poll<Option<Result<Frame<Bytes>, E>>>;
 /// The body of a request on its way to a member. Notes when the client is waited for.
 pub(crate) enum RequestBody {
     Empty,
-    Client { incoming: Incoming, exchange: Rc<Exchange>, wait: Option<Box<Wait>> },
+    Client {
+        incoming: Incoming,
+        exchange: Rc<Exchange>,
+        wait: Option<Box<Wait>>,
+        /// Names that its trailers may not have.
+        withheld: Vec<HeaderName>,
+    },
 }
 
 /// How long a member may leave it open whether it wants a body: those that do not know the question never say so, and
@@ -57,6 +65,13 @@ impl RequestBody {
             Self::Client { .. } | Self::Empty => None,
         }
     }
+
+    /// Has its trailers come without these names.
+    pub(crate) fn withhold(&mut self, names: Vec<HeaderName>) {
+        if let Self::Client { withheld, .. } = self {
+            *withheld = names;
+        }
+    }
 }
 
 impl Body for RequestBody {
@@ -64,12 +79,14 @@ impl Body for RequestBody {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<hyper::Error> {
-        let Self::Client { incoming, exchange, wait } = &mut *self else { return Poll::Ready(None) };
+        let Self::Client { incoming, exchange, wait, withheld } = &mut *self else {
+            return Poll::Ready(None);
+        };
         if let Some(wait) = wait {
             ready!(wait.poll(cx));
         }
         *wait = None;
-        let polled = Pin::new(incoming).poll_frame(cx).map_ok(fit);
+        let polled = Pin::new(incoming).poll_frame(cx).map_ok(|frame| without(frame, withheld));
         let mut waits = exchange.waits.borrow_mut();
         match &polled {
             Poll::Pending => waits.awaits_body(now()),
@@ -103,6 +120,15 @@ impl Body for RequestBody {
 fn fit(mut frame: Frame<Bytes>) -> Frame<Bytes> {
     if let Some(trailers) = frame.trailers_mut() {
         headers::strip_trailers(trailers);
+    }
+    frame
+}
+
+/// The same of a request whose trailers may not have these names either.
+fn without(frame: Frame<Bytes>, withheld: &[HeaderName]) -> Frame<Bytes> {
+    let mut frame = fit(frame);
+    if let Some(trailers) = frame.trailers_mut() {
+        rules::forget(withheld, trailers);
     }
     frame
 }

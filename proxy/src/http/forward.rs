@@ -125,7 +125,8 @@ async fn ruled(
     (mut outgoing, asked): (Outgoing, Option<Asked>),
 ) -> Result<Response<ResponseBody>, Turned> {
     let Head { method, uri, headers } = &mut outgoing.head;
-    let Ruling { fate, answer_edits } = ruling::rule(exchange, (method, uri, headers)).await?;
+    let Ruling { fate, taken, answer_edits } = ruling::rule(exchange, (method, uri, headers)).await?;
+    outgoing.body.withhold(taken);
     let (mut response, bond) = match fate {
         Fate::Forward(pool) => {
             let mut bond = Bond::of(exchange, pool, (method, uri, headers));
@@ -196,7 +197,7 @@ fn prepare(
         let expects =
             headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
         let wait = expects.then(|| Box::new(Wait::new()));
-        RequestBody::Client { incoming, exchange: Rc::clone(exchange), wait }
+        RequestBody::Client { incoming, exchange: Rc::clone(exchange), wait, withheld: Vec::new() }
     };
     let repeatable = method.is_idempotent() && matches!(body, RequestBody::Empty);
     Ok((Outgoing { head: Head { method, uri: target.uri, headers }, body, repeatable }, asked))

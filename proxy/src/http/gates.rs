@@ -53,7 +53,7 @@ impl Gates {
             })?;
         }
         match &self.guard {
-            Some(guard) => guard.admit(client, headers).await.map(Some),
+            Some(guard) => guard.admit(client, headers, exchange.route.timeout.queue).await.map(Some),
             None => Ok(None),
         }
     }

@@ -111,6 +111,11 @@ pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
     }
 }
 
+/// Whether a message would mean something else, or end elsewhere, without this field.
+pub(crate) fn is_essential(name: &HeaderName) -> bool {
+    ESSENTIAL.contains(name) || HOP_BY_HOP.contains(name)
+}
+
 fn may_trail(name: &HeaderName) -> bool {
     !HOP_BY_HOP.contains(name)
         && !NO_TRAILERS.contains(&name.as_str())

@@ -12,7 +12,7 @@ mod rewrite;
 mod subject;
 mod template;
 
-pub(crate) use edit::{Filled, apply};
+pub(crate) use edit::{Filled, apply, forget, names_taken};
 pub(crate) use rewrite::Unfit;
 pub(crate) use subject::Subject;
 
@@ -90,9 +90,14 @@ pub(crate) struct Changes {
     pub(crate) answer: Vec<Filled>,
 }
 
-/// The path can be read in two ways, and a rule would judge one of them.
+/// A rule would judge a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Doubtful;
+pub(crate) enum Undecided {
+    /// It can be read in two ways.
+    TwoPaths,
+    /// There is none: `CONNECT` has a host and a port.
+    NoPath,
+}
 
 impl<P> Default for Rules<P> {
     fn default() -> Self {
@@ -128,30 +133,40 @@ impl<P> Rules<P> {
     }
 
     /// What becomes of a request.
-    pub(crate) fn decide(&self, subject: &Subject<'_>) -> Result<Decision<'_, P>, Doubtful> {
+    pub(crate) fn decide(&self, subject: &Subject<'_>) -> Result<Decision<'_, P>, Undecided> {
         if !self.looks_at_paths {
-            return Ok(self.judge(subject, &[]));
+            return self.judge(subject, &[]);
         }
-        let plain = path::plain(subject.uri.path()).ok_or(Doubtful)?;
-        let decision = self.judge(subject, &plain);
-        let fits_the_same = |path: Vec<u8>| self.judge(subject, &path).fitting == decision.fitting;
-        if path::without_parameters(&plain).is_none_or(fits_the_same) { Ok(decision) } else { Err(Doubtful) }
+        let plain = path::plain(subject.uri.path()).ok_or(Undecided::TwoPaths)?;
+        let decision = self.judge(subject, &plain)?;
+        if let Some(path) = path::without_parameters(&plain)
+            && self.judge(subject, &path)?.fitting != decision.fitting
+        {
+            return Err(Undecided::TwoPaths);
+        }
+        Ok(decision)
     }
 
-    /// The same, by one reading of the path.
-    fn judge(&self, subject: &Subject<'_>, path: &[u8]) -> Decision<'_, P> {
+    /// The same, by one reading of the path; it is empty if there is none.
+    fn judge(&self, subject: &Subject<'_>, path: &[u8]) -> Result<Decision<'_, P>, Undecided> {
         let host = subject.host_key();
         let mut fitting = Vec::new();
         for (place, rule) in self.rules.iter().enumerate() {
-            if !rule.when.holds(subject, &host, path) {
+            if !rule.when.holds_beside_path(subject, &host) {
+                continue;
+            }
+            if path.is_empty() && rule.when.looks_at_path() {
+                return Err(Undecided::NoPath);
+            }
+            if !rule.when.takes_path(path) {
                 continue;
             }
             fitting.push(place);
             if let Some(action) = &rule.action {
-                return Decision { fitting, action: Some(action) };
+                return Ok(Decision { fitting, action: Some(action) });
             }
         }
-        Decision { fitting, action: None }
+        Ok(Decision { fitting, action: None })
     }
 
     /// What rules change, by what the request has.

@@ -4,15 +4,17 @@ use super::answer::{self, Turned};
 use super::body::ResponseBody;
 use super::exchange::Exchange;
 use super::gates;
-use super::rules::{self, Action, Filled, Fixed, Subject};
+use super::rules::{self, Action, Filled, Fixed, Subject, Undecided};
 use crate::pool::Pool;
-use hyper::header::{CONTENT_TYPE, HeaderMap, LOCATION};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, LOCATION};
 use hyper::{Method, Response, StatusCode, Uri};
 use std::sync::Arc;
 
 /// What the rules say of a request.
 pub(super) struct Ruling<'a> {
     pub(super) fate: Fate<'a>,
+    /// Names that only rules give a value, in trailers too.
+    pub(super) taken: Vec<HeaderName>,
     /// What changes in its answer.
     pub(super) answer_edits: Vec<Filled>,
 }
@@ -32,7 +34,7 @@ pub(super) async fn rule<'a>(
 ) -> Result<Ruling<'a>, Turned> {
     let Exchange { route, connection, .. } = exchange;
     if route.rules.is_empty() {
-        return Ok(Ruling { fate: Fate::Forward(&route.pool), answer_edits: Vec::new() });
+        return Ok(Ruling { fate: Fate::Forward(&route.pool), taken: Vec::new(), answer_edits: Vec::new() });
     }
     let mut subject = Subject {
         method,
@@ -44,7 +46,10 @@ pub(super) async fn rule<'a>(
         secure: route.termination.is_some(),
         port: connection.ends.map(|ends| ends.destination().port()),
     };
-    let decision = route.rules.decide(&subject).map_err(|_| answer::DOUBTFUL_PATH)?;
+    let decision = route.rules.decide(&subject).map_err(|undecided| match undecided {
+        Undecided::TwoPaths => answer::DOUBTFUL_PATH,
+        Undecided::NoPath => answer::NO_PATH,
+    })?;
     for place in &decision.fitting {
         route.rule_counts[*place].fitted(connection.local.index());
     }
@@ -80,8 +85,10 @@ pub(super) async fn rule<'a>(
     if keeps_password {
         gates::forget_password(headers);
     }
+    let taken = rules::names_taken(&changes.request);
+    rules::forget(&taken, headers);
     rules::apply(changes.request, headers);
-    Ok(Ruling { fate, answer_edits: changes.answer })
+    Ok(Ruling { fate, taken, answer_edits: changes.answer })
 }
 
 /// An answer of our own. It ends the connection if a body is on its way that nobody will read.

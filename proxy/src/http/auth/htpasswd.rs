@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 /// The longest name, in octets: that of a system account, eight times over.
 const LONGEST_NAME: usize = 255;
-/// The costs of bcrypt: beyond 16 one check takes seconds.
-const COSTS: std::ops::RangeInclusive<u32> = 4..=16;
+/// The costs of bcrypt: beyond 14 one check takes seconds.
+const COSTS: std::ops::RangeInclusive<u32> = 4..=14;
 /// The rounds of SHA-crypt that take about as long.
 const MOST_ROUNDS: u32 = 1_000_000;
 
@@ -81,7 +81,7 @@ impl Hash {
             return if COSTS.contains(&parts.get_cost()) {
                 Ok(Self::Bcrypt(text.to_owned()))
             } else {
-                Err(format!("a hash of bcrypt whose cost is not one of 4 to 16; {anew}"))
+                Err(format!("a hash of bcrypt whose cost is not one of 4 to 14; {anew}"))
             };
         }
         for (prefix, length) in [("$5$", 43), ("$6$", 86)] {
@@ -163,7 +163,7 @@ mod tests {
         check("a:$2y$04$short", &weak("a broken hash of bcrypt"));
         check(
             &format!("a:{}", BCRYPT.replace("$04$", "$31$")),
-            &weak("a hash of bcrypt whose cost is not one of 4 to 16"),
+            &weak("a hash of bcrypt whose cost is not one of 4 to 14"),
         );
         let sha = "a broken hash of SHA-crypt, or one of less than 1,000 or more than 1,000,000 rounds";
         check("a:$6$salt$short", &weak(sha));

@@ -1,4 +1,5 @@
-//! Threads that check passwords, apart from the workers and behind them: a check takes up to a second of processor time.
+//! Threads that check passwords, apart from the workers and behind them: a check may take a second of
+//! processor time and more.
 //!
 //! Few wait, and few of each source among them, so that a flood of wrong passwords costs others nothing but the place
 //! of one who is not known yet.
@@ -19,7 +20,7 @@ use std::time::Instant;
 
 /// Checks that wait.
 const MOST: usize = 64;
-/// Of one source.
+/// Of one source, those under work among them.
 const MOST_OF_ONE: usize = 8;
 /// How much less than others the threads get: a tenth of what a worker gets of a processor that both want.
 const NICENESS: i32 = 10;
@@ -35,7 +36,7 @@ pub(super) struct Job {
 /// Why a check is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Full {
-    /// As many of its source wait as may.
+    /// As many of its source wait or are under work as may.
     Source,
     /// As many wait as may.
     All,
@@ -59,6 +60,8 @@ struct Queue {
 #[derive(Default)]
 struct Line {
     jobs: VecDeque<(Option<IpAddr>, Job)>,
+    /// Whose jobs are under work.
+    under_work: Vec<Option<IpAddr>>,
     closed: bool,
 }
 
@@ -78,7 +81,8 @@ impl Verifier {
         let from = job.client.map(|client| source(client, SOURCE_PREFIX_V6, SOURCE_PREFIX_V4));
         let full = {
             let mut line = self.0.lock();
-            let of_one = line.jobs.iter().filter(|(other, _)| *other == from).count();
+            let sources = line.jobs.iter().map(|(source, _)| source).chain(&line.under_work);
+            let of_one = sources.filter(|source| **source == from).count();
             if of_one < MOST_OF_ONE && line.jobs.len() < MOST {
                 line.jobs.push_back((from, job));
                 self.0.changed.notify_one();
@@ -103,11 +107,12 @@ impl Queue {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next(&self) -> Option<Job> {
+    fn next(&self) -> Option<(Option<IpAddr>, Job)> {
         let mut line = self.lock();
         loop {
-            if let Some((_, job)) = line.jobs.pop_front() {
-                return Some(job);
+            if let Some((from, job)) = line.jobs.pop_front() {
+                line.under_work.push(from);
+                return Some((from, job));
             }
             if line.closed {
                 return None;
@@ -116,13 +121,22 @@ impl Queue {
         }
     }
 
+    /// A job from there is under work no more.
+    fn done(&self, from: Option<IpAddr>) {
+        let mut line = self.lock();
+        if let Some(place) = line.under_work.iter().position(|source| *source == from) {
+            line.under_work.swap_remove(place);
+        }
+    }
+
     fn work(&self) {
         // Of this thread alone, as Linux has it. Without it the work is done all the same.
         if let Err(error) = setpriority_process(None, NICENESS) {
             tracing::warn!(%error, "passwords are checked with the priority of everything else");
         }
-        while let Some(Job { users, credentials, tag, .. }) = self.next() {
+        while let Some((from, Job { users, credentials, tag, .. })) = self.next() {
             let found = catch_unwind(AssertUnwindSafe(|| users.check(&credentials)));
+            self.done(from);
             users.answer(tag, found.ok(), Instant::now());
         }
     }
@@ -162,6 +176,21 @@ mod tests {
             };
             assert_eq!((taken, wait.blocking_recv()), (Ok(()), Ok(expect)), "{password}");
         }
+    }
+
+    #[test]
+    fn what_is_under_work_counts_for_its_source() {
+        // Nobody works but this test.
+        let (verifier, users) = (Verifier(Arc::default()), users());
+        let order = |number: usize| order(&verifier, &users, &number.to_string(), "192.0.2.1").1;
+        assert_eq!(order(0), Ok(()));
+        let (from, _job) = verifier.0.next().unwrap();
+        for number in 1..MOST_OF_ONE {
+            assert_eq!(order(number), Ok(()));
+        }
+        assert_eq!(order(MOST_OF_ONE), Err(Full::Source));
+        verifier.0.done(from);
+        assert_eq!(order(MOST_OF_ONE), Ok(()));
     }
 
     #[test]

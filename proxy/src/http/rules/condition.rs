@@ -68,11 +68,15 @@ impl Condition {
         !self.paths.is_empty() || !self.path_patterns.is_empty()
     }
 
-    /// Whether a request fits. `path` is its path, plain.
-    pub(super) fn holds(&self, subject: &Subject<'_>, host: &HostKey, path: &[u8]) -> bool {
-        self.takes_host(host)
-            && self.paths.iter().all(|condition| condition.holds(path))
+    /// Whether a path fits. It is plain.
+    pub(super) fn takes_path(&self, path: &[u8]) -> bool {
+        self.paths.iter().all(|condition| condition.holds(path))
             && (self.path_patterns.is_empty() || self.path_patterns.iter().any(|pattern| pattern.fits(path)))
+    }
+
+    /// Whether all else of a request fits.
+    pub(super) fn holds_beside_path(&self, subject: &Subject<'_>, host: &HostKey) -> bool {
+        self.takes_host(host)
             && (self.methods.is_empty() || self.methods.contains(subject.method))
             && self.headers.iter().all(|(name, wanted)| has(subject, name, wanted))
             && (self.sni.is_empty() || subject.sni.is_some_and(|name| self.sni.find(name).is_some()))

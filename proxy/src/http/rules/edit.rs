@@ -3,7 +3,9 @@
 use super::Unfit;
 use super::subject::Subject;
 use super::template;
+use crate::http::forwarded::is_taken_for;
 use crate::http::guard;
+use crate::http::headers::is_essential;
 use ::http::header::{Entry, HOST, HeaderMap, HeaderName, HeaderValue};
 use config::model::{HeaderEdit, Substitution, Template};
 use std::sync::Arc;
@@ -43,14 +45,16 @@ impl Edit {
         edits.iter().filter_map(edit).collect()
     }
 
-    /// Unfit is a `Host` that places have left without a host.
+    /// Unfit is a `Host` that places have left without a host, and one for a tunnel.
     pub(super) fn fill(&self, subject: &Subject<'_>) -> Result<Filled, Unfit> {
         let value =
             |template: &Template| template::header_value(template::fill(template, subject).as_bytes());
         Ok(match self {
             Self::Set(name, template) => {
                 let value = value(template);
-                if *name == HOST && !guard::is_authority(value.as_bytes()) {
+                // That of `CONNECT`, which has no path, is its target.
+                let stays = subject.uri.path().is_empty();
+                if *name == HOST && (stays || !guard::is_authority(value.as_bytes())) {
                     return Err(Unfit);
                 }
                 Filled::Set(name.clone(), value)
@@ -60,6 +64,34 @@ impl Edit {
             Self::Replace(name, replace) => Filled::Replace(name.clone(), Arc::clone(replace)),
         })
     }
+}
+
+/// The names that these edits set or delete: what a client sends by them is not to reach a member.
+pub(crate) fn names_taken(edits: &[Filled]) -> Vec<HeaderName> {
+    let taken = edits.iter().filter_map(|edit| match edit {
+        Filled::Set(name, _) | Filled::Delete(name) => Some(name),
+        Filled::Add(..) | Filled::Replace(..) => None,
+    });
+    taken.cloned().collect()
+}
+
+/// Takes out these names, and what some server may take for one of them. The framing stays.
+pub(crate) fn forget(names: &[HeaderName], headers: &mut HeaderMap) {
+    if names.is_empty() {
+        return;
+    }
+    let knowns: Vec<_> = names.iter().map(|name| name.as_str().replace(is_mark, "-")).collect();
+    let is_such =
+        |name: &str| knowns.iter().any(|known| name.len() == known.len() && is_taken_for(name, known));
+    let such = |name: &&HeaderName| is_such(name.as_str()) && !is_essential(name);
+    let doomed: Vec<_> = headers.keys().filter(such).cloned().collect();
+    for name in doomed {
+        headers.remove(name);
+    }
+}
+
+const fn is_mark(letter: char) -> bool {
+    !letter.is_ascii_alphanumeric()
 }
 
 /// Makes the changes, in order.

@@ -154,6 +154,57 @@ fn a_path_with_parameters_is_decided_about_where_both_readings_fit_the_same() {
 }
 
 #[test]
+fn connect_is_undecided_where_a_rule_asks_for_its_path() {
+    let asked = || Asked { method: Method::CONNECT, ..get("b.example:443", "b.example:443") };
+    let by_path = || to("x", Conditions { path_prefix: strings(&["/"]), ..Conditions::default() });
+    let by_method = to("m", Conditions { method: strings(&["CONNECT"]), ..Conditions::default() });
+    let check = |list: &[model::Rule], expect: Result<Option<&str>, Undecided>| {
+        let rules = rules(list);
+        let asked = asked();
+        let decided = rules.decide(&asked.subject()).map(|_| ());
+        assert_eq!(decided.map(|()| pool(&rules, &asked)), expect);
+    };
+    check(&[by_path()], Err(Undecided::NoPath));
+    check(&[by_method, by_path()], Ok(Some("m")));
+    let mut of_get = by_path();
+    of_get.when.method = strings(&["GET"]);
+    check(&[of_get], Ok(None));
+    let host = HeaderEdit::Set("host".to_owned(), "c.example".parse().unwrap());
+    let sets = rules(&[model::Rule { request_headers: vec![host], ..model::Rule::default() }]);
+    assert_eq!(sets.changes(&[0], &asked().subject()).err(), Some(Unfit), "its Host is its target");
+}
+
+#[test]
+fn names_that_rules_set_or_delete_have_no_doubles() {
+    let value = || HeaderValue::from_static("ours");
+    let name = |name: &'static str| HeaderName::from_static(name);
+    let edits = [
+        Filled::Set(name("x-remote-user"), value()),
+        Filled::Set(name("x_other"), value()),
+        Filled::Delete(name("x-gone")),
+        Filled::Delete(name("content_length")),
+        Filled::Add(name("x-more"), value()),
+    ];
+    let mut headers = HeaderMap::new();
+    for line in [
+        "x-remote-user",
+        "x_remote_user",
+        "x.remote-user",
+        "x-remote-user-2",
+        "x-other",
+        "x_gone",
+        "x-gone",
+        "content-length",
+        "x_more",
+    ] {
+        headers.append(name(line), HeaderValue::from_static("1"));
+    }
+    forget(&names_taken(&edits), &mut headers);
+    let left: std::collections::BTreeSet<_> = headers.keys().map(HeaderName::as_str).collect();
+    assert_eq!(left.into_iter().collect::<Vec<_>>(), ["content-length", "x-remote-user-2", "x_more"]);
+}
+
+#[test]
 fn methods_headers_names_and_sources_fit() {
     let method = Conditions { method: strings(&["GET", "PURGE"]), ..Conditions::default() };
     check(method.clone(), &get("h", "/"), true);
