@@ -133,9 +133,14 @@ fn without(frame: Frame<Bytes>, withheld: &[HeaderName]) -> Frame<Bytes> {
     frame
 }
 
+/// From so many octets on a piece leaves its last one behind. See [`ResponseBody::hold_back`].
+const DIVIDED: usize = 256;
+
 /// The body of a response on its way to the client, and with it the request's life.
 pub(crate) struct ResponseBody {
     source: Source,
+    /// The last octet of the piece before.
+    held: Option<Bytes>,
     /// Compresses what the source gives.
     packing: Option<Box<Packing>>,
     /// Ends the request when the body goes. Behind `source`, so that a member's connection is free before.
@@ -150,17 +155,17 @@ enum Source {
 impl ResponseBody {
     /// A short text of the proxy's own.
     pub(crate) fn text(text: impl Into<Bytes>) -> Self {
-        Self { source: Source::Text(Some(text.into())), packing: None, underway: None }
+        Self { source: Source::Text(Some(text.into())), held: None, packing: None, underway: None }
     }
 
     /// No content at all.
     pub(crate) const fn empty() -> Self {
-        Self { source: Source::Text(None), packing: None, underway: None }
+        Self { source: Source::Text(None), held: None, packing: None, underway: None }
     }
 
     /// What a member answers.
     pub(crate) const fn member(body: MemberBody) -> Self {
-        Self { source: Source::Member(body), packing: None, underway: None }
+        Self { source: Source::Member(body), held: None, packing: None, underway: None }
     }
 
     /// Ties the request's life to the body.
@@ -183,6 +188,29 @@ impl ResponseBody {
     pub(crate) fn packed_by(self, packer: Option<Packer>) -> Self {
         let packing = packer.map(|packer| Box::new(Packing { packer, trailers: None }));
         Self { packing, ..self }
+    }
+
+    /// Has the last octet of a longer piece leave by itself where many requests share a connection: the HTTP library
+    /// takes a whole piece as soon as there is room for one octet, and the next one only once there is room behind it.
+    /// So a request lasts until the client has room for its response, and what it keeps is counted until then.
+    fn hold_back(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        let shares = self.underway.as_ref().is_some_and(|underway| underway.connection.is_http2());
+        match frame.into_data() {
+            Ok(mut data) if shares && data.len() > DIVIDED => {
+                self.held = Some(data.split_off(data.len() - 1));
+                Frame::data(data)
+            }
+            Ok(data) => Frame::data(data),
+            Err(frame) => frame,
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Polled<Broken> {
+        if let Some(held) = self.held.take() {
+            return Poll::Ready(Some(Ok(Frame::data(held))));
+        }
+        let polled = if self.packing.is_some() { self.poll_packed(cx) } else { self.source.poll_frame(cx) };
+        polled.map_ok(|frame| self.hold_back(frame))
     }
 
     /// What the packer makes of what is at hand. Whatever a pause follows leaves at once.
@@ -233,7 +261,7 @@ impl Body for ResponseBody {
         if let Some(exchange) = &self.underway {
             exchange.is_asked();
         }
-        let polled = if self.packing.is_some() { self.poll_packed(cx) } else { self.source.poll_frame(cx) };
+        let polled = self.poll_next(cx);
         if let (Some(exchange), Poll::Ready(frame)) = (&self.underway, &polled) {
             exchange.hands_over();
             if let Some(Ok(frame)) = frame {
@@ -247,6 +275,9 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
+        if self.held.is_some() {
+            return false;
+        }
         if let Some(Packing { packer, trailers }) = self.packing.as_deref() {
             return packer.has_ended() && trailers.is_none();
         }
@@ -257,7 +288,7 @@ impl Body for ResponseBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.packing.is_some() {
+        if self.packing.is_some() || self.held.is_some() {
             return SizeHint::default();
         }
         match &self.source {

@@ -304,12 +304,14 @@ impl Connection {
     /// Follows bytes of the client. Returns how many of them may be passed on.
     pub(crate) fn follow(&self, bytes: &[u8]) -> usize {
         let mut wire = self.wire.borrow_mut();
+        let blocks = wire.blocks();
         if !bytes.is_empty() && wire.awaits_head() {
             self.diary.heard();
         }
         let good = wire.received(bytes, now);
         let mut waits = self.waits.borrow_mut();
-        waits.head = if wire.in_head() { waits.head.or_else(|| Some(now())) } else { None };
+        let known = waits.head.filter(|_| wire.blocks() == blocks);
+        waits.head = wire.in_head().then(|| known.unwrap_or_else(now));
         good
     }
 
@@ -332,7 +334,10 @@ impl Connection {
         self.route.borrow().counts.sent(self.local.index(), count as u64);
         self.diary.sent(count as u64);
         self.wire.borrow_mut().sent(slices, count, now);
-        self.waits.borrow_mut().room = None;
+        self.waits.borrow_mut().taken(now());
+        if !self.is_http2() {
+            self.exchanges.borrow().iter().for_each(|exchange| exchange.is_taken());
+        }
     }
 
     /// The client takes nothing at the moment.

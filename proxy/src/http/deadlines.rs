@@ -3,7 +3,7 @@
 //! | waiting for | since | limit |
 //! |---|---|---|
 //! | the first head | accept | `request_head` |
-//! | the next head's first byte | the end of the last response | `keep_alive` |
+//! | the next head's first byte | the end of the last response, once it is taken | `keep_alive` |
 //! | the rest of a head | its first byte | `request_head` |
 //! | the end of a connection that takes no request | the last of them | [`crate::linger::LIMIT`] |
 //! | room for a response | the first refused write | `client` |
@@ -38,7 +38,7 @@ pub(crate) enum Overdue {
 #[derive(Clone, Debug)]
 pub(crate) struct Deadlines {
     pub(crate) limits: ProxyTimeouts,
-    /// When the connection was accepted or the last response ended.
+    /// When the connection was accepted, the last response ended, or the client took more of it.
     quiet: Instant,
     /// Whether a response has ended.
     served: bool,
@@ -83,6 +83,13 @@ impl Deadlines {
         self.quiet = now;
     }
 
+    /// The client has taken something.
+    pub(crate) fn taken(&mut self, now: Instant) {
+        if self.room.take().is_some() && !self.busy {
+            self.quiet = now;
+        }
+    }
+
     /// Whether every request that came is answered, and the client has taken the answers.
     pub(crate) const fn is_quiet(&self) -> bool {
         !self.busy && self.room.is_none()
@@ -97,7 +104,7 @@ impl Deadlines {
     pub(crate) fn next(&self) -> Option<(Instant, Overdue)> {
         let close = self.close.map(|since| (since + linger::LIMIT, Overdue::Close));
         let room = self.room.map(|since| (since + self.limits.client, Overdue::Room));
-        let other = (!self.busy).then(|| self.while_quiet());
+        let other = self.is_quiet().then(|| self.while_quiet());
         if close.is_some() {
             return close;
         }
@@ -191,6 +198,23 @@ mod tests {
         check(&waits, start, None);
         waits.ended(start + seconds(8));
         check(&waits, start, Some((10, Overdue::Close)));
+    }
+
+    #[test]
+    fn a_client_that_takes_the_last_answer_slowly_is_not_idle() {
+        let (mut waits, start) = deadlines();
+        waits.limits.keep_alive = seconds(3);
+        waits.began();
+        waits.ended(start + seconds(1));
+        check(&waits, start, Some((4, Overdue::Idle)));
+        waits.room = Some(start + seconds(2));
+        check(&waits, start, Some((22, Overdue::Room)));
+        waits.taken(start + seconds(12));
+        check(&waits, start, Some((15, Overdue::Idle)));
+        waits.leaving = Some(start + seconds(5));
+        check(&waits, start, Some((14, Overdue::Close)));
+        waits.room = Some(start + seconds(13));
+        check(&waits, start, Some((33, Overdue::Room)));
     }
 
     #[test]

@@ -317,9 +317,19 @@ impl Exchange {
         }
     }
 
-    /// The next part of the response is asked for.
+    /// The next part of the response is asked for. If one is on its way, there was room for it.
     pub(crate) fn is_asked(&self) {
-        self.waits.borrow_mut().room = None;
+        let mut waits = self.waits.borrow_mut();
+        if waits.room.take().is_some() {
+            waits.taken(now());
+        }
+    }
+
+    /// The client has taken a part of the response, of a connection that no other uses.
+    pub(super) fn is_taken(&self) {
+        if self.responding.get() {
+            self.waits.borrow_mut().taken(now());
+        }
     }
 
     /// The member is waited for, from this moment.

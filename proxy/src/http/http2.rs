@@ -1,7 +1,7 @@
 //! A client connection that speaks HTTP/2: many requests at once. RFC 9113.
 //!
-//! It is one task, as in HTTP/1.1: the streams of the HTTP library run in it ([`streams`]), and so nothing of a request
-//! outlives its connection. What is due to any of them is found before it sleeps. Floods are found by [`frames`].
+//! It is one task, as in HTTP/1.1: the streams of the HTTP library run in it ([`streams`]), and end with it. Only the rest
+//! of a request's content that goes to a member of HTTP/2 has a task of its own, until that is aborted. What is due to any of them is found before it sleeps. Floods are found by [`frames`].
 //! Deliberately not here: server push, and priorities (RFC 9113 §5.3).
 
 pub(super) mod connect;

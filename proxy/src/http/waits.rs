@@ -3,6 +3,7 @@
 //! | waiting for | since | limit |
 //! |---|---|---|
 //! | bytes of a request body | the last of them | `client`, and what [`Pace`] leaves |
+//! | the same, once the client takes the response | the last of either | `client` |
 //! | room for a response, where the connection has others | the last part of it | `client` |
 //! | either end of a tunnel, where the connection has others | the last byte of either | `tunnel` |
 //! | the member, unless the client is waited for | the last byte to or from it | `server` |
@@ -21,6 +22,8 @@ pub(crate) struct Waits {
     body: Option<Instant>,
     /// How slowly they may come.
     pace: Pace,
+    /// Whether it has taken a part of the response, and may well go on to listen only.
+    listens: bool,
     /// Since when nobody has asked for the next part of the response.
     pub(crate) room: Option<Instant>,
     /// Since when the member is waited for, or either end of a tunnel.
@@ -36,6 +39,7 @@ impl Waits {
             server: limits.server,
             body: None,
             pace,
+            listens: false,
             room: None,
             member: None,
             tunnel: false,
@@ -50,7 +54,17 @@ impl Waits {
     /// So many bytes of a request body have come.
     pub(crate) fn body_came(&mut self, octets: usize, now: Instant) {
         let waited = self.body.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-        self.pace.came(octets, waited);
+        if !self.listens {
+            self.pace.came(octets, waited);
+        }
+    }
+
+    /// The client has taken a part of the response: it is there, whatever it sends.
+    pub(crate) const fn taken(&mut self, now: Instant) {
+        self.listens = true;
+        if let Some(since) = &mut self.body {
+            *since = now;
+        }
     }
 
     /// From here on it is a tunnel, either end of which may be silent for so long.
@@ -71,6 +85,7 @@ impl Waits {
     /// What is due next.
     pub(crate) fn next(&self) -> Option<(Instant, Overdue)> {
         match (self.body, self.room, self.member) {
+            (Some(since), _, _) if self.listens => Some((since + self.client, Overdue::Body)),
             (Some(since), _, _) => Some((since + self.client.min(self.pace.left()), Overdue::Body)),
             (None, Some(since), _) => Some((since + self.client, Overdue::Room)),
             (None, None, Some(since)) => {
@@ -129,5 +144,18 @@ mod tests {
         waits.body_came(1_000_000, start + seconds(22));
         waits.awaits_body(start + seconds(30));
         check(&waits, start, Some((50, Overdue::Body)));
+    }
+    #[test]
+    fn a_body_may_rest_while_the_client_takes_the_response() {
+        let (mut waits, start) = waits(Some(100));
+        waits.awaits_body(start);
+        check(&waits, start, Some((10, Overdue::Body)));
+        waits.taken(start + seconds(9));
+        check(&waits, start, Some((29, Overdue::Body)));
+        waits.taken(start + seconds(25));
+        check(&waits, start, Some((45, Overdue::Body)));
+        waits.body_came(1, start + seconds(40));
+        waits.awaits_body(start + seconds(41));
+        check(&waits, start, Some((61, Overdue::Body)));
     }
 }

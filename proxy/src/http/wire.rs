@@ -67,6 +67,14 @@ impl Wire {
         }
     }
 
+    /// How many header blocks have begun, where a head may be behind the one before in what is read at once.
+    pub(crate) const fn blocks(&self) -> u64 {
+        match self {
+            Self::Http1(_) => 0,
+            Self::Http2(frames) => frames.blocks(),
+        }
+    }
+
     /// Whether the HTTP library is to see nothing more for the moment.
     pub(crate) const fn is_shut(&self) -> bool {
         match self {

@@ -332,6 +332,21 @@ fn what_runs_out_for_one_request_ends_it_alone() {
 }
 
 #[test]
+fn a_small_answer_lasts_until_there_is_room_for_it() {
+    let backend = Backend::http("a");
+    let (gateway, port) = served(&backend, "workers = 1", "client = \"1s\"\nkeep_alive = \"20s\"", "");
+    let mut client = Http2::connect_with(port, h2::client::Builder::new().initial_window_size(300));
+    let asked = || request("GET", "/head").header("x-long", "x".repeat(4000)).body(()).unwrap();
+    let (untaken, _) = client.send(asked(), true);
+    let untaken = client.wait(untaken).unwrap();
+    gateway.counts(&failed("client_timeout"), 1);
+    drop(untaken);
+    let (taken, _) = client.send(asked(), true);
+    assert!(client.whole(taken).body.len() > 4000, "one that is taken bit by bit is whole");
+    assert_eq!(gateway.metric(&failed("client_timeout")), 1);
+}
+
+#[test]
 fn an_idle_connection_is_told_and_ended() {
     let backend = Backend::http("a");
     let (gateway, port) = served(&backend, "", "keep_alive = \"300ms\"", "");

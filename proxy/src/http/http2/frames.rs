@@ -2,8 +2,9 @@
 //! much. Pure: time comes in.
 //!
 //! RFC 9113 §4.1 (frames), §6.10 (header blocks), §10.5 (floods). Each kind has a limit within a second; header blocks
-//! have one for themselves. What goes with the octets that a client takes is free: whoever takes much opens its windows
-//! and measures the way often. Deliberately judges no frame: the HTTP library does.
+//! have one for themselves. What goes with the content that a client takes is free: whoever takes much opens its windows
+//! and measures the way often, and there are clients that do both for each small frame. Deliberately judges no frame: the
+//! HTTP library does.
 
 use super::preface::PREFACE;
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ const WINDOW: Duration = Duration::from_secs(1);
 const OCTETS_FOR_ONE: u64 = 1 << 10;
 /// So many octets sent make others free later at most.
 const MOST_OCTETS: u64 = 1 << 26;
+/// So many `DATA` frames sent make others free later at most.
+const MOST_FRAMES: u32 = 1 << 10;
 
 const HEAD: usize = 9;
 const DATA: u8 = 0;
@@ -144,6 +147,11 @@ pub(crate) struct Frames {
     counts: [u32; Flood::ALL.len()],
     /// Octets of content sent that nothing has gone with yet.
     sent: u64,
+    /// `DATA` frames sent that no PING, and no window update of the connection, has gone with yet.
+    pings: u32,
+    updates: u32,
+    /// How many header blocks have begun.
+    blocks: u64,
     /// Whether a header block has begun whose last frame has not.
     in_block: bool,
     /// Whether the frame of the client under way is of a header block.
@@ -163,6 +171,9 @@ impl Frames {
             since: now,
             counts: [0; Flood::ALL.len()],
             sent: 0,
+            pings: 0,
+            updates: 0,
+            blocks: 0,
             in_block: false,
             in_fields: false,
             begun: false,
@@ -182,6 +193,11 @@ impl Frames {
         self.in_block || (self.in_fields && self.of_client.is_inside()) || in_preface
     }
 
+    /// How many header blocks have begun.
+    pub(crate) const fn blocks(&self) -> u64 {
+        self.blocks
+    }
+
     /// The last stream that the client has begun; none if something else cannot be sent in the place of the next frame.
     pub(crate) const fn last_stream(&self) -> Option<u32> {
         if self.to_client.is_inside() { None } else { Some(self.last) }
@@ -199,6 +215,7 @@ impl Frames {
                 (HEADERS, flags) => {
                     self.last = self.last.max(frame.stream);
                     self.in_block = flags & END_HEADERS == 0;
+                    self.blocks += 1;
                     self.counts[Flood::Continuations as usize] = 0;
                 }
                 (CONTINUATION, flags) => {
@@ -220,7 +237,11 @@ impl Frames {
     pub(crate) fn sent(&mut self, mut octets: &[u8], now: Instant) {
         while let Some(frame) = self.to_client.next(&mut octets) {
             match frame.kind {
-                DATA => self.sent = MOST_OCTETS.min(self.sent + u64::from(frame.length)),
+                DATA => {
+                    self.sent = MOST_OCTETS.min(self.sent + u64::from(frame.length));
+                    self.pings = MOST_FRAMES.min(self.pings + 1);
+                    self.updates = MOST_FRAMES.min(self.updates + 1);
+                }
                 RST_STREAM if CLIENTS_FAULT.contains(&frame.code) => self.count(Flood::Faults, now),
                 _ => {}
             }
@@ -228,6 +249,11 @@ impl Frames {
     }
 
     fn count_unless_earned(&mut self, flood: Flood, now: Instant) {
+        let frames = if flood == Flood::Pings { &mut self.pings } else { &mut self.updates };
+        if *frames > 0 {
+            *frames -= 1;
+            return;
+        }
         match self.sent.checked_sub(OCTETS_FOR_ONE) {
             Some(left) => self.sent = left,
             None => self.count(flood, now),

@@ -30,7 +30,10 @@ pub(crate) fn settle(request: &mut Parts, limits: RequestLimits) -> Result<(), F
     if !request.headers.values().all(is_plain) {
         return Err(Fault::Field);
     }
-    if request.headers.get_all(CONTENT_LENGTH).iter().count() > 1 {
+    let mut lengths = request.headers.get_all(CONTENT_LENGTH).iter();
+    let is_good =
+        |length: &HeaderValue| !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
+    if !lengths.next().is_none_or(is_good) || lengths.next().is_some() {
         return Err(Fault::Length);
     }
     join_cookies(&mut request.headers);
@@ -108,6 +111,14 @@ mod tests {
     fn there_is_one_length() {
         assert_eq!(fault("/", &[("content-length", "5")]), None);
         assert_eq!(fault("/", &[("content-length", "5"), ("content-length", "5")]), Some(Fault::Length));
+    }
+
+    #[test]
+    fn a_length_is_made_of_digits() {
+        for length in ["", "+5", "5a", "0x5"] {
+            assert_eq!(fault("/", &[("content-length", length)]), Some(Fault::Length), "{length:?}");
+        }
+        assert_eq!(fault("/", &[("content-length", "007")]), None);
     }
 
     #[test]

@@ -80,10 +80,38 @@ fn one_header_block_has_its_limit_whatever_time_it_takes() {
 fn a_client_that_takes_much_may_open_its_window_as_often() {
     let (mut frames, now) = follower();
     frames.sent(&frame(DATA, 0, 1, &[0; 16 << 10]).repeat(64), now);
-    frames.received(&frame(WINDOW_UPDATE, 0, 0, &[0, 0, 4, 0]).repeat(1024 + 100), now);
+    frames.received(&frame(WINDOW_UPDATE, 0, 0, &[0, 0, 4, 0]).repeat(64 + 1024 + 100), now);
     assert_eq!(frames.flood(), None);
     frames.received(&frame(WINDOW_UPDATE, 0, 0, &[0, 0, 4, 0]), now);
     assert_eq!(frames.flood(), Some(Flood::WindowUpdates));
+}
+
+#[test]
+fn each_small_piece_of_content_may_go_with_a_ping_and_an_update() {
+    let (mut frames, now) = follower();
+    for _ in 0..500 {
+        frames.sent(&frame(DATA, 0, 1, &[0; 50]), now);
+        frames.received(&frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 50]), now);
+        frames.received(&frame(PING, 0, 0, &[0; 8]), now);
+    }
+    // What the octets have earned, and what is free.
+    frames.received(&frame(PING, 0, 0, &[0; 8]).repeat(500 * 50 / 1024 + 100), now);
+    assert_eq!(frames.flood(), None);
+    frames.received(&frame(PING, 0, 0, &[0; 8]), now);
+    assert_eq!(frames.flood(), Some(Flood::Pings));
+}
+
+#[test]
+fn header_blocks_are_counted_where_they_begin() {
+    let (mut frames, now) = follower();
+    let long = frame(HEADERS, END_HEADERS, 1, &[0x82; 20]);
+    frames.received(&long[..15], now);
+    assert_eq!((frames.blocks(), frames.in_head()), (1, true));
+    let next = frame(HEADERS, 0, 3, &[0x82]);
+    frames.received(&[&long[15..], &next[..]].concat(), now);
+    assert_eq!((frames.blocks(), frames.in_head()), (2, true));
+    frames.received(&frame(CONTINUATION, END_HEADERS, 3, &[0x84]), now);
+    assert_eq!((frames.blocks(), frames.in_head()), (2, false));
 }
 
 #[test]
