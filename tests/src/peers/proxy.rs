@@ -123,14 +123,18 @@ impl Field for Bench {
     }
 }
 
-/// Waits until both servers are reached.
+/// Waits until the servers are reached.
 fn wait_until_open(way: Way<'_>) -> Result<()> {
+    let only = way.who.proxy().and_then(|(_, setting)| setting.only);
     until(PATIENCE, "the first answer", || {
         if let Some(obituary) = way.proxy.and_then(|proxy| obituary(proxy.running.program())) {
             bail!(obituary);
         }
-        Ok(idle::exchange_once(&way.bench.host, way.server(WEB)).ok())
+        Ok(idle::exchange_once(&way.bench.host, way.server(only.unwrap_or(WEB))).ok())
     })?;
+    if only.is_some() {
+        return Ok(());
+    }
     let bulk = way.server(BULK);
     until(PATIENCE, "a connection to iperf3", || {
         Ok(way.bench.host.run(|| TcpStream::connect(bulk)).ok().map(drop))

@@ -52,7 +52,7 @@ keep_alive = "1h"
 "#,
         admin = admin.display(),
     );
-    if setting.datagrams {
+    if setting.only.is_none() {
         // No formatting into a string fails.
         let _ = write!(
             text,

@@ -13,8 +13,8 @@ pub struct Setting {
     pub room: u16,
     /// Whether TLS is spoken at [`SECURE`] and [`HTTPS`].
     pub tls: bool,
-    /// Whether datagrams are carried, for whose flows ours keeps open files back.
-    pub datagrams: bool,
+    /// The port of the one listener, where ours would keep room back for others.
+    pub only: Option<u16>,
 }
 
 /// Threads that a proxy serves with, and processors that it is held to.
@@ -56,14 +56,13 @@ pub const CROWD: u16 = 9000;
 pub const FILES: u64 = 19_500;
 
 /// Most rows.
-pub const USUAL: Setting = Setting { name: "usual", number: 1, room: 4000, tls: false, datagrams: true };
+pub const USUAL: Setting = Setting { name: "usual", number: 1, room: 4000, tls: false, only: None };
 
 /// Nothing but open connections.
-pub const IDLE: Setting =
-    Setting { name: "idle", number: 2, room: CROWD + 500, tls: false, datagrams: false };
+pub const IDLE: Setting = Setting { name: "idle", number: 2, room: CROWD + 500, tls: false, only: Some(WEB) };
 
 /// The same in mode http.
-pub const HTTP_IDLE: Setting = Setting { name: "http-idle", number: 5, ..IDLE };
+pub const HTTP_IDLE: Setting = Setting { name: "http-idle", number: 5, only: Some(HTTP), ..IDLE };
 
 /// A configuration that changes.
 pub const CHANGING: Setting = Setting { name: "changing", number: 3, ..USUAL };
@@ -123,7 +122,9 @@ impl Setting {
     /// The listeners of the configuration with this number: every other one has [`SOMETIMES`].
     pub fn listeners(&self, number: u32) -> impl Iterator<Item = Listener> {
         let wanted = move |listener: &Listener| {
-            (self.tls || !listener.tls) && (number % 2 == 1 || listener.front != SOMETIMES)
+            (self.tls || !listener.tls)
+                && (number % 2 == 1 || listener.front != SOMETIMES)
+                && self.only.is_none_or(|only| only == listener.front)
         };
         LISTENERS.into_iter().filter(wanted)
     }
