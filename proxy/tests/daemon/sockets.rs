@@ -87,6 +87,8 @@ fn the_socket_of_a_living_process_is_left_to_it() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "of somebody");
     assert_eq!(Client::connect(v6(port)).get("/").text(), "a", "the old configuration runs on");
     drop(holder);
+    // A program that another test starts at this moment has the socket until it runs.
+    wait_for("nobody listens", || UnixStream::connect(&path).is_err().then_some(()));
     gateway.change(&config(&bind));
     assert!(exchange(connect(&path), "GET / HTTP/1.0\r\n\r\n").ends_with("\r\n\r\na"));
 }
