@@ -5,7 +5,8 @@
 //!                                                                  -> send: pick, connect or reuse, ask -> body
 //! ```
 //!
-//! Both sides of a request run in the one task of the client connection. What a connection has is in [`connection`],
+//! Both sides of a request run in the one task of the client connection, but for members that speak HTTP/2: a connection
+//! to one is shared and has a task of its own. What a connection has is in [`connection`],
 //! what a request has in [`exchange`]; the way a version of HTTP drives both is in [`http1`]. RFC 9110. Deliberately
 //! not here: caching.
 
