@@ -426,7 +426,7 @@ proptest! {
 
     #[test]
     fn all_other_cookies_come_through_octet_for_octet(field in field()) {
-        prop_assume!(!field.contains('$') && !field.contains('"'));
+        let field = field.replace(['$', '"'], "q");
         let expect = others(field.as_bytes());
         match without(field.as_bytes(), "SRV") {
             Change::Keep => prop_assert!(crumbs(field.as_bytes()).all(|one| one.value_of(field.as_bytes(), "SRV").is_none())),
@@ -449,7 +449,7 @@ proptest! {
         since in 0u64..3000,
         other in field(),
     ) {
-        prop_assume!(!other.contains('"') && !other.contains("SRV"));
+        let other = other.replace('"', "q").replace("SRV", "other");
         let [hides, preserve, idle, life, dates] = flags;
         let limit = |asked: bool| HOUR.filter(|_| asked && mode == Insert);
         let cookie = Cookie {
