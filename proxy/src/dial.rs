@@ -143,6 +143,30 @@ impl<'a> Dial<'a> {
         connected
     }
 
+    /// Waits for the first words of a member on a new connection, which must come within the limit as well.
+    pub(crate) async fn hears(
+        &self,
+        member: &MemberState,
+        words: impl Future<Output = io::Result<()>>,
+    ) -> io::Result<()> {
+        let limit = self.timeout.connect;
+        let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no word of it within {limit:?}"));
+        let heard = self.local.alarms.before(Instant::now() + limit, words).await;
+        heard.unwrap_or_else(|| Err(late())).inspect_err(|error| {
+            self.blame(member);
+            tracing::debug!(%error, pool = member.pool, member = member.name, "member cannot be spoken to");
+        })
+    }
+
+    /// The member of the latest attempt has left the request to others, which is nobody's failure: another attempt
+    /// follows as if there had been none, at that member only where no other is left.
+    pub(crate) fn was_left_alone(&mut self) {
+        self.made = self.made.saturating_sub(1);
+        if self.pool.has_all_tried(&self.tried, now()) {
+            self.tried.clear();
+        }
+    }
+
     /// The pool that the latest place is of. Members are told of clients as it says.
     pub(crate) const fn pool(&self) -> &Arc<Pool> {
         &self.pool

@@ -59,6 +59,25 @@ impl Blame {
     }
 }
 
+/// The connections whose members have left a request alone, on none of which it goes again.
+#[derive(Default)]
+pub(crate) struct Refusals(Vec<Rc<Http2>>);
+
+impl Refusals {
+    /// The connection that this would be held against has refused it.
+    pub(crate) fn add(&mut self, refused: Blame) {
+        self.0.extend(refused.0);
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn has(&self, connection: &Rc<Http2>) -> bool {
+        self.0.iter().any(|refused| Rc::ptr_eq(refused, connection))
+    }
+}
+
 impl Upstream {
     /// This side's end, of a connection that is the request's alone.
     pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
@@ -101,12 +120,13 @@ impl Upstreams {
         &self,
         member: &Arc<MemberState>,
         secured: Option<&Arc<Secured>>,
-        (own, seeker): (&Own, Seeker),
+        (own, seeker, refusals): (&Own, Seeker, &Refusals),
     ) -> Option<Upstream> {
         match seeker.version {
             HttpVersion::H1 => self.take(member, secured, (own, seeker)).map(Upstream::Http1),
             HttpVersion::H2 => {
-                let find = |multiplexed: &Multiplexed| multiplexed.find(member, secured, seeker.told);
+                let find =
+                    |multiplexed: &Multiplexed| multiplexed.find(member, secured, (seeker.told, refusals));
                 let of_own = own.kept().and_then(|kept| find(&kept.multiplexed));
                 let shared = || if seeker.keeps() { None } else { find(&self.multiplexed) };
                 of_own.or_else(shared).map(Upstream::Http2)
@@ -119,7 +139,8 @@ impl Upstreams {
         &self,
         dial: &Dial<'_>,
         member: &Arc<MemberState>,
-        (own, seeker, first): (&Own, Seeker, &First),
+        (own, seeker, refusals): (&Own, Seeker, &Refusals),
+        first: &First,
     ) -> io::Result<Upstream> {
         match seeker.version {
             HttpVersion::H1 => {
@@ -128,7 +149,8 @@ impl Upstreams {
             HttpVersion::H2 => {
                 let kept = seeker.keeps().then(|| self.kept(own));
                 let multiplexed = kept.as_ref().map_or(&self.multiplexed, |kept| &kept.multiplexed);
-                let opened = Box::pin(multiplexed.open(dial, member, (seeker.told, first))).await;
+                let opening = multiplexed.open(dial, member, (seeker.told, refusals), first);
+                let opened = Box::pin(opening).await;
                 self.filled.notify_one();
                 opened.map(Upstream::Http2)
             }

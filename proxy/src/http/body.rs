@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::{self, Sleep};
 
 type Polled<E> = Poll<Option<Result<Frame<Bytes>, E>>>;
@@ -63,6 +63,14 @@ impl RequestBody {
         match self {
             Self::Client { wait: Some(wait), .. } => Some(Arc::clone(&wait.asked)),
             Self::Client { .. } | Self::Empty => None,
+        }
+    }
+
+    /// What is due next of the request that it is of.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        match self {
+            Self::Client { exchange, .. } => exchange.due().map(|(at, _)| at),
+            Self::Empty => None,
         }
     }
 

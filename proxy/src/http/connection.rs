@@ -334,8 +334,12 @@ impl Connection {
         self.route.borrow().counts.sent(self.local.index(), count as u64);
         self.diary.sent(count as u64);
         self.wire.borrow_mut().sent(slices, count, now);
-        self.waits.borrow_mut().taken(now());
-        if !self.is_http2() {
+        let mut waits = self.waits.borrow_mut();
+        // There is nothing to take where all has left.
+        let took = count > 0 || waits.room.is_some();
+        waits.taken(now());
+        drop(waits);
+        if took && !self.is_http2() {
             self.exchanges.borrow().iter().for_each(|exchange| exchange.is_taken());
         }
     }

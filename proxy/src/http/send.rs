@@ -19,7 +19,7 @@ use super::{guard, headers, login, tunnel};
 use crate::dial::{Dial, First, NoMember};
 use crate::identity;
 use crate::pool::{Lease, MemberState, Pool};
-use crate::upstream::{Seeker, Upstream};
+use crate::upstream::{Refusals, Seeker, Upstream};
 use config::model::HttpVersion;
 use hyper::header::CONTENT_LENGTH;
 use hyper::{Response, Version};
@@ -31,7 +31,7 @@ use std::sync::Arc;
 enum Lost<T = Box<Outgoing>> {
     /// The connection took it no more: nobody has acted on it, whatever it is.
     Unsent(T),
-    /// The member has left it alone, and takes others.
+    /// The member is well and has left it alone: it takes others, or this connection takes no more.
     Refused(T),
     /// The request may have been acted on. `heard`: the member had begun to answer.
     Failed { heard: bool, why: Why },
@@ -49,12 +49,17 @@ enum Why {
     Gone,
 }
 
+/// So often members may leave a request alone before that counts as a failed attempt.
+const REFUSALS: usize = 3;
+
 /// Where a request goes next.
 enum Again {
     /// To the same member.
     Here(Outgoing),
     /// To wherever the pool says.
     Elsewhere(Outgoing),
+    /// To another connection, and better to another member.
+    Aside(Outgoing),
 }
 
 /// Sends a request to a member of the pool, and to others where that is safe.
@@ -74,7 +79,7 @@ pub(super) async fn send(
     if let Some(member) = connection.own.login().or(bond.own()) {
         dial.prefer(member);
     }
-    let mut outgoing = outgoing;
+    let (mut outgoing, mut refusals) = (outgoing, Refusals::default());
     exchange.seeks(&dial, None);
     loop {
         let next = dial.next().await;
@@ -83,7 +88,7 @@ pub(super) async fn send(
         let member = Arc::clone(lease.member());
         bond.goes_to(exchange, dial.pool(), &member);
         loop {
-            let upstream = reach(exchange, &dial, (&member, repeatable)).await;
+            let upstream = reach(exchange, &dial, (&member, repeatable), &refusals).await;
             let Some(upstream) = exchange.reaches(upstream) else { break };
             let (reused, blame) = (upstream.is_reused(), upstream.blame());
             let spare = if reused { outgoing.spare() } else { None };
@@ -98,6 +103,14 @@ pub(super) async fn send(
                     Ok(Again::Elsewhere(again)) => {
                         outgoing = again;
                         dial.blame(&member);
+                        break;
+                    }
+                    Ok(Again::Aside(again)) => {
+                        outgoing = again;
+                        refusals.add(blame);
+                        if refusals.count() <= REFUSALS {
+                            dial.was_left_alone();
+                        }
                         break;
                     }
                     Err(answer) => Err(answer),
@@ -126,20 +139,22 @@ async fn reach(
     exchange: &Exchange,
     dial: &Dial<'_>,
     (member, repeatable): (&Arc<MemberState>, bool),
+    refusals: &Refusals,
 ) -> io::Result<Upstream> {
     let connection = &exchange.connection;
-    let (upstreams, own) = (&connection.local.upstreams, &connection.own);
+    let upstreams = &connection.local.upstreams;
     let config = &dial.pool().config;
     let (version, reuse, told) = (config.protocol, config.http_reuse, config.proxy_protocol);
     let seeker = Seeker { version, reuse, told, repeatable, first: exchange.is_first };
     let secured = dial.secured(member).ok();
-    if let Some(kept) = secured.and_then(|secured| upstreams.check_out(member, secured, (own, seeker))) {
+    let wanted = (&connection.own, seeker, refusals);
+    if let Some(kept) = secured.and_then(|secured| upstreams.check_out(member, secured, wanted)) {
         dial.reached(member);
         return Ok(kept);
     }
     let header = identity::header(told, connection.told.as_ref(), || identity::origin(connection.ends));
     let first = First { header, ahead: Vec::new() };
-    upstreams.open(dial, member, (own, seeker, &first)).await
+    upstreams.open(dial, member, wanted, &first).await
 }
 
 impl Lost {
@@ -148,7 +163,8 @@ impl Lost {
     fn again(self, reused: bool, spare: Option<Outgoing>) -> Result<Again, Answer> {
         match (self, spare) {
             (Self::Unsent(unsent), _) if reused => Ok(Again::Here(*unsent)),
-            (Self::Unsent(unsent) | Self::Refused(unsent), _) => Ok(Again::Elsewhere(*unsent)),
+            (Self::Unsent(unsent), _) => Ok(Again::Elsewhere(*unsent)),
+            (Self::Refused(left), _) => Ok(Again::Aside(*left)),
             (Self::Failed { heard: false, why: Why::Gone }, Some(spare)) => Ok(Again::Here(spare)),
             (Self::Failed { why, .. }, _) => Err(match why {
                 Why::Client => answer::BROKEN_BODY,

@@ -66,7 +66,8 @@ impl Http2 {
         let stream = dial.connect(member, first).await?;
         let pulse = Rc::<Pulse>::default();
         let stream = LateEnd::new(stream, Rc::clone(&pulse));
-        let (sender, connection) = builder().handshake(stream).await.map_err(io::Error::other)?;
+        let (sender, mut connection) = builder().handshake(stream).await.map_err(io::Error::other)?;
+        dial.hears(member, greeted(&mut connection, &sender)).await?;
         let opened = Rc::new(Self {
             member: Arc::clone(member),
             secured,
@@ -126,11 +127,29 @@ fn builder() -> Builder {
     let mut builder = Builder::new();
     builder
         .enable_push(false)
+        // Until the member has said how many it takes.
+        .initial_max_send_streams(0)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(HEAD)
         .max_send_buffer_size(BUFFER);
     builder
+}
+
+/// Waits until the member has said by its SETTINGS what it takes (RFC 9113 §3.4): it would refuse more requests than that,
+/// and must not be sent what it has not allowed (RFC 8441 §3).
+async fn greeted<S: AsyncRead + AsyncWrite + Unpin>(
+    connection: &mut Connection<LateEnd<S>, Bytes>,
+    sender: &SendRequest<Bytes>,
+) -> io::Result<()> {
+    poll_fn(|cx| {
+        if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
+            let why = ended.err().map_or_else(|| io::ErrorKind::UnexpectedEof.into(), io::Error::other);
+            return Poll::Ready(Err(why));
+        }
+        if sender.current_max_send_streams() > 0 { Poll::Ready(Ok(())) } else { Poll::Pending }
+    })
+    .await
 }
 
 /// Reads and writes until the connection ends. What ends it shows in its streams.

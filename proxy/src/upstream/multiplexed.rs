@@ -3,6 +3,7 @@
 //! Who comes while a connection to the member is being opened waits for it, so that a crowd opens one and not a crowd of
 //! them, and a member that cannot be reached is tried and blamed once for all who wait.
 
+use super::Refusals;
 use super::http2::{Http2, Stream};
 use crate::dial::{Dial, First};
 use crate::origination::Secured;
@@ -45,11 +46,14 @@ impl Multiplexed {
         &self,
         member: &Arc<MemberState>,
         secured: Option<&Arc<Secured>>,
-        told: ProxyProtocol,
+        (told, refusals): (ProxyProtocol, &Refusals),
     ) -> Option<Stream> {
         let connections = self.connections.borrow();
         let found = connections.get(&Arc::as_ptr(member))?.iter().find(|connection| {
-            connection.speaks_as(secured, told) && connection.has_room() && connection.is_usable()
+            connection.speaks_as(secured, told)
+                && !refusals.has(connection)
+                && connection.has_room()
+                && connection.is_usable()
         })?;
         Some(Stream::new(Rc::clone(found)))
     }
@@ -59,7 +63,8 @@ impl Multiplexed {
         &self,
         dial: &Dial<'_>,
         member: &Arc<MemberState>,
-        (told, first): (ProxyProtocol, &First),
+        (told, refusals): (ProxyProtocol, &Refusals),
+        first: &First,
     ) -> io::Result<Stream> {
         let secured = dial.secured(member).map_err(io::Error::other)?;
         loop {
@@ -70,7 +75,7 @@ impl Multiplexed {
                 }
                 Outcome::LookAgain | Outcome::Pending => {}
             }
-            if let Some(stream) = self.find(member, secured, told) {
+            if let Some(stream) = self.find(member, secured, (told, refusals)) {
                 return Ok(stream);
             }
         }

@@ -1,12 +1,14 @@
 //! Small servers to stand behind the proxy. They remember what they saw.
 
-use crate::gateway::{free_port, v4, wait_for};
+use crate::gateway::{PATIENCE, free_port, v4, wait_for};
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// What a server does with a connection.
 type Serve = fn(&Seen, TcpStream) -> std::io::Result<()>;
@@ -21,8 +23,33 @@ pub(crate) struct Seen {
     /// Bytes of request bodies.
     pub(crate) body_bytes: AtomicUsize,
     /// Opened by a test to let an answer go on.
-    pub(crate) gate: AtomicBool,
+    pub(crate) gate: Gate,
     open: Mutex<HashMap<usize, TcpStream>>,
+}
+
+/// A flag of a test that threads and tasks wait for.
+#[derive(Default)]
+pub(crate) struct Gate(watch::Sender<bool>);
+
+impl Gate {
+    pub(crate) fn store(&self, open: bool, order: Ordering) {
+        self.swap(open, order);
+    }
+
+    pub(crate) fn load(&self, _: Ordering) -> bool {
+        *self.0.borrow()
+    }
+
+    pub(crate) fn swap(&self, open: bool, _: Ordering) -> bool {
+        self.0.send_replace(open)
+    }
+
+    /// Waits until it is open.
+    pub(crate) async fn opens(&self) {
+        let mut open = self.0.subscribe();
+        let opened = open.wait_for(|open| *open);
+        timeout(PATIENCE, opened).await.expect("the test opens the gate").expect("the gate is there");
+    }
 }
 
 /// A server on IPv4 loopback. Dropping it stops it.
@@ -69,7 +96,7 @@ impl Backend {
             accepted: AtomicUsize::new(0),
             heads: Mutex::default(),
             body_bytes: AtomicUsize::new(0),
-            gate: AtomicBool::new(false),
+            gate: Gate::default(),
             open: Mutex::default(),
         };
         let (address, listener) = loop {

@@ -1,6 +1,7 @@
 //! Members that speak HTTP/2: a whole one, and frames by hand for what no library would do.
 
 use crate::backend::{Backend, Seen};
+use crate::gateway::wait_for;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -12,16 +13,30 @@ use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 /// A server that speaks HTTP/2 from the first octet on; see [`answer`] for its paths.
 pub(crate) fn member(name: &'static str) -> Backend {
     Backend::new(name, |seen, stream| serve(seen, stream, 100))
 }
 
-/// The same, one request at a time on each connection.
+/// The same, one request at a time on each connection, whose end it notes.
 pub(crate) fn narrow_member(name: &'static str) -> Backend {
-    Backend::new(name, |seen, stream| serve(seen, stream, 1))
+    Backend::new(name, |seen, stream| {
+        let served = serve(seen, stream, 1);
+        seen.heads.lock().unwrap().push(CLOSED.to_owned());
+        served
+    })
+}
+
+/// What a narrow member notes of a connection that has ended.
+pub(crate) const CLOSED: &str = "closed";
+
+/// The same, which is silent until the gate is open.
+pub(crate) fn late_narrow_member(name: &'static str) -> Backend {
+    Backend::new(name, |seen, stream| {
+        wait_for("the test to open the gate", || seen.gate.load(Ordering::SeqCst).then_some(()));
+        serve(seen, stream, 1)
+    })
 }
 
 fn serve(seen: &Seen, stream: TcpStream, streams: u32) -> std::io::Result<()> {
@@ -91,7 +106,7 @@ async fn answer(
         "/early" => send(respond, status(403), Bytes::from_static(b"no"), None).await,
         "/nothing" => respond.send_response(status(204), true).map(drop),
         "/wait" => {
-            open(seen).await;
+            seen.gate.opens().await;
             send(respond, status(200), seen.name.into(), None).await
         }
         "/endless" => {
@@ -105,7 +120,7 @@ async fn answer(
         "/half" => {
             let mut out = respond.send_response(status(200), false)?;
             write(&mut out, Bytes::from_static(b"only this")).await?;
-            open(seen).await;
+            seen.gate.opens().await;
             out.send_reset(Reason::CANCEL);
             Ok(())
         }
@@ -135,13 +150,6 @@ async fn echo(
     trailers.insert("x-octets", body.len().into());
     let head = Response::builder().header("trailer", "x-octets, x-sum").body(()).unwrap();
     send(respond, head, body.into(), Some(trailers)).await
-}
-
-/// Waits until the test opens the gate.
-async fn open(seen: &Seen) {
-    while !seen.gate.load(Ordering::SeqCst) {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
 }
 
 async fn send(

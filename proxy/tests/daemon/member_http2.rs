@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::foreign::{Program, nginx};
 use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v4, v6, wait_for};
 use crate::http2::{Http2, request};
-use crate::http2_member::{Frames, member, narrow_member};
+use crate::http2_member::{CLOSED, Frames, late_narrow_member, member, narrow_member};
 use std::io::Write;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::Ordering;
@@ -169,6 +169,88 @@ fn a_request_that_is_refused_goes_to_another_member() {
 }
 
 #[test]
+fn nothing_is_sent_before_a_member_has_said_what_it_takes() {
+    let backend = late_narrow_member("a");
+    let (gateway, port) = before(&[backend.address], "passive = { failures = 1, ejection = \"1h\" }");
+    let mut clients = asking(port, 5, "/");
+    gateway.counts("member_load{pool=\"web\",member=\"m0\"}", 5);
+    backend.seen.gate.store(true, Ordering::SeqCst);
+    assert!(clients.iter_mut().all(|client| client.response().text() == "a"));
+    assert_eq!(gateway.metric("member_ejections_total{pool=\"web\",member=\"m0\"}"), 0);
+    assert_eq!(
+        gateway.metric("member_connections_total{pool=\"web\",member=\"m0\"}"),
+        backend.accepted() as u64
+    );
+}
+
+#[test]
+fn a_member_that_says_nothing_is_not_spoken_to() {
+    let (silent, other) = (late_narrow_member("a"), member("b"));
+    let port = free_port();
+    let config = Config::new("workers = 1").timeouts("connect = \"200ms\"");
+    let config = config.listener("web", "http", port, "web", "").pool(
+        "web",
+        &format!("{UNCHECKED}\nprotocol = \"h2\"\npassive = {{ failures = 1, ejection = \"1h\" }}"),
+        &[silent.address, other.address],
+    );
+    let gateway = Gateway::start(&config);
+    for _ in 0..3 {
+        let mut client = Client::connect(v6(port));
+        client.send(BARE_POST);
+        assert_eq!(client.response().text(), "b");
+    }
+    assert_eq!(gateway.metric("member_ejections_total{pool=\"web\",member=\"m0\"}"), 1);
+}
+
+#[test]
+fn what_a_member_leaves_alone_goes_on_another_connection_and_is_no_failure() {
+    // Refuses on its first connection, goes away on the second, and answers on the third.
+    let backend = Backend::new("a", |seen, stream| {
+        let number = seen.accepted.load(Ordering::SeqCst);
+        let end = stream.try_clone()?;
+        let mut frames = Frames::new(stream, &[])?;
+        loop {
+            let stream = frames.request()?;
+            match number {
+                1 => frames.send(3, 0, stream, &7_u32.to_be_bytes())?,
+                2 => {
+                    frames.go_away(0)?;
+                    return end.shutdown(Shutdown::Both);
+                }
+                _ => frames.answer(stream, seen.name)?,
+            }
+        }
+    });
+    let lines = "retries = 0\npassive = { failures = 1, ejection = \"1h\" }";
+    let (gateway, port) = before(&[backend.address], lines);
+    let mut client = Client::connect(v6(port));
+    client.send(BARE_POST);
+    assert_eq!(client.response().text(), "a");
+    assert_eq!(backend.accepted(), 3);
+    assert_eq!(gateway.metric("member_ejections_total{pool=\"web\",member=\"m0\"}"), 0);
+}
+
+#[test]
+fn a_request_that_is_refused_everywhere_is_answered_503() {
+    let backend = Backend::new("a", |_, stream| {
+        let mut frames = Frames::new(stream, &[])?;
+        loop {
+            let stream = frames.request()?;
+            frames.send(3, 0, stream, &7_u32.to_be_bytes())?;
+        }
+    });
+    let lines = "retries = 0\npassive = { failures = 1, ejection = \"1h\" }";
+    let (gateway, port) = before(&[backend.address], lines);
+    for _ in 0..2 {
+        let mut client = Client::connect(v6(port));
+        client.send(BARE_POST);
+        assert_eq!(client.response().status, 503);
+    }
+    assert_eq!(backend.accepted(), 4, "connections stay for others");
+    assert_eq!(gateway.metric("member_ejections_total{pool=\"web\",member=\"m0\"}"), 0);
+}
+
+#[test]
 fn a_member_that_goes_away_finishes_what_it_took_and_loses_nothing() {
     // The first connection takes one request and leaves the second alone.
     let backend = Backend::new("a", |seen, stream| {
@@ -325,13 +407,50 @@ fn a_stalled_stream_stalls_no_other_and_is_given_up_in_time() {
 }
 
 #[test]
+fn a_client_that_stalls_behind_the_answer_is_given_up_in_time() {
+    let backend = member("a");
+    let port = free_port();
+    let config = Config::new("workers = 1").timeouts("client = \"500ms\"\nserver = \"1h\"");
+    let config = config.listener("web", "http", port, "web", "").pool(
+        "web",
+        &format!("{UNCHECKED}\nprotocol = \"h2\""),
+        &[backend.address],
+    );
+    let gateway = Gateway::start(&config);
+    let mut client = Client::connect(v6(port));
+    client.send("POST /back-and-forth HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let head = b"HTTP/1.1 200 OK\r\n";
+    assert_eq!(client.bytes(head.len()), head);
+    gateway.counts("failures_total{listener=\"web\",reason=\"client_timeout\"}", 1);
+    assert!(client.read_all().is_err(), "a part does not look whole");
+}
+
+#[test]
+fn answers_that_nobody_takes_stall_no_others() {
+    /// What a client lets come on a stream of its own accord.
+    const WINDOW: usize = 65_535;
+    let backend = member("a");
+    let (_gateway, port) = before(&[backend.address], "");
+    let mut client =
+        Http2::connect_with(port, h2::client::Builder::new().initial_connection_window_size(1 << 30));
+    let stalled: Vec<_> =
+        (0..40).map(|_| client.send(request("GET", "/endless").body(()).unwrap(), true).0).collect();
+    let mut stalled: Vec<_> =
+        stalled.into_iter().map(|answer| client.wait(answer).expect("a head").into_body()).collect();
+    wait_for("them to stall", || {
+        stalled.iter_mut().all(|answer| answer.flow_control().used_capacity() == WINDOW).then_some(())
+    });
+    let body = noise(1 << 20);
+    assert!(Client::connect(v6(port)).post("/echo", &body).body == body);
+    assert_eq!(backend.accepted(), 1, "all on one connection");
+}
+
+#[test]
 fn more_requests_than_a_member_allows_open_another_connection() {
     let backend = narrow_member("a");
     let (_gateway, port) = before(&[backend.address], "");
-    // What the member allows is known with its first answer.
-    assert_eq!(Client::connect(v6(port)).get("/").text(), "a");
     let mut waiting = asking(port, 3, "/wait");
-    came(&backend, 4);
+    came(&backend, 3);
     assert_eq!(backend.accepted(), 3);
     backend.seen.gate.store(true, Ordering::SeqCst);
     assert!(waiting.iter_mut().all(|client| client.response().text() == "a"));
@@ -471,6 +590,26 @@ fn a_check_speaks_what_it_is_told_to() {
     assert_eq!(check(&new, "h2"), ("up".to_owned(), "200 OK".to_owned()));
     assert_eq!(check(&old, "h1"), ("up".to_owned(), "200 OK".to_owned()));
     assert_eq!(check(&old, "h2").0, "down");
+}
+
+#[test]
+fn a_client_keeps_five_idle_connections_of_its_own() {
+    let backend = narrow_member("a");
+    let (_gateway, port) = before(&[backend.address], "http_reuse = \"never\"");
+    let mut client = Http2::connect(port);
+    let mut ask = |count: usize| -> Vec<_> {
+        (0..count).map(|_| client.send(request("GET", "/wait").body(()).unwrap(), true).0).collect()
+    };
+    let asked = ask(8);
+    came(&backend, 8);
+    backend.seen.gate.store(true, Ordering::SeqCst);
+    let closed = || backend.heads().iter().filter(|head| *head == CLOSED).count();
+    let others = {
+        wait_for("three of them to close", || (closed() == 3).then_some(()));
+        ask(5)
+    };
+    assert!(asked.into_iter().chain(others).all(|response| client.whole(response).text() == "a"));
+    assert_eq!((backend.accepted(), closed()), (8, 3));
 }
 
 #[test]

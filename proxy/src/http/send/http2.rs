@@ -65,7 +65,8 @@ pub(super) async fn ask(
     match answered {
         Ok(response) => {
             stream.is_answered();
-            Ok(response.map(|content| Reply::http2(content, stream, pump.go_on())))
+            let client = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+            Ok(response.map(|content| Reply::http2(content, stream, pump.go_on(client))))
         }
         Err(Lost::Unsent(())) => {
             Err(Lost::Unsent(Box::new(Outgoing { head, body: pump.into_body(), repeatable })))
@@ -92,11 +93,12 @@ fn listen(answer: &mut ResponseFuture, cx: &mut Context<'_>, asked: &AtomicBool)
 fn lost(error: &h2::Error, stream: &Stream, begun: bool) -> Lost<()> {
     tracing::debug!(%error, "member gave no answer");
     let untouched = error.is_remote() && !begun;
-    if untouched && error.reason() == Some(Reason::REFUSED_STREAM) && error.is_reset() {
-        return Lost::Refused(());
-    }
-    if untouched && error.is_go_away() && !stream.is_cut() {
-        return Lost::Unsent(());
+    let leaves = untouched && error.is_go_away() && !stream.is_cut();
+    match error.reason() {
+        Some(Reason::REFUSED_STREAM) if untouched && error.is_reset() => return Lost::Refused(()),
+        Some(Reason::NO_ERROR) if leaves => return Lost::Refused(()),
+        _ if leaves => return Lost::Unsent(()),
+        _ => {}
     }
     let why = if error.is_library() { Why::Malformed } else { Why::Gone };
     Lost::Failed { heard: error.is_reset(), why }

@@ -6,7 +6,8 @@ use h2::{Reason, SendStream};
 use hyper::body::Body;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Instant;
 use tokio::task::AbortHandle;
 
 pub(super) struct Pump {
@@ -48,16 +49,30 @@ impl Pump {
         Poll::Ready(sent)
     }
 
-    /// Sends the rest beside the answer.
-    pub(super) fn go_on(mut self) -> Option<Pumping> {
+    /// Sends the rest beside the answer. `client` wakes the task of the client connection, which sleeps until something
+    /// is due.
+    pub(super) fn go_on(mut self, client: Waker) -> Option<Pumping> {
         self.sending.is_some().then(|| {
             let task = tokio::task::spawn_local(async move {
                 // Whoever takes the answer sees what became of the stream.
-                let _ = poll_fn(|cx| self.poll(cx)).await;
+                let _ = poll_fn(|cx| {
+                    let before = self.body.due();
+                    let polled = self.poll(cx);
+                    if is_sooner(self.body.due(), before) {
+                        client.wake_by_ref();
+                    }
+                    polled
+                })
+                .await;
             });
             Pumping(task.abort_handle())
         })
     }
+}
+
+/// Whether something is due before anything was.
+fn is_sooner(due: Option<Instant>, before: Option<Instant>) -> bool {
+    due.is_some_and(|due| before.is_none_or(|before| due < before))
 }
 
 fn send(
@@ -72,6 +87,10 @@ fn send(
             let Some(Ok(room)) = ready!(sending.poll_capacity(cx)) else {
                 return Poll::Ready(Err(Broken::Member));
             };
+            if room == 0 {
+                // It was there and is gone: a frame without content would only cost the member.
+                continue;
+            }
             let part = held.split_to(room.min(held.len()));
             let last = held.is_empty() && body.is_end_stream();
             if sending.send_data(part, last).is_err() {
