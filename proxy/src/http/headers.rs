@@ -10,7 +10,7 @@ use ::http::header::{
 };
 
 /// Taken out whether named by `Connection` or not.
-const HOP_BY_HOP: [HeaderName; 7] = [
+static HOP_BY_HOP: [HeaderName; 7] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -19,6 +19,8 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     TRANSFER_ENCODING,
     UPGRADE,
 ];
+/// Of the framing, or settled beside it: what some server may take for one of these is taken out.
+const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "host"];
 /// Never taken out because `Connection` names them: the message would mean something else without them.
 const ESSENTIAL: [HeaderName; 2] = [HOST, CONTENT_LENGTH];
 
@@ -58,15 +60,14 @@ pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
 
 /// Takes out everything that concerns this connection only, and leaves of the framing what has one meaning. What is
 /// announced as trailers and may be stays announced: the HTTP library sends no others.
+///
+/// Few messages have any of it, and to look for a name costs as much as to look at all of them.
 pub(crate) fn strip(headers: &mut HeaderMap) {
     canonicalize(headers);
-    let trailers = announced(headers);
-    if headers.contains_key(CONNECTION) {
-        for name in nominated(headers) {
-            headers.remove(name);
-        }
-    }
-    for name in HOP_BY_HOP {
+    let ending: Vec<_> = headers.keys().filter(|name| ends_here(name)).cloned().collect();
+    let nominated = if ending.contains(&CONNECTION) { nominated(headers) } else { Vec::new() };
+    let trailers = if ending.contains(&TRAILER) { announced(headers, &nominated) } else { None };
+    for name in ending.iter().chain(&nominated) {
         headers.remove(name);
     }
     if let Some(trailers) = trailers {
@@ -74,8 +75,14 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
     }
 }
 
-/// Writes a length without leading zeros, which some readers take for a sign of octal, and takes out what some server may
-/// take for another field of the framing: CGI and its kin see no difference between `-` and other marks.
+/// Whether a field goes whatever else there is. CGI and its kin see no difference between `-` and other marks, and may
+/// take what is spelt with those for another field of the framing.
+fn ends_here(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    HOP_BY_HOP.contains(name) || FRAMING.iter().any(|known| is_taken_for(text, known) && text != *known)
+}
+
+/// Writes a length without leading zeros, which some readers take for a sign of octal.
 fn canonicalize(headers: &mut HeaderMap) {
     let length = headers.get(CONTENT_LENGTH).map(HeaderValue::as_bytes);
     if let Some(digits @ [b'0', _, ..]) = length {
@@ -83,16 +90,6 @@ fn canonicalize(headers: &mut HeaderMap) {
         if let Ok(plain) = HeaderValue::from_bytes(&digits[start..]) {
             headers.insert(CONTENT_LENGTH, plain);
         }
-    }
-    let doubtful = |name: &&HeaderName| {
-        let name = name.as_str();
-        [CONTENT_LENGTH, TRANSFER_ENCODING, HOST]
-            .iter()
-            .any(|known| name != known.as_str() && is_taken_for(name, known.as_str()))
-    };
-    let doubtful: Vec<_> = headers.keys().filter(doubtful).cloned().collect();
-    for name in doubtful {
-        headers.remove(name);
     }
 }
 
@@ -122,9 +119,8 @@ fn may_trail(name: &HeaderName) -> bool {
         && !name.as_str().starts_with("x-forwarded-")
 }
 
-/// The fields that are to come behind the content and may.
-fn announced(headers: &HeaderMap) -> Option<HeaderValue> {
-    let nominated = nominated(headers);
+/// The fields that are to come behind the content and may. `nominated` are those that `Connection` names.
+fn announced(headers: &HeaderMap, nominated: &[HeaderName]) -> Option<HeaderValue> {
     let may = |name: &HeaderName| may_trail(name) && !nominated.contains(name);
     let names: Vec<_> = list(headers, &TRAILER)
         .filter_map(|name| HeaderName::from_bytes(name).ok())
@@ -140,8 +136,11 @@ fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &
     values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
 }
 
+/// What `Connection` names beside what goes in any case.
 fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    let goes = |option: &[u8]| HOP_BY_HOP.iter().any(|name| option.eq_ignore_ascii_case(name.as_ref()));
     list(headers, &CONNECTION)
+        .filter(|option| !goes(option))
         .filter_map(|option| HeaderName::from_bytes(option).ok())
         .filter(|name| !ESSENTIAL.contains(name))
         .collect()
