@@ -19,9 +19,10 @@ use crate::translated::Translated;
 use addr::fold_mapped;
 use arc_swap::ArcSwap;
 use config::model::{Coding, Hsts, Listener, Mode, Proxy, ProxyTimeouts, RequestLimits};
+use hashbrown::HashMap;
 use hyper::header::HeaderValue;
 use ipnet::IpNet;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 

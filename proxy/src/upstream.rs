@@ -21,11 +21,11 @@ use crate::origination::Secured;
 use crate::pool::{MemberState, Pool};
 use crate::snapshot::{Shared, Snapshot};
 use config::model::HttpVersion;
+use hashbrown::HashMap;
 use http2::Http2;
 use multiplexed::Multiplexed;
 use own::Kept;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
@@ -149,8 +149,7 @@ impl Upstreams {
             HttpVersion::H2 => {
                 let kept = seeker.keeps().then(|| self.kept(own));
                 let multiplexed = kept.as_ref().map_or(&self.multiplexed, |kept| &kept.multiplexed);
-                let opening = multiplexed.open(dial, member, (seeker.told, refusals), first);
-                let opened = Box::pin(opening).await;
+                let opened = multiplexed.open(dial, member, (seeker.told, refusals), first).await;
                 self.filled.notify_one();
                 opened.map(Upstream::Http2)
             }

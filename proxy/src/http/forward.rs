@@ -22,22 +22,25 @@ use hyper::{Request, Response, Version};
 use std::convert::Infallible;
 use std::rc::Rc;
 
-/// Answers one request, whatever happens.
-pub(crate) async fn forward(
+/// Answers one request, whatever happens. What takes no waiting is done at once: whoever waits keeps little of the
+/// request.
+pub(crate) fn forward(
     underway: Underway,
     request: Request<Incoming>,
-) -> Result<Response<ResponseBody>, Infallible> {
+) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
     underway.asks(&request);
     let expected = underway.connection.expects_request();
     let (method, version, fields) = (request.method(), request.version(), request.headers());
     let wish = compression::wish(&underway.route.compression, (method, version, fields));
     let judged = expected.map_or(Err(answer::UNEXPECTED), |good| prepare(&underway, request, good));
-    let answered = match judged {
-        Ok((outgoing, asked)) => ruled(&underway, (outgoing, asked)).await,
-        Err(refused) => Err(refused.into()),
-    };
-    let response = answered.unwrap_or_else(|turned| refused(&underway, turned));
-    Ok(finished(underway, packed(response, wish)))
+    async move {
+        let answered = match judged {
+            Ok(judged) => ruled(&underway, judged).await,
+            Err(refused) => Err(refused.into()),
+        };
+        let response = answered.unwrap_or_else(|turned| refused(&underway, turned));
+        Ok(finished(underway, packed(response, wish)))
+    }
 }
 
 /// What the client gets where nothing is to be forwarded, or nothing came of it.
@@ -122,7 +125,7 @@ fn head_size<B>(response: &Response<B>) -> usize {
 /// Does with the request what the rules say.
 async fn ruled(
     exchange: &Rc<Exchange>,
-    (mut outgoing, asked): (Outgoing, Option<Asked>),
+    (mut outgoing, asked): (Box<Outgoing>, Option<Asked>),
 ) -> Result<Response<ResponseBody>, Turned> {
     let Head { method, uri, headers } = &mut outgoing.head;
     let Ruling { fate, taken, answer_edits } = ruling::rule(exchange, (method, uri, headers)).await?;
@@ -148,7 +151,7 @@ fn prepare(
     exchange: &Rc<Exchange>,
     request: Request<Incoming>,
     good: Good,
-) -> Result<(Outgoing, Option<Asked>), Answer> {
+) -> Result<(Box<Outgoing>, Option<Asked>), Answer> {
     let Exchange { connection, route, .. } = &**exchange;
     let (mut parts, incoming) = request.into_parts();
     if !exchange.has_room {
@@ -200,5 +203,6 @@ fn prepare(
         RequestBody::Client { incoming, exchange: Rc::clone(exchange), wait, withheld: Vec::new() }
     };
     let repeatable = method.is_idempotent() && matches!(body, RequestBody::Empty);
-    Ok((Outgoing { head: Head { method, uri: target.uri, headers }, body, repeatable }, asked))
+    let head = Head { method, uri: target.uri, headers };
+    Ok((Box::new(Outgoing { head, body, repeatable }), asked))
 }

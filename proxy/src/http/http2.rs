@@ -53,7 +53,8 @@ pub(super) async fn serve(connection: Rc<Connection>, client: ClientStream, mut 
         service_fn(move |request| {
             let underway = Exchange::begin(&connection);
             begun.next_is(&underway);
-            forward::forward(underway, request)
+            // The library moves it about until it runs.
+            Box::pin(forward::forward(underway, request))
         })
     };
     let builder = builder(streams.begun(), connection.route().limits);

@@ -46,9 +46,9 @@ impl Head {
 
 impl Outgoing {
     /// The same request once more, if it may be sent twice.
-    pub(super) fn spare(&self) -> Option<Self> {
+    pub(super) fn spare(&self) -> Option<Box<Self>> {
         let spare = || Self { head: self.head.clone(), body: RequestBody::Empty, repeatable: true };
-        self.repeatable.then(spare)
+        self.repeatable.then(|| Box::new(spare()))
     }
 
     pub(super) fn into_request(self) -> Request<RequestBody> {

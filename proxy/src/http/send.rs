@@ -55,18 +55,18 @@ const REFUSALS: usize = 3;
 /// Where a request goes next.
 enum Again {
     /// To the same member.
-    Here(Outgoing),
+    Here(Box<Outgoing>),
     /// To wherever the pool says.
-    Elsewhere(Outgoing),
+    Elsewhere(Box<Outgoing>),
     /// To another connection, and better to another member.
-    Aside(Outgoing),
+    Aside(Box<Outgoing>),
 }
 
 /// Sends a request to a member of the pool, and to others where that is safe.
 pub(super) async fn send(
     exchange: &Rc<Exchange>,
     pool: &Arc<Pool>,
-    (outgoing, asked): (Outgoing, Option<Asked>),
+    (outgoing, asked): (Box<Outgoing>, Option<Asked>),
     bond: &mut Bond,
 ) -> Result<Response<ResponseBody>, Answer> {
     let connection = &exchange.connection;
@@ -154,17 +154,18 @@ async fn reach(
     }
     let header = identity::header(told, connection.told.as_ref(), || identity::origin(connection.ends));
     let first = First { header, ahead: Vec::new() };
-    upstreams.open(dial, member, wanted, &first).await
+    // Most requests find a connection, and every one would have its room.
+    Box::pin(upstreams.open(dial, member, wanted, &first)).await
 }
 
 impl Lost {
     /// The request for a second try, where that is safe: nobody has acted on it, or it may be repeated and the connection
     /// had been idle, so that the member may just have closed it.
-    fn again(self, reused: bool, spare: Option<Outgoing>) -> Result<Again, Answer> {
+    fn again(self, reused: bool, spare: Option<Box<Outgoing>>) -> Result<Again, Answer> {
         match (self, spare) {
-            (Self::Unsent(unsent), _) if reused => Ok(Again::Here(*unsent)),
-            (Self::Unsent(unsent), _) => Ok(Again::Elsewhere(*unsent)),
-            (Self::Refused(left), _) => Ok(Again::Aside(*left)),
+            (Self::Unsent(unsent), _) if reused => Ok(Again::Here(unsent)),
+            (Self::Unsent(unsent), _) => Ok(Again::Elsewhere(unsent)),
+            (Self::Refused(left), _) => Ok(Again::Aside(left)),
             (Self::Failed { heard: false, why: Why::Gone }, Some(spare)) => Ok(Again::Here(spare)),
             (Self::Failed { why, .. }, _) => Err(match why {
                 Why::Client => answer::BROKEN_BODY,
@@ -178,7 +179,11 @@ impl Lost {
 }
 
 /// Sends the request and waits for the head of the answer.
-async fn ask(exchange: &Exchange, upstream: Upstream, outgoing: Outgoing) -> Result<Response<Reply>, Lost> {
+async fn ask(
+    exchange: &Exchange,
+    upstream: Upstream,
+    outgoing: Box<Outgoing>,
+) -> Result<Response<Reply>, Lost> {
     let answered = match upstream {
         Upstream::Http1(upstream) => http1::ask(exchange, upstream, outgoing).await,
         // Most pools speak HTTP/1.1, and every request would have its room.

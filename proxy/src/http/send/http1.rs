@@ -14,7 +14,7 @@ use std::task::Poll;
 pub(super) async fn ask(
     exchange: &Exchange,
     mut upstream: Box<Http1>,
-    outgoing: Outgoing,
+    outgoing: Box<Outgoing>,
 ) -> Result<Response<Reply>, Lost> {
     let repeatable = outgoing.repeatable;
     upstream.heard.set(false);

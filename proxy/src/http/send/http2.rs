@@ -27,7 +27,7 @@ use std::task::{Context, Poll};
 pub(super) async fn ask(
     exchange: &Exchange,
     stream: Stream,
-    outgoing: Outgoing,
+    outgoing: Box<Outgoing>,
 ) -> Result<Response<Reply>, Lost> {
     let request = outgoing.head.to_http2(stream.is_encrypted(), stream.member().address);
     let ends = outgoing.body.is_end_stream();
@@ -36,10 +36,10 @@ pub(super) async fn ask(
         Err(error) => {
             tracing::debug!(%error, "connection to a member takes no further request");
             stream.retire();
-            return Err(Lost::Unsent(Box::new(outgoing)));
+            return Err(Lost::Unsent(outgoing));
         }
     };
-    let Outgoing { head, body, repeatable } = outgoing;
+    let Outgoing { head, body, repeatable } = *outgoing;
     let asked = body.waits();
     let mut pump = Pump::new((!ends).then_some(sending), body);
     exchange.waits_for_member();
