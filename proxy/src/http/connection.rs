@@ -7,7 +7,7 @@ use super::deadlines::{Deadlines, Overdue};
 use super::diary::Diary;
 use super::exchange::Exchange;
 use super::framing::{Fault, Framing, Good};
-use super::http2::{Begun, Flood, Frames};
+use super::http2::{Begun, Frames, Offence};
 use super::tunnel::Switched;
 use super::wire::Wire;
 use crate::counts::Failure;
@@ -257,16 +257,16 @@ impl Connection {
         }
     }
 
-    /// What the client floods with.
-    pub(super) fn flood(&self) -> Option<Flood> {
-        self.wire.borrow().flood()
+    /// Why it is not to go on.
+    pub(super) fn offence(&self) -> Option<Offence> {
+        self.wire.borrow().offence()
     }
 
-    /// The last stream that the client has begun, if a frame may be sent.
-    pub(super) fn last_stream(&self) -> Option<u32> {
+    /// The frame that says so, if one may be sent.
+    pub(super) fn farewell(&self) -> Option<impl AsRef<[u8]>> {
         match &*self.wire.borrow() {
             Wire::Http1(_) => None,
-            Wire::Http2(frames) => frames.last_stream(),
+            Wire::Http2(frames) => frames.farewell(),
         }
     }
 

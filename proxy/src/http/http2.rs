@@ -1,16 +1,17 @@
 //! A client connection that speaks HTTP/2: many requests at once. RFC 9113.
 //!
 //! It is one task, as in HTTP/1.1: the streams of the HTTP library run in it ([`streams`]), and end with it. Only the rest
-//! of a request's content that goes to a member of HTTP/2 has a task of its own, until that is aborted. What is due to any of them is found before it sleeps. Floods are found by [`frames`].
+//! of a request's content that goes to a member of HTTP/2 has a task of its own, until that is aborted. What is due to any of them is found before it sleeps. Floods are found by [`frames`], and what may not be by [`breach`].
 //! Deliberately not here: server push, and priorities (RFC 9113 §5.3).
 
+mod breach;
 pub(super) mod connect;
 mod frames;
 pub(super) mod head;
 pub(super) mod preface;
 mod streams;
 
-pub(crate) use frames::{Flood, Frames};
+pub(crate) use frames::{Frames, Offence};
 pub(super) use streams::Begun;
 
 use super::connection::{Connection, Due, now};
@@ -68,8 +69,8 @@ pub(super) async fn serve(connection: Rc<Connection>, client: ClientStream, mut 
                 if let Poll::Ready(end) = Pin::new(&mut serving).poll(cx) {
                     return Poll::Ready(Event::Ended(end));
                 }
-                if let Some(flood) = connection.flood() {
-                    return Poll::Ready(Event::Flooded(flood));
+                if let Some(offence) = connection.offence() {
+                    return Poll::Ready(Event::Offended(offence));
                 }
                 if !streams.take_in() {
                     break;
@@ -87,9 +88,9 @@ pub(super) async fn serve(connection: Rc<Connection>, client: ClientStream, mut 
         let overdue = match event {
             Event::Ended(Ok(())) => return,
             Event::Ended(Err(error)) => return broken(&connection, &error),
-            Event::Flooded(flood) => {
+            Event::Offended(offence) => {
                 drop((serving, streams));
-                return dismiss(&connection, flood).await;
+                return dismiss(&connection, offence).await;
             }
             Event::Leave => Overdue::Idle,
             Event::Overdue(Due { what, exchange: Some(exchange), .. }) => {
@@ -108,7 +109,7 @@ pub(super) async fn serve(connection: Rc<Connection>, client: ClientStream, mut 
 
 enum Event {
     Ended(hyper::Result<()>),
-    Flooded(Flood),
+    Offended(Offence),
     /// No further request is to be taken.
     Leave,
     Overdue(Due),
@@ -163,13 +164,20 @@ fn leaves(connection: &Connection, overdue: Overdue) -> bool {
     false
 }
 
-/// Ends a connection that floods, and says why if that can be said.
-async fn dismiss(connection: &Connection, flood: Flood) {
-    tell(connection, flood.text());
+/// Ends a connection whose client does what it may not, and says why if that can be said.
+async fn dismiss(connection: &Connection, offence: Offence) {
+    match offence {
+        Offence::Flood(flood) => tell(connection, flood.text()),
+        Offence::Breach(breach) => {
+            connection.failed(Failure::BadRequest);
+            let (client, what) = (connection.client.map(display), breach.text());
+            tracing::debug!(client, what, "client connection is closed");
+        }
+    }
     let Some(mut stream) = connection.take_left() else { return };
-    if let Some(last) = connection.last_stream() {
+    if let Some(farewell) = connection.farewell() {
         // It fits into an empty socket; a client that takes nothing gets the close alone.
-        let _ = time::timeout(linger::LIMIT, stream.write(&frames::farewell(last))).await;
+        let _ = time::timeout(linger::LIMIT, stream.write(farewell.as_ref())).await;
     }
     linger::close(stream).await;
 }

@@ -188,7 +188,7 @@ impl Drop for ClientStream {
         let Some(stream) = self.stream.take() else { return };
         if self.connection.abort.get() {
             stream.socket().abort();
-        } else if self.connection.flood().is_some() {
+        } else if self.connection.offence().is_some() {
             self.connection.leave(stream);
         }
     }

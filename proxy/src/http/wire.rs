@@ -1,7 +1,7 @@
 //! What the bytes of a client connection are followed by, which depends on the version of HTTP. Pure: time comes in.
 
 use super::framing::{Fault, Framing, Good};
-use super::http2::{Flood, Frames};
+use super::http2::{Frames, Offence};
 use config::model::RequestLimits;
 use std::io::IoSlice;
 use std::time::Instant;
@@ -33,10 +33,7 @@ impl Wire {
     pub(crate) fn received(&mut self, bytes: &[u8], now: impl FnOnce() -> Instant) -> usize {
         match self {
             Self::Http1(framing) => framing.observe(bytes),
-            Self::Http2(frames) => {
-                frames.received(bytes, now());
-                bytes.len()
-            }
+            Self::Http2(frames) => frames.received(bytes, now()),
         }
     }
 
@@ -79,7 +76,7 @@ impl Wire {
     pub(crate) const fn is_shut(&self) -> bool {
         match self {
             Self::Http1(framing) => framing.bad_head().is_some() || framing.is_held(),
-            Self::Http2(frames) => frames.flood().is_some(),
+            Self::Http2(frames) => frames.offence().is_some(),
         }
     }
 
@@ -141,11 +138,11 @@ impl Wire {
         }
     }
 
-    /// What the client has sent too much of.
-    pub(crate) const fn flood(&self) -> Option<Flood> {
+    /// Why the connection is not to go on.
+    pub(crate) const fn offence(&self) -> Option<Offence> {
         match self {
             Self::Http1(_) => None,
-            Self::Http2(frames) => frames.flood(),
+            Self::Http2(frames) => frames.offence(),
         }
     }
 }

@@ -3,9 +3,10 @@
 //!
 //! RFC 9113 §4.1 (frames), §6.10 (header blocks), §10.5 (floods). Each kind has a limit within a second; header blocks
 //! have one for themselves. What goes with the content that a client takes is free: whoever takes much opens its windows
-//! and measures the way often, and there are clients that do both for each small frame. Deliberately judges no frame: the
-//! HTTP library does.
+//! and measures the way often, and there are clients that do both for each small frame. Whether a frame may be is judged
+//! by [`super::breach`].
 
+use super::breach::{self, Breach, Judge};
 use super::preface::PREFACE;
 use std::time::{Duration, Instant};
 
@@ -19,20 +20,30 @@ const MOST_OCTETS: u64 = 1 << 26;
 const MOST_FRAMES: u32 = 1 << 10;
 
 const HEAD: usize = 9;
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const WINDOW_UPDATE: u8 = 8;
-const CONTINUATION: u8 = 9;
+/// Most octets behind a head that are looked at with it.
+const AHEAD: usize = 4;
+/// One setting of `SETTINGS`.
+const SETTING: usize = 6;
+
+pub(super) const DATA: u8 = 0;
+pub(super) const HEADERS: u8 = 1;
+pub(super) const RST_STREAM: u8 = 3;
+pub(super) const SETTINGS: u8 = 4;
+pub(super) const PING: u8 = 6;
+pub(super) const GOAWAY: u8 = 7;
+pub(super) const WINDOW_UPDATE: u8 = 8;
+pub(super) const CONTINUATION: u8 = 9;
 
 /// Of `DATA` and `HEADERS`.
-const END_STREAM: u8 = 1;
+pub(super) const END_STREAM: u8 = 1;
 /// Of `SETTINGS` and `PING`.
-const ACK: u8 = 1;
+pub(super) const ACK: u8 = 1;
 /// Of `HEADERS` and `CONTINUATION`.
-const END_HEADERS: u8 = 4;
+pub(super) const END_HEADERS: u8 = 4;
+/// Of `DATA` and `HEADERS`.
+pub(super) const PADDED: u8 = 8;
+/// Of `HEADERS`.
+pub(super) const PRIORITIZED: u8 = 0x20;
 
 /// Error codes with which the library ends a stream because of what the client has sent (RFC 9113 §7).
 const CLIENTS_FAULT: [u32; 4] = [1, 3, 5, 6];
@@ -76,30 +87,62 @@ impl Flood {
     }
 }
 
+/// Why a connection is not to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offence {
+    Flood(Flood),
+    Breach(Breach),
+}
+
+impl Offence {
+    /// What the client is told (RFC 9113 §7); `ENHANCE_YOUR_CALM` of floods.
+    const fn code(self) -> u32 {
+        match self {
+            Self::Flood(_) => 11,
+            Self::Breach(breach) => breach.code(),
+        }
+    }
+}
+
 /// The head of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Frame {
-    length: u32,
-    kind: u8,
-    flags: u8,
-    stream: u32,
-    /// Of `RST_STREAM`.
-    code: u32,
+pub(super) struct Frame {
+    pub(super) length: u32,
+    pub(super) kind: u8,
+    pub(super) flags: u8,
+    pub(super) stream: u32,
+    /// The first octets behind the head: the code of `RST_STREAM`, the increment of `WINDOW_UPDATE`, and in the highest
+    /// octet alone the length of padding.
+    pub(super) word: u32,
+}
+
+impl Frame {
+    pub(super) const fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+/// What is looked at.
+enum Piece {
+    Frame(Frame),
+    /// The name and the value of one of the settings in the frame under way.
+    Setting(u16, u32),
 }
 
 /// The place in the octets of one direction.
 #[derive(Debug)]
 struct Cursor {
-    /// What has come of the next frame's head, and of the code of a reset.
-    head: [u8; HEAD + 4],
+    /// What has come of the next frame's head and of what is looked at behind it, or of the next setting.
+    part: [u8; HEAD + AHEAD],
     had: usize,
     /// What is left of the payload.
     left: usize,
+    in_settings: bool,
 }
 
 impl Cursor {
     const fn new(left: usize) -> Self {
-        Self { head: [0; HEAD + 4], had: 0, left }
+        Self { part: [0; HEAD + AHEAD], had: 0, left, in_settings: false }
     }
 
     /// Whether a frame, or the preface, has begun and not ended.
@@ -107,33 +150,51 @@ impl Cursor {
         self.had > 0 || self.left > 0
     }
 
-    /// The next frame whose head is whole, taken from the front of `octets`.
-    fn next(&mut self, octets: &mut &[u8]) -> Option<Frame> {
-        loop {
-            let (skipped, rest) = octets.split_at(self.left.min(octets.len()));
-            self.left -= skipped.len();
-            *octets = rest;
-            if octets.is_empty() {
-                return None;
-            }
-            let wanted = if self.had >= HEAD { HEAD + 4 } else { HEAD };
-            let (more, rest) = octets.split_at((wanted - self.had).min(octets.len()));
-            self.head[self.had..self.had + more.len()].copy_from_slice(more);
-            self.had += more.len();
-            *octets = rest;
-            if self.had < wanted {
-                return None;
-            }
-            let [l0, l1, l2, kind, flags, s0, s1, s2, s3, c0, c1, c2, c3] = self.head;
-            let length = u32::from_be_bytes([0, l0, l1, l2]);
-            if kind == RST_STREAM && length >= 4 && wanted == HEAD {
-                continue;
-            }
-            self.left = length as usize - (wanted - HEAD);
-            self.had = 0;
-            let stream = u32::from_be_bytes([s0, s1, s2, s3]) & 0x7fff_ffff;
-            return Some(Frame { length, kind, flags, stream, code: u32::from_be_bytes([c0, c1, c2, c3]) });
+    /// How many octets behind this head are looked at.
+    const fn ahead(length: u32, kind: u8, flags: u8) -> usize {
+        match kind {
+            RST_STREAM | WINDOW_UPDATE if length >= 4 => 4,
+            DATA | HEADERS if length > 0 && flags & PADDED != 0 => 1,
+            _ => 0,
         }
+    }
+
+    /// The next piece that is whole, taken from the front of `octets`.
+    fn next(&mut self, octets: &mut &[u8]) -> Option<Piece> {
+        if self.in_settings && self.left >= SETTING {
+            return self.collect(octets, SETTING).then(|| {
+                (self.had, self.left) = (0, self.left - SETTING);
+                let [n0, n1, v0, v1, v2, v3, ..] = self.part;
+                Piece::Setting(u16::from_be_bytes([n0, n1]), u32::from_be_bytes([v0, v1, v2, v3]))
+            });
+        }
+        let (skipped, rest) = octets.split_at(self.left.min(octets.len()));
+        self.left -= skipped.len();
+        *octets = rest;
+        if octets.is_empty() || !self.collect(octets, HEAD) {
+            return None;
+        }
+        let [l0, l1, l2, kind, flags, s0, s1, s2, s3, ..] = self.part;
+        let length = u32::from_be_bytes([0, l0, l1, l2]);
+        let ahead = Self::ahead(length, kind, flags);
+        if !self.collect(octets, HEAD + ahead) {
+            return None;
+        }
+        self.left = length as usize - ahead;
+        self.had = 0;
+        self.in_settings = kind == SETTINGS;
+        let stream = u32::from_be_bytes([s0, s1, s2, s3]) & 0x7fff_ffff;
+        let [.., w0, w1, w2, w3] = self.part;
+        Some(Piece::Frame(Frame { length, kind, flags, stream, word: u32::from_be_bytes([w0, w1, w2, w3]) }))
+    }
+
+    /// Takes from the front of `octets` until there are so many. False if there are too few.
+    fn collect(&mut self, octets: &mut &[u8], wanted: usize) -> bool {
+        let (more, rest) = octets.split_at(wanted.saturating_sub(self.had).min(octets.len()));
+        self.part[self.had..self.had + more.len()].copy_from_slice(more);
+        self.had += more.len();
+        *octets = rest;
+        self.had >= wanted
     }
 }
 
@@ -152,15 +213,12 @@ pub(crate) struct Frames {
     updates: u32,
     /// How many header blocks have begun.
     blocks: u64,
-    /// Whether a header block has begun whose last frame has not.
-    in_block: bool,
+    judge: Judge,
     /// Whether the frame of the client under way is of a header block.
     in_fields: bool,
     /// Whether any octet of the client has come.
     begun: bool,
-    /// The last stream that the client has begun.
-    last: u32,
-    flood: Option<Flood>,
+    offence: Option<Offence>,
 }
 
 impl Frames {
@@ -174,23 +232,23 @@ impl Frames {
             pings: 0,
             updates: 0,
             blocks: 0,
-            in_block: false,
+            judge: Judge::new(),
             in_fields: false,
             begun: false,
-            last: 0,
-            flood: None,
+            offence: None,
         }
     }
 
-    /// What the client has sent too much of.
-    pub(crate) const fn flood(&self) -> Option<Flood> {
-        self.flood
+    /// Why the connection is not to go on.
+    pub(crate) const fn offence(&self) -> Option<Offence> {
+        self.offence
     }
 
     /// Whether the preface or a header block has begun and is not whole.
     pub(crate) const fn in_head(&self) -> bool {
-        let in_preface = self.begun && self.last == 0 && self.of_client.had == 0 && self.of_client.left > 0;
-        self.in_block || (self.in_fields && self.of_client.is_inside()) || in_preface
+        let in_preface =
+            self.begun && self.judge.last() == 0 && self.of_client.had == 0 && self.of_client.left > 0;
+        self.judge.in_block() || (self.in_fields && self.of_client.is_inside()) || in_preface
     }
 
     /// How many header blocks have begun.
@@ -198,51 +256,67 @@ impl Frames {
         self.blocks
     }
 
-    /// The last stream that the client has begun; none if something else cannot be sent in the place of the next frame.
-    pub(crate) const fn last_stream(&self) -> Option<u32> {
-        if self.to_client.is_inside() { None } else { Some(self.last) }
+    /// What to say at the end if it is a frame's turn (RFC 9113 §6.8): `GOAWAY` with the last stream that may have been
+    /// acted on.
+    pub(crate) fn farewell(&self) -> Option<[u8; HEAD + 8]> {
+        let code = self.offence.filter(|_| !self.to_client.is_inside())?.code();
+        let mut frame = [0; HEAD + 8];
+        (frame[2], frame[3]) = (8, GOAWAY);
+        frame[HEAD..HEAD + 4].copy_from_slice(&self.judge.last().to_be_bytes());
+        frame[HEAD + 4..].copy_from_slice(&code.to_be_bytes());
+        Some(frame)
     }
 
-    /// Takes in the next octets of the client.
-    pub(crate) fn received(&mut self, mut octets: &[u8], now: Instant) {
+    /// Takes in the next octets of the client. Returns how many of them the HTTP library may see: not the last one that
+    /// makes a frame a breach, before which it does nothing about that frame.
+    pub(crate) fn received(&mut self, octets: &[u8], now: Instant) -> usize {
         self.begun |= !octets.is_empty();
-        while let Some(frame) = self.of_client.next(&mut octets) {
-            self.in_fields = matches!(frame.kind, HEADERS | CONTINUATION);
-            match (frame.kind, frame.flags) {
-                (DATA, flags) if frame.length == 0 && flags & END_STREAM == 0 => {
-                    self.count(Flood::EmptyData, now);
-                }
-                (HEADERS, flags) => {
-                    self.last = self.last.max(frame.stream);
-                    self.in_block = flags & END_HEADERS == 0;
-                    self.blocks += 1;
-                    self.counts[Flood::Continuations as usize] = 0;
-                }
-                (CONTINUATION, flags) => {
-                    self.in_block = flags & END_HEADERS == 0;
-                    self.add(Flood::Continuations);
-                }
-                (RST_STREAM, _) => self.count(Flood::Resets, now),
-                (SETTINGS, flags) if flags & ACK == 0 => self.count(Flood::Settings, now),
-                (PING, flags) if flags & ACK == 0 => self.count_unless_earned(Flood::Pings, now),
-                (WINDOW_UPDATE, _) if frame.stream == 0 => {
-                    self.count_unless_earned(Flood::WindowUpdates, now);
-                }
-                _ => {}
+        let mut rest = octets;
+        while let Some(piece) = self.of_client.next(&mut rest) {
+            let judged = match &piece {
+                Piece::Frame(frame) => self.judge.frame(frame),
+                Piece::Setting(name, value) => breach::setting(*name, *value),
+            };
+            if let Err(breach) = judged {
+                self.offence.get_or_insert(Offence::Breach(breach));
+                return octets.len() - rest.len() - 1;
             }
+            if let Piece::Frame(frame) = piece {
+                self.note(frame, now);
+            }
+        }
+        octets.len()
+    }
+
+    /// Counts a frame of the client.
+    fn note(&mut self, frame: Frame, now: Instant) {
+        self.in_fields = matches!(frame.kind, HEADERS | CONTINUATION);
+        match frame.kind {
+            DATA if frame.length == 0 && !frame.has(END_STREAM) => self.count(Flood::EmptyData, now),
+            HEADERS => {
+                self.blocks += 1;
+                self.counts[Flood::Continuations as usize] = 0;
+            }
+            CONTINUATION => self.add(Flood::Continuations),
+            RST_STREAM => self.count(Flood::Resets, now),
+            SETTINGS if !frame.has(ACK) => self.count(Flood::Settings, now),
+            PING if !frame.has(ACK) => self.count_unless_earned(Flood::Pings, now),
+            WINDOW_UPDATE if frame.stream == 0 => self.count_unless_earned(Flood::WindowUpdates, now),
+            _ => {}
         }
     }
 
     /// Takes in the next octets to the client.
     pub(crate) fn sent(&mut self, mut octets: &[u8], now: Instant) {
-        while let Some(frame) = self.to_client.next(&mut octets) {
+        while let Some(piece) = self.to_client.next(&mut octets) {
+            let Piece::Frame(frame) = piece else { continue };
             match frame.kind {
                 DATA => {
                     self.sent = MOST_OCTETS.min(self.sent + u64::from(frame.length));
                     self.pings = MOST_FRAMES.min(self.pings + 1);
                     self.updates = MOST_FRAMES.min(self.updates + 1);
                 }
-                RST_STREAM if CLIENTS_FAULT.contains(&frame.code) => self.count(Flood::Faults, now),
+                RST_STREAM if CLIENTS_FAULT.contains(&frame.word) => self.count(Flood::Faults, now),
                 _ => {}
             }
         }
@@ -274,17 +348,9 @@ impl Frames {
         let count = &mut self.counts[flood as usize];
         *count += 1;
         if *count > flood.limit() {
-            self.flood.get_or_insert(flood);
+            self.offence.get_or_insert(Offence::Flood(flood));
         }
     }
-}
-
-/// A frame that ends the connection because of a flood (RFC 9113 §6.8, `ENHANCE_YOUR_CALM`). `last` is the last stream
-/// that may have been acted on.
-pub(crate) fn farewell(last: u32) -> [u8; 17] {
-    let mut frame = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11];
-    frame[9..13].copy_from_slice(&last.to_be_bytes());
-    frame
 }
 
 #[cfg(test)]
