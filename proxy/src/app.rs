@@ -16,7 +16,7 @@ use service::{Boot, Capability, Daemon, Order, Table};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// causeway-proxy.
 #[derive(Debug)]
@@ -128,12 +128,34 @@ impl Daemon for App {
     async fn drain(self) {
         // Their files go first, so that nobody comes any more.
         drop(self.files);
-        join_all(self.workers.iter().map(Worker::drained)).await;
+        let last = Last { shared: self.shared, workers: self.workers };
+        join_all(last.workers.iter().map(Worker::drained)).await;
+    }
+}
+
+/// The end of the workers. Whatever they have under way when this is dropped is cut off, and told.
+struct Last {
+    shared: Arc<Shared>,
+    workers: Vec<Worker>,
+}
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.shared.cuts_off();
+        let limit = Instant::now() + CUT_LIMIT;
+        let ends: Vec<_> = self.workers.drain(..).map(Worker::ends).collect();
+        for ended in ends {
+            // A thread that is stuck is left behind.
+            let _ = ended.recv_timeout(limit.saturating_duration_since(Instant::now()));
+        }
         if let Some(log) = &self.shared.snapshot.load().log {
-            log.end(LAST_LINES_LIMIT).await;
+            log.end(LAST_LINES_LIMIT);
         }
     }
 }
+
+/// How long workers may take to let go of what is cut off.
+const CUT_LIMIT: Duration = Duration::from_secs(2);
 
 fn warn_of_unused(inherited: &Inherited, snapshot: &Snapshot) {
     for name in inherited.names() {

@@ -28,13 +28,11 @@ use lines::Lines;
 use std::convert::Infallible;
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant, SystemTime};
 use syslog::{Envelope, Front};
 use target::Target;
-use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 /// Octets that may wait to be written, for each worker; as many again are being written.
 const MOST: usize = 512 << 10;
@@ -71,7 +69,7 @@ pub(crate) struct Log {
     desk: Arc<Desk>,
     writer: Thread,
     /// Closes when the thread has ended. Nothing is ever sent.
-    ended: Mutex<oneshot::Receiver<Infallible>>,
+    ended: Mutex<mpsc::Receiver<Infallible>>,
 }
 
 /// How a record is written.
@@ -147,7 +145,7 @@ impl Log {
             closed: AtomicBool::new(false),
             counts: Arc::clone(counts),
         });
-        let (ending, ended) = oneshot::channel();
+        let (ending, ended) = mpsc::channel();
         let (shared, to) = (Arc::clone(&desk), setting.to.clone());
         let writer = thread::Builder::new().name("connection-log".to_owned()).spawn(move || {
             let _ending = ending;
@@ -208,12 +206,10 @@ impl Log {
     }
 
     /// Ends with all that waits, or at `limit` without.
-    pub(crate) async fn end(&self, limit: Duration) {
+    pub(crate) fn end(&self, limit: Duration) {
         self.close();
-        let (_ending, nobody) = oneshot::channel();
-        let mut ended = std::mem::replace(&mut *lock(&self.ended), nobody);
         // The thread that is stuck is left behind.
-        let _ = timeout(limit, &mut ended).await;
+        let _ = lock(&self.ended).recv_timeout(limit);
     }
 
     fn close(&self) {

@@ -109,9 +109,9 @@ impl Relay {
         &self.route
     }
 
-    /// Tells how the connection of this client ended, where it is told. Its place at the member is still taken.
-    pub(crate) fn tell(&self, client: Option<SocketAddr>, lease: &Lease, ending: Ending) {
-        if let Some(notes) = &self.notes {
+    /// Tells how the connection of this client ended, where it is told, once. Its place at the member is still taken.
+    pub(crate) fn tell(&mut self, client: Option<SocketAddr>, lease: &Lease, ending: Ending) {
+        if let Some(notes) = self.notes.take() {
             let passage = Passage { local: &self.local, route: &self.route, client };
             notes.ended(&passage, Some(lease), ending.state());
         }

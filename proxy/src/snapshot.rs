@@ -25,6 +25,7 @@ use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What all threads of the daemon share.
 #[derive(Debug)]
@@ -37,12 +38,30 @@ pub(crate) struct Shared {
     pub(crate) capacity: Capacity,
     /// Client connections open.
     pub(crate) connections: OpenCount,
+    /// Whether the process ends, and what is under way is cut off.
+    cut_off: AtomicBool,
 }
 
 impl Shared {
     pub(crate) fn new(snapshot: Snapshot, workers: usize, capacity: Capacity) -> Self {
         let connections = OpenCount::new(workers);
-        Self { snapshot: ArcSwap::from_pointee(snapshot), workers, capacity, connections }
+        Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            workers,
+            capacity,
+            connections,
+            cut_off: AtomicBool::new(false),
+        }
+    }
+
+    /// What is under way from here on is cut off.
+    pub(crate) fn cuts_off(&self) {
+        self.cut_off.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether what does not come to its end is cut off here.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.cut_off.load(Ordering::Relaxed)
     }
 
     /// Client connections that a worker may hold.

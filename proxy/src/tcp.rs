@@ -40,18 +40,34 @@ pub(crate) async fn begin(local: Rc<Local>, mut accepted: Accepted) -> Option<St
 }
 
 /// Relays to the end, which is told and counted.
-pub(crate) fn carry(mut relay: Relay, peer: Option<SocketAddr>, lease: Lease) -> Stage {
+pub(crate) fn carry(relay: Relay, peer: Option<SocketAddr>, lease: Lease) -> Stage {
+    let mut carried = Carried { relay, peer, lease };
     Stage::last(async move {
+        let Carried { relay, lease, .. } = &mut carried;
         // Waited for by reference: else there would be room for it twice.
-        let (ending, failure) = outcome((&mut relay).await);
-        relay.tell(peer, &lease, ending);
-        drop(lease);
+        let (ending, failure) = outcome((&mut *relay).await);
+        relay.tell(peer, lease, ending);
         if let Some(failure) = failure {
             let listener = &relay.route().name;
             tracing::debug!(peer = peer.map(display), listener, ?ending, "connection did not end well");
             relay.failed(failure);
         }
     })
+}
+
+/// A relay under way. What is dropped before its end is told as cut off.
+struct Carried {
+    relay: Relay,
+    peer: Option<SocketAddr>,
+    lease: Lease,
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.relay.tell(self.peer, &self.lease, Ending::CutOff);
+        }
+    }
 }
 
 /// Whose members the client is for, what they may be told of it, and what of it was read for them.

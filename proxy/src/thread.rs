@@ -1,5 +1,6 @@
 //! Threads with a single-threaded runtime of their own.
 
+use std::convert::Infallible;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc as standard;
@@ -12,15 +13,26 @@ pub(crate) fn runtime() -> io::Result<LocalRuntime> {
     Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
 }
 
-/// Starts a thread that runs what `make` makes, and gives its runtime. `failures` hears of it if that panics.
+/// A thread that was started.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) runtime: Handle,
+    /// Closes when the thread has ended, and its runtime with all that was in it. Nothing is ever sent.
+    pub(crate) ended: standard::Receiver<Infallible>,
+}
+
+/// Starts a thread that runs what `make` makes. `failures` hears of it if that panics.
 pub(crate) fn start<F: Future<Output = ()>>(
     name: &str,
     failures: mpsc::UnboundedSender<String>,
     make: impl FnOnce() -> F + Send + 'static,
-) -> io::Result<Handle> {
+) -> io::Result<Running> {
+    let (ending, ended) = standard::channel();
     let (started, wait) = standard::sync_channel(1);
     let thread_name = name.to_owned();
     thread::Builder::new().name(name.to_owned()).spawn(move || {
+        // Dropped behind the runtime.
+        let _ending = ending;
         let runtime = match runtime() {
             Ok(runtime) => runtime,
             Err(error) => return drop(started.send(Err(error))),
@@ -31,7 +43,8 @@ pub(crate) fn start<F: Future<Output = ()>>(
             let _ = failures.send(format!("the thread of {thread_name} panicked"));
         }
     })?;
-    wait.recv().unwrap_or_else(|_| Err(io::Error::other("the thread ended at once")))
+    let runtime = wait.recv().unwrap_or_else(|_| Err(io::Error::other("the thread ended at once")))?;
+    Ok(Running { runtime, ended })
 }
 
 #[cfg(test)]

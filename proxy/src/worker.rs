@@ -16,19 +16,21 @@ use crate::pool::balance::mix;
 use crate::relay::Buffers;
 use crate::shortage::{Seldom, Shortage, Shortages};
 use crate::snapshot::{Route, Shared};
+use crate::thread::Running;
 use crate::udp::{self, Inbox};
 use crate::upstream::Upstreams;
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, join_all};
 use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc as standard;
 use tokio::net::UdpSocket;
-use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -56,7 +58,7 @@ pub(crate) enum Order {
 #[derive(Debug)]
 pub(crate) struct Worker {
     orders: mpsc::UnboundedSender<Order>,
-    runtime: Handle,
+    thread: Running,
 }
 
 /// A socket that the runtime of a worker knows.
@@ -85,14 +87,14 @@ impl Worker {
     ) -> Result<Self, Error> {
         let part = format!("worker {index}");
         let (orders, queue) = mpsc::unbounded_channel();
-        let runtime = crate::thread::start(&part, failures, move || run(Local::new(index, shared), queue))
+        let thread = crate::thread::start(&part, failures, move || run(Local::new(index, shared), queue))
             .map_err(|cause| Error::Thread { part, cause })?;
-        Ok(Self { orders, runtime })
+        Ok(Self { orders, thread })
     }
 
     /// Makes sockets known to the worker's runtime, so that accepting from them cannot fail later.
     pub(crate) fn register(&self, sockets: Vec<Bound>) -> io::Result<Vec<Registered>> {
-        let _entered = self.runtime.enter();
+        let _entered = self.thread.runtime.enter();
         sockets.into_iter().map(Registered::new).collect()
     }
 
@@ -113,6 +115,11 @@ impl Worker {
         let (done, wait) = oneshot::channel();
         self.order(Order::Drain(done));
         let _ = wait.await;
+    }
+
+    /// Cuts off what is under way. What is returned closes when that is done.
+    pub(crate) fn ends(self) -> standard::Receiver<Infallible> {
+        self.thread.ended
     }
 }
 
@@ -303,7 +310,7 @@ impl Local {
         held: impl Sized + 'static,
         connection: impl Future<Output = ()> + 'static,
     ) {
-        let running = Running::new(self);
+        let running = Tracked::new(self);
         counts.opened(self.index);
         self.shared.connections.opened(self.index);
         self.connections.set(self.connections.get() + 1);
@@ -328,7 +335,7 @@ impl Local {
 
     /// Runs a task that [`Local::idle`] waits for.
     fn track(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
-        let running = Running::new(self);
+        let running = Tracked::new(self);
         tokio::task::spawn_local(async move {
             task.await;
             drop(running);
@@ -348,16 +355,16 @@ impl Local {
 }
 
 /// Counts a task while it runs.
-struct Running(Rc<Local>);
+struct Tracked(Rc<Local>);
 
-impl Running {
+impl Tracked {
     fn new(local: &Rc<Local>) -> Self {
         local.running.set(local.running.get() + 1);
         Self(Rc::clone(local))
     }
 }
 
-impl Drop for Running {
+impl Drop for Tracked {
     fn drop(&mut self) {
         self.0.running.set(self.0.running.get() - 1);
         self.0.ended.notify_waiters();

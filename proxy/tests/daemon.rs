@@ -90,6 +90,9 @@ mod load;
 #[path = "daemon/log.rs"]
 mod log;
 #[cfg(test)]
+#[path = "daemon/log_faults.rs"]
+mod log_faults;
+#[cfg(test)]
 #[path = "daemon/log_http.rs"]
 mod log_http;
 #[cfg(test)]

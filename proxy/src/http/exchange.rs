@@ -189,7 +189,17 @@ impl Exchange {
 
     /// What was to be sent has not left.
     pub(super) fn breaks_off(&self) {
-        self.progress.borrow_mut().fails(Failure::ClientGone);
+        let mut progress = self.progress.borrow_mut();
+        if self.connection.local.shared().is_cut_off() {
+            progress.finishes(false);
+        } else {
+            progress.fails(Failure::ClientGone);
+        }
+    }
+
+    /// Whether its client has left it, so that nothing is answered.
+    pub(super) fn is_left(&self) -> bool {
+        self.progress.borrow().state().by == By::Client
     }
 
     /// Tells how it ended.
@@ -205,6 +215,8 @@ impl Exchange {
         let mut progress = self.progress.borrow_mut();
         if std::thread::panicking() {
             progress.fails(Failure::Panic);
+        } else if self.connection.local.shared().is_cut_off() {
+            progress.cut_off();
         }
         let times = progress.times(now());
         let worker = self.connection.local.index();
@@ -353,8 +365,9 @@ impl Drop for Underway {
     fn drop(&mut self) {
         self.0.waits.borrow_mut().end();
         // A client that leaves one request of several is heard of nowhere else.
-        if !self.0.settled.get() && self.0.connection.is_http2() {
-            self.0.route.counts.failed(self.0.connection.local.index(), Failure::ClientGone);
+        let is_cut_off = self.0.connection.local.shared().is_cut_off();
+        if !self.0.settled.get() && self.0.connection.is_http2() && !is_cut_off {
+            self.0.failed(Failure::ClientGone);
         }
         self.0.connection.ended(&self.0);
         self.0.ends();

@@ -99,7 +99,7 @@ fn finished(underway: Underway, mut response: Response<ResponseBody>) -> Respons
         response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
     underway.responds(response.status());
-    if underway.connection.is_http2() {
+    if underway.connection.is_http2() && !underway.is_left() {
         underway.sends(head_size(&response));
     }
     route.counts.answered(connection.local.index(), response.status());

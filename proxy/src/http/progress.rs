@@ -146,6 +146,13 @@ impl Progress {
         self.ends_by(state);
     }
 
+    /// The process ends, and what is not finished with it.
+    pub(crate) fn cut_off(&mut self) {
+        if !self.finished {
+            self.ends_by(State::new(By::Killed, self.phase()));
+        }
+    }
+
     fn ends_by(&mut self, state: State) {
         self.cause.get_or_insert(state);
     }
@@ -260,6 +267,15 @@ mod tests {
         check("spc", "CH");
         check("spca", "CD");
         check("spcaf", "--");
+    }
+
+    #[test]
+    fn what_the_end_of_the_process_cuts_off_is_told_so() {
+        for (steps, expect) in [("", "KR"), ("sp", "KC"), ("spc", "KH"), ("spca", "KD"), ("spcaf", "--")] {
+            let (mut progress, _) = progress(steps);
+            progress.cut_off();
+            assert_eq!(progress.state().to_string(), expect, "{steps}");
+        }
     }
 
     #[test]

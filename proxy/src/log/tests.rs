@@ -32,8 +32,8 @@ fn a_setting_that_stays_keeps_its_log() {
     assert!(Log::of(&ProxyLog::default(), Some(&one), &counts, 1).unwrap().is_none());
 }
 
-#[tokio::test]
-async fn lines_of_all_workers_are_written_before_the_end() {
+#[test]
+fn lines_of_all_workers_are_written_before_the_end() {
     let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
     receiver.set_read_timeout(Some(LIMIT)).unwrap();
     let counts = Arc::default();
@@ -42,7 +42,7 @@ async fn lines_of_all_workers_are_written_before_the_end() {
     for worker in [0, 1, 2, 1] {
         tell(&log, worker);
     }
-    log.end(LIMIT).await;
+    log.end(LIMIT);
     assert_eq!((counts.written(), counts.lost()), (4, 0));
     let mut buffer = [0; 500];
     for _ in 0..4 {
@@ -74,8 +74,8 @@ async fn a_log_that_is_dropped_writes_what_waits() {
     assert!(serde_json::from_str::<serde_json::Value>(object).unwrap()["error"].is_string(), "{line}");
 }
 
-#[tokio::test]
-async fn a_receiver_that_is_stuck_costs_lines_and_holds_nobody_up() {
+#[test]
+fn a_receiver_that_is_stuck_costs_lines_and_holds_nobody_up() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
     let _receiver = UnixDatagram::bind(&path).unwrap();
@@ -85,7 +85,7 @@ async fn a_receiver_that_is_stuck_costs_lines_and_holds_nobody_up() {
     for _ in 0..many {
         tell(&log, 0);
     }
-    log.end(LIMIT).await;
+    log.end(LIMIT);
     assert!(counts.lost() > 0 && counts.written() > 0, "{counts:?}");
     assert_eq!(counts.lost() + counts.written(), many as u64);
 }

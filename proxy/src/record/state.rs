@@ -26,6 +26,8 @@ pub(crate) enum By {
     Here,
     /// This side, which is short of ports, files or memory.
     Shortage,
+    /// The end of this process.
+    Killed,
     /// A fault of this program.
     Fault,
 }
@@ -68,6 +70,7 @@ impl State {
             By::Proxy => 'P',
             By::Here => 'L',
             By::Shortage => 'R',
+            By::Killed => 'K',
             By::Fault => 'I',
         };
         let phase = match self.phase {
@@ -126,6 +129,8 @@ pub(crate) enum Ending {
     Shortage,
     QueueFull,
     QueueTimeout,
+    /// The process ended.
+    CutOff,
 }
 
 impl Ending {
@@ -139,6 +144,7 @@ impl Ending {
             Self::NoMember | Self::Refused => (By::Member, Phase::Connect),
             Self::ConnectTimeout => (By::SilentMember, Phase::Connect),
             Self::Shortage => (By::Shortage, Phase::Connect),
+            Self::CutOff => (By::Killed, Phase::Data),
             Self::QueueFull => (By::Member, Phase::Queue),
             Self::QueueTimeout => (By::SilentMember, Phase::Queue),
         };

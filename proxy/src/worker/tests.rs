@@ -264,7 +264,8 @@ fn a_socket_that_cannot_be_registered_is_an_error() {
         let runtime = crate::thread::runtime().unwrap();
         runtime.handle().clone()
     };
-    let worker = Worker { orders: mpsc::unbounded_channel().0, runtime: ended };
+    let thread = Running { runtime: ended, ended: standard::channel().1 };
+    let worker = Worker { orders: mpsc::unbounded_channel().0, thread };
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_nonblocking(true).unwrap();
     assert!(worker.register(vec![Bound::Datagram(socket)]).is_err());

@@ -25,6 +25,7 @@ pub(crate) struct Http2 {
     /// Ends the thread when it goes.
     _running: oneshot::Sender<()>,
     sender: SendRequest<Bytes>,
+    pings: Option<h2::PingPong>,
     driver: JoinHandle<Result<(), h2::Error>>,
 }
 
@@ -53,12 +54,12 @@ impl Http2 {
         let driving = Builder::new_current_thread().enable_all().build().unwrap();
         let (runtime, (running, ended)) = (driving.handle().clone(), oneshot::channel());
         std::thread::spawn(move || driving.block_on(ended));
-        let (sender, driver) = runtime.block_on(async {
+        let (sender, pings, driver) = runtime.block_on(async {
             let socket = tokio::net::TcpStream::connect(v6(port)).await.expect("the listener accepts");
-            let (sender, connection) = builder.handshake(socket).await.expect("the preface leaves");
-            (sender, tokio::spawn(connection))
+            let (sender, mut connection) = builder.handshake(socket).await.expect("the preface leaves");
+            (sender, connection.ping_pong(), tokio::spawn(connection))
         });
-        Self { runtime, _running: running, sender, driver }
+        Self { runtime, _running: running, sender, pings, driver }
     }
 
     pub(crate) fn wait<F: Future>(&self, future: F) -> F::Output {
@@ -68,6 +69,12 @@ impl Http2 {
     pub(crate) fn send(&mut self, request: Request<()>, end: bool) -> (ResponseFuture, SendStream<Bytes>) {
         let mut sender = self.wait(self.sender.clone().ready()).expect("the connection takes requests");
         sender.send_request(request, end).expect("a sound request")
+    }
+
+    /// Waits until the proxy has read all that was sent.
+    pub(crate) fn pinged(&mut self) {
+        let mut ponged = self.pings.take().expect("asked for once");
+        self.wait(ponged.ping(h2::Ping::opaque())).expect("it answers");
     }
 
     /// Waits until the proxy says that it takes no further request.

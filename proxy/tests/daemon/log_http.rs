@@ -13,28 +13,28 @@ use std::time::Duration;
 
 /// What is configured on both sides, and what clients do at this port.
 #[derive(Clone, Copy)]
-struct Case<'a> {
-    name: &'static str,
-    members: &'a [SocketAddr],
+pub(crate) struct Case<'a> {
+    pub(crate) name: &'static str,
+    pub(crate) members: &'a [SocketAddr],
     /// In HAProxy's words, and in ours: of the pool, of each member, of all, and of the listener.
-    pool: [&'a str; 2],
-    member: [&'a str; 2],
-    timeouts: [&'a str; 2],
-    listener: [&'a str; 2],
-    format: [&'a str; 2],
-    act: &'a dyn Fn(u16),
+    pub(crate) pool: [&'a str; 2],
+    pub(crate) member: [&'a str; 2],
+    pub(crate) timeouts: [&'a str; 2],
+    pub(crate) listener: [&'a str; 2],
+    pub(crate) format: [&'a str; 2],
+    pub(crate) act: &'a dyn Fn(u16),
     /// The lines, without what differs from run to run.
-    expect: &'a [&'a str],
+    pub(crate) expect: &'a [&'a str],
     /// HAProxy's, where they are others for a reason that stands there.
-    theirs: Option<&'a [&'a str]>,
+    pub(crate) theirs: Option<&'a [&'a str]>,
 }
 
-const PATIENT: [&str; 2] = [
+pub(crate) const PATIENT: [&str; 2] = [
     "timeout connect 5s\n timeout client 30s\n timeout server 30s\n timeout queue 30s",
     "connect = \"5s\"\nclient = \"30s\"\nserver = \"30s\"\nqueue = \"30s\"",
 ];
 
-const PLAIN: Case<'_> = Case {
+pub(crate) const PLAIN: Case<'_> = Case {
     name: "",
     members: &[],
     pool: ["", UNCHECKED],
@@ -48,7 +48,7 @@ const PLAIN: Case<'_> = Case {
 };
 
 /// Runs the case with both and compares their lines with what is expected.
-fn compare(case: &Case<'_>) {
+pub(crate) fn compare(case: &Case<'_>) {
     assert_eq!(by_us(case), case.expect, "{}", case.name);
     if let Some(theirs) = by_haproxy(case) {
         assert_eq!(theirs, case.theirs.unwrap_or(case.expect), "{} by haproxy", case.name);
@@ -102,7 +102,7 @@ fn by_haproxy(case: &Case<'_>) -> Option<Vec<String>> {
 
 /// A line without what differs from run to run, and without the octets of requests: HAProxy counts those of its own form
 /// of a response, none of what it answers to no request, and pages of errors differ.
-fn masked(line: &str) -> String {
+pub(crate) fn masked(line: &str) -> String {
     if let Some((_, own)) = line.split_once("]: - ") {
         // One digit for each number.
         let mut digits = own.replace(|letter: char| letter.is_ascii_digit(), "0");
@@ -120,7 +120,7 @@ fn masked(line: &str) -> String {
 }
 
 /// Answers each request with a few octets.
-fn kind() -> Backend {
+pub(crate) fn kind() -> Backend {
     Backend::new("kind", |_, stream| {
         let mut writer = stream.try_clone()?;
         let mut wire = Wire::new(stream);
@@ -140,33 +140,34 @@ macro_rules! answering {
             let mut wire = Wire::new(stream);
             seen.heads.lock().unwrap().extend(wire.head()?);
             writer.write_all($bytes)?;
-            let then: fn(&TcpStream, Wire) -> std::io::Result<()> = $then;
+            let then: fn(&std::net::TcpStream, Wire) -> std::io::Result<()> = $then;
             then(&writer, wire)
         })
     };
 }
+pub(crate) use answering;
 
-fn closes(writer: &TcpStream, _: Wire) -> std::io::Result<()> {
+pub(crate) fn closes(writer: &TcpStream, _: Wire) -> std::io::Result<()> {
     writer.shutdown(Shutdown::Both)
 }
 
-fn resets(writer: &TcpStream, _: Wire) -> std::io::Result<()> {
+pub(crate) fn resets(writer: &TcpStream, _: Wire) -> std::io::Result<()> {
     socket2::SockRef::from(writer).set_linger(Some(Duration::ZERO))
 }
 
 /// Until the proxy leaves.
-fn hangs(_: &TcpStream, mut wire: Wire) -> std::io::Result<()> {
+pub(crate) fn hangs(_: &TcpStream, mut wire: Wire) -> std::io::Result<()> {
     wire.rest().map(drop)
 }
 
-fn streams(mut writer: &TcpStream, _: Wire) -> std::io::Result<()> {
+pub(crate) fn streams(mut writer: &TcpStream, _: Wire) -> std::io::Result<()> {
     let part = vec![b'x'; 64 << 10];
     loop {
         writer.write_all(&part)?;
     }
 }
 
-fn echoes(mut writer: &TcpStream, wire: Wire) -> std::io::Result<()> {
+pub(crate) fn echoes(mut writer: &TcpStream, wire: Wire) -> std::io::Result<()> {
     let (mut reader, early) = wire.into_parts();
     writer.write_all(&early)?;
     std::io::copy(&mut reader, &mut writer)?;
@@ -178,10 +179,12 @@ fn cuts_after_more(writer: &TcpStream, mut wire: Wire) -> std::io::Result<()> {
     resets(writer, wire)
 }
 
-const GET: &str = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
-const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: a.example\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
-const GRANTED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
-const LONG: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\nonly";
+pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
+pub(crate) const UPGRADE: &str =
+    "GET / HTTP/1.1\r\nHost: a.example\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+pub(crate) const GRANTED: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+pub(crate) const LONG: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\nonly";
 
 /// A client that has sent this.
 fn sent(port: u16, bytes: &str) -> Client {
@@ -198,11 +201,11 @@ fn ask_all(port: u16, bytes: &str) {
 const BAD: &str = "::1 web web/<NOSRV> -1/-1/-1/-1/t 400 n - - PR-- 1/1/0/0/0 0/0 \"<BADREQ>\"\n";
 const FINE: &str = "::1 web pool/m0 t/t/t/t/t 200 n - - ---- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\"\n";
 const SLOW: &str = "::1 web web/<NOSRV> -1/-1/-1/-1/t 408 n - - cR-- 1/1/0/0/0 0/0 \"<BADREQ>\"\n";
-const ONCE: [&str; 2] = ["retries 0", "check = { kind = \"off\" }\nretries = 0"];
+pub(crate) const ONCE: [&str; 2] = ["retries 0", "check = { kind = \"off\" }\nretries = 0"];
 const LINE: &str = r"- [%t] %tr x %ST %{+Q}o%ci %fi %bi %si %ts %tsc %f %ft %b %s %HM %HP %HQ %HU %HV %{-Q}r %Th %hr %hs %CC %{-Q}CS %rc %sq/%bq 100%%";
 
 /// A request whose connection ends with its answer.
-const LAST: &str = "GET / HTTP/1.0\r\nHost: a.example\r\n\r\n";
+pub(crate) const LAST: &str = "GET / HTTP/1.0\r\nHost: a.example\r\n\r\n";
 
 #[test]
 fn requests_that_are_answered_are_told_as_haproxy_tells_them() {
@@ -450,6 +453,22 @@ fn clients_that_leave_are_told_as_haproxy_tells_them() {
         wait_for("the member to be asked", || (silent.heads().len() > before).then_some(()));
         client.reset();
     };
+    compare(&Case {
+        name: "ahead of the response",
+        members: &[silent.address],
+        act: &|port| {
+            let before = silent.heads().len();
+            let client = sent(port, GET);
+            wait_for("the member to be asked", || (silent.heads().len() > before).then_some(()));
+            client.reset();
+        },
+        timeouts: [
+            "timeout connect 5s\n timeout client 30s\n timeout server 1s",
+            "connect = \"5s\"\nclient = \"30s\"\nserver = \"1s\"",
+        ],
+        expect: &["::1 web pool/m0 t/t/t/-1/t 504 n - - sH-- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\"\n"],
+        ..PLAIN
+    });
     compare(&Case {
         name: "in the request",
         members: &[silent.address],
