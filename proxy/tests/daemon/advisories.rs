@@ -274,3 +274,116 @@ fn old_requests_have_content_by_length_alone() {
     assert_eq!(response.status, 200);
     assert_eq!(heads, ["POST / HTTP/1.1\r\nhost: a.example\r\n\r\n"], "what follows is nothing");
 }
+
+/// CVE-2019-14241, HAProxy: an empty cookie, or a field of which nothing was left, made it loop.
+#[test]
+fn cookies_that_are_empty_or_taken_away_come_to_an_end() {
+    const FIELDS: [&str; 8] = [
+        "Cookie: SRV=\r\n",
+        "Cookie: \r\n",
+        "Cookie: ;\r\n",
+        "Cookie: SRV=;SRV=;\r\nCookie: SRV=\r\nCookie: \r\n",
+        "Cookie: SRV=s1\r\nCookie: SRV=s1\r\nCookie: SRV=\r\n",
+        "Cookie: =\r\nCookie: ,\r\nCookie: SRV\r\n",
+        "Cookie: a=1; SRV=\r\nCookie: SRV=; b=2\r\n",
+        "Cookie: SRV=\r\nX-A: 1\r\nCookie: \r\nX-B: 2\r\nCookie: SRV=s1\r\n",
+    ];
+    for cookie in
+        ["indirect = true", "mode = \"prefix\"", "mode = \"rewrite\"", "indirect = true, max_idle = \"1h\""]
+    {
+        let (backend, port) = (recorder(), free_port());
+        let pool = format!(
+            "{UNCHECKED}\ncookie = {{ name = \"SRV\", {cookie} }}\napp_cookie = {{ name = \"APP\" }}"
+        );
+        let config = Config::new("workers = 1").listener("web", "http", port, "web", "");
+        let _gateway = Gateway::start(&config.pool_of("web", &pool, &[(backend.address, "cookie = \"s1\"")]));
+        let mut client = Client::connect(v6(port));
+        for fields in FIELDS {
+            client.send(format!("GET / HTTP/1.1\r\n{HOST}{fields}{}\r\n", fields.replace("SRV", "APP")));
+            assert_eq!(client.response().status, 200, "{cookie} {fields:?}");
+        }
+        let heads = backend.heads();
+        assert_eq!(heads.len(), FIELDS.len(), "{cookie}");
+        let hidden = heads.iter().all(|head| !head.contains("SRV=s1"));
+        assert!(hidden || cookie.starts_with("mode"), "{heads:?}");
+        assert!(heads[7].contains("x-a: 1\r\n") && heads[7].contains("x-b: 2\r\n"), "{}", heads[7]);
+    }
+}
+
+/// CVE-2019-19330 and CVE-2021-39240, HAProxy: line ends in fields, methods, schemes and paths of HTTP/2 became lines of
+/// HTTP/1.1.
+#[test]
+fn nothing_of_http2_becomes_a_line_of_its_own() {
+    let backend = recorder();
+    let (_gateway, port) = start(&backend, "");
+    let literal = |name: &[u8], value: &[u8]| {
+        // A field by its own name, without the table (RFC 7541 §6.2.2).
+        let length = |text: &[u8]| u8::try_from(text.len()).expect("a short text");
+        [&[0, length(name)], name, &[length(value)], value].concat()
+    };
+    let whole = [
+        (&b":method"[..], &b"GET"[..]),
+        (b":scheme", b"http"),
+        (b":authority", b"a.example"),
+        (b":path", b"/"),
+        (b"x-a", b"b"),
+    ];
+    let ask = |fields: &[(&[u8], &[u8])]| {
+        let block: Vec<u8> = fields.iter().flat_map(|(name, value)| literal(name, value)).collect();
+        let mut client = Client::connect(v6(port));
+        let length = u8::try_from(block.len()).expect("a short block");
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+        client.send([&preface[..], &[0, 0, length, 1, 5, 0, 0, 0, 1], &block].concat());
+        // What the connection does behind it says that the request was looked at.
+        client.send([0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        while let Ok(head) = <[u8; 9]>::try_from(client.bytes(9)) {
+            let [a, b, c, kind, flags, ..] = head;
+            client.bytes(u32::from_be_bytes([0, a, b, c]) as usize);
+            // The answer to the PING, a reset of the stream, or the end of the connection.
+            if (kind == 6 && flags == 1) || kind == 3 || kind == 7 {
+                break;
+            }
+        }
+    };
+    ask(&whole);
+    crate::gateway::wait_for("the one that is whole", || (backend.heads().len() == 1).then_some(()));
+    for place in 0..whole.len() {
+        for bad in ["a\r\nX-Evil: 1", "a\nb", "a\rb", "a\0b", "a HTTP/1.1\r\n\r\nGET /evil"] {
+            let mut fields = whole;
+            fields[place].1 = bad.as_bytes();
+            ask(&fields);
+            let mut fields = whole;
+            fields[4].0 = bad.as_bytes();
+            ask(&fields);
+        }
+    }
+    ask(&[whole[0], whole[1], whole[2], whole[3], (b"X-Upper", b"1")]);
+    ask(&[whole[0], whole[1], whole[2], whole[3], (b"", b"1")]);
+    let mut client = Client::connect(v6(port));
+    assert_eq!(client.get("/last").status, 200);
+    let heads = backend.heads();
+    assert_eq!(heads.len(), 2, "{heads:?}");
+    assert!(heads[1].starts_with("GET /last "), "{heads:?}");
+}
+
+/// CVE-2025-32464, HAProxy: a replacement by parts of a long value wrote behind its buffer.
+#[test]
+fn replacements_of_long_values_are_whole_or_none() {
+    let backend = recorder();
+    let rule = "[[proxy.listener.rule]]\nrequest_headers = [{ replace = \"x-a\", regex = \"(a+)\", with = \"${1}${1}${1}${1}\" }]";
+    let (_gateway, port) = start(&backend, rule);
+    for length in [1, 100, 1000, 7000] {
+        let mut client = Client::connect(v6(port));
+        client.send(format!("GET /{length} HTTP/1.1\r\n{HOST}X-A: {}\r\n\r\n", "a".repeat(length)));
+        let status = client.response().status;
+        let heads = backend.heads();
+        let head = heads.iter().find(|head| head.starts_with(&format!("GET /{length} ")));
+        match head {
+            Some(head) => {
+                let value = crate::backend::field(head, "x-a").expect("it goes on");
+                assert_eq!((status, value), (200, "a".repeat(4 * length).as_str()));
+            }
+            None => assert!((400..500).contains(&status), "{length}: {status}"),
+        }
+    }
+}

@@ -5,6 +5,7 @@ use crate::client::Client;
 use crate::cookies::{Exchange, ask, member};
 use crate::foreign::{HAPROXY, Program};
 use crate::gateway::{Config, Gateway, free_port, v4, v6};
+use crate::log::Receiver;
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -93,6 +94,21 @@ fn timeless(mut seen: Exchange, from: u64) -> Exchange {
     seen
 }
 
+/// What lines of both logs say of a request: states with the letters of cookies, and what was asked.
+const LINE: &str = "%tsc %ST %HM";
+
+/// What stands behind the envelope of the next line.
+fn told(receiver: &Receiver) -> String {
+    let line = receiver.next();
+    line.split_once("]: ").map_or(line.clone(), |(_, text)| text.trim_end().to_owned())
+}
+
+/// Where the lines of both come.
+struct Logs {
+    theirs: Receiver,
+    ours: Receiver,
+}
+
 /// One kind of cookie in front of the same members, in both programs.
 struct Pair {
     words: &'static str,
@@ -125,8 +141,9 @@ impl Pair {
     /// New clients come to the first member, and the last takes nobody.
     fn haproxy(&self, members: &[Backend]) -> String {
         let Self { words, theirs, .. } = self;
-        let mut section =
-            format!("listen l{theirs}\n mode http\n bind 127.0.0.1:{theirs}\n cookie SRV {words}\n");
+        let mut section = format!(
+            "listen l{theirs}\n mode http\n log global\n log-format '{LINE}'\n bind 127.0.0.1:{theirs}\n cookie SRV {words}\n"
+        );
         for ((member, name), more) in members.iter().zip(self.names()).zip(["", "weight 0", "disabled"]) {
             let cookie = if name.is_empty() { String::new() } else { format!("cookie {name}") };
             writeln!(section, " server {} {} {cookie} {more}", member.seen.name, member.address).unwrap();
@@ -150,11 +167,11 @@ impl Pair {
     }
 
     /// What differs of all requests and answers, and how many there were.
-    fn compare(&self) -> (String, usize) {
+    fn compare(&self, logs: &Logs) -> (String, usize) {
         let (mut theirs, mut ours) = (Client::connect(v4(self.theirs)), Client::connect(v6(self.ours)));
         let (mut differences, mut count) = (String::new(), 0);
         for cookie in COOKIES {
-            let start = now() / 4 * 4;
+            let (start, mut asked) = (now() / 4 * 4, Vec::new());
             let cookie = cookie
                 .replace("LAST", &date(start - 60))
                 .replace("EARLY", &date(start - 9 * 3600))
@@ -170,8 +187,13 @@ impl Pair {
                     theirs.cached.push("private".to_owned());
                 }
                 count += 1;
+                asked.push(format!("{method} {lines}"));
+            }
+            // The log gathers lines for a moment: they are read together.
+            for asked in asked {
+                let (theirs, ours) = (told(&logs.theirs), told(&logs.ours));
                 if theirs != ours {
-                    writeln!(differences, "{}: {method} {lines}{theirs:?}\n{ours:?}", self.words).unwrap();
+                    writeln!(differences, "{}: {asked}{theirs}\n{ours}", self.words).unwrap();
                 }
             }
         }
@@ -182,12 +204,21 @@ impl Pair {
 #[test]
 fn the_same_cookies_go_through_haproxy_and_us() {
     let (members, pairs) = ([member("s1"), member("s2"), member("s3")], Pair::all());
+    let logs = Logs { theirs: Receiver::new(), ours: Receiver::new() };
     let file = pairs.iter().map(|pair| pair.haproxy(&members)).collect::<String>();
-    let Some(_haproxy) = Program::start("haproxy", &format!("{HAPROXY}{file}"), pairs[0].theirs) else {
+    let Some(_haproxy) = Program::start(
+        "haproxy",
+        &format!("global\n log {} local0\n{HAPROXY} option dontlognull\n{file}", logs.theirs.address()),
+        pairs[0].theirs,
+    ) else {
         return;
     };
     let config = |config, pair: &Pair| pair.gateway(config, &members);
-    let _gateway = Gateway::start(&pairs.iter().fold(Config::new("workers = 1"), config));
-    let (differences, counts): (String, Vec<_>) = pairs.iter().map(Pair::compare).unzip();
+    let log = format!(
+        "workers = 1\nlog = {{ format = 'custom:{LINE}', to = \"udp://{}\", tag = \"haproxy\" }}",
+        logs.ours.address()
+    );
+    let _gateway = Gateway::start(&pairs.iter().fold(Config::new(&log), config));
+    let (differences, counts): (String, Vec<_>) = pairs.iter().map(|pair| pair.compare(&logs)).unzip();
     assert!(differences.is_empty(), "of {}:\n{differences}", counts.iter().sum::<usize>());
 }

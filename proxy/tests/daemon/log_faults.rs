@@ -78,6 +78,9 @@ fn clients_of_http2_that_leave_are_told_as_haproxy_tells_them() {
     });
 }
 
+/// HAProxy refuses the stream without a line, so that clients try once more, where a member closes without a word.
+const SILENCE: Option<&[&str]> = Some(&[]);
+
 #[test]
 fn members_that_fail_clients_of_http2_are_told_as_haproxy_tells_them() {
     let patient = Case {
@@ -87,8 +90,6 @@ fn members_that_fail_clients_of_http2_are_told_as_haproxy_tells_them() {
         ],
         ..PLAIN
     };
-    // HAProxy refuses the stream without a word, so that clients try once more, where a member closes without a word.
-    const SILENCE: Option<&[&str]> = Some(&[]);
     let check = |name: &'static str, member: Backend, status: u16, end: &str, theirs: Option<&[&str]>| {
         let act = |port: u16| {
             let mut client = Http2::connect(port);
