@@ -42,6 +42,7 @@ mod send;
 mod tunnel;
 mod upgrade;
 mod waits;
+mod websocket;
 mod wire;
 
 pub(crate) use forwarded::Teller;

@@ -9,6 +9,7 @@
 
 mod buffers;
 mod flow;
+mod leg;
 mod silence;
 
 use crate::alarm::Alarm;
@@ -18,7 +19,6 @@ use crate::origination;
 use crate::pool::Lease;
 use crate::record::Ending;
 use crate::snapshot::Route;
-use crate::stream::Stream;
 use crate::worker::Local;
 use bytes::Bytes;
 use flow::{Broken, Flow, Moved};
@@ -32,6 +32,7 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 
 pub(crate) use buffers::Buffers;
+pub(crate) use leg::{Leg, Part};
 
 /// How a relayed connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +64,8 @@ pub(crate) struct Ahead {
 pub(crate) struct Relay {
     local: Rc<Local>,
     route: Arc<Route>,
-    client: Stream,
-    member: Stream,
+    client: Leg,
+    member: Leg,
     /// From the client to the member.
     upward: Flow,
     /// From the member to the client.
@@ -78,16 +79,16 @@ impl Relay {
     pub(crate) fn new(
         local: Rc<Local>,
         route: Arc<Route>,
-        client: Stream,
-        member: Stream,
+        client: impl Into<Leg>,
+        member: impl Into<Leg>,
         notes: MaybeNotes,
     ) -> Self {
         let alarm = local.alarms.alarm();
         Self {
             local,
             route,
-            client,
-            member,
+            client: client.into(),
+            member: member.into(),
             upward: Flow::default(),
             downward: Flow::default(),
             silence: Silence::new(Instant::now().into_std()),
@@ -122,6 +123,12 @@ impl Relay {
         self.route.counts.failed(self.local.index(), failure);
     }
 
+    /// Has both ends see that this is not all.
+    pub(crate) fn break_off(&mut self) {
+        self.client.abort();
+        self.member.abort();
+    }
+
     /// Moves what can be moved.
     fn carry(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         let (mut up, mut down) = (Moved::default(), Moved::default());
@@ -150,17 +157,19 @@ impl Relay {
         if let Some(why) = origination::alert(error)
             && let Some(more) = self.local.admit_refusal(&self.route.name, Failure::MemberGone)
         {
-            let (listener, member) = (&self.route.name, self.member.socket().peer_addr());
+            let (listener, member) = (&self.route.name, self.member.peer_addr());
             tracing::warn!(listener, member = member.map(display), more, why, "member breaks off");
         }
     }
 
     fn count(&mut self, up: Moved, down: Moved) {
         let (counts, worker) = (&self.route.counts, self.local.index());
-        if up.read > 0 {
+        // What is a part of a connection is counted with it.
+        let is_counted = !self.client.is_part();
+        if is_counted && up.read > 0 {
             counts.received(worker, up.read as u64);
         }
-        if down.written > 0 {
+        if is_counted && down.written > 0 {
             counts.sent(worker, down.written as u64);
         }
         if let Some(notes) = &mut self.notes {
@@ -209,8 +218,7 @@ impl Future for Relay {
         if let Poll::Ready(end) = ended
             && end != End::Whole
         {
-            relay.client.socket().abort();
-            relay.member.socket().abort();
+            relay.break_off();
         }
         ended
     }

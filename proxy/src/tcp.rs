@@ -132,7 +132,8 @@ pub(crate) fn refusal(error: &io::Error) -> Ending {
     }
 }
 
-const fn outcome(end: End) -> (Ending, Option<Failure>) {
+/// How a relay that has ended is told and counted.
+pub(crate) const fn outcome(end: End) -> (Ending, Option<Failure>) {
     match end {
         End::Whole => (Ending::Whole, None),
         End::ClientGone => (Ending::ClientGone, Some(Failure::ClientGone)),

@@ -13,7 +13,7 @@ mod own;
 
 pub(crate) use choice::Seeker;
 pub(crate) use http1::{Http1, MAX_BUFFER, poll_with};
-pub(crate) use http2::Stream;
+pub(crate) use http2::{Stream, Tunnel};
 pub(crate) use own::Own;
 
 use crate::dial::{Dial, First};

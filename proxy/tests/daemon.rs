@@ -102,6 +102,9 @@ mod member_http2;
 #[path = "daemon/member_tls.rs"]
 mod member_tls;
 #[cfg(test)]
+#[path = "daemon/member_tunnels.rs"]
+mod member_tunnels;
+#[cfg(test)]
 #[path = "daemon/memory.rs"]
 mod memory;
 #[cfg(test)]

@@ -117,6 +117,7 @@ const PURE: &[&str] = &[
     "proxy/src/http/guard.rs",
     "proxy/src/http/certificate.rs",
     "proxy/src/http/upgrade.rs",
+    "proxy/src/http/websocket.rs",
     "proxy/src/http/headers.rs",
     "proxy/src/http/pace.rs",
     "proxy/src/http/progress.rs",

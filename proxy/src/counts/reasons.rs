@@ -58,6 +58,8 @@ reasons! {
         BadRequest = "bad_request",
         /// The client asked for something this proxy does not do.
         Unsupported = "unsupported",
+        /// A `WebSocket` was asked for of a member that speaks HTTP/2 and does not allow it.
+        NoWebSocket = "no_websocket",
         /// A rule has clients log in, and the name or the password was wrong.
         BadCredentials = "bad_credentials",
         /// More passwords were to be checked than may wait.

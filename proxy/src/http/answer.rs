@@ -81,11 +81,14 @@ pub(crate) const BAD_RESPONSE: Answer = answer(
     Failure::BadResponse,
     "The server behind this address did not answer in HTTP.",
 );
-pub(crate) const NO_TUNNEL: Answer = answer(
+pub(crate) const NO_WEBSOCKET: Answer = answer(
     StatusCode::BAD_GATEWAY,
-    Failure::Unsupported,
-    "The servers behind this address are spoken to in HTTP/2, which carries no WebSockets and tunnels here.",
+    Failure::NoWebSocket,
+    "The server behind this address is spoken to in HTTP/2 and allows no WebSockets there.",
 );
+/// The member does not look at it, so this side must.
+pub(crate) const NO_KEY: Answer =
+    answer(StatusCode::BAD_REQUEST, Failure::BadRequest, "Sec-WebSocket-Key is not one key of 16 octets.");
 pub(crate) const MEMBER_SILENT: Answer = answer(
     StatusCode::GATEWAY_TIMEOUT,
     Failure::MemberTimeout,

@@ -257,6 +257,13 @@ impl Connection {
         }
     }
 
+    /// What the library runs next is about this request. Only where there may be many of them.
+    pub(super) fn next_task_is_of(&self, exchange: &Rc<Exchange>) {
+        if let Some(tasks) = self.tasks.get() {
+            tasks.next_is(exchange);
+        }
+    }
+
     /// Why it is not to go on.
     pub(super) fn offence(&self) -> Option<Offence> {
         self.wire.borrow().offence()

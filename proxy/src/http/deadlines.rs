@@ -28,8 +28,6 @@ pub(crate) enum Overdue {
     Room,
     /// Anything from the member.
     Member,
-    /// Anything from either end of a tunnel.
-    Tunnel,
     /// The client's close.
     Close,
 }

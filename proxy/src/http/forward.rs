@@ -106,6 +106,8 @@ fn finished(underway: Underway, mut response: Response<ResponseBody>) -> Respons
     match (upgrade, switched) {
         (Some(upgrade), Some(switched)) => {
             let (connection, exchange) = (Rc::clone(connection), Rc::clone(&underway));
+            // The task that sends what is written into the tunnel, which must end when that is broken off.
+            connection.next_task_is_of(&exchange);
             connection.spawn(exchange, http2::connect::carry(underway, upgrade, *switched));
             return response;
         }

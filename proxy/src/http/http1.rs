@@ -114,7 +114,6 @@ fn keeps_on(connection: &Connection, due: &Due) -> bool {
         Overdue::Head => Failure::SlowHead,
         Overdue::Body | Overdue::Room => Failure::ClientTimeout,
         Overdue::Member => Failure::MemberTimeout,
-        Overdue::Tunnel => Failure::TunnelTimeout,
     };
     connection.failed(failure);
     connection.breaks_off();

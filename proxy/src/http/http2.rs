@@ -138,7 +138,6 @@ fn settle(exchange: &Exchange, overdue: Overdue) {
     }
     let failure = match overdue {
         Overdue::Member => Failure::MemberTimeout,
-        Overdue::Tunnel => Failure::TunnelTimeout,
         Overdue::Body | Overdue::Room | Overdue::Head | Overdue::Idle | Overdue::Close => {
             Failure::ClientTimeout
         }
@@ -156,7 +155,7 @@ fn leaves(connection: &Connection, overdue: Overdue) -> bool {
         }
         Overdue::Close => {}
         Overdue::Head => connection.failed(Failure::SlowHead),
-        Overdue::Body | Overdue::Room | Overdue::Member | Overdue::Tunnel => {
+        Overdue::Body | Overdue::Room | Overdue::Member => {
             connection.abort.set(true);
             connection.failed(Failure::ClientTimeout);
         }

@@ -2,7 +2,9 @@
 
 use super::body::RequestBody;
 use super::headers;
-use hyper::header::{HOST, HeaderMap};
+use super::upgrade::{Connect, WEBSOCKET};
+use h2::ext::Protocol;
+use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap};
 use hyper::http::request::Parts;
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::{Method, Request, StatusCode, Uri};
@@ -25,8 +27,13 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// The same for a member that speaks HTTP/2, over TLS or not, at this address (RFC 9113 §8.3.1).
-    pub(super) fn to_http2(&self, encrypted: bool, member: SocketAddr) -> Request<()> {
+    /// The same for a member that speaks HTTP/2, over TLS or not, at this address, which is asked for a tunnel if it is to
+    /// `connect` (RFC 9113 §8.3.1 and §8.5, RFC 8441 §4).
+    pub(super) fn to_http2(
+        &self,
+        (encrypted, member): (bool, SocketAddr),
+        connect: Option<Connect>,
+    ) -> Request<()> {
         let mut request = Request::new(());
         let mut headers = self.headers.clone();
         let host = headers.remove(HOST);
@@ -37,8 +44,15 @@ impl Head {
         uri.scheme = Some(if encrypted { Scheme::HTTPS } else { Scheme::HTTP });
         uri.authority = authority.or_else(|| Authority::try_from(member.to_string()).ok());
         uri.path_and_query.get_or_insert_with(|| PathAndQuery::from_static("/"));
+        // The library leaves scheme and path of a plain `CONNECT` out.
         *request.uri_mut() = Uri::from_parts(uri).expect("scheme, authority and path are all there");
-        *request.method_mut() = self.method.clone();
+        *request.method_mut() = if connect.is_some() { Method::CONNECT } else { self.method.clone() };
+        if connect == Some(Connect::WebSocket) {
+            request.extensions_mut().insert(Protocol::from_static(WEBSOCKET));
+        }
+        if connect.is_some() {
+            headers.remove(CONTENT_LENGTH);
+        }
         *request.headers_mut() = headers;
         request
     }

@@ -124,6 +124,7 @@ impl Progress {
             Failure::Panic => State::new(By::Fault, phase),
             Failure::BadRequest
             | Failure::Unsupported
+            | Failure::NoWebSocket
             | Failure::Flood
             | Failure::BadCredentials
             | Failure::LoginsFull

@@ -2,11 +2,14 @@
 
 use super::connection::Connection;
 use super::send::Pumping;
-use crate::stream::Stream as Socket;
-use crate::upstream::{Http1, Stream, poll_with};
+use super::upgrade::Asked;
+use crate::relay::Leg;
+use crate::upstream::{Http1, Stream, Tunnel, poll_with};
 use bytes::Bytes;
-use h2::RecvStream;
+use h2::{RecvStream, SendStream};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::HeaderValue;
+use hyper::http::response;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -28,6 +31,22 @@ pub(crate) enum Reply {
     Http2(OfStream),
 }
 
+/// A tunnel that a member of HTTP/2 has granted.
+pub(super) struct Granted {
+    pub(super) sending: SendStream<Bytes>,
+    /// What answers the key of a `WebSocket` of HTTP/1.1.
+    pub(super) accept: Option<HeaderValue>,
+}
+
+/// The member's side of a connection that is to become a tunnel.
+pub(super) struct Granting {
+    pub(super) member: Leg,
+    /// What was read ahead of it.
+    pub(super) ahead: Bytes,
+    /// What answers the key, where the member did not.
+    pub(super) accept: Option<HeaderValue>,
+}
+
 /// Content of one stream.
 pub(crate) struct OfStream {
     content: RecvStream,
@@ -36,6 +55,7 @@ pub(crate) struct OfStream {
     /// Whether only trailers may follow.
     read: bool,
     _pumping: Option<Pumping>,
+    granted: Option<Box<Granted>>,
     /// Behind the others, which end the stream.
     stream: Stream,
 }
@@ -46,7 +66,21 @@ impl Reply {
     }
 
     pub(super) fn http2(content: RecvStream, stream: Stream, pumping: Option<Pumping>) -> Self {
-        Self::Http2(OfStream { content, left: None, read: false, _pumping: pumping, stream })
+        Self::Http2(OfStream { content, left: None, read: false, _pumping: pumping, granted: None, stream })
+    }
+
+    /// The stream is a tunnel from here on.
+    pub(super) fn tunnel(content: RecvStream, stream: Stream, granted: Granted) -> Self {
+        let granted = Some(Box::new(granted));
+        Self::Http2(OfStream { content, left: None, read: false, _pumping: None, granted, stream })
+    }
+
+    /// Whether an answer with this head grants what was asked for.
+    pub(super) fn grants(&self, asked: &Asked, head: &response::Parts) -> bool {
+        match self {
+            Self::Http1 { .. } => asked.is_granted(head),
+            Self::Http2(reply) => reply.granted.is_some(),
+        }
     }
 
     /// The head said that so many octets come.
@@ -57,10 +91,18 @@ impl Reply {
     }
 
     /// The connection itself and what was read ahead on it, where the answer has ended the HTTP on it.
-    pub(super) fn into_switched(self) -> Option<(Socket, Bytes)> {
+    pub(super) fn into_granting(self) -> Option<Granting> {
         match self {
-            Self::Http1 { upstream, .. } if upstream.has_ended() => Some(upstream.into_switched()),
-            Self::Http1 { .. } | Self::Http2(_) => None,
+            Self::Http1 { upstream, .. } if upstream.has_ended() => {
+                let (member, ahead) = upstream.into_switched();
+                Some(Granting { member: member.into(), ahead, accept: None })
+            }
+            Self::Http1 { .. } => None,
+            Self::Http2(OfStream { content, granted, stream, .. }) => {
+                let Granted { sending, accept } = *granted?;
+                let member = Leg::part(Tunnel::new(content, sending, stream));
+                Some(Granting { member, ahead: Bytes::new(), accept })
+            }
         }
     }
 

@@ -20,7 +20,6 @@ use crate::dial::{Dial, First, NoMember};
 use crate::identity;
 use crate::pool::{Lease, MemberState, Pool};
 use crate::upstream::{Refusals, Seeker, Upstream};
-use config::model::HttpVersion;
 use hyper::header::CONTENT_LENGTH;
 use hyper::{Response, Version};
 use std::io;
@@ -37,6 +36,8 @@ enum Lost<T = Box<Outgoing>> {
     Failed { heard: bool, why: Why },
     /// Somebody was silent for too long.
     Overdue(Overdue),
+    /// It is not one that this member can be sent.
+    Unfit(Answer),
 }
 
 #[derive(Clone, Copy)]
@@ -72,9 +73,6 @@ pub(super) async fn send(
     let connection = &exchange.connection;
     let client = exchange.client.get().map(|client| exchange.route.translated.counted(client));
     let mut dial = Dial::new(&connection.local, pool, &exchange.route.timeout, client);
-    if dial.pool().config.protocol == HttpVersion::H2 && asked.as_ref().is_some_and(Asked::needs_http1) {
-        return Err(answer::NO_TUNNEL);
-    }
     let repeatable = outgoing.repeatable;
     if let Some(member) = connection.own.login().or(bond.own()) {
         dial.prefer(member);
@@ -92,7 +90,7 @@ pub(super) async fn send(
             let Some(upstream) = exchange.reaches(upstream) else { break };
             let (reused, blame) = (upstream.is_reused(), upstream.blame());
             let spare = if reused { outgoing.spare() } else { None };
-            let answered = match ask(exchange, upstream, outgoing).await {
+            let answered = match ask(exchange, upstream, (outgoing, asked.as_ref())).await {
                 Ok(response) => respond(exchange, asked.as_ref(), response, lease),
                 Err(lost) => match lost.again(reused, spare) {
                     Ok(Again::Here(again)) => {
@@ -174,6 +172,7 @@ impl Lost {
             }),
             (Self::Overdue(Overdue::Body), _) => Err(answer::CLIENT_SILENT),
             (Self::Overdue(_), _) => Err(answer::MEMBER_SILENT),
+            (Self::Unfit(answer), _) => Err(answer),
         }
     }
 }
@@ -182,12 +181,15 @@ impl Lost {
 async fn ask(
     exchange: &Exchange,
     upstream: Upstream,
-    outgoing: Box<Outgoing>,
+    (outgoing, asked): (Box<Outgoing>, Option<&Asked>),
 ) -> Result<Response<Reply>, Lost> {
     let answered = match upstream {
         Upstream::Http1(upstream) => http1::ask(exchange, upstream, outgoing).await,
         // Most pools speak HTTP/1.1, and every request would have its room.
-        Upstream::Http2(stream) => Box::pin(http2::ask(exchange, stream, outgoing)).await,
+        Upstream::Http2(stream) => {
+            let connect = asked.and_then(Asked::over_http2);
+            Box::pin(http2::ask(exchange, stream, (outgoing, connect))).await
+        }
     };
     exchange.waits.borrow_mut().end();
     if answered.is_ok() {
@@ -203,10 +205,10 @@ fn respond(
     lease: Lease,
 ) -> Result<Response<ResponseBody>, Answer> {
     let (mut parts, mut reply) = response.into_parts();
-    if let Some(asked) = asked.filter(|asked| asked.is_granted(&parts)) {
+    if let Some(asked) = asked.filter(|asked| reply.grants(asked, &parts)) {
         // A member that answers what it cannot have read whole has not ended the HTTP before it.
-        let switched = reply.into_switched().ok_or(answer::BAD_RESPONSE)?;
-        return Ok(tunnel::grant(exchange, asked, parts, switched, lease));
+        let granting = reply.into_granting().ok_or(answer::BAD_RESPONSE)?;
+        return Ok(tunnel::grant(exchange, asked, parts, granting, lease));
     }
     if !guard::is_sound(&parts) {
         return Err(answer::BAD_RESPONSE);

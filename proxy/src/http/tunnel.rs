@@ -9,22 +9,23 @@ use super::connection::Connection;
 use super::exchange::Exchange;
 use super::headers;
 use super::http2::connect;
-use super::upgrade::Asked;
+use super::reply::Granting;
+use super::upgrade::{Asked, WEBSOCKET};
 use crate::listener::Stage;
 use crate::notes::MaybeNotes;
 use crate::pool::Lease;
-use crate::relay::{Ahead, Relay};
+use crate::relay::{Ahead, Leg, Relay};
 use crate::stream::Stream;
 use crate::tcp;
 use bytes::Bytes;
-use hyper::header::UPGRADE;
+use hyper::header::{HeaderValue, SEC_WEBSOCKET_ACCEPT, UPGRADE};
 use hyper::http::response;
 use hyper::{Response, StatusCode, Version};
 use std::rc::Rc;
 
 /// The member's side of a connection that has been granted what it asked for.
 pub(crate) struct Switched {
-    member: Stream,
+    member: Leg,
     /// What the member sent behind its answer.
     ahead: Bytes,
     lease: Lease,
@@ -34,7 +35,7 @@ pub(crate) struct Switched {
 
 impl Switched {
     /// The member, what it sent behind its answer, and the place there.
-    pub(crate) fn into_parts(self) -> (Stream, Bytes, Lease) {
+    pub(crate) fn into_parts(self) -> (Leg, Bytes, Lease) {
         (self.member, self.ahead, self.lease)
     }
 }
@@ -44,7 +45,7 @@ pub(crate) fn grant(
     exchange: &Exchange,
     asked: &Asked,
     mut parts: response::Parts,
-    (member, ahead): (Stream, Bytes),
+    Granting { member, ahead, accept }: Granting,
     lease: Lease,
 ) -> Response<ResponseBody> {
     exchange.switches(Switched { member, ahead, lease, notes: None });
@@ -53,6 +54,10 @@ pub(crate) fn grant(
     if exchange.connection.is_http2() {
         connect::grant(&mut parts.headers);
         parts.status = StatusCode::OK;
+    } else if let Some(accept) = accept {
+        parts.status = StatusCode::SWITCHING_PROTOCOLS;
+        asked.grant(&mut parts.headers, Some(HeaderValue::from_static(WEBSOCKET)));
+        parts.headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
     } else {
         asked.grant(&mut parts.headers, granted);
     }

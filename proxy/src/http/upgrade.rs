@@ -12,6 +12,9 @@ use ::http::{Method, StatusCode, Version};
 /// there were none. HTTP/2 of the other side would reach a member past all that is looked at here.
 const IGNORED: [&[u8]; 1] = [b"h2c"];
 
+/// The one protocol that HTTP/2 has a word for.
+pub(crate) const WEBSOCKET: &str = "websocket";
+
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
@@ -19,6 +22,15 @@ pub(crate) enum Asked {
     Tunnel,
     /// One of these protocols, in the client's order.
     Protocols(HeaderValue),
+}
+
+/// What a member of HTTP/2 is asked by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Connect {
+    /// `CONNECT` to a host and a port (RFC 9113 §8.5).
+    Plain,
+    /// Extended `CONNECT` (RFC 8441).
+    WebSocket,
 }
 
 /// What a request without content asks for. One with content asks for nothing: it would have to be read first.
@@ -47,13 +59,13 @@ impl Asked {
         }
     }
 
-    /// Whether it makes no sense to a member that speaks HTTP/2, where other offers are passed over.
-    pub(crate) fn needs_http1(&self) -> bool {
+    /// What a member that speaks HTTP/2 is asked by. None: the offers are passed over, of which it knows none.
+    pub(crate) fn over_http2(&self) -> Option<Connect> {
         match self {
-            Self::Tunnel => true,
-            Self::Protocols(offers) => {
-                list(offers.as_bytes()).any(|offer| offer.eq_ignore_ascii_case(b"websocket"))
-            }
+            Self::Tunnel => Some(Connect::Plain),
+            Self::Protocols(offers) => list(offers.as_bytes())
+                .any(|offer| offer.eq_ignore_ascii_case(WEBSOCKET.as_bytes()))
+                .then_some(Connect::WebSocket),
         }
     }
 
@@ -131,6 +143,15 @@ mod tests {
         let fields = [("connection", "upgrade"), ("upgrade", "websocket")];
         assert_eq!(request("GET", Version::HTTP_10, &fields), None);
         assert_eq!(request("CONNECT", Version::HTTP_10, &fields), Some(Asked::Tunnel));
+    }
+
+    #[test]
+    fn http_2_knows_websockets_and_tunnels() {
+        let check = |offered: &str, expect| assert_eq!(offers(offered).over_http2(), expect, "{offered}");
+        check("websocket", Some(Connect::WebSocket));
+        check("a/1, WebSocket", Some(Connect::WebSocket));
+        check("a/1", None);
+        assert_eq!(Asked::Tunnel.over_http2(), Some(Connect::Plain));
     }
 
     #[test]

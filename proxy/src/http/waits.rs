@@ -5,7 +5,6 @@
 //! | bytes of a request body | the last of them | `client`, and what [`Pace`] leaves |
 //! | the same, once the client takes the response | the last of either | `client` |
 //! | room for a response, where the connection has others | the last part of it | `client` |
-//! | either end of a tunnel, where the connection has others | the last byte of either | `tunnel` |
 //! | the member, unless the client is waited for | the last byte to or from it | `server` |
 
 use super::deadlines::Overdue;
@@ -26,10 +25,8 @@ pub(crate) struct Waits {
     listens: bool,
     /// Since when nobody has asked for the next part of the response.
     pub(crate) room: Option<Instant>,
-    /// Since when the member is waited for, or either end of a tunnel.
+    /// Since when the member is waited for.
     pub(crate) member: Option<Instant>,
-    /// Whether it is a tunnel.
-    tunnel: bool,
 }
 
 impl Waits {
@@ -42,7 +39,6 @@ impl Waits {
             listens: false,
             room: None,
             member: None,
-            tunnel: false,
         }
     }
 
@@ -67,14 +63,6 @@ impl Waits {
         }
     }
 
-    /// From here on it is a tunnel, either end of which may be silent for so long.
-    pub(crate) const fn tunnels(&mut self, limit: Duration, now: Instant) {
-        self.end();
-        self.server = limit;
-        self.member = Some(now);
-        self.tunnel = true;
-    }
-
     /// Nothing is waited for any more.
     pub(crate) const fn end(&mut self) {
         self.body = None;
@@ -88,10 +76,7 @@ impl Waits {
             (Some(since), _, _) if self.listens => Some((since + self.client, Overdue::Body)),
             (Some(since), _, _) => Some((since + self.client.min(self.pace.left()), Overdue::Body)),
             (None, Some(since), _) => Some((since + self.client, Overdue::Room)),
-            (None, None, Some(since)) => {
-                let overdue = if self.tunnel { Overdue::Tunnel } else { Overdue::Member };
-                Some((since + self.server, overdue))
-            }
+            (None, None, Some(since)) => Some((since + self.server, Overdue::Member)),
             (None, None, None) => None,
         }
     }
@@ -129,8 +114,6 @@ mod tests {
         check(&waits, start, Some((90, Overdue::Room)));
         waits.end();
         check(&waits, start, None);
-        waits.tunnels(seconds(100), start);
-        check(&waits, start, Some((100, Overdue::Tunnel)));
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! One direction of a relay.
 
 use super::buffers::{Buffers, SMALL};
-use crate::stream::{HELD_BACK, Stream};
+use super::leg::Leg;
+use crate::stream::HELD_BACK;
 use bytes::Bytes;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::io::AsyncWrite;
 
 /// A flow that has moved so much at one go lets others have their turn.
 const TURN: usize = 1 << 20;
@@ -93,7 +92,7 @@ impl Flow {
         &mut self,
         cx: &mut Context<'_>,
         buffers: &Buffers,
-        (from, to): (&mut Stream, &mut Stream),
+        (from, to): (&mut Leg, &mut Leg),
         is_last: bool,
         moved: &mut Moved,
     ) -> Poll<Result<(), Broken>> {
@@ -114,7 +113,7 @@ impl Flow {
                 Stage::Reading => ready!(self.read(cx, buffers, from, moved)).map_err(Broken::Read)?,
                 Stage::Ending if is_last && to.is_bare() => self.stage = Stage::Ended,
                 Stage::Ending => {
-                    ready!(Pin::new(&mut *to).poll_shutdown(cx)).map_err(Broken::Write)?;
+                    ready!(to.poll_shutdown(cx)).map_err(Broken::Write)?;
                     self.stage = Stage::Ended;
                     moved.told_end = true;
                 }
@@ -132,7 +131,7 @@ impl Flow {
     }
 
     /// Keeps what the receiver does not take: of that, what TLS has taken is with TLS.
-    fn keep(&mut self, buffers: &Buffers, to: &Stream) {
+    fn keep(&mut self, buffers: &Buffers, to: &Leg) {
         let Some(held) = &mut self.held else { return };
         if held.start == held.end {
             buffers.put(std::mem::take(&mut held.buffer));
@@ -151,7 +150,7 @@ impl Flow {
     }
 
     /// Writes what is held until all of it has left.
-    fn pass_on(&mut self, cx: &mut Context<'_>, to: &mut Stream, moved: &mut Moved) -> Poll<io::Result<()>> {
+    fn pass_on(&mut self, cx: &mut Context<'_>, to: &mut Leg, moved: &mut Moved) -> Poll<io::Result<()>> {
         let Some(held) = &mut self.held else { return Poll::Ready(Ok(())) };
         while held.start < held.end {
             let taken = ready!(to.poll_send(cx, &held.buffer[held.start as usize..held.end as usize]))?;
@@ -161,7 +160,7 @@ impl Flow {
             held.start += length(taken);
             moved.written += taken;
         }
-        Pin::new(to).poll_flush(cx)
+        to.poll_flush(cx)
     }
 
     /// Reads once into a borrowed buffer, which is held only if something came.
@@ -169,7 +168,7 @@ impl Flow {
         &mut self,
         cx: &mut Context<'_>,
         buffers: &Buffers,
-        from: &mut Stream,
+        from: &mut Leg,
         moved: &mut Moved,
     ) -> Poll<io::Result<()>> {
         let mut buffer = buffers.take(self.is_bulk);

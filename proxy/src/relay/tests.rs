@@ -2,6 +2,7 @@ use super::*;
 use crate::origination::Secured;
 use crate::snapshot::tests::{ENDLESS, listener, model};
 use crate::snapshot::{Shared, Snapshot};
+use crate::stream::Stream;
 use config::model::{Mode, ProxyTimeouts};
 use std::io;
 use std::sync::Arc;

@@ -5,6 +5,9 @@
 
 mod late;
 mod pulse;
+mod tunnel;
+
+pub(crate) use tunnel::Tunnel;
 
 use crate::dial::{Dial, First};
 use crate::origination::Secured;
@@ -197,6 +200,11 @@ impl Stream {
     /// What opens the stream.
     pub(crate) fn sender(&self) -> SendRequest<Bytes> {
         self.connection.sender.borrow().clone()
+    }
+
+    /// Whether the member allows `WebSocket` by extended `CONNECT`.
+    pub(crate) fn allows_websockets(&self) -> bool {
+        self.connection.sender.borrow().is_extended_connect_protocol_enabled()
     }
 
     /// Whether the connection broke under what was under way on it. Until then a GOAWAY ends those streams only that the

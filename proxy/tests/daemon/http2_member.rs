@@ -5,9 +5,10 @@ use crate::gateway::wait_for;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use h2::ext::Protocol;
 use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream, SendStream};
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use std::fmt::Write as _;
 use std::future::poll_fn;
 use std::io::{Read, Write};
@@ -16,13 +17,13 @@ use std::sync::atomic::Ordering;
 
 /// A server that speaks HTTP/2 from the first octet on; see [`answer`] for its paths.
 pub(crate) fn member(name: &'static str) -> Backend {
-    Backend::new(name, |seen, stream| serve(seen, stream, 100))
+    Backend::new(name, |seen, stream| serve(seen, stream, Builder::new().max_concurrent_streams(100)))
 }
 
 /// The same, one request at a time on each connection, whose end it notes.
 pub(crate) fn narrow_member(name: &'static str) -> Backend {
     Backend::new(name, |seen, stream| {
-        let served = serve(seen, stream, 1);
+        let served = serve(seen, stream, Builder::new().max_concurrent_streams(1));
         seen.heads.lock().unwrap().push(CLOSED.to_owned());
         served
     })
@@ -35,20 +36,16 @@ pub(crate) const CLOSED: &str = "closed";
 pub(crate) fn late_narrow_member(name: &'static str) -> Backend {
     Backend::new(name, |seen, stream| {
         wait_for("the test to open the gate", || seen.gate.load(Ordering::SeqCst).then_some(()));
-        serve(seen, stream, 1)
+        serve(seen, stream, Builder::new().max_concurrent_streams(1))
     })
 }
 
-fn serve(seen: &Seen, stream: TcpStream, streams: u32) -> std::io::Result<()> {
+fn serve(seen: &Seen, stream: TcpStream, builder: &Builder) -> std::io::Result<()> {
     stream.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let stream = tokio::net::TcpStream::from_std(stream)?;
-        let mut connection = Builder::new()
-            .max_concurrent_streams(streams)
-            .handshake(stream)
-            .await
-            .map_err(std::io::Error::other)?;
+        let mut connection = builder.handshake(stream).await.map_err(std::io::Error::other)?;
         let mut running = FuturesUnordered::new();
         loop {
             tokio::select! {
@@ -64,9 +61,17 @@ fn serve(seen: &Seen, stream: TcpStream, streams: u32) -> std::io::Result<()> {
     })
 }
 
+/// One that allows `WebSocket` by extended `CONNECT`.
+pub(crate) fn websocket_member(name: &'static str) -> Backend {
+    Backend::new(name, |seen, stream| serve(seen, stream, Builder::new().enable_connect_protocol()))
+}
+
 /// The head as text, with the pseudo-header fields in the first lines.
 fn text(request: &Request<RecvStream>) -> String {
     let mut text = format!("{} {}\n", request.method(), request.uri());
+    if let Some(protocol) = request.extensions().get::<Protocol>() {
+        writeln!(text, ":protocol: {}", protocol.as_str()).unwrap();
+    }
     for (name, value) in request.headers() {
         writeln!(text, "{name}: {}", String::from_utf8_lossy(value.as_bytes())).unwrap();
     }
@@ -87,6 +92,9 @@ async fn answer(
     if let Some((_, reason)) = RESET.iter().find(|(known, _)| *known == path) {
         respond.send_reset(*reason);
         return Ok(());
+    }
+    if request.method() == Method::CONNECT {
+        return tunnel(seen, request, respond).await;
     }
     let mut content = request.into_body();
     let status = |code: u16| Response::builder().status(code).body(()).unwrap();
@@ -131,6 +139,44 @@ async fn answer(
         }
         _ => send(respond, status(200), seen.name.into(), None).await,
     }
+}
+
+/// Grants a tunnel, greets and sends back what comes, or does as the path or the host says.
+async fn tunnel(
+    seen: &Seen,
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+) -> Result<(), h2::Error> {
+    let target = request.uri();
+    let named = if target.path().len() > 1 { target.path() } else { target.host().unwrap_or("") }.to_owned();
+    let head = |status: u16| Response::builder().status(status).header("x-kept", "yes").body(()).unwrap();
+    if named == "/no" || named == "c.example" {
+        return respond.send_response(head(403), true).map(drop);
+    }
+    let mut out = respond.send_response(head(200), false)?;
+    write(&mut out, Bytes::from_static(b"hello")).await?;
+    if named == "/break" {
+        seen.gate.opens().await;
+        out.send_reset(Reason::INTERNAL_ERROR);
+        return Ok(());
+    }
+    let mut content = request.into_body();
+    let ended = loop {
+        match content.data().await {
+            Some(Ok(part)) => {
+                content.flow_control().release_capacity(part.len())?;
+                write(&mut out, part).await?;
+            }
+            Some(Err(error)) => break format!("broken: {:?}", error.reason()),
+            None => break "all was said".to_owned(),
+        }
+    };
+    seen.heads.lock().unwrap().push(ended);
+    if named == "/deaf" {
+        let _ = poll_fn(|cx| out.poll_reset(cx)).await;
+        return Ok(());
+    }
+    out.send_data(Bytes::new(), true)
 }
 
 async fn echo(

@@ -1,14 +1,17 @@
 //! Streams of HTTP/2 that become tunnels: `CONNECT`, and `WebSocket` by extended `CONNECT`.
 
-use crate::backend::{Backend, field, noise};
-use crate::gateway::Gateway;
+use crate::backend::{Backend, Seen, Wire, field, noise};
+use crate::gateway::{Gateway, wait_for};
 use crate::http2::{Http2, failed, read, send_all, served};
 use crate::tunnel::granting;
 use bytes::Bytes;
 use h2::ext::Protocol;
 use h2::{Reason, RecvStream, SendStream};
 use http::{Request, Response};
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 fn started(timeouts: &str) -> (Backend, Gateway, u16) {
     let backend = Backend::new("granting", granting);
@@ -17,14 +20,14 @@ fn started(timeouts: &str) -> (Backend, Gateway, u16) {
     (backend, gateway, port)
 }
 
-fn extended(protocol: &'static str, path: &str) -> Request<()> {
+pub(crate) fn extended(protocol: &'static str, path: &str) -> Request<()> {
     let asked =
         Request::connect(format!("http://a.example{path}")).extension(Protocol::from_static(protocol));
     asked.header("sec-websocket-version", "13").header("origin", "http://a.example").body(()).unwrap()
 }
 
 /// Asks for a tunnel once the proxy has said that it knows this kind.
-fn open(client: &mut Http2, asked: Request<()>) -> (Response<RecvStream>, SendStream<Bytes>) {
+pub(crate) fn open(client: &mut Http2, asked: Request<()>) -> (Response<RecvStream>, SendStream<Bytes>) {
     let (response, stream) = client.send(asked, false);
     (client.wait(response).expect("a response comes"), stream)
 }
@@ -109,8 +112,87 @@ fn a_tunnel_ends_when_its_stream_does_or_neither_end_moves() {
     stream.send_reset(Reason::CANCEL);
     gateway.counts("member_load{pool=\"web\",member=\"m0\"}", 1);
     let ended = client.wait(read(&mut silent.into_body()));
-    assert_eq!(ended.unwrap(), b"hello", "both ends are told");
+    assert_eq!(ended.unwrap_err().reason(), Some(Reason::CANCEL), "what is broken off is no good end");
     gateway.counts(&failed("tunnel_timeout"), 1);
     gateway.counts("member_load{pool=\"web\",member=\"m0\"}", 0);
     assert_eq!(gateway.metric("requests_total{listener=\"web\",class=\"2xx\"}"), 2);
+}
+
+/// Grants what it is asked for and greets. It sends back what comes and notes the end, but for `/break` it breaks off, and
+/// for `/deaf` it never ends.
+fn breaking(seen: &Seen, stream: TcpStream) -> std::io::Result<()> {
+    let mut writer = stream.try_clone()?;
+    let mut wire = Wire::new(stream);
+    let Some(head) = wire.head()? else { return Ok(()) };
+    writer.write_all(
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nhello",
+    )?;
+    let path = head.split(' ').nth(1).unwrap_or("").to_owned();
+    let (mut reader, _) = wire.into_parts();
+    if path == "/break" {
+        wait_for("the test to open the gate", || seen.gate.load(Ordering::SeqCst).then_some(()));
+        return socket2::SockRef::from(&writer).set_linger(Some(Duration::ZERO));
+    }
+    let ended = std::io::copy(&mut reader, &mut writer);
+    seen.heads
+        .lock()
+        .unwrap()
+        .push(ended.map_or_else(|error| format!("{:?}", error.kind()), |_| "end".into()));
+    if path == "/deaf" {
+        wait_for("the test to open the gate", || seen.gate.load(Ordering::SeqCst).then_some(()));
+    }
+    writer.shutdown(Shutdown::Write)
+}
+
+#[test]
+fn a_tunnel_whose_member_breaks_off_is_reset() {
+    let backend = Backend::new("breaking", breaking);
+    let (gateway, port) = served(&backend, "workers = 1", "", "");
+    let mut client = Http2::connect(port);
+    // What the proxy allows is known with its first answer, whatever that is.
+    assert!(client.get("/").head.status().is_server_error());
+    let (response, _stream) = open(&mut client, extended("websocket", "/break"));
+    let mut answers = response.into_body();
+    assert_eq!(client.wait(answers.data()).unwrap().unwrap(), "hello");
+    backend.seen.gate.store(true, Ordering::SeqCst);
+    let ended = client.wait(read(&mut answers));
+    assert_eq!(ended.unwrap_err().reason(), Some(Reason::CANCEL));
+    gateway.counts(&failed("member_gone"), 1);
+}
+
+#[test]
+fn a_tunnel_that_the_client_resets_breaks_off_at_the_member() {
+    let backend = Backend::new("breaking", breaking);
+    let (gateway, port) = served(&backend, "workers = 1", "", "");
+    let mut client = Http2::connect(port);
+    assert!(client.get("/").head.status().is_server_error());
+    for reason in [Reason::CANCEL, Reason::NO_ERROR, Reason::INTERNAL_ERROR] {
+        let (response, mut stream) = open(&mut client, extended("websocket", "/"));
+        let mut answers = response.into_body();
+        assert_eq!(client.wait(answers.data()).unwrap().unwrap(), "hello");
+        stream.send_reset(reason);
+    }
+    // The first one was no tunnel.
+    wait_for("the member to see them", || (backend.heads().len() == 4).then_some(()));
+    let resets = || backend.heads().iter().filter(|head| *head == "ConnectionReset").count();
+    assert_eq!(resets(), 3, "{:?}", backend.heads());
+    gateway.counts(&failed("client_gone"), 3);
+    let (response, _stream) = open(&mut client, extended("websocket", "/"));
+    assert_eq!(client.wait(response.into_body().data()).unwrap().unwrap(), "hello");
+    drop(client);
+    wait_for("the member to see it", || (backend.heads().len() == 5).then_some(()));
+    assert_eq!(resets(), 4, "the connection of the client went, and its tunnels with it");
+}
+
+#[test]
+fn a_half_closed_tunnel_has_the_timeout_of_the_end() {
+    let backend = Backend::new("breaking", breaking);
+    let (gateway, port) = served(&backend, "workers = 1", "server_fin = \"300ms\"", "");
+    let mut client = Http2::connect(port);
+    assert!(client.get("/").head.status().is_server_error());
+    let (response, mut stream) = open(&mut client, extended("websocket", "/deaf"));
+    stream.send_data(Bytes::from_static(b", you"), true).unwrap();
+    let ended = client.wait(read(&mut response.into_body()));
+    assert_eq!(ended.unwrap_err().reason(), Some(Reason::CANCEL));
+    gateway.counts(&failed("member_timeout"), 1);
 }

@@ -2,28 +2,28 @@
 //! asked for by an upgrade.
 
 use crate::http::answer::{self, Answer};
-use crate::http::connection::now;
 use crate::http::exchange::{Exchange, Underway};
 use crate::http::tunnel::Switched;
-use crate::http::upgrade::Asked;
+use crate::http::upgrade::{Asked, WEBSOCKET};
+use crate::relay::{Ahead, Leg, Part, Relay};
+use crate::tcp;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use hyper::Method;
 use hyper::ext::Protocol;
 use hyper::header::{
     CONTENT_LENGTH, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
 };
 use hyper::http::request::Parts;
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional};
-
-/// The one protocol that an upgrade of HTTP/1.1 stands for.
-const WEBSOCKET: &str = "websocket";
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Takes what a `CONNECT` has of its own out of the request. One that asks for a protocol becomes what a member of
 /// HTTP/1.1 is asked by, and says so.
@@ -49,42 +49,56 @@ pub(crate) fn grant(headers: &mut HeaderMap) {
     headers.remove(SEC_WEBSOCKET_ACCEPT);
 }
 
-/// Carries a stream on once the head that grants it has left, until both ends have said all, one breaks, or neither
-/// moves for the timeout of tunnels.
+/// Carries a stream on once the head that grants it has left, as mode tcp carries a connection.
 pub(crate) async fn carry(underway: Underway, upgrade: OnUpgrade, switched: Switched) {
-    underway.waits.borrow_mut().tunnels(underway.route.timeout.tunnel, now());
+    underway.waits.borrow_mut().end();
     let Ok(upgraded) = upgrade.await else { return };
     let (member, ahead, _lease) = switched.into_parts();
-    let mut client = Noted { inner: TokioIo::new(upgraded), exchange: &underway, is_client: true };
-    let mut member = Noted { inner: member, exchange: &underway, is_client: false };
-    let passed = async {
-        client.write_all(&ahead).await?;
-        copy_bidirectional(&mut client, &mut member).await
-    };
-    if let Err(error) = passed.await {
-        tracing::debug!(%error, "tunnel of a stream did not end well");
+    let client = OfClient { inner: TokioIo::new(upgraded), exchange: Rc::clone(&underway), is_ending: false };
+    let (local, route) = (Rc::clone(&underway.connection.local), Arc::clone(&underway.route));
+    let relay = Relay::new(local, route, Leg::part(client), member, None);
+    let ahead = Ahead { of_client: Bytes::new(), of_member: ahead };
+    let mut tunnel = Tunnel { relay: relay.resume(ahead), has_ended: false };
+    let (ending, failure) = tcp::outcome((&mut tunnel.relay).await);
+    tunnel.has_ended = true;
+    if let Some(failure) = failure {
+        tracing::debug!(?ending, "tunnel of a stream did not end well");
+        underway.failed(failure);
     }
     underway.settles();
 }
 
-/// An end of a tunnel that notes when it moves.
-struct Noted<'a, S> {
-    inner: S,
-    exchange: &'a Rc<Exchange>,
-    is_client: bool,
+/// A tunnel, which ends with the connection of the client if not before: then the member must see that this was not all.
+struct Tunnel {
+    relay: Relay,
+    has_ended: bool,
 }
 
-impl<S> Noted<'_, S> {
-    fn moved(&self, read: usize, written: usize) {
-        self.exchange.waits.borrow_mut().member = Some(now());
-        if self.is_client {
-            self.exchange.received(read);
-            self.exchange.sends(written);
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.relay.break_off();
         }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Noted<'_, S> {
+/// The client's end of a tunnel.
+struct OfClient {
+    inner: TokioIo<Upgraded>,
+    exchange: Rc<Exchange>,
+    /// Whether an end was read.
+    is_ending: bool,
+}
+
+impl Part for OfClient {
+    /// Ends what serves the stream, which the library resets then: told an end it would pass it on as a good one.
+    fn abort(&mut self) {
+        self.exchange.cancel();
+    }
+}
+
+impl AsyncRead for OfClient {
+    /// The library takes some resets for a good end where it reads. What it writes with learns of them, but a turn later.
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -92,15 +106,25 @@ impl<S: AsyncRead + Unpin> AsyncRead for Noted<'_, S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
-        self.moved(buffer.filled().len() - before, 0);
+        let read = buffer.filled().len() - before;
+        if read == 0 && !std::mem::replace(&mut self.is_ending, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if read == 0
+            && let Poll::Ready(flushed) = Pin::new(&mut self.inner).poll_flush(cx)
+        {
+            flushed?;
+        }
+        self.exchange.received(read);
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Noted<'_, S> {
+impl AsyncWrite for OfClient {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.inner).poll_write(cx, bytes))?;
-        self.moved(0, written);
+        self.exchange.sends(written);
         Poll::Ready(Ok(written))
     }
 

@@ -27,7 +27,7 @@ impl Begun {
     }
 
     /// What is put here next is about this request: the library does so at once.
-    pub(super) fn next_is(&self, exchange: &Rc<Exchange>) {
+    pub(in crate::http) fn next_is(&self, exchange: &Rc<Exchange>) {
         *self.1.borrow_mut() = Some(Rc::clone(exchange));
     }
 }

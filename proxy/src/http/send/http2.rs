@@ -9,13 +9,18 @@ mod pump;
 pub(in crate::http) use pump::Pumping;
 
 use super::{Lost, Why};
+use crate::http::answer::{self, Answer};
 use crate::http::exchange::Exchange;
 use crate::http::outgoing::Outgoing;
-use crate::http::reply::Reply;
+use crate::http::reply::{Granted, Reply};
+use crate::http::upgrade::Connect;
+use crate::http::websocket;
 use crate::upstream::Stream;
-use h2::Reason;
+use bytes::Bytes;
 use h2::client::ResponseFuture;
+use h2::{Reason, RecvStream};
 use hyper::body::Body;
+use hyper::header::{HeaderMap, HeaderValue};
 use hyper::{Response, StatusCode};
 use pump::{Broken, Pump};
 use std::future::poll_fn;
@@ -27,10 +32,14 @@ use std::task::{Context, Poll};
 pub(super) async fn ask(
     exchange: &Exchange,
     stream: Stream,
-    outgoing: Box<Outgoing>,
+    (outgoing, connect): (Box<Outgoing>, Option<Connect>),
 ) -> Result<Response<Reply>, Lost> {
-    let request = outgoing.head.to_http2(stream.is_encrypted(), stream.member().address);
-    let ends = outgoing.body.is_end_stream();
+    let mut request = outgoing.head.to_http2((stream.is_encrypted(), stream.member().address), connect);
+    let accept = match connect {
+        Some(Connect::WebSocket) => Some(shake(&stream, request.headers_mut()).map_err(Lost::Unfit)?),
+        Some(Connect::Plain) | None => None,
+    };
+    let ends = connect.is_none() && outgoing.body.is_end_stream();
     let (mut answer, sending) = match stream.sender().send_request(request, ends) {
         Ok(opened) => opened,
         Err(error) => {
@@ -41,7 +50,8 @@ pub(super) async fn ask(
     };
     let Outgoing { head, body, repeatable } = *outgoing;
     let asked = body.waits();
-    let mut pump = Pump::new((!ends).then_some(sending), body);
+    let (sending, tunnel) = if connect.is_some() { (None, Some(sending)) } else { (Some(sending), None) };
+    let mut pump = Pump::new(sending.filter(|_| !ends), body);
     exchange.waits_for_member();
     let answered = poll_fn(|cx| {
         if let Some(overdue) = exchange.take_overdue() {
@@ -65,6 +75,9 @@ pub(super) async fn ask(
     match answered {
         Ok(response) => {
             stream.is_answered();
+            if let Some(sending) = tunnel {
+                return Ok(settle(response, stream, Granted { sending, accept }));
+            }
             let client = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
             Ok(response.map(|content| Reply::http2(content, stream, pump.go_on(client))))
         }
@@ -76,7 +89,28 @@ pub(super) async fn ask(
         }
         Err(Lost::Failed { heard, why }) => Err(Lost::Failed { heard, why }),
         Err(Lost::Overdue(overdue)) => Err(Lost::Overdue(overdue)),
+        Err(Lost::Unfit(answer)) => Err(Lost::Unfit(answer)),
     }
+}
+
+/// Does the member's part of a handshake of `WebSocket`: takes the key out, which HTTP/2 does without, and gives what answers it.
+fn shake(stream: &Stream, headers: &mut HeaderMap) -> Result<HeaderValue, Answer> {
+    if !stream.allows_websockets() {
+        return Err(answer::NO_WEBSOCKET);
+    }
+    websocket::take_key(headers).ok_or(answer::NO_KEY)
+}
+
+/// What has become of a request for a tunnel.
+fn settle(response: Response<RecvStream>, stream: Stream, mut granted: Granted) -> Response<Reply> {
+    let is_granted = response.status().is_success();
+    if !is_granted {
+        // A member that has answered already may have ended the stream.
+        let _ = granted.sending.send_data(Bytes::new(), true);
+    }
+    response.map(|content| {
+        if is_granted { Reply::tunnel(content, stream, granted) } else { Reply::http2(content, stream, None) }
+    })
 }
 
 /// Hears whether the member asks for the content.
