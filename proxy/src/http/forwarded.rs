@@ -164,11 +164,18 @@ impl Teller {
     fn tell_list(&self, headers: &mut HeaderMap, client: Option<IpAddr>, list: &[Vec<u8>]) {
         let excepted = client.is_none_or(|client| holds(&self.model.except, client));
         let kept = excepted || (self.model.if_none && !list.is_empty());
-        let mut entries = if kept || !self.starts_anew() { list.to_vec() } else { Vec::new() };
-        if let (Some(client), false) = (client, kept) {
-            entries.push(client.to_string().into_bytes());
+        let list = if kept || !self.starts_anew() { list } else { &[] };
+        match client.filter(|_| !kept) {
+            // Of nearly all clients.
+            Some(client) if list.is_empty() => {
+                headers.insert(&self.list, text(client.to_string()));
+            }
+            client => {
+                let mut entries = list.to_vec();
+                entries.extend(client.map(|client| client.to_string().into_bytes()));
+                put(headers, &self.list, &entries);
+            }
         }
-        put(headers, &self.list, &entries);
     }
 
     fn value(
@@ -182,10 +189,10 @@ impl Teller {
             ForwardedField::Proto => Some(HeaderValue::from_static(scheme(known.encrypted))),
             ForwardedField::Port => known.ends.map(|ends| ends.destination().port().into()),
             ForwardedField::Host => headers.get(HOST).cloned(),
-            ForwardedField::RealIp => Some(text(&self.origin(known.ends?, &believed.list).to_string())),
+            ForwardedField::RealIp => Some(text(self.origin(known.ends?, &believed.list).to_string())),
             ForwardedField::EmbeddedV4 => {
                 let embedded = self.translated.embedded(self.origin(known.ends?, &believed.list))?;
-                Some(text(&embedded.to_string()))
+                Some(text(embedded.to_string()))
             }
             ForwardedField::Forwarded => {
                 let source = known.ends.map(|ends| ends.source());
@@ -218,8 +225,8 @@ const fn scheme(encrypted: bool) -> &'static str {
     if encrypted { "https" } else { "http" }
 }
 
-fn text(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).expect("addresses are plain characters")
+fn text(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("addresses are plain characters")
 }
 
 /// Sets a field to this list; one with nothing in it goes.
