@@ -3,6 +3,7 @@
 //! A client waits for `timeout.queue` in all, and for one connect timeout and one pause per attempt at worst. Whoever
 //! waits while the configuration changes goes by the new one from then on.
 
+use crate::clock::now;
 use crate::origination::Secured;
 use crate::pool::attempts::{self, Next};
 use crate::pool::line::{Call, Entry, Line, Seat};
@@ -292,10 +293,6 @@ impl<'a> Dial<'a> {
         let wanted = Wanted { client: self.client, own: self.own, tried: &self.tried, now: now() };
         self.pool.take(&wanted, &mut || self.local.random())
     }
-}
-
-fn now() -> std::time::Instant {
-    Instant::now().into_std()
 }
 
 async fn open(member: &MemberState, first: &First, secured: Option<&Arc<Secured>>) -> io::Result<Stream> {

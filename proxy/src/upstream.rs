@@ -16,6 +16,7 @@ pub(crate) use http1::{Http1, MAX_BUFFER, poll_with};
 pub(crate) use http2::{Stream, Tunnel};
 pub(crate) use own::Own;
 
+use crate::clock::now;
 use crate::dial::{Dial, First};
 use crate::origination::Secured;
 use crate::pool::{MemberState, Pool};
@@ -116,6 +117,7 @@ pub(crate) struct Upstreams {
 
 impl Upstreams {
     /// A connection to the member that speaks as `secured` does, for this request of the client connection whose `own` is.
+    /// What the runtime has not heard of a connection is not known: see [`crate::turn`].
     pub(crate) fn check_out(
         &self,
         member: &Arc<MemberState>,
@@ -163,9 +165,8 @@ impl Upstreams {
         secured: Option<&Arc<Secured>>,
         (own, seeker): (&Own, Seeker),
     ) -> Option<Box<Http1>> {
-        let mut fits = |upstream: &mut Http1| {
-            upstream.speaks_as(secured, seeker.told) && upstream.is_usable() && upstream.is_silent()
-        };
+        let mut fits =
+            |upstream: &mut Http1| upstream.speaks_as(secured, seeker.told) && upstream.is_usable();
         let mine = |upstream: &Http1| Arc::ptr_eq(&upstream.member, member);
         if let Some(upstream) = own.kept().and_then(|kept| kept.take(mine, &mut fits)) {
             return Some(upstream);
@@ -186,7 +187,7 @@ impl Upstreams {
             return;
         }
         upstream.carried += 1;
-        upstream.idle_since = Instant::now();
+        upstream.idle_since = now().into();
         if upstream.owned {
             self.kept(own).keep_idle(upstream);
         } else {

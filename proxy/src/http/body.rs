@@ -1,11 +1,11 @@
 //! Bodies on their way through, frame by frame. Nothing is collected.
 
 use super::compression::Packer;
-use super::connection::now;
 use super::exchange::{Exchange, Underway};
 use super::headers;
 use super::reply::{Broken, Reply};
 use super::rules;
+use crate::clock::now;
 use crate::counts::Failure;
 use crate::pool::Lease;
 use bytes::Bytes;

@@ -3,8 +3,8 @@
 //! The cookie of the pool decides before that of the application; where neither says anything, the client's address does,
 //! which is the pool's business. What is read and written is in [`crate::cookies`].
 
-use super::connection::now;
 use super::exchange::Exchange;
+use crate::clock::now;
 use crate::cookies::Change;
 use crate::cookies::reply::{Reply, keeps_private};
 use crate::cookies::session;

@@ -10,6 +10,7 @@ use super::framing::{Fault, Framing, Good};
 use super::http2::{Begun, Frames, Offence};
 use super::tunnel::Switched;
 use super::wire::Wire;
+use crate::clock::now;
 use crate::counts::Failure;
 use crate::listener::{Accepted, Site};
 use crate::notes::{MaybeNotes, Notes};
@@ -17,6 +18,7 @@ use crate::opening::Told;
 use crate::proxy_protocol::Ends;
 use crate::snapshot::Route;
 use crate::stream::Stream;
+use crate::turn;
 use crate::upstream::Own;
 use crate::worker::Local;
 use config::model::Mode;
@@ -26,6 +28,7 @@ use std::io::IoSlice;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Instant;
 
 /// One client connection.
@@ -59,6 +62,8 @@ pub(crate) struct Connection {
     switched: RefCell<Option<Box<Switched>>>,
     /// Whether no request is to be taken behind those under way.
     leaving: Cell<bool>,
+    /// Whether what is sent next waits for others.
+    gathers: Cell<bool>,
     /// Whether the client has begun HTTP/2 and is to be served so.
     http2_asked: Cell<bool>,
     /// Where the requests of HTTP/2 run.
@@ -97,6 +102,7 @@ impl Connection {
             diary: Diary::new(notes),
             switched: RefCell::new(None),
             leaving: Cell::new(false),
+            gathers: Cell::new(false),
             http2_asked: Cell::new(false),
             tasks: OnceCell::new(),
             left: RefCell::new(None),
@@ -158,6 +164,21 @@ impl Connection {
         if exchanges.is_empty() {
             self.waits.borrow_mut().ended(now());
         }
+    }
+
+    /// What is sent next is the beginning of a response, which leaves with those of others.
+    pub(super) fn gathers(&self) {
+        self.gathers.set(!self.is_http2());
+    }
+
+    /// Whether what is to be sent waits for others. The client takes nothing meanwhile.
+    pub(super) fn waits_for_others(&self, cx: &Context<'_>) -> bool {
+        let waits = self.gathers.take();
+        if waits {
+            turn::is_left_to_others(cx);
+            self.stalled();
+        }
+        waits
     }
 
     /// Whether no request has come.
@@ -355,8 +376,4 @@ impl Connection {
     pub(crate) fn stalled(&self) {
         self.waits.borrow_mut().room.get_or_insert_with(now);
     }
-}
-
-pub(crate) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

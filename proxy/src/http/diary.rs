@@ -3,9 +3,10 @@
 //! A line is told when the response has left: what it says of octets and times is then true, and whether the client was
 //! there to take them is known.
 
-use super::connection::{Connection, now};
+use super::connection::Connection;
 use super::exchange::Exchange;
 use super::progress::Progress;
+use crate::clock::now;
 use crate::counts::Failure;
 use crate::notes::{Asked, MaybeNotes, Passage};
 use crate::record::Bytes;

@@ -2,13 +2,14 @@
 //!
 //! [`Exchange::begin`] is where every request begins, and the drop of [`Underway`] where every one ends.
 
-use super::connection::{Connection, now};
+use super::connection::Connection;
 use super::deadlines::Overdue;
 use super::diary;
 use super::pace::Pace;
 use super::progress::Progress;
 use super::tunnel::Switched;
 use super::waits::Waits;
+use crate::clock::{self, now};
 use crate::cookies::state::State;
 use crate::counts::Failure;
 use crate::dial::{Dial, NoMember};
@@ -169,6 +170,7 @@ impl Exchange {
 
     pub(crate) fn responds(&self, status: StatusCode) {
         self.responding.set(true);
+        self.connection.gathers();
         self.progress.borrow_mut().finishes(true);
         if let Some(asked) = self.notes.borrow_mut().as_mut().and_then(|notes| notes.request.as_mut()) {
             asked.status = Some(status.as_u16());
@@ -218,7 +220,7 @@ impl Exchange {
         } else if self.connection.local.shared().is_cut_off() {
             progress.cut_off();
         }
-        let times = progress.times(now());
+        let times = progress.times(clock::read());
         let worker = self.connection.local.index();
         let pool = self.pool.borrow();
         for (part, time) in times.parts() {

@@ -2,9 +2,9 @@
 
 use super::answer::{self, Turned};
 use super::auth::{Books, Guard};
-use super::connection::now;
 use super::exchange::Exchange;
 use super::limiter::Limiter;
+use crate::clock::now;
 use config::model::Rule;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use std::sync::Arc;

@@ -6,6 +6,7 @@ use super::deadlines::Overdue;
 use super::exchange::Exchange;
 use super::io::ClientStream;
 use super::{diary, forward, tunnel};
+use crate::clock;
 use crate::counts::Failure;
 use crate::linger;
 use crate::listener::Stage;
@@ -15,7 +16,6 @@ use hyper::StatusCode;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
@@ -51,7 +51,7 @@ pub(super) async fn serve(connection: &Rc<Connection>, client: ClientStream, sto
     let mut stopped = pin!(stop.wait());
     let mut stopping = false;
     loop {
-        let event = poll_fn(|cx| {
+        let event = clock::poll_fn(|cx| {
             if let Poll::Ready(end) = Pin::new(&mut serving).poll(cx) {
                 return Poll::Ready(Event::Ended(end));
             }

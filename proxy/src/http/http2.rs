@@ -14,11 +14,12 @@ mod streams;
 pub(crate) use frames::{Frames, Offence};
 pub(super) use streams::Begun;
 
-use super::connection::{Connection, Due, now};
+use super::connection::{Connection, Due};
 use super::deadlines::Overdue;
 use super::exchange::Exchange;
 use super::forward;
 use super::io::ClientStream;
+use crate::clock::now;
 use crate::counts::Failure;
 use crate::linger;
 use crate::worker::Stop;

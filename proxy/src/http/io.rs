@@ -1,7 +1,8 @@
 //! The sockets of both sides as the HTTP library sees them, with what it does not tell.
 
-use super::connection::{Connection, now};
+use super::connection::Connection;
 use super::http2::preface::{self, PREFACE};
+use crate::clock::now;
 use crate::linger::Linger;
 use crate::stream::Stream;
 use std::cell::Cell;
@@ -134,6 +135,9 @@ impl AsyncRead for ClientStream {
 
 impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.connection.waits_for_others(cx) {
+            return Poll::Pending;
+        }
         let written = Pin::new(self.stream()).poll_write(cx, bytes);
         self.note(&written, &[io::IoSlice::new(bytes)]);
         written
@@ -144,6 +148,9 @@ impl AsyncWrite for ClientStream {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.connection.waits_for_others(cx) {
+            return Poll::Pending;
+        }
         let written = Pin::new(self.stream()).poll_write_vectored(cx, slices);
         self.note(&written, slices);
         written

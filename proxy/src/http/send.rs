@@ -9,16 +9,17 @@ pub(super) use http2::Pumping;
 use super::answer::{self, Answer};
 use super::body::{MemberBody, ResponseBody};
 use super::bond::Bond;
-use super::connection::now;
 use super::deadlines::Overdue;
 use super::exchange::Exchange;
 use super::outgoing::Outgoing;
 use super::reply::Reply;
 use super::upgrade::Asked;
 use super::{guard, headers, login, tunnel};
+use crate::clock::now;
 use crate::dial::{Dial, First, NoMember};
 use crate::identity;
 use crate::pool::{Lease, MemberState, Pool};
+use crate::turn;
 use crate::upstream::{Refusals, Seeker, Upstream};
 use hyper::header::CONTENT_LENGTH;
 use hyper::{Response, Version};
@@ -143,6 +144,9 @@ async fn reach(
     let upstreams = &connection.local.upstreams;
     let config = &dial.pool().config;
     let (version, reuse, told) = (config.protocol, config.http_reuse, config.proxy_protocol);
+    if version == HttpVersion::H1 {
+        turn::all_is_heard().await;
+    }
     let seeker = Seeker { version, reuse, told, repeatable, first: exchange.is_first };
     let secured = dial.secured(member).ok();
     let wanted = (&connection.own, seeker, refusals);

@@ -11,8 +11,7 @@ use bytes::Bytes;
 use config::model::ProxyProtocol;
 use hyper::client::conn::http1::{Builder, Connection, Parts, SendRequest};
 use hyper_util::rt::TokioIo;
-use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, SockaddrStorage, getsockname, recv};
+use nix::sys::socket::{SockaddrStorage, getsockname};
 use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
@@ -90,7 +89,8 @@ impl Http1 {
         }
     }
 
-    /// Whether the connection can take a request, as far as this side knows at this moment.
+    /// Whether the connection can take a request: the member has not closed it, and nothing lies behind its last response,
+    /// which would be taken for the answer to the next request. As far as the runtime has heard.
     pub(super) fn is_usable(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));
         !self.ended && self.sender.is_ready()
@@ -126,14 +126,6 @@ impl Http1 {
     /// Whether it speaks TLS in this way, or none, and told the member of its client so.
     pub(super) fn speaks_as(&self, secured: Option<&Arc<Secured>>, told: ProxyProtocol) -> bool {
         self.secured.as_ref().map(Arc::as_ptr) == secured.map(Arc::as_ptr) && self.told == told
-    }
-
-    /// Whether nothing waits to be read: neither the member's close, nor bytes behind its last response, which would
-    /// be taken for the answer to the next request.
-    ///
-    /// Asks the kernel: the runtime hears of what has come only when it next polls.
-    pub(super) fn is_silent(&self) -> bool {
-        recv(self.socket, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) == Err(Errno::EAGAIN)
     }
 }
 

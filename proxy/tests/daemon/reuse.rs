@@ -129,6 +129,33 @@ fn whoever_logs_in_on_a_connection_comes_back_to_it_and_nobody_else_does() {
     }
 }
 
+/// Answers a request, and once the client has that answer, sends another that nobody asked for.
+fn answers_twice(seen: &Seen, stream: TcpStream) -> std::io::Result<()> {
+    let mut writer = stream.try_clone()?;
+    let mut wire = Wire::new(stream);
+    while wire.head()?.is_some() {
+        writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nasked")?;
+        wait_for("the client to have it", || seen.gate.load(Ordering::SeqCst).then_some(()));
+        writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nunasked")?;
+        seen.gate.store(false, Ordering::SeqCst);
+    }
+    Ok(())
+}
+
+#[test]
+fn what_lies_on_a_kept_connection_is_not_the_next_answer() {
+    const ROUNDS: usize = 20;
+    let backend = Backend::new("a", answers_twice);
+    let (_gateway, port) = one("http_reuse = \"always\"", &[&backend]);
+    let mut client = Client::connect(v6(port));
+    for _ in 0..ROUNDS {
+        assert_eq!(client.get("/").text(), "asked");
+        backend.seen.gate.store(true, Ordering::SeqCst);
+        wait_for("the second answer", || (!backend.seen.gate.load(Ordering::SeqCst)).then_some(()));
+    }
+    assert_eq!(backend.accepted(), ROUNDS);
+}
+
 #[test]
 fn idle_connections_to_members_are_given_up_when_files_run_short() {
     let (a, b) = (Backend::http("a"), Backend::http("b"));
