@@ -21,6 +21,7 @@ use crate::identity;
 use crate::pool::{Lease, MemberState, Pool};
 use crate::turn;
 use crate::upstream::{Refusals, Seeker, Upstream};
+use config::model::HttpVersion;
 use hyper::header::CONTENT_LENGTH;
 use hyper::{Response, Version};
 use std::io;

@@ -1,7 +1,6 @@
 //! Tunnels of single streams: `CONNECT`, and `WebSocket` by extended `CONNECT` (RFC 8441), which members of HTTP/1.1 are
 //! asked for by an upgrade.
 
-use crate::clock::now;
 use crate::http::answer::{self, Answer};
 use crate::http::exchange::{Exchange, Underway};
 use crate::http::tunnel::Switched;
