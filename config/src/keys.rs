@@ -9,7 +9,9 @@ mod proxy;
 mod shared;
 
 use crate::reader::listing;
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::LazyLock;
 
 /// One key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,14 +103,31 @@ pub fn all() -> impl Iterator<Item = &'static Key> {
 
 /// The key at `path`, with or without indices.
 pub fn find(path: &str) -> Option<&'static Key> {
-    let path = schema(path);
-    all().find(|key| key.path == path)
+    INDEX.by_path.get(schema(path).as_str()).copied()
 }
 
 /// The keys that the table at `path` has; the sections for the empty path.
 pub fn of_table(path: &str) -> impl Iterator<Item = &'static Key> {
-    let table = schema(path);
-    all().filter(move |key| key.table() == table)
+    INDEX.by_table.get(schema(path).as_str()).into_iter().flatten().copied()
+}
+
+/// Each key of a file is looked up: a walk over all that there are was most of the time that reading one took.
+static INDEX: LazyLock<Index> = LazyLock::new(Index::new);
+
+struct Index {
+    by_path: HashMap<&'static str, &'static Key>,
+    /// In the order of [`all`].
+    by_table: HashMap<&'static str, Vec<&'static Key>>,
+}
+
+impl Index {
+    fn new() -> Self {
+        let mut by_table: HashMap<_, Vec<_>> = HashMap::new();
+        for key in all() {
+            by_table.entry(key.table()).or_default().push(key);
+        }
+        Self { by_path: all().map(|key| (key.path, key)).collect(), by_table }
+    }
 }
 
 impl Key {
@@ -140,9 +159,9 @@ pub(crate) fn schema(path: &str) -> String {
     outside.collect()
 }
 
-/// What to say about `key` in the table at `table`, unless the table has it.
+/// What to say about `key` in the table at `table`, a path without indices, unless the table has it.
 pub(crate) fn unknown(table: &str, key: &str) -> Option<Unknown> {
-    let known: Vec<&'static Key> = of_table(table).collect();
+    let known = INDEX.by_table.get(table).map_or(&[][..], Vec::as_slice);
     if known.iter().any(|known| known.name() == key) {
         return None;
     }

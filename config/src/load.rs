@@ -70,7 +70,7 @@ pub fn parse(text: &str, file: &str) -> Result<Loaded, Diagnostics> {
     }
     match model {
         Ok(model) if syntax.is_empty() && problems.is_empty() => {
-            Ok(Loaded { model, source: Source::new(text, document.get_ref()) })
+            Ok(Loaded { model, source: Source::new(text) })
         }
         Ok(_) | Err(_) => {
             let list =

@@ -3,7 +3,7 @@
 use crate::diagnostic::{Diagnostic, Diagnostics, Position, Refusal};
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -82,14 +82,16 @@ impl Text {
 #[derive(Clone)]
 pub struct Source {
     text: Text,
-    places: Arc<HashMap<String, Range<usize>>>,
+    /// Found when something is first asked for: nobody asks about a file without faults.
+    places: Arc<OnceLock<Places>>,
 }
 
+/// By key path.
+type Places = HashMap<String, Range<usize>>;
+
 impl Source {
-    pub(crate) fn new(text: Text, table: &DeTable<'_>) -> Self {
-        let mut places = HashMap::new();
-        enter_table(&mut places, "", table);
-        Self { text, places: Arc::new(places) }
+    pub(crate) fn new(text: Text) -> Self {
+        Self { text, places: Arc::default() }
     }
 
     /// The file's name as it was given.
@@ -127,9 +129,14 @@ impl Source {
     }
 
     fn place(&self, path: &str) -> Option<&Range<usize>> {
+        let places = self.places.get_or_init(|| {
+            let mut places = Places::new();
+            enter_table(&mut places, "", DeTable::parse_recoverable(self.text.text()).0.get_ref());
+            places
+        });
         let mut path = path;
         loop {
-            if let Some(span) = self.places.get(path) {
+            if let Some(span) = places.get(path) {
                 return Some(span);
             }
             path = &path[..path.rfind(['.', '['])?];
@@ -137,13 +144,13 @@ impl Source {
     }
 }
 
-fn enter_table(places: &mut HashMap<String, Range<usize>>, path: &str, table: &DeTable<'_>) {
+fn enter_table(places: &mut Places, path: &str, table: &DeTable<'_>) {
     for (key, value) in table {
         enter_value(places, join(path, key.get_ref()), value);
     }
 }
 
-fn enter_value(places: &mut HashMap<String, Range<usize>>, path: String, value: &Spanned<DeValue<'_>>) {
+fn enter_value(places: &mut Places, path: String, value: &Spanned<DeValue<'_>>) {
     match value.get_ref() {
         DeValue::Table(table) => enter_table(places, &path, table),
         DeValue::Array(array) => {

@@ -62,17 +62,17 @@ fn timeout(
     old: ProxyTimeouts,
     new: ProxyTimeouts,
 ) -> Option<Changed<ProxyTimeouts>> {
-    record.key(&format!("{path}.connect"), &old.connect, &new.connect);
-    record.key(&format!("{path}.queue"), &old.queue, &new.queue);
-    record.key(&format!("{path}.client"), &old.client, &new.client);
-    record.key(&format!("{path}.server"), &old.server, &new.server);
-    record.key(&format!("{path}.tunnel"), &old.tunnel, &new.tunnel);
-    record.key(&format!("{path}.client_fin"), &old.client_fin, &new.client_fin);
-    record.key(&format!("{path}.server_fin"), &old.server_fin, &new.server_fin);
-    record.key(&format!("{path}.handshake"), &old.handshake, &new.handshake);
-    record.key(&format!("{path}.request_head"), &old.request_head, &new.request_head);
-    record.key(&format!("{path}.keep_alive"), &old.keep_alive, &new.keep_alive);
-    record.key(&format!("{path}.udp"), &old.udp, &new.udp);
+    record.key(format_args!("{path}.connect"), &old.connect, &new.connect);
+    record.key(format_args!("{path}.queue"), &old.queue, &new.queue);
+    record.key(format_args!("{path}.client"), &old.client, &new.client);
+    record.key(format_args!("{path}.server"), &old.server, &new.server);
+    record.key(format_args!("{path}.tunnel"), &old.tunnel, &new.tunnel);
+    record.key(format_args!("{path}.client_fin"), &old.client_fin, &new.client_fin);
+    record.key(format_args!("{path}.server_fin"), &old.server_fin, &new.server_fin);
+    record.key(format_args!("{path}.handshake"), &old.handshake, &new.handshake);
+    record.key(format_args!("{path}.request_head"), &old.request_head, &new.request_head);
+    record.key(format_args!("{path}.keep_alive"), &old.keep_alive, &new.keep_alive);
+    record.key(format_args!("{path}.udp"), &old.udp, &new.udp);
     (old != new).then_some(Changed { old, new })
 }
 
@@ -85,77 +85,77 @@ fn log(record: &mut Record, old: &ProxyLog, new: &ProxyLog) -> Option<Changed<Pr
 }
 
 fn listener(record: &mut Record, path: &str, old: &Listener, new: &Listener) -> Changed<Listener> {
-    record.key(&format!("{path}.bind"), &old.bind, &new.bind);
-    record.key(&format!("{path}.v6only"), &old.v6only, &new.v6only);
-    record.optional(&format!("{path}.interface"), old.interface.as_ref(), new.interface.as_ref());
-    record.key(&format!("{path}.freebind"), &old.freebind, &new.freebind);
-    record.key(&format!("{path}.socket_mode"), &old.socket_mode, &new.socket_mode);
-    record.key(&format!("{path}.mode"), &old.mode, &new.mode);
-    let most = format!("{path}.max_connections");
-    record.optional(&most, old.max_connections.as_ref(), new.max_connections.as_ref());
-    record.optional(&format!("{path}.allow_from"), old.allow_from.as_ref(), new.allow_from.as_ref());
+    record.key(format_args!("{path}.bind"), &old.bind, &new.bind);
+    record.key(format_args!("{path}.v6only"), &old.v6only, &new.v6only);
+    record.optional(format_args!("{path}.interface"), old.interface.as_ref(), new.interface.as_ref());
+    record.key(format_args!("{path}.freebind"), &old.freebind, &new.freebind);
+    record.key(format_args!("{path}.socket_mode"), &old.socket_mode, &new.socket_mode);
+    record.key(format_args!("{path}.mode"), &old.mode, &new.mode);
+    let most = format_args!("{path}.max_connections");
+    record.optional(most, old.max_connections.as_ref(), new.max_connections.as_ref());
+    record.optional(format_args!("{path}.allow_from"), old.allow_from.as_ref(), new.allow_from.as_ref());
     per_source(record, &format!("{path}.per_source"), old.per_source, new.per_source);
-    let proxies = format!("{path}.proxy_protocol_from");
-    record.key(&proxies, &old.proxy_protocol_from, &new.proxy_protocol_from);
+    let proxies = format_args!("{path}.proxy_protocol_from");
+    record.key(proxies, &old.proxy_protocol_from, &new.proxy_protocol_from);
     timeout(record, &format!("{path}.timeout"), old.timeout, new.timeout);
     tls(record, &format!("{path}.tls"), old.tls.as_ref(), new.tls.as_ref());
     sni(record, &format!("{path}.sni"), &old.sni, &new.sni);
     rule::compare(record, &format!("{path}.rule"), &old.rule, &new.rule);
-    record.key(&format!("{path}.pool"), &old.pool, &new.pool);
+    record.key(format_args!("{path}.pool"), &old.pool, &new.pool);
     forwarding(record, path, &old.forwarding, &new.forwarding);
     limits(record, &format!("{path}.limits"), old.limits, new.limits);
-    record.key(&format!("{path}.errors"), &old.errors, &new.errors);
-    record.key(&format!("{path}.compression"), &old.compression, &new.compression);
+    record.key(format_args!("{path}.errors"), &old.errors, &new.errors);
+    record.key(format_args!("{path}.compression"), &old.compression, &new.compression);
     hsts(record, &format!("{path}.hsts"), old.hsts, new.hsts);
     Changed { old: old.clone(), new: new.clone() }
 }
 
 fn hsts(record: &mut Record, path: &str, old: Option<Hsts>, new: Option<Hsts>) {
     if let (Some(old), Some(new)) = (old, new) {
-        record.key(&format!("{path}.max_age"), &old.max_age, &new.max_age);
-        record.key(&format!("{path}.subdomains"), &old.subdomains, &new.subdomains);
-        record.key(&format!("{path}.preload"), &old.preload, &new.preload);
+        record.key(format_args!("{path}.max_age"), &old.max_age, &new.max_age);
+        record.key(format_args!("{path}.subdomains"), &old.subdomains, &new.subdomains);
+        record.key(format_args!("{path}.preload"), &old.preload, &new.preload);
     } else {
         record.table(path, old.is_some(), new.is_some());
     }
 }
 
 fn limits(record: &mut Record, path: &str, old: RequestLimits, new: RequestLimits) {
-    record.key(&format!("{path}.head"), &Size(old.head.into()), &Size(new.head.into()));
-    record.key(&format!("{path}.fields"), &old.fields, &new.fields);
-    record.key(&format!("{path}.line"), &Size(old.line.into()), &Size(new.line.into()));
-    record.optional(&format!("{path}.body_rate"), old.body_rate.as_ref(), new.body_rate.as_ref());
-    record.key(&format!("{path}.streams"), &old.streams, &new.streams);
+    record.key(format_args!("{path}.head"), &Size(old.head.into()), &Size(new.head.into()));
+    record.key(format_args!("{path}.fields"), &old.fields, &new.fields);
+    record.key(format_args!("{path}.line"), &Size(old.line.into()), &Size(new.line.into()));
+    record.optional(format_args!("{path}.body_rate"), old.body_rate.as_ref(), new.body_rate.as_ref());
+    record.key(format_args!("{path}.streams"), &old.streams, &new.streams);
 }
 
 /// `path` is that of the listener, whose own keys they are.
 fn forwarding(record: &mut Record, path: &str, old: &Forwarding, new: &Forwarding) {
-    record.key(&format!("{path}.forwarded_for"), &old.forwarded_for, &new.forwarded_for);
-    record.key(&format!("{path}.forwarded_for_header"), &old.header, &new.header);
-    record.key(&format!("{path}.forwarded_for_except"), &old.except, &new.except);
-    record.key(&format!("{path}.forwarded_for_if_none"), &old.if_none, &new.if_none);
-    record.key(&format!("{path}.forwarded_headers"), &old.fields, &new.fields);
-    record.key(&format!("{path}.trusted_proxies"), &old.trusted_proxies, &new.trusted_proxies);
-    let hops = format!("{path}.trusted_hops");
-    record.optional(&hops, old.trusted_hops.as_ref(), new.trusted_hops.as_ref());
-    record.key(&format!("{path}.client_certificate_headers"), &old.certificate, &new.certificate);
+    record.key(format_args!("{path}.forwarded_for"), &old.forwarded_for, &new.forwarded_for);
+    record.key(format_args!("{path}.forwarded_for_header"), &old.header, &new.header);
+    record.key(format_args!("{path}.forwarded_for_except"), &old.except, &new.except);
+    record.key(format_args!("{path}.forwarded_for_if_none"), &old.if_none, &new.if_none);
+    record.key(format_args!("{path}.forwarded_headers"), &old.fields, &new.fields);
+    record.key(format_args!("{path}.trusted_proxies"), &old.trusted_proxies, &new.trusted_proxies);
+    let hops = format_args!("{path}.trusted_hops");
+    record.optional(hops, old.trusted_hops.as_ref(), new.trusted_hops.as_ref());
+    record.key(format_args!("{path}.client_certificate_headers"), &old.certificate, &new.certificate);
 }
 
 fn per_source(record: &mut Record, path: &str, old: PerSource, new: PerSource) {
-    record.optional(&format!("{path}.connections"), old.connections.as_ref(), new.connections.as_ref());
-    record.optional(&format!("{path}.rate"), old.rate.as_ref(), new.rate.as_ref());
-    record.key(&format!("{path}.prefix_v6"), &old.prefix_v6, &new.prefix_v6);
-    record.key(&format!("{path}.prefix_v4"), &old.prefix_v4, &new.prefix_v4);
+    record.optional(format_args!("{path}.connections"), old.connections.as_ref(), new.connections.as_ref());
+    record.optional(format_args!("{path}.rate"), old.rate.as_ref(), new.rate.as_ref());
+    record.key(format_args!("{path}.prefix_v6"), &old.prefix_v6, &new.prefix_v6);
+    record.key(format_args!("{path}.prefix_v4"), &old.prefix_v4, &new.prefix_v4);
 }
 
 fn tls(record: &mut Record, path: &str, old: Option<&Tls>, new: Option<&Tls>) {
     match (old, new) {
         (Some(old), Some(new)) => {
-            record.key(&format!("{path}.certificates"), &old.certificates, &new.certificates);
-            record.key(&format!("{path}.alpn"), &old.alpn, &new.alpn);
-            record.optional(&format!("{path}.client_ca"), old.client_ca.as_ref(), new.client_ca.as_ref());
-            record.key(&format!("{path}.client_auth"), &old.client_auth, &new.client_auth);
-            record.key(&format!("{path}.min_version"), &old.min_version, &new.min_version);
+            record.key(format_args!("{path}.certificates"), &old.certificates, &new.certificates);
+            record.key(format_args!("{path}.alpn"), &old.alpn, &new.alpn);
+            record.optional(format_args!("{path}.client_ca"), old.client_ca.as_ref(), new.client_ca.as_ref());
+            record.key(format_args!("{path}.client_auth"), &old.client_auth, &new.client_auth);
+            record.key(format_args!("{path}.min_version"), &old.min_version, &new.min_version);
         }
         (None, None) => {}
         (old, new) => {
@@ -171,8 +171,8 @@ fn sni(record: &mut Record, path: &str, old: &[SniRoute], new: &[SniRoute]) {
         let path = format!("{path}[{index}]");
         match (old.get(index), new.get(index)) {
             (Some(old), Some(new)) => {
-                record.key(&format!("{path}.names"), &old.names, &new.names);
-                record.key(&format!("{path}.pool"), &old.pool, &new.pool);
+                record.key(format_args!("{path}.names"), &old.names, &new.names);
+                record.key(format_args!("{path}.pool"), &old.pool, &new.pool);
             }
             (old, new) => {
                 let brief = |route: &SniRoute| format!("{} to pool {}", route.names.literal(), route.pool);
@@ -183,15 +183,15 @@ fn sni(record: &mut Record, path: &str, old: &[SniRoute], new: &[SniRoute]) {
 }
 
 fn pool(record: &mut Record, path: &str, old: &Pool, new: &Pool) -> PoolDiff {
-    record.key(&format!("{path}.balance"), &old.balance, &new.balance);
-    record.key(&format!("{path}.source_prefix_v6"), &old.source_prefix_v6, &new.source_prefix_v6);
-    record.key(&format!("{path}.retries"), &old.retries, &new.retries);
-    record.key(&format!("{path}.redispatch"), &old.redispatch, &new.redispatch);
-    record.key(&format!("{path}.max_queue"), &old.max_queue, &new.max_queue);
-    record.key(&format!("{path}.slow_start"), &old.slow_start, &new.slow_start);
-    record.key(&format!("{path}.proxy_protocol"), &old.proxy_protocol, &new.proxy_protocol);
-    record.key(&format!("{path}.protocol"), &old.protocol, &new.protocol);
-    record.key(&format!("{path}.http_reuse"), &old.http_reuse, &new.http_reuse);
+    record.key(format_args!("{path}.balance"), &old.balance, &new.balance);
+    record.key(format_args!("{path}.source_prefix_v6"), &old.source_prefix_v6, &new.source_prefix_v6);
+    record.key(format_args!("{path}.retries"), &old.retries, &new.retries);
+    record.key(format_args!("{path}.redispatch"), &old.redispatch, &new.redispatch);
+    record.key(format_args!("{path}.max_queue"), &old.max_queue, &new.max_queue);
+    record.key(format_args!("{path}.slow_start"), &old.slow_start, &new.slow_start);
+    record.key(format_args!("{path}.proxy_protocol"), &old.proxy_protocol, &new.proxy_protocol);
+    record.key(format_args!("{path}.protocol"), &old.protocol, &new.protocol);
+    record.key(format_args!("{path}.http_reuse"), &old.http_reuse, &new.http_reuse);
     pool_tls(record, &format!("{path}.tls"), old.tls.as_ref(), new.tls.as_ref());
     cookie::compare(record, &format!("{path}.cookie"), old.cookie.as_ref(), new.cookie.as_ref());
     let app_cookies = (old.app_cookie.as_ref(), new.app_cookie.as_ref());
@@ -211,10 +211,18 @@ fn pool(record: &mut Record, path: &str, old: &Pool, new: &Pool) -> PoolDiff {
 
 fn pool_tls(record: &mut Record, path: &str, old: Option<&PoolTls>, new: Option<&PoolTls>) {
     if let (Some(old), Some(new)) = (old, new) {
-        record.optional(&format!("{path}.server_name"), old.server_name.as_ref(), new.server_name.as_ref());
-        record.optional(&format!("{path}.ca"), old.ca.as_ref(), new.ca.as_ref());
-        record.key(&format!("{path}.verify"), &old.verify, &new.verify);
-        record.optional(&format!("{path}.certificate"), old.certificate.as_ref(), new.certificate.as_ref());
+        record.optional(
+            format_args!("{path}.server_name"),
+            old.server_name.as_ref(),
+            new.server_name.as_ref(),
+        );
+        record.optional(format_args!("{path}.ca"), old.ca.as_ref(), new.ca.as_ref());
+        record.key(format_args!("{path}.verify"), &old.verify, &new.verify);
+        record.optional(
+            format_args!("{path}.certificate"),
+            old.certificate.as_ref(),
+            new.certificate.as_ref(),
+        );
     } else {
         record.table(path, old.is_some(), new.is_some());
     }
@@ -222,10 +230,10 @@ fn pool_tls(record: &mut Record, path: &str, old: Option<&PoolTls>, new: Option<
 
 fn stick(record: &mut Record, path: &str, old: Option<Stick>, new: Option<Stick>) {
     if let (Some(old), Some(new)) = (old, new) {
-        record.key(&format!("{path}.size"), &old.size, &new.size);
-        record.key(&format!("{path}.expire"), &old.expire, &new.expire);
-        record.key(&format!("{path}.prefix_v6"), &old.prefix_v6, &new.prefix_v6);
-        record.key(&format!("{path}.prefix_v4"), &old.prefix_v4, &new.prefix_v4);
+        record.key(format_args!("{path}.size"), &old.size, &new.size);
+        record.key(format_args!("{path}.expire"), &old.expire, &new.expire);
+        record.key(format_args!("{path}.prefix_v6"), &old.prefix_v6, &new.prefix_v6);
+        record.key(format_args!("{path}.prefix_v4"), &old.prefix_v4, &new.prefix_v4);
     } else {
         record.table(path, old.is_some(), new.is_some());
     }
@@ -233,42 +241,42 @@ fn stick(record: &mut Record, path: &str, old: Option<Stick>, new: Option<Stick>
 
 fn passive(record: &mut Record, path: &str, old: Option<Passive>, new: Option<Passive>) {
     if let (Some(old), Some(new)) = (old, new) {
-        record.key(&format!("{path}.failures"), &old.failures, &new.failures);
-        record.key(&format!("{path}.window"), &old.window, &new.window);
-        record.key(&format!("{path}.ejection"), &old.ejection, &new.ejection);
+        record.key(format_args!("{path}.failures"), &old.failures, &new.failures);
+        record.key(format_args!("{path}.window"), &old.window, &new.window);
+        record.key(format_args!("{path}.ejection"), &old.ejection, &new.ejection);
     } else {
         record.table(path, old.is_some(), new.is_some());
     }
 }
 
 fn check(record: &mut Record, path: &str, old: &Check, new: &Check) {
-    record.key(&format!("{path}.kind"), &old.kind, &new.kind);
-    record.key(&format!("{path}.interval"), &old.interval, &new.interval);
-    record.key(&format!("{path}.fast_interval"), &old.fast_interval, &new.fast_interval);
-    record.key(&format!("{path}.timeout"), &old.timeout, &new.timeout);
-    record.key(&format!("{path}.rise"), &old.rise, &new.rise);
-    record.key(&format!("{path}.fall"), &old.fall, &new.fall);
-    record.optional(&format!("{path}.port"), old.port.as_ref(), new.port.as_ref());
-    record.optional(&format!("{path}.address"), old.address.as_ref(), new.address.as_ref());
-    record.key(&format!("{path}.proxy_protocol"), &old.proxy_protocol, &new.proxy_protocol);
-    record.optional(&format!("{path}.server_name"), old.server_name.as_ref(), new.server_name.as_ref());
+    record.key(format_args!("{path}.kind"), &old.kind, &new.kind);
+    record.key(format_args!("{path}.interval"), &old.interval, &new.interval);
+    record.key(format_args!("{path}.fast_interval"), &old.fast_interval, &new.fast_interval);
+    record.key(format_args!("{path}.timeout"), &old.timeout, &new.timeout);
+    record.key(format_args!("{path}.rise"), &old.rise, &new.rise);
+    record.key(format_args!("{path}.fall"), &old.fall, &new.fall);
+    record.optional(format_args!("{path}.port"), old.port.as_ref(), new.port.as_ref());
+    record.optional(format_args!("{path}.address"), old.address.as_ref(), new.address.as_ref());
+    record.key(format_args!("{path}.proxy_protocol"), &old.proxy_protocol, &new.proxy_protocol);
+    record.optional(format_args!("{path}.server_name"), old.server_name.as_ref(), new.server_name.as_ref());
     let (old, new) = (&old.http, &new.http);
-    record.key(&format!("{path}.protocol"), &old.protocol, &new.protocol);
-    record.key(&format!("{path}.method"), &old.method, &new.method);
-    record.key(&format!("{path}.path"), &old.path, &new.path);
-    record.optional(&format!("{path}.host"), old.host.as_ref(), new.host.as_ref());
-    record.key(&format!("{path}.headers"), &old.headers, &new.headers);
-    record.key(&format!("{path}.expect_status"), &old.expect_status, &new.expect_status);
-    record.optional(&format!("{path}.expect_body"), old.expect_body.as_ref(), new.expect_body.as_ref());
+    record.key(format_args!("{path}.protocol"), &old.protocol, &new.protocol);
+    record.key(format_args!("{path}.method"), &old.method, &new.method);
+    record.key(format_args!("{path}.path"), &old.path, &new.path);
+    record.optional(format_args!("{path}.host"), old.host.as_ref(), new.host.as_ref());
+    record.key(format_args!("{path}.headers"), &old.headers, &new.headers);
+    record.key(format_args!("{path}.expect_status"), &old.expect_status, &new.expect_status);
+    record.optional(format_args!("{path}.expect_body"), old.expect_body.as_ref(), new.expect_body.as_ref());
 }
 
 fn member(record: &mut Record, path: &str, old: &Member, new: &Member) -> Changed<Member> {
-    record.key(&format!("{path}.address"), &old.address, &new.address);
-    record.key(&format!("{path}.weight"), &old.weight, &new.weight);
-    record.key(&format!("{path}.backup"), &old.backup, &new.backup);
-    let most = format!("{path}.max_connections");
-    record.optional(&most, old.max_connections.as_ref(), new.max_connections.as_ref());
-    record.key(&format!("{path}.state"), &old.state, &new.state);
-    record.optional(&format!("{path}.cookie"), old.cookie.as_ref(), new.cookie.as_ref());
+    record.key(format_args!("{path}.address"), &old.address, &new.address);
+    record.key(format_args!("{path}.weight"), &old.weight, &new.weight);
+    record.key(format_args!("{path}.backup"), &old.backup, &new.backup);
+    let most = format_args!("{path}.max_connections");
+    record.optional(most, old.max_connections.as_ref(), new.max_connections.as_ref());
+    record.key(format_args!("{path}.state"), &old.state, &new.state);
+    record.optional(format_args!("{path}.cookie"), old.cookie.as_ref(), new.cookie.as_ref());
     Changed { old: old.clone(), new: new.clone() }
 }

@@ -3,6 +3,7 @@
 use super::{Change, ChangeKind, Changed, Keyed, Part};
 use crate::keys::{self, Apply};
 use crate::literal::Literal;
+use std::fmt::Display;
 
 /// The changes so far.
 #[derive(Default)]
@@ -15,30 +16,30 @@ impl Record {
         self.changes
     }
 
-    fn push(&mut self, path: &str, kind: ChangeKind, from: Option<String>, to: Option<String>) {
+    fn push(&mut self, path: String, kind: ChangeKind, from: Option<String>, to: Option<String>) {
         // A path that the table lacked would be a defect here; a restart is right for every change.
-        let apply = keys::find(path).map_or(Apply::Restart, |key| key.apply);
-        self.changes.push(Change { path: path.to_owned(), kind, from, to, apply });
+        let apply = keys::find(&path).map_or(Apply::Restart, |key| key.apply);
+        self.changes.push(Change { path, kind, from, to, apply });
     }
 
-    /// Compares a key that always has a value.
+    /// Compares a key that always has a value. Most are the same, and so the path is written only where one is not.
     pub(super) fn key<T: Literal + PartialEq + Clone>(
         &mut self,
-        path: &str,
+        path: impl Display,
         old: &T,
         new: &T,
     ) -> Option<Changed<T>> {
         if old == new {
             return None;
         }
-        self.push(path, ChangeKind::Changed, Some(old.literal()), Some(new.literal()));
+        self.push(path.to_string(), ChangeKind::Changed, Some(old.literal()), Some(new.literal()));
         Some(Changed { old: old.clone(), new: new.clone() })
     }
 
     /// Compares a key that may have no value.
     pub(super) fn optional<T: Literal + PartialEq + Clone>(
         &mut self,
-        path: &str,
+        path: impl Display,
         old: Option<&T>,
         new: Option<&T>,
     ) -> Option<Changed<Option<T>>> {
@@ -50,13 +51,13 @@ impl Record {
     }
 
     /// Writes down that what stands at `path` came, went or became something else.
-    pub(super) fn present(&mut self, path: &str, old: Option<String>, new: Option<String>) {
+    pub(super) fn present(&mut self, path: impl Display, old: Option<String>, new: Option<String>) {
         let kind = match (&old, &new) {
             (None, _) => ChangeKind::Added,
             (_, None) => ChangeKind::Removed,
             (Some(_), Some(_)) => ChangeKind::Changed,
         };
-        self.push(path, kind, old, new);
+        self.push(path.to_string(), kind, old, new);
     }
 
     /// Writes down that the table at `path` came or went; nothing if neither.
@@ -95,7 +96,7 @@ impl Record {
     }
 
     /// Compares collections whose elements are called `name`; `brief` tells one from another in text.
-    pub(super) fn keyed<T: Clone, C>(
+    pub(super) fn keyed<T: Clone + PartialEq, C>(
         &mut self,
         path: &str,
         (old, new): (&[T], &[T]),
@@ -107,16 +108,21 @@ impl Record {
         let before: std::collections::HashMap<String, &T> = old.iter().map(|one| (name(one), one)).collect();
         let after: std::collections::HashSet<String> = new.iter().map(&name).collect();
         for gone in old.iter().filter(|one| !after.contains(&name(one))) {
-            self.present(&format!("{path}[{}]", name(gone)), Some(brief(gone)), None);
+            self.present(format_args!("{path}[{}]", name(gone)), Some(brief(gone)), None);
             keyed.removed.push(gone.clone());
         }
         for one in new {
-            let path = format!("{path}[{}]", name(one));
-            let Some(old) = before.get(&name(one)) else {
-                self.present(&path, None, Some(brief(one)));
+            let name = name(one);
+            let path = format_args!("{path}[{name}]");
+            let Some(&old) = before.get(&name) else {
+                self.present(path, None, Some(brief(one)));
                 keyed.added.push(one.clone());
                 continue;
             };
+            if old == one {
+                continue;
+            }
+            let path = path.to_string();
             let recorded = self.changes.len();
             let change = compare(self, &path, old, one);
             if self.changes.len() > recorded {

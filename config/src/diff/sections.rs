@@ -140,7 +140,7 @@ pub(super) fn nat64(record: &mut Record, old: &Nat64, new: &Nat64) -> Nat64Diff 
             |map| map.v4.to_string(),
             |map| map.v6.literal(),
             |record, path, old, new| {
-                record.key(&format!("{path}.v6"), &old.v6, &new.v6);
+                record.key(format_args!("{path}.v6"), &old.v6, &new.v6);
                 Changed { old: *old, new: *new }
             },
         ),
@@ -154,7 +154,7 @@ fn prefixes(record: &mut Record, old: &[RangedPrefix], new: &[RangedPrefix]) -> 
         |ranged| ranged.prefix.to_string(),
         |ranged| ranged.ipv4.literal(),
         |record, path, old, new| {
-            record.key(&format!("{path}.ipv4"), &old.ipv4, &new.ipv4);
+            record.key(format_args!("{path}.ipv4"), &old.ipv4, &new.ipv4);
             Changed { old: old.clone(), new: new.clone() }
         },
     )
@@ -197,7 +197,7 @@ fn exclude_aaaa(
     new: &[Ipv6Net],
 ) -> Option<Changed<Vec<Ipv6Net>>> {
     let list = |nets: &[Ipv6Net]| ExcludeAaaa(nets.to_vec());
-    let changed = record.key(&format!("{table}.exclude_aaaa"), &list(old), &list(new))?;
+    let changed = record.key(format_args!("{table}.exclude_aaaa"), &list(old), &list(new))?;
     Some(Changed { old: changed.old.0, new: changed.new.0 })
 }
 
@@ -244,8 +244,8 @@ fn names(record: &mut Record, old: &LocalNames, new: &LocalNames) -> Option<Chan
         |host| host.name.to_string(),
         |host| host.addresses.literal(),
         |record, path, old, new| {
-            record.key(&format!("{path}.addresses"), &old.addresses, &new.addresses);
-            record.key(&format!("{path}.ttl"), &old.ttl, &new.ttl);
+            record.key(format_args!("{path}.addresses"), &old.addresses, &new.addresses);
+            record.key(format_args!("{path}.ttl"), &old.ttl, &new.ttl);
         },
     );
     (old != new).then(|| Changed { old: old.clone(), new: new.clone() })
@@ -259,8 +259,8 @@ fn forward(record: &mut Record, old: &[Forward], new: &[Forward]) -> Option<Chan
         let path = format!("dns64.forward[{index}]");
         match (old.get(index), new.get(index)) {
             (Some(old), Some(new)) => {
-                record.key(&format!("{path}.domains"), &old.domains, &new.domains);
-                record.key(&format!("{path}.upstream"), &old.upstream, &new.upstream);
+                record.key(format_args!("{path}.domains"), &old.domains, &new.domains);
+                record.key(format_args!("{path}.upstream"), &old.upstream, &new.upstream);
             }
             (old, new) => {
                 let brief = |forward: &Forward| forward.domains.literal();
@@ -279,12 +279,12 @@ fn clients(record: &mut Record, old: &[DnsClient], new: &[DnsClient]) -> Option<
         let path = format!("dns64.client[{index}]");
         match (old.get(index), new.get(index)) {
             (Some(old), Some(new)) => {
-                record.key(&format!("{path}.from"), &old.from, &new.from);
-                record.key(&format!("{path}.synthesize"), &old.synthesize, &new.synthesize);
-                record.key(&format!("{path}.prefixes"), &old.prefixes, &new.prefixes);
+                record.key(format_args!("{path}.from"), &old.from, &new.from);
+                record.key(format_args!("{path}.synthesize"), &old.synthesize, &new.synthesize);
+                record.key(format_args!("{path}.prefixes"), &old.prefixes, &new.prefixes);
                 exclude_aaaa(record, &path, &old.exclude_aaaa, &new.exclude_aaaa);
-                record.key(&format!("{path}.force"), &old.force, &new.force);
-                record.key(&format!("{path}.forbid"), &old.forbid, &new.forbid);
+                record.key(format_args!("{path}.force"), &old.force, &new.force);
+                record.key(format_args!("{path}.forbid"), &old.forbid, &new.forbid);
             }
             (old, new) => {
                 let brief = |client: &DnsClient| client.from.literal();

@@ -8,6 +8,7 @@ pub(super) fn compare(record: &mut Record, path: &str, old: &[Rule], new: &[Rule
     for index in 0..old.len().max(new.len()) {
         let path = format!("{path}[{index}]");
         match (old.get(index), new.get(index)) {
+            (Some(old), Some(new)) if old == new => {}
             (Some(old), Some(new)) => rule(record, &path, old, new),
             (old, new) => record.present(&path, old.map(brief), new.map(brief)),
         }
@@ -29,7 +30,7 @@ fn brief(rule: &Rule) -> String {
 }
 
 fn rule(record: &mut Record, path: &str, old: &Rule, new: &Rule) {
-    record.optional(&format!("{path}.name"), old.name.as_ref(), new.name.as_ref());
+    record.optional(format_args!("{path}.name"), old.name.as_ref(), new.name.as_ref());
     conditions(record, path, &old.when, &new.when);
     rate(record, &format!("{path}.rate"), old.rate.as_ref(), new.rate.as_ref());
     auth(record, &format!("{path}.auth"), old.auth.as_ref(), new.auth.as_ref());
@@ -37,8 +38,8 @@ fn rule(record: &mut Record, path: &str, old: &Rule, new: &Rule) {
     list(record, &format!("{path}.request_query"), &old.request_query, &new.request_query);
     list(record, &format!("{path}.request_headers"), &old.request_headers, &new.request_headers);
     list(record, &format!("{path}.response_headers"), &old.response_headers, &new.response_headers);
-    record.optional(&format!("{path}.pool"), old.pool(), new.pool());
-    record.optional(&format!("{path}.deny"), old.deny(), new.deny());
+    record.optional(format_args!("{path}.pool"), old.pool(), new.pool());
+    record.optional(format_args!("{path}.deny"), old.deny(), new.deny());
     redirect(record, &format!("{path}.redirect"), old.redirect(), new.redirect());
     answer(record, &format!("{path}.answer"), old.answer(), new.answer());
 }
@@ -51,7 +52,7 @@ fn conditions(record: &mut Record, path: &str, old: &Conditions, new: &Condition
     list(record, &format!("{path}.path_regex"), &old.path_regex, &new.path_regex);
     list(record, &format!("{path}.method"), &old.method, &new.method);
     let (before, after) = (HeaderConditions::of(&old.header), HeaderConditions::of(&new.header));
-    record.optional(&format!("{path}.header"), before.as_ref(), after.as_ref());
+    record.optional(format_args!("{path}.header"), before.as_ref(), after.as_ref());
     list(record, &format!("{path}.sni"), &old.sni, &new.sni);
     list(record, &format!("{path}.source"), &old.source, &new.source);
 }
@@ -64,8 +65,8 @@ fn list<T: Literal + PartialEq + Clone>(record: &mut Record, path: &str, old: &V
 
 fn redirect(record: &mut Record, path: &str, old: Option<&Redirect>, new: Option<&Redirect>) {
     if let (Some(old), Some(new)) = (old, new) {
-        record.key(&format!("{path}.to"), &old.to, &new.to);
-        record.key(&format!("{path}.status"), &old.status, &new.status);
+        record.key(format_args!("{path}.to"), &old.to, &new.to);
+        record.key(format_args!("{path}.status"), &old.status, &new.status);
     } else {
         record.table(path, old.is_some(), new.is_some());
     }
@@ -73,9 +74,9 @@ fn redirect(record: &mut Record, path: &str, old: Option<&Redirect>, new: Option
 
 fn answer(record: &mut Record, path: &str, old: Option<&FixedAnswer>, new: Option<&FixedAnswer>) {
     if let (Some(old), Some(new)) = (old, new) {
-        record.key(&format!("{path}.status"), &old.status, &new.status);
-        record.key(&format!("{path}.content_type"), &old.content_type, &new.content_type);
-        record.key(&format!("{path}.body"), &old.body, &new.body);
+        record.key(format_args!("{path}.status"), &old.status, &new.status);
+        record.key(format_args!("{path}.content_type"), &old.content_type, &new.content_type);
+        record.key(format_args!("{path}.body"), &old.body, &new.body);
     } else {
         record.table(path, old.is_some(), new.is_some());
     }
@@ -85,20 +86,20 @@ fn rate(record: &mut Record, path: &str, old: Option<&Rate>, new: Option<&Rate>)
     let (Some(old), Some(new)) = (old, new) else {
         return record.table(path, old.is_some(), new.is_some());
     };
-    record.key(&format!("{path}.requests"), &old.requests, &new.requests);
-    record.key(&format!("{path}.per"), &old.per, &new.per);
-    record.key(&format!("{path}.burst"), &old.burst, &new.burst);
-    record.key(&format!("{path}.by"), &old.by, &new.by);
-    record.key(&format!("{path}.prefix_v6"), &old.prefix_v6, &new.prefix_v6);
-    record.key(&format!("{path}.prefix_v4"), &old.prefix_v4, &new.prefix_v4);
-    record.key(&format!("{path}.status"), &old.status, &new.status);
+    record.key(format_args!("{path}.requests"), &old.requests, &new.requests);
+    record.key(format_args!("{path}.per"), &old.per, &new.per);
+    record.key(format_args!("{path}.burst"), &old.burst, &new.burst);
+    record.key(format_args!("{path}.by"), &old.by, &new.by);
+    record.key(format_args!("{path}.prefix_v6"), &old.prefix_v6, &new.prefix_v6);
+    record.key(format_args!("{path}.prefix_v4"), &old.prefix_v4, &new.prefix_v4);
+    record.key(format_args!("{path}.status"), &old.status, &new.status);
 }
 
 fn auth(record: &mut Record, path: &str, old: Option<&Auth>, new: Option<&Auth>) {
     let (Some(old), Some(new)) = (old, new) else {
         return record.table(path, old.is_some(), new.is_some());
     };
-    record.key(&format!("{path}.users"), &old.users, &new.users);
-    record.key(&format!("{path}.realm"), &old.realm, &new.realm);
-    record.key(&format!("{path}.forward"), &old.forward, &new.forward);
+    record.key(format_args!("{path}.users"), &old.users, &new.users);
+    record.key(format_args!("{path}.realm"), &old.realm, &new.realm);
+    record.key(format_args!("{path}.forward"), &old.forward, &new.forward);
 }
