@@ -10,6 +10,7 @@
 //! A receiver that is slow or gone costs lines, which are counted, and never holds a worker up. A log lives as long as
 //! the configurations that ask for it: dropping it has the thread write what waits and end.
 
+mod address;
 mod dates;
 mod json;
 mod line;
@@ -17,6 +18,7 @@ mod lines;
 mod number;
 mod syslog;
 mod target;
+mod zone;
 
 use crate::error::Error;
 use crate::record::{Record, Stamp};
@@ -26,18 +28,23 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lines::Lines;
 use std::convert::Infallible;
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant, SystemTime};
-use syslog::{Envelope, Front};
+use syslog::Envelope;
 use target::Target;
+use zone::Zone;
 
 /// Octets that may wait to be written, for each worker; as many again are being written.
 const MOST: usize = 512 << 10;
+/// Octets at which the thread writes before its time.
+const MUCH: usize = MOST / 2;
 /// How long lines gather before they are written together.
 const GATHER: Duration = Duration::from_millis(20);
+/// The same of datagrams: what comes at one go has to find room in the receiver's buffer, which a few hundred fill.
+const GATHER_DATAGRAMS: Duration = Duration::from_millis(2);
 
 /// What is counted of the log, whichever it is.
 #[derive(Debug, Default)]
@@ -65,7 +72,7 @@ pub(crate) struct Log {
     names_own_ends: bool,
     /// What stands in front of each line; none to standard output.
     envelope: Option<Envelope>,
-    zone: TimeZone,
+    zone: Zone,
     desk: Arc<Desk>,
     writer: Thread,
     /// Closes when the thread has ended. Nothing is ever sent.
@@ -113,6 +120,8 @@ const OWN_ENDS: [LogField; 4] =
 struct Desk {
     /// Of each worker.
     waiting: Box<[Mutex<Lines>]>,
+    /// The thread has found nothing, and waits to be woken.
+    idle: AtomicBool,
     /// No more lines come.
     closed: AtomicBool,
     counts: Arc<LogCounts>,
@@ -142,6 +151,7 @@ impl Log {
     fn start(setting: &ProxyLog, form: Form, counts: &Arc<LogCounts>, workers: usize) -> io::Result<Self> {
         let desk = Arc::new(Desk {
             waiting: (0..workers).map(|_| Mutex::default()).collect(),
+            idle: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             counts: Arc::clone(counts),
         });
@@ -149,7 +159,7 @@ impl Log {
         let (shared, to) = (Arc::clone(&desk), setting.to.clone());
         let writer = thread::Builder::new().name("connection-log".to_owned()).spawn(move || {
             let _ending = ending;
-            Writer { target: Target::new(to.clone()), to, told: 0, seldom: Seldom::default() }.run(&shared);
+            Writer::new(to).run(&shared);
         })?;
         let envelope =
             || Envelope { facility: setting.facility, tag: setting.tag.clone(), pid: std::process::id() };
@@ -158,7 +168,7 @@ impl Log {
             setting: setting.clone(),
             names_own_ends: form.has(&OWN_ENDS),
             form,
-            zone: TimeZone::system(),
+            zone: Zone::new(TimeZone::system()),
             desk,
             writer: writer.thread().clone(),
             ended: Mutex::new(ended),
@@ -173,29 +183,30 @@ impl Log {
     /// The time on the clocks of this machine.
     pub(crate) fn stamp(&self, time: SystemTime) -> Stamp {
         let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
-        let offset = self.zone.to_offset(time);
+        let offset = self.zone.offset(time);
         Stamp { local: offset.to_datetime(time), offset }
     }
 
     /// Puts a line on the desk of this worker.
-    pub(crate) fn tell(&self, worker: usize, record: &Record<'_>, now: SystemTime) {
+    pub(crate) fn tell(&self, worker: usize, record: &Record<'_>) {
         let mut lines = lock(&self.desk.waiting[worker]);
         if lines.size() >= MOST {
             self.desk.counts.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let first = lines.is_empty();
-        lines.add(|out| self.write(record, now, out));
+        let before = lines.size();
+        lines.add(|out| self.write(record, out));
+        let much = before < MUCH && lines.size() >= MUCH;
         drop(lines);
-        if first {
+        // A thread that was not idle yet when this looks has yet to look at the lines.
+        if much || self.desk.idle.load(Ordering::SeqCst) {
             self.writer.unpark();
         }
     }
 
-    fn write(&self, record: &Record<'_>, now: SystemTime, out: &mut Vec<u8>) {
-        const ROOM: &str = "memory takes it";
+    fn write(&self, record: &Record<'_>, out: &mut Vec<u8>) {
         if let Some(envelope) = &self.envelope {
-            write!(out, "{}", Front { envelope, now: self.stamp(now) }).expect(ROOM);
+            envelope.write(&self.stamp(SystemTime::now()), out);
         }
         match &self.form {
             Form::Json => json::write(record, out),
@@ -232,12 +243,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Writer {
     to: LogTarget,
     target: Target,
+    /// How long lines gather.
+    gather: Duration,
     /// Lost lines that were warned of.
     told: u64,
     seldom: Seldom,
 }
 
 impl Writer {
+    fn new(to: LogTarget) -> Self {
+        let gather = if to == LogTarget::Stdout { GATHER } else { GATHER_DATAGRAMS };
+        Self { target: Target::new(to.clone()), to, gather, told: 0, seldom: Seldom::default() }
+    }
+
     /// Writes what comes, until the desk is closed and empty.
     fn run(mut self, desk: &Desk) {
         self.told = desk.counts.lost();
@@ -245,6 +263,7 @@ impl Writer {
         loop {
             // Ahead of the look: a line that came before the word to close is seen.
             let closed = desk.closed.load(Ordering::Acquire);
+            let was_idle = desk.idle.load(Ordering::SeqCst);
             let mut idle = true;
             for waiting in &desk.waiting {
                 std::mem::swap(&mut *lock(waiting), &mut taken);
@@ -254,10 +273,18 @@ impl Writer {
             }
             match (idle, closed) {
                 (true, true) => return,
-                (true, false) => thread::park(),
+                // One more look, since from then on who brings a line wakes this thread.
+                (true, false) if !was_idle => desk.idle.store(true, Ordering::SeqCst),
+                (true, false) => {
+                    thread::park();
+                    desk.idle.store(false, Ordering::SeqCst);
+                }
                 (false, true) => {}
                 // What comes together leaves together, and a busy worker has nobody to wake.
-                (false, false) => thread::sleep(GATHER),
+                (false, false) => {
+                    desk.idle.store(false, Ordering::SeqCst);
+                    thread::park_timeout(self.gather);
+                }
             }
         }
     }

@@ -173,7 +173,7 @@ impl Notes {
             socket: self.socket,
             event,
         };
-        log.tell(local.index(), &record, SystemTime::now());
+        log.tell(local.index(), &record);
     }
 }
 

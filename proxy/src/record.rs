@@ -11,7 +11,7 @@ pub(crate) use course::{Course, Path};
 pub(crate) use state::{By, Cookies, Ending, Phase, State};
 
 use ::http::{Method, Uri, Version};
-use jiff::civil::DateTime;
+use jiff::civil::{DateTime, Time};
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 use std::net::SocketAddr;
@@ -29,8 +29,20 @@ pub(crate) struct Stamp {
 impl Stamp {
     /// So much later by the same clocks.
     pub(crate) fn later(self, by: Duration) -> Self {
+        // Most often the second stays, which needs no calendar.
+        if let Some(later) = self.in_this_second(by) {
+            return later;
+        }
         let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
         Self { local: self.local.saturating_add(by), ..self }
+    }
+
+    fn in_this_second(self, by: Duration) -> Option<Self> {
+        let Self { local, offset } = self;
+        let nanos = local.subsec_nanosecond() + i32::try_from(by.subsec_nanos()).ok()?;
+        // None has 1,000,000,000 of them.
+        let time = Time::new(local.hour(), local.minute(), local.second(), nanos).ok()?;
+        (by.as_secs() == 0).then(|| Self { local: local.date().to_datetime(time), offset })
     }
 
     /// The same moment by the clocks of UTC.
@@ -132,6 +144,23 @@ pub(crate) struct RequestLine<'a> {
     pub(crate) version: Version,
 }
 
+impl RequestLine<'_> {
+    /// The target in the parts that it was read in.
+    pub(crate) fn target_parts(&self) -> [&str; 6] {
+        let Self { target, .. } = self;
+        let scheme = target.scheme_str();
+        let query = target.query();
+        [
+            scheme.unwrap_or_default(),
+            scheme.map_or("", |_| "://"),
+            target.authority().map_or("", |authority| authority.as_str()),
+            target.path(),
+            query.map_or("", |_| "?"),
+            query.unwrap_or_default(),
+        ]
+    }
+}
+
 impl Ended<'_> {
     /// From the first octet of a request, or the accept of what is none, to the end.
     pub(crate) fn active(&self) -> Duration {
@@ -203,6 +232,34 @@ impl Fault {
 pub(crate) mod tests {
     use super::*;
     use jiff::civil::date;
+
+    #[test]
+    fn later_is_by_the_same_clocks() {
+        let start = Stamp { local: date(2026, 12, 31).at(23, 59, 59, 999_000_000), offset: Offset::UTC };
+        let check = |by: Duration, expect: &str| assert_eq!(start.later(by).local.to_string(), expect);
+        check(Duration::ZERO, "2026-12-31T23:59:59.999");
+        check(Duration::from_micros(999), "2026-12-31T23:59:59.999999");
+        check(Duration::from_millis(1), "2027-01-01T00:00:00");
+        check(Duration::from_secs(1), "2027-01-01T00:00:00.999");
+        check(Duration::from_secs(86_400), "2027-01-01T23:59:59.999");
+    }
+
+    #[test]
+    fn the_parts_of_a_target_are_the_whole_of_it() {
+        for text in [
+            "/",
+            "/a?b=c",
+            "*",
+            "/a?",
+            "https://web.example/a?b",
+            "http://web.example:80",
+            "[2001:db8::1]:443",
+        ] {
+            let target: Uri = text.parse().unwrap();
+            let line = RequestLine { method: &Method::GET, target: &target, version: Version::HTTP_11 };
+            assert_eq!(line.target_parts().concat(), target.to_string());
+        }
+    }
 
     /// The connection of HAProxy's manual, section 8.2.2, from a client over IPv6.
     pub(crate) fn ended() -> Ended<'static> {

@@ -17,7 +17,7 @@ mod inbox;
 mod line;
 mod loss;
 mod members;
-mod outbox;
+pub(crate) mod outbox;
 mod path;
 mod segments;
 

@@ -28,6 +28,27 @@ pub(super) fn with_offset(stamp: &Stamp, out: &mut Vec<u8>) {
     part(ahead.abs() % 60, 2, out);
 }
 
+/// `2026-11-22T13:57:57.521+01:00` (RFC 3339).
+pub(super) fn rfc3339(stamp: &Stamp, out: &mut Vec<u8>) {
+    let local = stamp.local;
+    part(local.year().into(), 4, out);
+    for (mark, number) in [(b'-', local.month()), (b'-', local.day()), (b'T', local.hour())] {
+        out.push(mark);
+        part(number.into(), 2, out);
+    }
+    for number in [local.minute(), local.second()] {
+        out.push(b':');
+        part(number.into(), 2, out);
+    }
+    out.push(b'.');
+    milliseconds(stamp, out);
+    let ahead = stamp.offset.seconds() / 60;
+    out.push(if ahead < 0 { b'-' } else { b'+' });
+    part(ahead.abs() / 60, 2, out);
+    out.push(b':');
+    part(ahead.abs() % 60, 2, out);
+}
+
 /// The milliseconds alone, in three digits.
 pub(super) fn milliseconds(stamp: &Stamp, out: &mut Vec<u8>) {
     part(stamp.local.millisecond().into(), 3, out);
@@ -74,5 +95,8 @@ mod tests {
         check(with_offset, -12_600, "06/Feb/2026:07:08:09 -0330");
         check(with_offset, 20_700, "06/Feb/2026:07:08:09 +0545");
         check(milliseconds, 0, "043");
+        check(rfc3339, 0, "2026-02-06T07:08:09.043+00:00");
+        check(rfc3339, -12_600, "2026-02-06T07:08:09.043-03:30");
+        check(rfc3339, 20_700, "2026-02-06T07:08:09.043+05:45");
     }
 }

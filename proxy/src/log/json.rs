@@ -3,158 +3,139 @@
 //! docs/operations.md names the fields; they never change their meaning, and new ones may come. Times are in whole
 //! milliseconds; what does not apply is null.
 
-use super::line::version;
-use crate::record::{Cookies, Ended, Event, Record, Request, Stamp, State};
-use ::http::Uri;
-use serde::{Serialize, Serializer};
-use std::fmt::{self, Display, Formatter};
-use std::net::IpAddr;
+use super::line::{millis, version};
+use super::number::plain;
+use super::{address, dates};
+use crate::record::{Ended, Event, Record, Request};
 use std::time::Duration;
-
-#[derive(Serialize)]
-struct Line<'a> {
-    #[serde(serialize_with = "as_text")]
-    time: Rfc3339,
-    client: Option<IpAddr>,
-    client_port: Option<u16>,
-    listener: &'a str,
-    tls: bool,
-    socket: usize,
-    /// One of these two.
-    #[serde(flatten)]
-    ended: Option<OfEnded<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'static str>,
-}
-
-#[derive(Serialize)]
-struct OfEnded<'a> {
-    #[serde(flatten)]
-    request: Option<OfRequest<'a>>,
-    pool: Option<&'a str>,
-    member: Option<&'a str>,
-    queue_ms: Option<u64>,
-    connect_ms: Option<u64>,
-    total_ms: Option<u64>,
-    bytes_received: u64,
-    bytes_sent: u64,
-    #[serde(serialize_with = "as_text")]
-    state: State,
-    connections: u64,
-    listener_connections: u64,
-    pool_connections: u64,
-    member_connections: u64,
-    retries: u32,
-    redispatched: bool,
-    member_queue: u64,
-    pool_queue: u64,
-}
-
-/// What only requests have.
-#[derive(Serialize)]
-struct OfRequest<'a> {
-    method: Option<&'a str>,
-    target: Option<Target<'a>>,
-    version: Option<&'static str>,
-    status: Option<u16>,
-    handshake_ms: Option<u64>,
-    idle_ms: Option<u64>,
-    receive_ms: Option<u64>,
-    response_ms: Option<u64>,
-    #[serde(serialize_with = "as_text")]
-    cookie_state: Cookies,
-}
 
 /// Writes the record, without an end of line.
 pub(super) fn write(record: &Record<'_>, out: &mut Vec<u8>) {
-    let Record { client, accepted, listener, is_tls: tls, socket, event, .. } = *record;
-    let (ended, error) = match event {
-        Event::Ended(ended) => (Some(ended), None),
-        Event::Refused(fault) => (None, Some(fault.text())),
+    let Record { client, accepted, listener, is_tls, socket, event, .. } = record;
+    let begun = match event {
+        Event::Ended(ended) => ended.total.saturating_sub(ended.active()),
+        Event::Refused(_) => Duration::ZERO,
     };
-    let begun = ended.map_or(Duration::ZERO, |ended| ended.total.saturating_sub(ended.active()));
-    let line = Line {
-        time: Rfc3339(accepted.later(begun)),
-        client: client.map(|client| client.ip()),
-        client_port: client.map(|client| client.port()),
-        listener,
-        tls,
-        socket,
-        ended: ended.map(OfEnded::new),
-        error,
-    };
-    serde_json::to_writer(out, &line).expect("memory takes it, and every key is a text");
+    out.extend_from_slice(b"{\"time\":\"");
+    dates::rfc3339(&accepted.later(begun), out);
+    out.push(b'"');
+    let mut object = Object { out };
+    object.value("client", *client, |client, out| {
+        out.push(b'"');
+        address::write(client.ip(), out);
+        out.push(b'"');
+    });
+    object.number("client_port", client.map(|client| client.port().into()));
+    object.text("listener", Some(listener));
+    object.flag("tls", *is_tls);
+    object.number("socket", Some(*socket as u64));
+    match event {
+        Event::Ended(ended) => of_ended(ended, &mut object),
+        Event::Refused(fault) => object.text("error", Some(fault.text())),
+    }
+    out.push(b'}');
 }
 
-impl<'a> OfEnded<'a> {
-    fn new(ended: &Ended<'a>) -> Self {
-        let Ended { pool, member, course, bytes, state, load, .. } = *ended;
-        Self {
-            request: ended.request.as_ref().map(|request| OfRequest::new(request, ended)),
-            pool,
-            member: member.map(|member| member.name),
-            queue_ms: millis(course.queue),
-            connect_ms: millis(course.connect),
-            total_ms: millis(Some(ended.active())),
-            bytes_received: bytes.received,
-            bytes_sent: bytes.sent,
-            state,
-            connections: load.process,
-            listener_connections: load.listener,
-            pool_connections: load.pool,
-            member_connections: load.member,
-            retries: course.retries,
-            redispatched: course.redispatched,
-            member_queue: course.ahead.of_member,
-            pool_queue: course.ahead.of_pool,
+fn of_ended(ended: &Ended<'_>, object: &mut Object<'_>) {
+    let Ended { pool, member, course, bytes, state, load, .. } = ended;
+    if let Some(request) = &ended.request {
+        of_request(request, ended, object);
+    }
+    object.text("pool", *pool);
+    object.text("member", member.map(|member| member.name));
+    object.time("queue_ms", course.queue);
+    object.time("connect_ms", course.connect);
+    object.time("total_ms", Some(ended.active()));
+    object.number("bytes_received", Some(bytes.received));
+    object.number("bytes_sent", Some(bytes.sent));
+    object.letters("state", state.letters());
+    object.number("connections", Some(load.process));
+    object.number("listener_connections", Some(load.listener));
+    object.number("pool_connections", Some(load.pool));
+    object.number("member_connections", Some(load.member));
+    object.number("retries", Some(course.retries.into()));
+    object.flag("redispatched", course.redispatched);
+    object.number("member_queue", Some(course.ahead.of_member));
+    object.number("pool_queue", Some(course.ahead.of_pool));
+}
+
+/// What only requests have.
+fn of_request(request: &Request<'_>, ended: &Ended<'_>, object: &mut Object<'_>) {
+    let Request { line, status, receive, response, cookies } = request;
+    object.text("method", line.map(|line| line.method.as_str()));
+    object.value("target", *line, |line, out| {
+        out.push(b'"');
+        for part in line.target_parts() {
+            escaped(part, out);
+        }
+        out.push(b'"');
+    });
+    object.text("version", line.map(|line| version(line.version)));
+    object.number("status", status.map(u64::from));
+    object.time("handshake_ms", Some(ended.handshake));
+    object.time("idle_ms", Some(ended.idle));
+    object.time("receive_ms", *receive);
+    object.time("response_ms", *response);
+    object.letters("cookie_state", cookies.0);
+}
+
+/// An object, whose first field is written.
+struct Object<'a> {
+    out: &'a mut Vec<u8>,
+}
+
+impl Object<'_> {
+    /// One field, or null. Names need no escapes.
+    fn value<T>(&mut self, name: &str, value: Option<T>, write: impl FnOnce(T, &mut Vec<u8>)) {
+        self.out.extend_from_slice(b",\"");
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        match value {
+            Some(value) => write(value, self.out),
+            None => self.out.extend_from_slice(b"null"),
         }
     }
-}
 
-impl<'a> OfRequest<'a> {
-    fn new(request: &Request<'a>, ended: &Ended<'_>) -> Self {
-        let Request { line, status, receive, response, cookies } = *request;
-        Self {
-            method: line.map(|line| line.method.as_str()),
-            target: line.map(|line| Target(line.target)),
-            version: line.map(|line| version(line.version)),
-            status,
-            handshake_ms: millis(Some(ended.handshake)),
-            idle_ms: millis(Some(ended.idle)),
-            receive_ms: millis(receive),
-            response_ms: millis(response),
-            cookie_state: cookies,
-        }
+    fn number(&mut self, name: &str, number: Option<u64>) {
+        self.value(name, number, plain);
+    }
+
+    fn time(&mut self, name: &str, time: Option<Duration>) {
+        self.number(name, time.map(millis));
+    }
+
+    fn flag(&mut self, name: &str, flag: bool) {
+        let word: &[u8] = if flag { b"true" } else { b"false" };
+        self.value(name, Some(word), |word, out| out.extend_from_slice(word));
+    }
+
+    fn letters(&mut self, name: &str, letters: [char; 2]) {
+        let mut held = [0; 8];
+        let [one, other] = letters;
+        let first = one.encode_utf8(&mut held).len();
+        let length = first + other.encode_utf8(&mut held[first..]).len();
+        self.text(name, std::str::from_utf8(&held[..length]).ok());
+    }
+
+    fn text(&mut self, name: &str, text: Option<&str>) {
+        self.value(name, text, |text, out| {
+            out.push(b'"');
+            escaped(text, out);
+            out.push(b'"');
+        });
     }
 }
 
-fn millis(time: Option<Duration>) -> Option<u64> {
-    time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
-}
-
-fn as_text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
-}
-
-/// What is asked for, as it came.
-struct Target<'a>(&'a Uri);
-
-impl Serialize for Target<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self.0)
+/// Writes what stands between the quotes of a text.
+fn escaped(text: &str, out: &mut Vec<u8>) {
+    if text.bytes().all(|byte| byte >= b' ' && !matches!(byte, b'"' | b'\\')) {
+        return out.extend_from_slice(text.as_bytes());
     }
-}
-
-/// RFC 3339 with milliseconds.
-struct Rfc3339(Stamp);
-
-impl Display for Rfc3339 {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Stamp { local, offset } = self.0;
-        let ahead = offset.seconds() / 60;
-        let (sign, hours, minutes) = (if ahead < 0 { '-' } else { '+' }, ahead.abs() / 60, ahead.abs() % 60);
-        write!(f, "{local:.3}{sign}{hours:02}:{minutes:02}")
-    }
+    let start = out.len();
+    serde_json::to_writer(&mut *out, text).expect("memory takes it");
+    // Its quotes stand elsewhere.
+    out.pop();
+    out.remove(start);
 }
 
 #[cfg(test)]
@@ -163,7 +144,6 @@ mod tests {
     use crate::record::tests::{ended, record, request};
     use crate::record::{Course, Fault};
     use ::http::Method;
-    use jiff::tz::Offset;
 
     fn check(record: &Record<'_>, expect: &str) {
         let mut out = Vec::new();
@@ -210,16 +190,12 @@ mod tests {
     }
 
     #[test]
-    fn clocks_behind_utc_say_so() {
-        let check = |seconds: i32, expect: &str| {
-            let stamp = Stamp {
-                offset: Offset::from_seconds(seconds).unwrap(),
-                ..record(Event::Refused(Fault::LateHeader)).accepted
-            };
-            assert_eq!(Rfc3339(stamp).to_string(), format!("2026-02-06T12:12:51.443{expect}"));
-        };
-        check(0, "+00:00");
-        check(-12_600, "-03:30");
-        check(20_700, "+05:45");
+    fn texts_have_the_escapes_of_json() {
+        for text in ["plain", "a\"b", "a\\b", "a\nb\u{1}\u{7f}", "\u{e9}\u{1F600}", ""] {
+            let mut out = b"x".to_vec();
+            escaped(text, &mut out);
+            let expect = serde_json::to_string(text).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), format!("x{}", &expect[1..expect.len() - 1]));
+        }
     }
 }

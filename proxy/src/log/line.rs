@@ -3,13 +3,13 @@
 //! HAProxy's manual, sections 8.2.2 to 8.2.4 and 8.6; of a connection that was closed before it was served, 8.2.6.
 //! What does not apply is `-`, or -1 of a time, and nothing between quotes.
 
-use super::dates;
 use super::number::plain;
+use super::{address, dates};
 use crate::record::{Ended, Event, Record, RequestLine, Stamp};
 use ::http::Version;
 use config::model::{LogField, LogLine, LogPart, LogStyle};
-use std::fmt::{self, Display, Write as _};
-use std::net::SocketAddr;
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// What stands in the place of a request that never was one.
@@ -57,7 +57,7 @@ pub(super) fn write(line: &LogLine, record: &Record<'_>, out: &mut Vec<u8>) {
 fn client(record: &Record<'_>, out: &mut Vec<u8>) {
     match record.client {
         Some(client) => {
-            format(out, client.ip());
+            address::write(client.ip(), out);
             out.push(b':');
             plain(client.port().into(), out);
         }
@@ -86,7 +86,7 @@ impl Writer<'_> {
             LogField::BytesReceived => plain(ended.bytes.received, self.out),
             LogField::BytesSent => plain(ended.bytes.sent, self.out),
             LogField::ClientAddress => match record.client {
-                Some(client) => self.text(Some(client.ip()), style),
+                Some(client) => self.address(Some(client.ip()), style),
                 None => self.text(Some("unix"), style),
             },
             LogField::ClientPort => match record.client {
@@ -97,32 +97,32 @@ impl Writer<'_> {
             LogField::DataTime => self.time(data(ended)),
             LogField::Date => dates::precise(&record.accepted, self.out),
             LogField::FullState => {
-                let cookies = request.map(|request| request.cookies).unwrap_or_default();
-                format(self.out, format_args!("{}{cookies}", ended.state));
+                self.letters(ended.state.letters());
+                self.letters(request.map(|request| request.cookies).unwrap_or_default().0);
             }
             LogField::GmtDate => dates::with_offset(&record.accepted.in_utc(), self.out),
             LogField::GmtRequestDate => dates::with_offset(&self.asked().in_utc(), self.out),
             LogField::HandshakeTime => self.time(Some(ended.handshake)),
             LogField::IdleTime => self.time(Some(ended.idle)),
             LogField::Listener => self.text(Some(record.listener), style),
-            LogField::ListenerAddress => self.text(record.destination.map(|end| end.ip()), style),
+            LogField::ListenerAddress => self.address(record.destination.map(|end| end.ip()), style),
             LogField::ListenerConnections => plain(ended.load.listener, self.out),
             LogField::ListenerPort => self.port(record.destination, style),
             LogField::ListenerTransport => {
                 let mark = if record.is_tls { "~" } else { "" };
-                self.text(Some(format_args!("{}{mark}", record.listener)), style);
+                self.texts(&[record.listener, mark], style);
             }
             LogField::LocalDate => dates::with_offset(&record.accepted, self.out),
             LogField::LocalRequestDate => dates::with_offset(&self.asked(), self.out),
             LogField::Member => self.text(Some(member.map_or(NOBODY, |member| member.name)), style),
-            LogField::MemberAddress => self.text(member.map(|member| member.address.ip()), style),
+            LogField::MemberAddress => self.address(member.map(|member| member.address.ip()), style),
             LogField::MemberConnections => plain(ended.load.member, self.out),
             LogField::MemberPort => self.port(member.map(|member| member.address), style),
             LogField::MemberQueue => plain(ended.course.ahead.of_member, self.out),
-            LogField::Method => self.of_request(|line, out| out.write_str(line.method.as_str()), style),
+            LogField::Method => self.of_request(|line, out| out.write(line.method.as_str()), style),
             LogField::Milliseconds => dates::milliseconds(&record.accepted, self.out),
             LogField::OutgoingAddress => {
-                self.text(member.and_then(|member| Some(member.local?.ip())), style);
+                self.address(member.and_then(|member| Some(member.local?.ip())), style);
             }
             LogField::OutgoingPort => self.port(member.and_then(|member| member.local), style),
             LogField::Path => self.of_request(without_query, style),
@@ -134,7 +134,7 @@ impl Writer<'_> {
             LogField::Query => self.of_request(query, style),
             LogField::QueueTime => self.time(ended.course.queue),
             LogField::ReceiveTime => self.time(request.and_then(|request| request.receive)),
-            LogField::RequestCookie | LogField::ResponseCookie => self.text(None::<&str>, style),
+            LogField::RequestCookie | LogField::ResponseCookie => self.text(None, style),
             LogField::RequestDate => dates::precise(&self.asked(), self.out),
             // Written by whoever knows of spaces.
             LogField::RequestFields | LogField::ResponseFields => {}
@@ -146,17 +146,17 @@ impl Writer<'_> {
                 self.out.extend_from_slice(mark);
                 plain(ended.course.retries.into(), self.out);
             }
-            LogField::State => format(self.out, ended.state),
+            LogField::State => self.letters(ended.state.letters()),
             LogField::Status => match request.and_then(|request| request.status) {
                 Some(status) => plain(status.into(), self.out),
                 None => self.out.extend_from_slice(b"-1"),
             },
-            LogField::Target => self.of_request(|line, out| write!(out, "{}", line.target), style),
+            LogField::Target => self.of_request(target, style),
             LogField::Timestamp => format(self.out, record.accepted.seconds()),
             LogField::TlsCipher => self.text(ended.tls.map(|(_, cipher)| cipher), style),
             LogField::TlsVersion => self.text(ended.tls.map(|(version, _)| version), style),
             LogField::TotalTime => self.time(Some(ended.total)),
-            LogField::Version => self.of_request(|line, out| out.write_str(version(line.version)), style),
+            LogField::Version => self.of_request(|line, out| out.write(version(line.version)), style),
         }
     }
 
@@ -168,7 +168,7 @@ impl Writer<'_> {
     /// Whole milliseconds.
     fn time(&mut self, time: Option<Duration>) {
         match time {
-            Some(time) => plain(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), self.out),
+            Some(time) => plain(millis(time), self.out),
             None => self.out.extend_from_slice(b"-1"),
         }
     }
@@ -176,39 +176,66 @@ impl Writer<'_> {
     fn port(&mut self, end: Option<SocketAddr>, style: LogStyle) {
         match end {
             Some(end) => plain(end.port().into(), self.out),
-            None => self.text(None::<&str>, style),
+            None => self.text(None, style),
+        }
+    }
+
+    fn address(&mut self, end: Option<IpAddr>, style: LogStyle) {
+        let Some(end) = end else { return self.text(None, style) };
+        let quote = quote(style);
+        self.out.extend_from_slice(quote);
+        // Nothing in it needs an escape.
+        address::write(end, self.out);
+        self.out.extend_from_slice(quote);
+    }
+
+    fn letters(&mut self, letters: [char; 2]) {
+        for letter in letters {
+            self.out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
         }
     }
 
     /// A text of this side.
-    fn text(&mut self, text: Option<impl Display>, style: LogStyle) {
-        let quote: &[u8] = if style.quoted { b"\"" } else { b"" };
-        self.out.extend_from_slice(quote);
+    fn text(&mut self, text: Option<&str>, style: LogStyle) {
         match text {
-            Some(text) if style.escaped => {
-                let mut escaping = Escaping { out: self.out, of_client: false, escaped: true };
-                fmt::write(&mut escaping, format_args!("{text}")).expect("memory takes it");
-            }
-            Some(text) => format(self.out, text),
-            None if style.quoted => {}
+            Some(text) => self.texts(&[text], style),
+            None if style.quoted => self.out.extend_from_slice(b"\"\""),
             None => self.out.push(b'-'),
+        }
+    }
+
+    /// A text of this side, in parts.
+    fn texts(&mut self, parts: &[&str], style: LogStyle) {
+        let quote = quote(style);
+        self.out.extend_from_slice(quote);
+        let mut escaping = Escaping { out: self.out, of_client: false, escaped: style.escaped };
+        for part in parts {
+            escaping.write(part);
         }
         self.out.extend_from_slice(quote);
     }
 
     /// A text of the client, who may write what would pass for another line or field.
-    fn of_request(&mut self, write: fn(&RequestLine<'_>, &mut Escaping<'_>) -> fmt::Result, style: LogStyle) {
-        let Some(request) = &self.ended.request else { return self.text(None::<&str>, style) };
-        let quote: &[u8] = if style.quoted { b"\"" } else { b"" };
+    fn of_request(&mut self, write: fn(&RequestLine<'_>, &mut Escaping<'_>), style: LogStyle) {
+        let Some(request) = &self.ended.request else { return self.text(None, style) };
+        let quote = quote(style);
         self.out.extend_from_slice(quote);
         let mut escaping = Escaping { out: self.out, of_client: true, escaped: style.escaped };
-        let written = match &request.line {
+        match &request.line {
             Some(line) => write(line, &mut escaping),
-            None => escaping.write_str(BAD),
-        };
-        written.expect("memory takes it");
+            None => escaping.write(BAD),
+        }
         self.out.extend_from_slice(quote);
     }
+}
+
+const fn quote(style: LogStyle) -> &'static [u8] {
+    if style.quoted { b"\"" } else { b"" }
+}
+
+/// Whole milliseconds.
+pub(super) fn millis(time: Duration) -> u64 {
+    time.as_secs().saturating_mul(1000).saturating_add(time.subsec_millis().into())
 }
 
 /// Takes text and writes it so that it ends no field.
@@ -220,42 +247,64 @@ struct Escaping<'a> {
     escaped: bool,
 }
 
-impl fmt::Write for Escaping<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-        for byte in text.bytes() {
-            let hidden = !(b' '..=b'~').contains(&byte) || matches!(byte, b'"' | b'#');
-            if self.of_client && hidden {
-                let digits = [byte >> 4, byte & 15].map(|half| DIGITS[usize::from(half)]);
-                self.out.push(b'#');
-                self.out.extend_from_slice(&digits);
-                continue;
-            }
-            if self.escaped && matches!(byte, b'"' | b'\\' | b']') {
-                self.out.push(b'\\');
-            }
-            self.out.push(byte);
+impl Escaping<'_> {
+    fn write(&mut self, text: &str) {
+        let stays = |byte: u8| !self.is_hidden(byte) && !self.is_escaped(byte);
+        if text.bytes().all(stays) {
+            return self.out.extend_from_slice(text.as_bytes());
         }
-        Ok(())
+        for byte in text.bytes() {
+            self.put(byte);
+        }
+    }
+
+    const fn is_hidden(&self, byte: u8) -> bool {
+        self.of_client && (!matches!(byte, b' '..=b'~') || matches!(byte, b'"' | b'#'))
+    }
+
+    const fn is_escaped(&self, byte: u8) -> bool {
+        self.escaped && matches!(byte, b'"' | b'\\' | b']')
+    }
+
+    fn put(&mut self, byte: u8) {
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+        if self.is_hidden(byte) {
+            let digits = [byte >> 4, byte & 15].map(|half| DIGITS[usize::from(half)]);
+            self.out.push(b'#');
+            self.out.extend_from_slice(&digits);
+            return;
+        }
+        if self.is_escaped(byte) {
+            self.out.push(b'\\');
+        }
+        self.out.push(byte);
     }
 }
 
-fn whole(line: &RequestLine<'_>, out: &mut Escaping<'_>) -> fmt::Result {
-    write!(out, "{} {} {}", line.method, line.target, version(line.version))
+fn whole(line: &RequestLine<'_>, out: &mut Escaping<'_>) {
+    out.write(line.method.as_str());
+    out.write(" ");
+    target(line, out);
+    out.write(" ");
+    out.write(version(line.version));
 }
 
-fn without_query(line: &RequestLine<'_>, out: &mut Escaping<'_>) -> fmt::Result {
-    if let Some(scheme) = line.target.scheme_str() {
-        write!(out, "{scheme}://")?;
+fn target(line: &RequestLine<'_>, out: &mut Escaping<'_>) {
+    for part in line.target_parts() {
+        out.write(part);
     }
-    if let Some(authority) = line.target.authority() {
-        out.write_str(authority.as_str())?;
-    }
-    out.write_str(line.target.path())
 }
 
-fn query(line: &RequestLine<'_>, out: &mut Escaping<'_>) -> fmt::Result {
-    line.target.query().map_or(Ok(()), |query| write!(out, "?{query}"))
+fn without_query(line: &RequestLine<'_>, out: &mut Escaping<'_>) {
+    for part in &line.target_parts()[..4] {
+        out.write(part);
+    }
+}
+
+fn query(line: &RequestLine<'_>, out: &mut Escaping<'_>) {
+    for part in &line.target_parts()[4..] {
+        out.write(part);
+    }
 }
 
 /// As a request line has it.

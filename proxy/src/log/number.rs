@@ -15,7 +15,12 @@ pub(super) fn digits(mut number: u64, width: usize, out: &mut Vec<u8>) {
 
 /// Writes a number.
 pub(super) fn plain(number: u64, out: &mut Vec<u8>) {
-    digits(number, 1, out);
+    if number < 10 {
+        // Most are.
+        out.push(b'0' + (number % 10) as u8);
+    } else {
+        digits(number, 1, out);
+    }
 }
 
 #[cfg(test)]
@@ -33,5 +38,10 @@ mod tests {
         check(7, 3, "007");
         check(1234, 3, "1234");
         check(u64::MAX, 1, "18446744073709551615");
+        for number in [0, 9, 10, u64::MAX] {
+            let mut out = Vec::new();
+            plain(number, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+        }
     }
 }

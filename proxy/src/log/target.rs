@@ -3,26 +3,33 @@
 //! Writing blocks the thread that does it for as long as the receiver takes no more, up to [`PATIENCE`] for a datagram.
 
 use super::lines::Lines;
+use crate::udp::outbox::{self, Letter, Sent};
 use config::model::LogTarget;
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::os::fd::{AsFd, AsRawFd};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// How long a datagram may wait for room.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Datagrams handed to the kernel at one go.
 const BATCH: usize = 64;
+/// Lines sent within [`PAUSE`] by UDP: a receiver's buffer, as it comes, has room for some more, and what finds none is lost.
+const BURST: usize = 128;
+/// How long a receiver has for a burst.
+const PAUSE: Duration = Duration::from_micros(250);
 /// What a pipe takes at one go or not at all (pipe(7)): lines of others that write to it do not come in between.
 const CHUNK: usize = 4096;
 
 /// Lines that were lost, and the first reason.
 #[derive(Debug)]
 pub(super) struct Loss {
-    /// One that an earlier call handed on may be among them, so that there may be one more than this call was given.
+    /// Those that an earlier call handed on last may be among them, so that there may be more than this call was given.
     pub(super) lines: usize,
     pub(super) error: io::Error,
 }
@@ -38,7 +45,36 @@ pub(super) struct Target {
 #[derive(Debug)]
 enum Open {
     File(File),
-    Socket(Socket),
+    Unix(Socket),
+    Udp(Socket, Burst),
+}
+
+/// What was sent of late.
+#[derive(Debug)]
+struct Burst {
+    began: Instant,
+    lines: usize,
+    /// Lines of the last datagram that was handed over.
+    last: usize,
+}
+
+impl Burst {
+    /// How many lines may follow, after a pause if this burst is over.
+    fn room(&mut self) -> usize {
+        let spent = self.began.elapsed();
+        if self.lines >= BURST && spent < PAUSE {
+            thread::sleep(PAUSE.saturating_sub(spent));
+        }
+        if self.lines >= BURST || spent >= PAUSE {
+            (self.began, self.lines) = (Instant::now(), 0);
+        }
+        BURST - self.lines
+    }
+
+    fn sent(&mut self, sent: Sent) {
+        self.lines += sent.count;
+        self.last = sent.together;
+    }
 }
 
 impl Target {
@@ -51,14 +87,15 @@ impl Target {
         let mut taken = 0;
         let Err(error) = self.write_from(lines, &mut taken) else { return Ok(()) };
         // Of a datagram before: this host has learned since that nobody listens there.
-        let refused =
-            matches!(self.to, LogTarget::Udp(_)) && error.kind() == io::ErrorKind::ConnectionRefused;
-        self.open = None;
+        let refused = match self.open.take() {
+            Some(Open::Udp(_, burst)) if error.kind() == io::ErrorKind::ConnectionRefused => burst.last,
+            Some(_) | None => 0,
+        };
         let again = is_broken(&error).then(|| self.write_from(lines, &mut taken));
         if again.is_some_and(|again| again.is_err()) {
             self.open = None;
         }
-        match lines.len() - taken + usize::from(refused) {
+        match lines.len() - taken + refused {
             0 => Ok(()),
             lines => Err(Loss { lines, error }),
         }
@@ -94,7 +131,10 @@ impl Open {
         let socket = Socket::new(domain, Type::DGRAM, None)?;
         socket.set_write_timeout(Some(PATIENCE))?;
         socket.connect(&address)?;
-        Ok(Self::Socket(socket))
+        Ok(match to {
+            LogTarget::Udp(_) => Self::Udp(socket, Burst { began: Instant::now(), lines: 0, last: 0 }),
+            LogTarget::Stdout | LogTarget::Unix(_) => Self::Unix(socket),
+        })
     }
 
     /// Hands on lines from this place on and says where it got to.
@@ -104,8 +144,36 @@ impl Open {
                 let (chunk, to) = lines.chunk(from, CHUNK);
                 file.write_all(chunk).map(|()| to)
             }
-            Self::Socket(socket) => send(socket, lines, from),
+            Self::Unix(socket) => send(socket, lines, from),
+            Self::Udp(socket, burst) => {
+                let to = lines.len().min(from + burst.room());
+                let sent = send_together(socket, lines.each(from..to))?;
+                burst.sent(sent);
+                Ok(from + sent.count)
+            }
         }
+    }
+}
+
+/// Sends a datagram for each line, those of one length through the network stack as one.
+fn send_together<'a>(socket: &Socket, lines: impl Iterator<Item = &'a [u8]>) -> io::Result<Sent> {
+    let letters: Vec<Letter<'_>> = lines.map(Letter::of).collect();
+    loop {
+        let sent = outbox::send(socket.as_fd(), &letters);
+        match sent.cause {
+            Some(Errno::EAGAIN) if sent.count == 0 => wait_for_room(socket)?,
+            Some(errno) if sent.count == 0 => return Err(errno.into()),
+            Some(_) | None => return Ok(sent),
+        }
+    }
+}
+
+fn wait_for_room(socket: &Socket) -> io::Result<()> {
+    let patience = PollTimeout::try_from(PATIENCE).map_err(io::Error::other)?;
+    match poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)], patience) {
+        Ok(0) => Err(Errno::EAGAIN.into()),
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(errno.into()),
     }
 }
 
@@ -122,7 +190,6 @@ fn send(socket: &Socket, lines: &Lines, from: usize) -> io::Result<usize> {
 mod tests {
     use super::super::{Desk, Writer};
     use super::*;
-    use crate::shortage::Seldom;
     use std::net::UdpSocket;
     use std::os::unix::net::UnixDatagram;
     use std::sync::Arc;
@@ -142,7 +209,9 @@ mod tests {
 
     #[test]
     fn each_line_is_a_datagram() {
-        let texts: Vec<String> = (0..BATCH + 3).map(|number| format!("line {number}")).collect();
+        // Some of one length, and some of others.
+        let texts: Vec<String> =
+            (0..BURST + 3).map(|number| format!("{:>1$}", number, 3 + number / 7 % 5)).collect();
         let lines = lines(&texts);
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let receiver = UdpSocket::bind(address).unwrap();
@@ -185,8 +254,9 @@ mod tests {
     fn a_receiver_that_refuses_and_cannot_be_opened_costs_lines_and_no_more() {
         let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let to = LogTarget::Udp(nobody);
-        let mut writer = Writer { target: Target::new(to.clone()), to, told: 0, seldom: Seldom::default() };
-        let desk = Desk { waiting: Box::default(), closed: AtomicBool::new(false), counts: Arc::default() };
+        let mut writer = Writer::new(to);
+        let (idle, closed) = (AtomicBool::new(false), AtomicBool::new(false));
+        let desk = Desk { waiting: Box::default(), idle, closed, counts: Arc::default() };
         let line = lines(&["a".to_owned()]);
         writer.write(&line, &desk);
         assert_eq!((desk.counts.written(), desk.counts.lost()), (1, 0), "nothing is known");

@@ -16,7 +16,7 @@ fn start(setting: &ProxyLog, counts: &Arc<LogCounts>, workers: usize) -> Arc<Log
 }
 
 fn tell(log: &Log, worker: usize) {
-    log.tell(worker, &record(Event::Refused(Fault::LateHeader)), SystemTime::now());
+    log.tell(worker, &record(Event::Refused(Fault::LateHeader)));
 }
 
 #[test]

@@ -173,9 +173,9 @@ impl Crossing {
             };
             let head = flow.header();
             let letters = bodies[at..].iter().map(|body| Letter { to: None, head, body });
-            let (sent, error) = send(flow.socket(), &letters.collect::<Vec<_>>());
-            at += sent;
-            let Some(errno) = error else { break };
+            let sent = send(flow.socket(), &letters.collect::<Vec<_>>());
+            at += sent.count;
+            let Some(errno) = sent.cause else { break };
             // News of earlier datagrams comes in place of sending: then it is tried again.
             let again = errors_at != Some(at);
             errors_at = Some(at);
@@ -252,11 +252,11 @@ impl Crossing {
         }
         let (mut at, mut bytes, mut count) = (0, 0, 0);
         while at < letters.len() {
-            let (sent, error) = send(self.socket.as_fd(), &letters[at..]);
-            let (left, size) = totals(letters[at..at + sent].iter().map(|letter| letter.body));
+            let sent = send(self.socket.as_fd(), &letters[at..]);
+            let (left, size) = totals(letters[at..at + sent.count].iter().map(|letter| letter.body));
             (bytes, count) = (bytes + size, count + left);
-            at += sent;
-            if let Some(errno) = error {
+            at += sent.count;
+            if let Some(errno) = sent.cause {
                 self.lost(Loss::of(errno), 1);
                 at += 1;
             }

@@ -17,12 +17,19 @@ const FEW: usize = 4;
 
 /// A datagram to send.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Letter<'a> {
+pub(crate) struct Letter<'a> {
     /// To whom, on a socket that is not connected.
     pub(super) to: Option<&'a Path>,
     /// What stands before its body.
     pub(super) head: &'a [u8],
     pub(super) body: &'a [u8],
+}
+
+impl<'a> Letter<'a> {
+    /// A datagram on a connected socket.
+    pub(crate) const fn of(body: &'a [u8]) -> Self {
+        Self { to: None, head: &[], body }
+    }
 }
 
 impl Letter<'_> {
@@ -39,9 +46,20 @@ impl Letter<'_> {
     }
 }
 
-/// Sends `letters` in their order until the system refuses one. Returns how many left, and why the next one did not.
-pub(super) fn send(socket: BorrowedFd<'_>, letters: &[Letter<'_>]) -> (usize, Option<Errno>) {
-    let mut at = 0;
+/// What became of letters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    /// How many left.
+    pub(crate) count: usize,
+    /// How many of these were the last datagram that was handed over.
+    pub(crate) together: usize,
+    /// Why the next one did not leave.
+    pub(crate) cause: Option<Errno>,
+}
+
+/// Sends `letters` in their order until the system refuses one.
+pub(crate) fn send(socket: BorrowedFd<'_>, letters: &[Letter<'_>]) -> Sent {
+    let (mut at, mut together) = (0, 0);
     // Letters before this one go one by one: the system does not cut them apart, because they are too long for the way
     // or because it never does.
     let mut alone: usize = 0;
@@ -53,15 +71,15 @@ pub(super) fn send(socket: BorrowedFd<'_>, letters: &[Letter<'_>]) -> (usize, Op
             Sheet::<64, 512>::new().post(socket, rest, alone.saturating_sub(at))
         };
         match sent {
-            Ok(sent) => at += sent,
+            Ok((sent, last)) => (at, together) = (at + sent, last),
             Err(Errno::EINTR) => {}
             Err(Errno::EINVAL | Errno::EMSGSIZE | Errno::EIO | Errno::EOPNOTSUPP) if first > 1 => {
                 alone = at + first;
             }
-            Err(errno) => return (at, Some(errno)),
+            Err(errno) => return Sent { count: at, together, cause: Some(errno) },
         }
     }
-    (at, None)
+    Sent { count: at, together, cause: None }
 }
 
 /// What one call is told: so many headers, which have so many parts of letters together.
@@ -76,15 +94,18 @@ struct Sheet<const HEADERS: usize, const PARTS: usize> {
 
 impl<const HEADERS: usize, const PARTS: usize> Sheet<HEADERS, PARTS> {
     /// Sends what there is room for, of which the first `alone` go one by one. Tells how many letters the first header
-    /// has, and how many left: at least one.
+    /// has, how many left, at least one, and how many of these the last header had.
     fn post(
         &mut self,
         socket: BorrowedFd<'_>,
         letters: &[Letter<'_>],
         alone: usize,
-    ) -> (usize, Result<usize, Errno>) {
+    ) -> (usize, Result<(usize, usize), Errno>) {
         self.write(letters, alone);
-        (self.ends[0], self.send(socket).map(|sent| self.ends[sent - 1]))
+        let sent = self.send(socket);
+        let before = |header: usize| header.checked_sub(1).map_or(0, |header| self.ends[header]);
+        let left = |sent: usize| (before(sent), before(sent) - before(sent - 1));
+        (self.ends[0], sent.map(left))
     }
 
     fn new() -> Self {

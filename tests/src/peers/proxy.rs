@@ -21,6 +21,7 @@ mod haproxy;
 mod idle;
 mod nginx;
 pub mod product;
+mod receiver;
 pub mod rows;
 pub mod setting;
 mod tunnel;
@@ -42,8 +43,9 @@ use crate::program::Program;
 use crate::wait::{PATIENCE, until};
 use anyhow::{Context, Result, bail};
 use product::Product;
+use receiver::Receiver;
 use rows::{ROWS, Who};
-use setting::{BEHIND, BULK, CORES, ECHO, FILES, TUNNEL, WEB};
+use setting::{BEHIND, BULK, CORES, ECHO, FILES, SYSLOG, TUNNEL, WEB};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -92,16 +94,16 @@ impl Field for Bench {
         let echo = Mirror::start(&host, SocketAddr::new(BEHIND.into(), ECHO), |_, length| length)?;
         echo.bind(&places.rest)?;
         tunnel::serve(&host, SocketAddr::new(BEHIND.into(), TUNNEL), places.rest)?;
+        let receiver = Receiver::start(&host, SocketAddr::new(BEHIND.into(), SYSLOG), &places.rest)?;
         let mut proxies = HashMap::new();
-        for who in wanted {
-            if let Some((product, setting)) = who.proxy()
-                && let Entry::Vacant(place) = proxies.entry((product, setting.name))
-            {
+        for (product, setting) in wanted.iter().flat_map(|who| who.proxies()) {
+            if let Entry::Vacant(place) = proxies.entry((product, setting.name)) {
                 let running = product.start(setting, ours, &host, folder)?;
                 place.insert(Proxy::new(running));
             }
         }
-        Ok(Self { wrk: Wrk::new(folder)?, host, places, nginx, sink, _echo: echo, proxies })
+        let wrk = Wrk::new(folder)?;
+        Ok(Self { wrk, host, places, nginx, sink, _echo: echo, receiver, proxies })
     }
 
     fn name(who: Who) -> &'static str {
@@ -109,10 +111,21 @@ impl Field for Bench {
     }
 
     fn way(&self, who: Who) -> Result<Way<'_>> {
-        let proxy = who.proxy().and_then(|(product, setting)| self.proxies.get(&(product, setting.name)));
-        let way = Way { bench: self, who, proxy };
-        wait_until_open(way).with_context(|| format!("the way through {} does not open", who.name()))?;
-        Ok(way)
+        let through = |proxy| Way { bench: self, who, proxy };
+        let open = |way, only| {
+            wait_until_open(way, only)
+                .with_context(|| format!("the way through {} does not open", who.name()))
+        };
+        let mut ways = Vec::new();
+        for (product, setting) in who.proxies() {
+            let way = through(self.proxies.get(&(product, setting.name)));
+            open(way, setting.only)?;
+            ways.push(way);
+        }
+        match ways.first() {
+            Some(way) => Ok(*way),
+            None => open(through(None), None).map(|()| through(None)),
+        }
     }
 
     fn programs(&self) -> Vec<&Program> {
@@ -125,8 +138,7 @@ impl Field for Bench {
 }
 
 /// Waits until the servers are reached.
-fn wait_until_open(way: Way<'_>) -> Result<()> {
-    let only = way.who.proxy().and_then(|(_, setting)| setting.only);
+fn wait_until_open(way: Way<'_>, only: Option<u16>) -> Result<()> {
     until(PATIENCE, "the first answer", || {
         if let Some(obituary) = way.proxy.and_then(|proxy| obituary(proxy.running.program())) {
             bail!(obituary);

@@ -1,13 +1,16 @@
 //! causeway-proxy.
 
 use super::product::Place;
-use super::setting::{BEHIND, CORES, ECHO, Listener};
+use super::setting::{BEHIND, CORES, ECHO, Listener, Log, SYSLOG};
 use crate::binaries::Binaries;
 use crate::gateway::{Daemon, Files, Role};
 use crate::namespace::Namespace;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use std::fmt::Write as _;
 use std::path::Path;
+
+/// What stands before the count of lost lines.
+const LOST: &str = "causeway_proxy_log_lost_total ";
 
 /// One that was started.
 pub(super) struct Causeway {
@@ -27,6 +30,14 @@ pub(super) fn start(place: Place, binaries: &Binaries, host: &Namespace) -> Resu
 }
 
 impl Causeway {
+    /// Lines about requests that it has lost.
+    pub(super) fn lost_lines(&self) -> Result<u64> {
+        let metrics = self.daemon.admin.get("/metrics")?.text();
+        let line =
+            metrics.lines().find_map(|line| line.strip_prefix(LOST)).context("no count of lost lines")?;
+        line.trim().parse().context("a count of lost lines")
+    }
+
     /// Puts the configuration with this number in force.
     pub(super) fn change(&self, number: u32) -> Result<()> {
         self.files.write_config(&text(&self.place, &self.files.admin(), number))?;
@@ -49,8 +60,9 @@ workers = {CORES}
 client = "1h"
 server = "1h"
 keep_alive = "1h"
-"#,
+{log}"#,
         admin = admin.display(),
+        log = log(setting.log),
     );
     if setting.only.is_none() {
         // No formatting into a string fails.
@@ -102,9 +114,20 @@ weight = {weight}
     text
 }
 
+/// What asks for these lines.
+fn log(log: Log) -> String {
+    let (format, to) = match log {
+        Log::Off => return String::new(),
+        Log::Httplog => ("httplog", "stdout".to_owned()),
+        Log::Json => ("json", "stdout".to_owned()),
+        Log::Syslog => ("httplog", format!("udp://{BEHIND}:{SYSLOG}")),
+    };
+    format!("[proxy.log]\nformat = \"{format}\"\nto = \"{to}\"\n")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::setting::{Setting, TLS, USUAL};
+    use super::super::setting::{LOGGED, Setting, TLS, UNLOGGED, USUAL};
     use super::*;
     use config::model::Proxy;
 
@@ -124,6 +147,10 @@ mod tests {
         }
         let secure = model(&TLS, 0).listener.into_iter().filter(|listener| listener.tls.is_some());
         assert_eq!(secure.count(), 2);
+        let formats: Vec<_> = LOGGED.iter().map(|logged| model(logged, 0).log).collect();
+        for (place, log) in formats.iter().enumerate() {
+            assert!(*log != model(&UNLOGGED, 0).log && !formats[..place].contains(log), "{log:?}");
+        }
         assert_ne!(model(&USUAL, 0).pool[1].member[0].weight, model(&USUAL, 2).pool[1].member[0].weight);
     }
 }

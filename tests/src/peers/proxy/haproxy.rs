@@ -1,7 +1,7 @@
-//! Debian's HAProxy: no log, one thread, room for all connections.
+//! Debian's HAProxy: one thread, room for all connections.
 
 use super::product::Place;
-use super::setting::{BEHIND, CHANGING, CORES, Listener, Mode};
+use super::setting::{BEHIND, CHANGING, CORES, Listener, Log, Mode, SYSLOG};
 use crate::namespace::Namespace;
 use crate::peers::foreign::Foreign;
 use crate::program::Program;
@@ -98,17 +98,24 @@ fn text(place: &Place, way: Way, number: u32) -> String {
         Way::Buffers => "",
         Way::Pipes => "    option splice-auto\n",
     };
+    // To standard output it writes by a call for each line, which nobody asks of it under load.
+    let (receiver, log) = match setting.log {
+        Log::Off | Log::Httplog | Log::Json => (String::new(), ""),
+        Log::Syslog => {
+            (format!("    log {BEHIND}:{SYSLOG} local0\n"), "    log global\n    option httplog\n")
+        }
+    };
     let mut text = format!(
         "global
     maxconn {room}
     nbthread {CORES}
     stats socket {socket} mode 600 level admin expose-fd listeners
-defaults
+{receiver}defaults
     timeout connect 5s
     timeout client 1h
     timeout server 1h
     timeout http-keep-alive 1h
-{splice}",
+{log}{splice}",
         room = setting.room,
         socket = folder.join("stats.sock").display(),
     );

@@ -1,4 +1,4 @@
-//! The proxies beside each other: all relay two ports to the same servers, without a log and without health checks.
+//! The proxies beside each other: all relay ports to the same servers, without health checks.
 
 use super::setting::Setting;
 use super::{causeway, certificate, haproxy};
@@ -93,6 +93,14 @@ impl Running {
         match &self.process {
             Process::Ours(ours) => &ours.daemon.program,
             Process::Theirs(theirs) => &theirs.program,
+        }
+    }
+
+    /// Lines about requests that it has lost, if it counts them.
+    pub(super) fn lost_lines(&self) -> Result<Option<u64>> {
+        match &self.process {
+            Process::Ours(ours) => ours.lost_lines().map(Some),
+            Process::Theirs(_) => Ok(None),
         }
     }
 

@@ -3,10 +3,12 @@
 use super::LIMIT;
 use super::changes::COUNT;
 use super::product::Product;
-use super::setting::{CHANGING, CORES, HTTP, HTTP_IDLE, IDLE, Setting, TLS, USUAL, WEB};
+use super::setting::{
+    CHANGING, CORES, HTTP, HTTP_IDLE, IDLE, LOGGED, Setting, TLS, TO_SYSLOG, UNLOGGED, USUAL, WEB,
+};
 use super::way::{
     Bench, CLOSING, HTTP_CLOSING, HTTP_KEPT, HTTP_LONG, HTTP_MEANWHILE, HTTP_SECRET, KEPT, LONG, MEANWHILE,
-    SECRET,
+    SECRET, WRITTEN_OF,
 };
 use crate::peers::figure::{Against, Better, Side, Spec};
 use crate::peers::row::Row;
@@ -19,6 +21,8 @@ pub enum Who {
     Proxy(Product, &'static Setting),
     /// Ours under usual circumstances, once a connection is upgraded.
     Upgraded,
+    /// A proxy without a log, and the same with each kind of it that is measured.
+    Logged(Product),
     /// Nobody: the limit.
     Direct,
 }
@@ -27,18 +31,22 @@ impl Who {
     /// The name for people.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Proxy(product, _) => product.name(),
+            Self::Proxy(product, _) | Self::Logged(product) => product.name(),
             Self::Upgraded => Product::Ours.name(),
             Self::Direct => LIMIT,
         }
     }
 
-    /// What has to run for it.
-    pub const fn proxy(self) -> Option<(Product, &'static Setting)> {
+    /// What has to run for it, itself first.
+    pub fn proxies(self) -> Vec<(Product, &'static Setting)> {
         match self {
-            Self::Proxy(product, setting) => Some((product, setting)),
-            Self::Upgraded => Some((Product::Ours, &USUAL)),
-            Self::Direct => None,
+            Self::Proxy(product, setting) => vec![(product, setting)],
+            Self::Upgraded => vec![(Product::Ours, &USUAL)],
+            Self::Logged(Product::Ours) => {
+                [&UNLOGGED].into_iter().chain(&LOGGED).map(|setting| (Product::Ours, setting)).collect()
+            }
+            Self::Logged(product) => vec![(product, &UNLOGGED), (product, &TO_SYSLOG)],
+            Self::Direct => Vec::new(),
         }
     }
 }
@@ -89,6 +97,11 @@ const fn changes(names: [&'static str; 4]) -> [Spec; 4] {
             .against(Against::Bound("1.1", DISTURBED)),
         Spec::new(time, "  a change is in force after", "ms", Better::Less, 1.0),
     ]
+}
+
+/// What lines about requests cost: at most a twentieth of what a request costs without.
+const fn log(name: &'static str, says: &'static str) -> Spec {
+    Spec::new(name, says, "times", Better::Less, 1.0).against(Against::Bound("1.05", 1.05)).on(CORES)
 }
 
 /// The words of figures that are measured together with others.
@@ -256,6 +269,18 @@ pub const ROWS: &[Row<Bench>] = &[
         who: &both(&TLS),
         turns: TURNS,
         run: |way| way.streams(),
+    },
+    Row {
+        figures: &[
+            log("http_log", "mode http: CPU time with httplog"),
+            log("http_log_json", "  with JSON"),
+            log("http_log_syslog", "  with httplog by UDP"),
+            Spec::new("http_log_beside", "  and beside HAProxy with the same", "times", Better::Less, 1.0)
+                .on(CORES),
+        ],
+        who: &[(Side::Ours, Who::Logged(Product::Ours)), (Side::Theirs, Who::Logged(Product::Haproxy))],
+        turns: TURNS,
+        run: |way| way.logging(WRITTEN_OF),
     },
     Row {
         figures: &[

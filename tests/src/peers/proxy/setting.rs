@@ -15,6 +15,21 @@ pub struct Setting {
     pub tls: bool,
     /// The port of the one listener, where ours would keep room back for others.
     pub only: Option<u16>,
+    /// What is written of each request.
+    pub log: Log,
+}
+
+/// What a proxy writes of each request, and where to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Log {
+    /// Nothing.
+    Off,
+    /// HAProxy's line, to standard output, which is a file.
+    Httplog,
+    /// An object of JSON, likewise.
+    Json,
+    /// HAProxy's line, to a receiver of syslog at [`SYSLOG`].
+    Syslog,
 }
 
 /// Threads that a proxy serves with, and processors that it is held to.
@@ -41,6 +56,9 @@ pub const TUNNEL: u16 = 5400;
 /// The same in mode http.
 pub const UPGRADE: u16 = 5480;
 
+/// The port of a receiver of syslog that drops what it gets.
+pub const SYSLOG: u16 = 514;
+
 /// The port of a listener that is there after every other change.
 pub const SOMETIMES: u16 = 8080;
 
@@ -56,10 +74,11 @@ pub const CROWD: u16 = 9000;
 pub const FILES: u64 = 19_500;
 
 /// Most rows.
-pub const USUAL: Setting = Setting { name: "usual", number: 1, room: 4000, tls: false, only: None };
+pub const USUAL: Setting =
+    Setting { name: "usual", number: 1, room: 4000, tls: false, only: None, log: Log::Off };
 
 /// Nothing but open connections.
-pub const IDLE: Setting = Setting { name: "idle", number: 2, room: CROWD + 500, tls: false, only: Some(WEB) };
+pub const IDLE: Setting = Setting { name: "idle", number: 2, room: CROWD + 500, only: Some(WEB), ..USUAL };
 
 /// The same in mode http.
 pub const HTTP_IDLE: Setting = Setting { name: "http-idle", number: 5, only: Some(HTTP), ..IDLE };
@@ -69,6 +88,19 @@ pub const CHANGING: Setting = Setting { name: "changing", number: 3, ..USUAL };
 
 /// TLS, which ends at the proxy.
 pub const TLS: Setting = Setting { name: "tls", number: 4, tls: true, ..USUAL };
+
+/// One listener of mode http and no log.
+pub const UNLOGGED: Setting = Setting { name: "unlogged", number: 6, only: Some(HTTP), ..USUAL };
+
+/// The same with each kind of log.
+pub const LOGGED: [Setting; 3] = [
+    Setting { name: "httplog", number: 7, log: Log::Httplog, ..UNLOGGED },
+    Setting { name: "json", number: 8, log: Log::Json, ..UNLOGGED },
+    TO_SYSLOG,
+];
+
+/// With the log that HAProxy has as well.
+pub const TO_SYSLOG: Setting = Setting { name: "syslog", number: 9, log: Log::Syslog, ..UNLOGGED };
 
 /// What a proxy does with the bytes of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,7 +188,8 @@ mod tests {
 
     #[test]
     fn no_two_share_an_address_or_a_folder() {
-        let all = [&USUAL, &IDLE, &CHANGING, &TLS];
+        let [httplog, json, syslog] = &LOGGED;
+        let all = [&USUAL, &IDLE, &HTTP_IDLE, &CHANGING, &TLS, &UNLOGGED, httplog, json, syslog];
         for (place, one) in all.iter().enumerate() {
             for other in &all[..place] {
                 assert_ne!(one.address(1), other.address(1));

@@ -6,8 +6,9 @@ use super::handshakes;
 use super::idle;
 use super::nginx::{LARGE, SMALL};
 use super::product::{Product, Running};
+use super::receiver::Receiver;
 use super::rows::Who;
-use super::setting::{BEHIND, BULK, ECHO, HTTP, HTTPS, SECURE, TUNNEL, UPGRADE, WEB};
+use super::setting::{BEHIND, BULK, ECHO, HTTP, HTTPS, LOGGED, Log, SECURE, Setting, TUNNEL, UPGRADE, WEB};
 use super::tunnel;
 use crate::namespace::Namespace;
 use crate::peers::cores::{self, Places};
@@ -16,6 +17,7 @@ use crate::peers::stream::Direction;
 use crate::peers::wrk::{Load, Outcome, Wrk};
 use crate::peers::{cpu, h2load, iperf};
 use crate::program::Program;
+use crate::wait::{PATIENCE, until};
 use anyhow::{Context, Result, ensure};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -51,11 +53,17 @@ pub const HTTP_LONG: Load = Load { port: HTTP, ..LONG };
 /// Short answers over connections of TLS that stay, in mode http.
 pub const HTTP_SECRET: Load = Load { tls: true, port: HTTPS, ..KEPT };
 
+/// What asks while lines are written of it, in turns with what asks where none are.
+pub const WRITTEN_OF: Load = Load { seconds: 1, ..HTTP_KEPT };
+
 /// What asks while the configuration changes, and for a while before.
 pub const MEANWHILE: Load = Load { connections: 4, seconds: 10, ..CLOSING };
 
 /// The same in mode http, over connections that stay.
 pub const HTTP_MEANWHILE: Load = Load { port: HTTP, connections: 4, seconds: 10, ..KEPT };
+
+/// One line in so many may be lost while lines are measured.
+const MOST_LOST: u64 = 100;
 
 /// What all proxies share, and they themselves, by product and by the name of their setting.
 pub struct Bench {
@@ -71,6 +79,8 @@ pub struct Bench {
     pub sink: Program,
     /// What sends datagrams back.
     pub(super) _echo: Mirror,
+    /// What takes lines by syslog.
+    pub(super) receiver: Receiver,
     /// The proxies.
     pub proxies: HashMap<(Product, &'static str), Proxy>,
 }
@@ -166,6 +176,57 @@ impl<'a> Way<'a> {
         let (sent, used) = self.measure(|| host.run(|| tunnel::send(server, &places.rest)))?;
         let bits = lossy(sent.bytes) * 8.0 / 1e9;
         Ok(vec![Some(bits / sent.time.as_secs_f64()), used.map(|used| bits / used.as_secs_f64())])
+    }
+
+    /// CPU time of a request while lines are written, in parts of the same without, of each kind of log that this product
+    /// is measured with, and of the last kind once more.
+    pub fn logging(&self, load: Load) -> Result<Vec<Option<f64>>> {
+        let cost = |setting: &Setting| {
+            let Some(logged) = self.under(setting) else { return Ok(None) };
+            let before = self.bench.receiver.taken();
+            let (times, requests) = logged.dearer_than(self, load)?;
+            if setting.log == Log::Syslog {
+                let taken = || self.bench.receiver.taken() - before;
+                until(PATIENCE, "a line of each request", || Ok((taken() >= requests).then_some(())))?;
+            }
+            Ok(Some(times))
+        };
+        let mut costs = LOGGED.iter().map(cost).collect::<Result<Vec<_>>>()?;
+        costs.extend_from_within(costs.len() - 1..);
+        Ok(costs)
+    }
+
+    /// The same product in another setting, if it runs there.
+    fn under(&self, setting: &Setting) -> Option<Self> {
+        let (product, _) = *self.who.proxies().first()?;
+        let proxy = self.bench.proxies.get(&(product, setting.name))?;
+        Some(Self { proxy: Some(proxy), ..*self })
+    }
+
+    /// CPU time of an answer, in parts of what it takes of `other`, and how many answers came. Each is measured before the other
+    /// and behind it.
+    fn dearer_than(&self, other: &Self, load: Load) -> Result<(f64, u64)> {
+        let mut costs = [(0, Duration::ZERO); 2];
+        // What is to grow with the first lines has grown.
+        let warm = self.load(load)?.requests;
+        for turn in [0, 1, 1, 0] {
+            let (outcome, used) = [self, other][turn].cost(load)?;
+            costs[turn].0 += outcome.requests;
+            costs[turn].1 += used;
+        }
+        let [ours, theirs] = costs.map(|(requests, used)| used.as_secs_f64() / lossy(requests));
+        let lost = self.proxy()?.running.lost_lines()?;
+        // Some are where the disk is not ready for a file that grows so fast.
+        let most = costs[0].0 / MOST_LOST;
+        ensure!(lost.is_none_or(|lost| lost <= most), "{lost:?} lines were lost");
+        Ok((ours / theirs, warm + costs[0].0))
+    }
+
+    /// What this load costs.
+    fn cost(&self, load: Load) -> Result<(Outcome, Duration)> {
+        let (outcome, used) = self.measure(|| self.load(load))?;
+        ensure!(outcome.failed == 0, "{} of {} requests failed", outcome.failed, outcome.requests);
+        Ok((outcome, used.context("this is measured of proxies only")?))
     }
 
     /// Memory of an idle connection at this port, in bytes.
