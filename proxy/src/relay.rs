@@ -123,9 +123,8 @@ impl Relay {
         self.route.counts.failed(self.local.index(), failure);
     }
 
-    /// Has both ends see that this is not all.
-    pub(crate) fn break_off(&mut self) {
-        self.client.abort();
+    /// Has the member see that this is not all.
+    pub(crate) fn leave_member(&mut self) {
         self.member.abort();
     }
 
@@ -218,7 +217,8 @@ impl Future for Relay {
         if let Poll::Ready(end) = ended
             && end != End::Whole
         {
-            relay.break_off();
+            relay.client.abort();
+            relay.member.abort();
         }
         ended
     }

@@ -5,6 +5,7 @@
 
 mod direct;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustls::ProtocolVersion;
 use socket2::SockRef;
 use std::io::{self, IoSlice};
@@ -70,6 +71,17 @@ impl Socket {
     pub(crate) fn set_nodelay(&self) {
         // Where it fails there is nothing that could delay: no TCP, or no connection any more.
         let _ = SockRef::from(self).set_tcp_nodelay(true);
+    }
+
+    /// Whether nobody is at the other end any more, whatever of it is still to be read. One that has only closed its side
+    /// may listen still.
+    pub(crate) fn is_gone(&self) -> bool {
+        // Errors and the end of both sides are told whether they are asked for or not.
+        let mut asked = [PollFd::new(self.as_fd(), PollFlags::empty())];
+        let told = poll(&mut asked, PollTimeout::ZERO).is_ok_and(|count| count > 0);
+        told && asked[0]
+            .revents()
+            .is_some_and(|told| told.intersects(PollFlags::POLLERR | PollFlags::POLLHUP))
     }
 
     /// Makes the coming close a reset: the peer must not take what it has for the whole.
@@ -271,6 +283,20 @@ mod tests {
     #[test]
     fn a_bare_connection_has_little_more_than_its_socket() {
         assert!(size_of::<Stream>() <= size_of::<TcpStream>() + size_of::<usize>());
+    }
+
+    #[tokio::test]
+    async fn who_has_reset_a_connection_is_gone_and_who_has_closed_a_side_is_not() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let socket = Socket::from(listener.accept().await.unwrap().0);
+        client.write_all(b"unread").await.unwrap();
+        client.shutdown().await.unwrap();
+        socket.when_readable(|| Ok(())).await.unwrap();
+        assert!(!socket.is_gone());
+        SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(client);
+        assert!(socket.is_gone(), "what it sent before is still to be read");
     }
 
     #[tokio::test]

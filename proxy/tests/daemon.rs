@@ -78,6 +78,9 @@ mod http2_tunnels;
 #[path = "daemon/identity.rs"]
 mod identity;
 #[cfg(test)]
+#[path = "daemon/leaving.rs"]
+mod leaving;
+#[cfg(test)]
 #[path = "daemon/limits.rs"]
 mod limits;
 #[cfg(test)]

@@ -29,7 +29,10 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Context;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How often it is seen after a client whose request waits: nothing is read of it meanwhile.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// One client connection.
 pub(crate) struct Connection {
@@ -64,6 +67,8 @@ pub(crate) struct Connection {
     leaving: Cell<bool>,
     /// Whether what is sent next waits for others.
     gathers: Cell<bool>,
+    /// Whether to see if the client is still there.
+    looks: Cell<bool>,
     /// Whether the client has begun HTTP/2 and is to be served so.
     http2_asked: Cell<bool>,
     /// Where the requests of HTTP/2 run.
@@ -103,6 +108,7 @@ impl Connection {
             switched: RefCell::new(None),
             leaving: Cell::new(false),
             gathers: Cell::new(false),
+            looks: Cell::new(false),
             http2_asked: Cell::new(false),
             tasks: OnceCell::new(),
             left: RefCell::new(None),
@@ -136,6 +142,23 @@ impl Connection {
             *self.route.borrow_mut() = Arc::clone(route);
         }
         (Arc::clone(route), true)
+    }
+
+    /// When to see if a client is still there that has nothing to say, the last time having been this.
+    pub(super) fn look_due(&self, last: Instant) -> Option<Instant> {
+        let exchanges = self.exchanges.borrow();
+        let since = exchanges.first()?.progress.borrow().whole();
+        Some(since.max(last) + LOOK)
+    }
+
+    /// Has the socket be looked at when it is used next.
+    pub(super) fn looks(&self) {
+        self.looks.set(true);
+    }
+
+    /// Whether the socket is to be looked at, once.
+    pub(super) fn takes_look(&self) -> bool {
+        self.looks.take()
     }
 
     /// How many requests are under way.

@@ -6,7 +6,8 @@ use super::deadlines::Overdue;
 use super::exchange::Exchange;
 use super::io::ClientStream;
 use super::{diary, forward, tunnel};
-use crate::clock;
+use crate::alarm::Alarm;
+use crate::clock::{self, now};
 use crate::counts::Failure;
 use crate::linger;
 use crate::listener::Stage;
@@ -18,7 +19,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
+use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 use tokio::time;
 
@@ -49,7 +51,7 @@ pub(super) async fn serve(connection: &Rc<Connection>, client: ClientStream, sto
     }
     let mut serving = builder.serve_connection(TokioIo::new(client), service);
     let mut stopped = pin!(stop.wait());
-    let mut stopping = false;
+    let (mut stopping, mut looked) = (false, now());
     loop {
         let event = clock::poll_fn(|cx| {
             if let Poll::Ready(end) = Pin::new(&mut serving).poll(cx) {
@@ -64,10 +66,7 @@ pub(super) async fn serve(connection: &Rc<Connection>, client: ClientStream, sto
             if !stopping && stopped.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Event::Stop);
             }
-            match connection.due() {
-                Some(due) => alarm.poll(cx, Some(due.at.into())).map(|()| Event::Overdue(due)),
-                None => Poll::Pending,
-            }
+            due(connection, looked, &mut alarm, cx)
         })
         .await;
         match event {
@@ -76,6 +75,10 @@ pub(super) async fn serve(connection: &Rc<Connection>, client: ClientStream, sto
             }
             Event::Ended(Err(error)) => return End::Of(broken(connection, &error)),
             Event::Http2 => return End::Http2(serving.into_parts().io.into_inner()),
+            Event::Look => {
+                looked = now();
+                connection.looks();
+            }
             Event::Stop => {
                 stopping = true;
                 Pin::new(&mut serving).graceful_shutdown();
@@ -99,8 +102,19 @@ enum Event {
     Ended(hyper::Result<()>),
     Http2,
     Stop,
+    /// It is time to see whether the client is still there.
+    Look,
     Refused(Answer),
     Overdue(Due),
+}
+
+/// Waits for what is due next, a look at the client included, of whom the last one was then.
+fn due(connection: &Connection, looked: Instant, alarm: &mut Alarm, cx: &mut Context<'_>) -> Poll<Event> {
+    let look = connection.look_due(looked);
+    match connection.due().filter(|due| look.is_none_or(|look| due.at <= look)) {
+        Some(due) => alarm.poll(cx, Some(due.at.into())).map(|()| Event::Overdue(due)),
+        None => alarm.poll(cx, look.map(Into::into)).map(|()| Event::Look),
+    }
 }
 
 /// Deals with what ran out. True where the request under way answers it.

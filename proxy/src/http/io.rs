@@ -161,6 +161,10 @@ impl AsyncWrite for ClientStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The HTTP library flushes whenever it runs, whether it has written or not.
+        if self.connection.takes_look() && self.stream().socket().is_gone() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
         let flushed = Pin::new(self.stream()).poll_flush(cx);
         match &flushed {
             Poll::Ready(flushed) => {

@@ -464,9 +464,11 @@ fn clients_that_leave_are_told_as_haproxy_tells_them() {
         },
         timeouts: [
             "timeout connect 5s\n timeout client 30s\n timeout server 1s",
-            "connect = \"5s\"\nclient = \"30s\"\nserver = \"1s\"",
+            "connect = \"5s\"\nclient = \"30s\"\nserver = \"30s\"",
         ],
-        expect: &["::1 web pool/m0 t/t/t/-1/t 504 n - - sH-- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\"\n"],
+        expect: &["::1 web pool/m0 t/t/t/-1/t -1 n - - CH-- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\"\n"],
+        // It sees the reset when it writes.
+        theirs: Some(&["::1 web pool/m0 t/t/t/-1/t 504 n - - sH-- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\"\n"]),
         ..PLAIN
     });
     compare(&Case {

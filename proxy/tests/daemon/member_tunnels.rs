@@ -199,6 +199,14 @@ fn what_breaks_off_breaks_off_at_the_other_end() {
     deaf.stream.shutdown(Shutdown::Write).unwrap();
     assert!(deaf.read_all().is_err(), "an end that is not answered is waited for no longer than in mode tcp");
     ends("sD");
+    let (response, _stream) = open(&mut client, extended("websocket", "/chat"));
+    assert_eq!(client.wait(response.into_body().data()).unwrap().unwrap(), "hello");
+    drop(client);
+    ends("CD");
+    wait_for("the member to see it", || {
+        let heads = backend.heads();
+        (heads.iter().filter(|head| *head == "broken: Some(CANCEL)").count() == 2).then_some(())
+    });
     assert_eq!(backend.accepted(), 1);
 }
 

@@ -52,6 +52,8 @@ pub(crate) fn grant(headers: &mut HeaderMap) {
 /// Carries a stream on once the head that grants it has left, as mode tcp carries a connection.
 pub(crate) async fn carry(underway: Underway, upgrade: OnUpgrade, switched: Switched) {
     underway.waits.borrow_mut().end();
+    // The response is all there once the tunnel has ended.
+    underway.progress.borrow_mut().finishes(false);
     let Ok(upgraded) = upgrade.await else { return };
     let (member, ahead, _lease) = switched.into_parts();
     let client = OfClient { inner: TokioIo::new(upgraded), exchange: Rc::clone(&underway), is_ending: false };
@@ -61,9 +63,12 @@ pub(crate) async fn carry(underway: Underway, upgrade: OnUpgrade, switched: Swit
     let mut tunnel = Tunnel { relay: relay.resume(ahead), has_ended: false };
     let (ending, failure) = tcp::outcome((&mut tunnel.relay).await);
     tunnel.has_ended = true;
-    if let Some(failure) = failure {
-        tracing::debug!(?ending, "tunnel of a stream did not end well");
-        underway.failed(failure);
+    match failure {
+        None => underway.progress.borrow_mut().finishes(true),
+        Some(failure) => {
+            tracing::debug!(?ending, "tunnel of a stream did not end well");
+            underway.failed(failure);
+        }
     }
     underway.settles();
 }
@@ -77,7 +82,7 @@ struct Tunnel {
 impl Drop for Tunnel {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.relay.break_off();
+            self.relay.leave_member();
         }
     }
 }
