@@ -82,10 +82,16 @@ const fn wait(name: &'static str, says: &'static str) -> Spec {
     Spec::new(name, says, "us", Better::Less, 1.0).on(CORES)
 }
 
+/// How much longer something takes.
+const fn times(name: &'static str, says: &'static str) -> Spec {
+    Spec::new(name, says, "times", Better::Less, 1.0)
+}
+
 /// What changes of the configuration do to those who ask meanwhile: the part of exchanges that go well, how many changes
-/// there were, how much longer an exchange took, and how long a change took.
-const fn changes(names: [&'static str; 4]) -> [Spec; 4] {
-    let [answered, made, p99, time] = names;
+/// there were, how much longer an exchange took, by itself and beside the peer, how much calm times differ, and how long a
+/// change took.
+const fn changes(names: [&'static str; 6]) -> [Spec; 6] {
+    let [answered, made, p99, beside, calm, time] = names;
     [
         Spec::new(answered, "exchanges that go well during changes", "of all", Better::More, 1.0)
             .against(Against::Bound("all", 1.0))
@@ -93,8 +99,9 @@ const fn changes(names: [&'static str; 4]) -> [Spec; 4] {
         Spec::new(made, "  changes in 10 s", "", Better::More, 1.0)
             .against(Against::Bound("1,000", COUNT as f64))
             .in_every_round(),
-        Spec::new(p99, "  99 of 100 come within, in calm times", "times", Better::Less, 1.0)
-            .against(Against::Bound("1.1", DISTURBED)),
+        times(p99, "  99 of 100 come within, in calm times").against(Against::Bound("1.1", DISTURBED)),
+        times(beside, "  the same, beside the peer"),
+        times(calm, "  calm times, in other calm times").against(Against::Bound("1.1", DISTURBED)),
         Spec::new(time, "  a change is in force after", "ms", Better::Less, 1.0),
     ]
 }
@@ -212,7 +219,14 @@ pub const ROWS: &[Row<Bench>] = &[
         run: |way| way.idle(WEB),
     },
     Row {
-        figures: &changes(["changes_answered", "changes_made", "changes_p99", "changes_time"]),
+        figures: &changes([
+            "changes_answered",
+            "changes_made",
+            "changes_p99",
+            "changes_p99_beside",
+            "changes_calm",
+            "changes_time",
+        ]),
         who: &both(&CHANGING),
         turns: 1,
         run: |way| way.changes(MEANWHILE),
@@ -312,6 +326,8 @@ pub const ROWS: &[Row<Bench>] = &[
             "http_changes_answered",
             "http_changes_made",
             "http_changes_p99",
+            "http_changes_p99_beside",
+            "http_changes_calm",
             "http_changes_time",
         ]),
         who: &both(&CHANGING),

@@ -12,6 +12,7 @@ use super::setting::{BEHIND, BULK, ECHO, HTTP, HTTPS, LOGGED, Log, SECURE, Setti
 use super::tunnel;
 use crate::namespace::Namespace;
 use crate::peers::cores::{self, Places};
+use crate::peers::figure::median;
 use crate::peers::mirror::Mirror;
 use crate::peers::stream::Direction;
 use crate::peers::wrk::{Load, Outcome, Wrk};
@@ -26,9 +27,6 @@ use std::time::Duration;
 
 /// How long a stream lasts, in seconds.
 const STREAM: u32 = 2;
-
-/// How long calm times last, in seconds.
-const CALM: u32 = 4;
 
 /// Short answers over connections that stay.
 pub const KEPT: Load =
@@ -56,11 +54,11 @@ pub const HTTP_SECRET: Load = Load { tls: true, port: HTTPS, ..KEPT };
 /// What asks while lines are written of it, in turns with what asks where none are.
 pub const WRITTEN_OF: Load = Load { seconds: 1, ..HTTP_KEPT };
 
-/// What asks while the configuration changes, and for a while before.
-pub const MEANWHILE: Load = Load { connections: 4, seconds: 10, ..CLOSING };
+/// What asks while the configuration changes, and before and after that.
+pub const MEANWHILE: Load = Load { connections: 4, seconds: 1, ..CLOSING };
 
 /// The same in mode http, over connections that stay.
-pub const HTTP_MEANWHILE: Load = Load { port: HTTP, connections: 4, seconds: 10, ..KEPT };
+pub const HTTP_MEANWHILE: Load = Load { port: HTTP, connections: 4, seconds: 1, ..KEPT };
 
 /// One line in so many may be lost while lines are measured.
 const MOST_LOST: u64 = 100;
@@ -240,16 +238,34 @@ impl<'a> Way<'a> {
     }
 
     /// What part of all exchanges went well while the configuration changed, how many times it changed, the 99th
-    /// percentile of how long an exchange took in parts of the same without changes, and how long a change took until it
-    /// was in force, in milliseconds.
+    /// percentile of how long an exchange took in parts of the same without changes, twice, that of times without changes
+    /// in parts of others without, and how long a change took until it was in force, in milliseconds.
+    ///
+    /// Times with changes lie between times without, and medians of all count: the scheduler and the host disturb some.
     pub fn changes(&self, meanwhile: Load) -> Result<Vec<Option<f64>>> {
         let running = &self.proxy()?.running;
-        let calm = self.load(Load { seconds: CALM, ..meanwhile })?;
-        let (changed, count) = changes::during(running, || self.load(meanwhile))?;
-        let Outcome { requests, failed, p99, .. } = changed.outcome;
+        let Places { measured, rest, .. } = self.bench.places;
+        cores::bind(running.program().pid(), &measured)?;
+        // A process that is started for a change has the processors of the one that starts it.
+        running.change(1)?;
+        let (mut before, mut during, mut after) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut requests, mut failed, mut count, mut taken) = (0, 0, 0, Duration::ZERO);
+        for turn in 0..changes::TURNS {
+            before.push(lossy(self.load(meanwhile)?.p99));
+            let changed = changes::during(running, changes::numbers(turn), &rest, || self.load(meanwhile))?;
+            after.push(lossy(self.load(meanwhile)?.p99));
+            during.push(lossy(changed.outcome.p99));
+            requests += changed.outcome.requests;
+            failed += changed.outcome.failed;
+            count += changed.count;
+            taken += changed.taken;
+        }
         let answered = lossy(requests) / lossy(requests + failed);
-        let slower = lossy(p99) / lossy(calm.p99);
-        Ok([answered, f64::from(count), slower, changed.each.as_secs_f64() * 1e3].map(Some).into())
+        let [before, during, after] = [before, during, after].map(|all| median(&all));
+        let slower = during / f64::midpoint(before, after);
+        let noise = f64::max(before, after) / f64::min(before, after);
+        let each = taken.as_secs_f64() * 1e3 / f64::from(count);
+        Ok([answered, f64::from(count), slower, slower, noise, each].map(Some).into())
     }
 
     fn proxy(&self) -> Result<&'a Proxy> {
