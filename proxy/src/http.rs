@@ -26,6 +26,7 @@ mod framing;
 pub(crate) mod gates;
 mod guard;
 mod headers;
+pub mod heads;
 mod http1;
 mod http2;
 pub(crate) mod io;

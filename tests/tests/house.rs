@@ -121,6 +121,7 @@ const PURE: &[&str] = &[
     "proxy/src/http/upgrade.rs",
     "proxy/src/http/websocket.rs",
     "proxy/src/http/headers.rs",
+    "proxy/src/http/heads.rs",
     "proxy/src/http/pace.rs",
     "proxy/src/http/progress.rs",
     "proxy/src/http/rules.rs",

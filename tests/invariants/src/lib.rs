@@ -4,6 +4,7 @@
 //!   bytes ──> World: parameters from the first bytes ──> translator ──> judge: view, kernel ──> panics if one is broken
 //!   message, hosts file ──> dns: the resolver's door, its pure modules ──> dns::view, dns::site
 //!   bytes ──> the proxy's readers of PROXY headers and hellos of TLS ──> greeting; of cookie fields ──> cookies
+//!   target, head ──> the proxy's judgement, cleaning, rules ──> heads
 //!   text  ──> config::parse, the importers, the packet grammar ─────> text
 //! ```
 //!
@@ -16,6 +17,7 @@ pub mod batch;
 pub mod cookies;
 pub mod dns;
 pub mod greeting;
+pub mod heads;
 pub mod judge;
 pub mod kernel;
 pub mod quoted;
@@ -134,5 +136,17 @@ pub const TARGETS: &[Target] = &[
         check: cookies::check,
         folders: &["tests/fuzz/seeds/cookies"],
         seeds: seeds::cookies::fields,
+    },
+    Target {
+        name: "header_rules",
+        check: heads::check_fields,
+        folders: &["tests/fuzz/seeds/header_rules"],
+        seeds: seeds::heads::fields,
+    },
+    Target {
+        name: "request_target",
+        check: heads::check_target,
+        folders: &["tests/fuzz/seeds/request_target"],
+        seeds: seeds::heads::targets,
     },
 ];

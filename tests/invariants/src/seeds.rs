@@ -5,6 +5,7 @@
 
 pub mod cookies;
 pub mod greeting;
+pub mod heads;
 
 use crate::world::{CHOICE_LEN, CLIENT, LEASED, MAPPED, MAPPED_V4, OWN_V4, OWN_V6, REMOTE, REMOTE_V6};
 use etherparse::{

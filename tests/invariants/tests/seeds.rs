@@ -133,6 +133,12 @@ fn seeds_of_cookies_hold() {
 }
 
 #[test]
+fn seeds_of_request_heads_hold() {
+    replay("header_rules");
+    replay("request_target");
+}
+
+#[test]
 fn seeds_are_those_of_the_generator() {
     for target in TARGETS {
         let seeds: BTreeMap<String, Vec<u8>> = (target.seeds)().into_iter().collect();

@@ -1,0 +1,5 @@
+//! Heads of requests through rules.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| invariants::heads::check_fields(input));
