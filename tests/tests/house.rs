@@ -109,6 +109,7 @@ const PURE: &[&str] = &[
     "proxy/src/http/waits.rs",
     "proxy/src/http/wire.rs",
     "proxy/src/http/http2/breach.rs",
+    "proxy/src/http/http2/fields.rs",
     "proxy/src/http/http2/frames.rs",
     "proxy/src/http/http2/head.rs",
     "proxy/src/http/http2/preface.rs",

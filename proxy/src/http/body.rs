@@ -1,8 +1,10 @@
 //! Bodies on their way through, frame by frame. Nothing is collected.
 
 use super::compression::Packer;
+use super::connection::Connection;
 use super::exchange::{Exchange, Underway};
 use super::headers;
+use super::http2::last_words::LastWords;
 use super::reply::{Broken, Reply};
 use super::rules;
 use crate::clock::now;
@@ -157,6 +159,7 @@ pub(crate) struct ResponseBody {
 
 enum Source {
     Text(Option<Bytes>),
+    Last(LastWords),
     Member(MemberBody),
 }
 
@@ -174,6 +177,15 @@ impl ResponseBody {
     /// What a member answers.
     pub(crate) const fn member(body: MemberBody) -> Self {
         Self { source: Source::Member(body), held: None, packing: None, underway: None }
+    }
+
+    /// Has the stream be reset behind a text.
+    pub(crate) fn reset_behind(self, connection: &Rc<Connection>) -> Self {
+        let source = match self.source {
+            Source::Text(text) => Source::Last(LastWords::new(text, Rc::clone(connection))),
+            other => other,
+        };
+        Self { source, ..self }
     }
 
     /// Ties the request's life to the body.
@@ -256,6 +268,7 @@ impl Source {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled<Broken> {
         match self {
             Self::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Self::Last(words) => words.poll_frame(cx),
             Self::Member(body) => body.poll_frame(cx).map_ok(fit),
         }
     }
@@ -291,6 +304,7 @@ impl Body for ResponseBody {
         }
         match &self.source {
             Source::Text(text) => text.is_none(),
+            Source::Last(_) => false,
             Source::Member(body) => body.is_end_stream(),
         }
     }
@@ -301,6 +315,7 @@ impl Body for ResponseBody {
         }
         match &self.source {
             Source::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
+            Source::Last(words) => SizeHint::with_exact(words.left() as u64),
             Source::Member(body) => body.size_hint(),
         }
     }

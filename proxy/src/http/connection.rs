@@ -7,6 +7,7 @@ use super::deadlines::{Deadlines, Overdue};
 use super::diary::Diary;
 use super::exchange::Exchange;
 use super::framing::{Fault, Framing, Good};
+use super::http2::last_words::Flushes;
 use super::http2::{Begun, Frames, Offence};
 use super::tunnel::Switched;
 use super::wire::Wire;
@@ -59,6 +60,7 @@ pub(crate) struct Connection {
     asked: Cell<bool>,
     /// For the lines about its requests.
     pub(super) diary: Diary,
+    pub(super) flushes: Flushes,
     /// Connections to members that serve no other client.
     pub(crate) own: Own,
     /// The member of a connection that is to become a tunnel once the answer has left.
@@ -105,6 +107,7 @@ impl Connection {
             asked: Cell::new(false),
             own: Own::default(),
             diary: Diary::new(notes),
+            flushes: Flushes::default(),
             switched: RefCell::new(None),
             leaving: Cell::new(false),
             gathers: Cell::new(false),

@@ -18,7 +18,7 @@ use hyper::header::{
     CONTENT_LENGTH, EXPECT, HOST, HeaderValue, MAX_FORWARDS, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
 };
 use hyper::http::request::Parts;
-use hyper::{Request, Response, Version};
+use hyper::{Request, Response, StatusCode, Version};
 use std::convert::Infallible;
 use std::rc::Rc;
 
@@ -33,12 +33,18 @@ pub(crate) fn forward(
     let (method, version, fields) = (request.method(), request.version(), request.headers());
     let wish = compression::wish(&underway.route.compression, (method, version, fields));
     let judged = expected.map_or(Err(answer::UNEXPECTED), |good| prepare(&underway, request, good));
+    // RFC 9113 §8.1.1.
+    let is_malformed = version == Version::HTTP_2
+        && judged.as_ref().err().is_some_and(|refused| refused.status == StatusCode::BAD_REQUEST);
     async move {
         let answered = match judged {
             Ok(judged) => ruled(&underway, judged).await,
             Err(refused) => Err(refused.into()),
         };
-        let response = answered.unwrap_or_else(|turned| refused(&underway, turned));
+        let mut response = answered.unwrap_or_else(|turned| refused(&underway, turned));
+        if is_malformed {
+            response = response.map(|body| body.reset_behind(&underway.connection));
+        }
         Ok(finished(underway, packed(response, wish)))
     }
 }

@@ -6,8 +6,10 @@
 
 mod breach;
 pub(super) mod connect;
+mod fields;
 mod frames;
 pub(super) mod head;
+pub(super) mod last_words;
 pub(super) mod preface;
 mod streams;
 

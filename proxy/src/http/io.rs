@@ -171,6 +171,7 @@ impl AsyncWrite for ClientStream {
                 self.connection.sent(&[], 0);
                 if flushed.is_ok() {
                     self.connection.diary.flushed();
+                    self.connection.flushes.add();
                 }
             }
             Poll::Pending => self.connection.stalled(),

@@ -13,13 +13,16 @@ use hyper::http::response;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// Why an answer is no whole one.
+/// Why an answer is no whole one, or none that ends well.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Broken {
     #[error(transparent)]
     Http1(#[from] hyper::Error),
     #[error(transparent)]
     Http2(#[from] h2::Error),
+    /// The request was malformed. The source is what the stream is reset with.
+    #[error("the request was malformed")]
+    Malformed(#[source] h2::Error),
 }
 
 pub(crate) enum Reply {

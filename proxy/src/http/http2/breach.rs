@@ -3,7 +3,7 @@
 //! RFC 9113 §4.2 (lengths), §5.1 (states of streams), §5.1.1 (their numbers), §6 (each type). The HTTP library refuses the
 //! same, but with `PROTOCOL_ERROR` whatever the reason. What would be a stream error in a frame's form or place is one of
 //! the connection, as §5.4.1 allows. Deliberately not here, since the library judges it well: flow control, and what is
-//! wrong with a message (§8.1.1), what stands in header blocks included.
+//! wrong with a message (§8.1.1). Header blocks are followed by [`super::fields`].
 
 use super::frames::{
     ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, HEADERS, PADDED, PRIORITIZED, RST_STREAM,
@@ -13,7 +13,7 @@ use super::frames::{
 /// A frame has no more octets behind its head: what `SETTINGS_MAX_FRAME_SIZE` is where nobody says otherwise.
 const MOST: u32 = 1 << 14;
 /// What a block's fields have ahead of them in a frame that gives its stream a priority.
-const PRIORITY_FIELDS: u32 = 5;
+pub(super) const PRIORITY_FIELDS: u32 = 5;
 
 /// What ends a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +29,13 @@ pub(crate) enum Breach {
     Update,
     Setting,
     Window,
+    Fields,
+    Trailers,
 }
 
 impl Breach {
     /// The error codes are those of RFC 9113 §7.
-    const ALL: [(Self, u32, &'static str); 11] = [
+    const ALL: [(Self, u32, &'static str); 13] = [
         (Self::Length, 6, "a frame has a length that its type does not have"),
         (Self::Place, 1, "a frame of a stream is on none, or one of the connection on a stream"),
         (Self::Push, 1, "a client sends PUSH_PROMISE"),
@@ -45,6 +47,8 @@ impl Breach {
         (Self::Update, 1, "a window is opened by nothing"),
         (Self::Setting, 1, "a setting has a value that is none"),
         (Self::Window, 3, "a setting opens windows too far"),
+        (Self::Fields, 9, "a header block cannot be decoded"),
+        (Self::Trailers, 1, "trailers have a field that only heads have"),
     ];
 
     /// What the client is told (RFC 9113 §7).
@@ -122,16 +126,23 @@ pub(super) struct Judge {
     /// The last streams up to that, which is the lowest bit: those that have begun, and those that the client has ended.
     begun: u128,
     ended: u128,
+    /// Whether the latest header block is one of trailers.
+    in_trailers: bool,
 }
 
 impl Judge {
     pub(super) const fn new() -> Self {
-        Self { block: None, last: 0, begun: 0, ended: 0 }
+        Self { block: None, last: 0, begun: 0, ended: 0, in_trailers: false }
     }
 
     /// Whether a header block has begun whose last frame has not.
     pub(super) const fn in_block(&self) -> bool {
         self.block.is_some()
+    }
+
+    /// Whether the latest header block is not the first one of its stream.
+    pub(super) const fn in_trailers(&self) -> bool {
+        self.in_trailers
     }
 
     /// The last stream that the client has begun.
@@ -197,7 +208,8 @@ impl Judge {
     }
 
     fn headers(&mut self, frame: &Frame) -> Result<(), Breach> {
-        match self.state(frame.stream) {
+        let state = self.state(frame.stream);
+        match state {
             State::Idle if frame.stream % 2 == 1 => self.begin(frame.stream),
             State::Idle | State::Skipped => return Err(Breach::Number),
             State::Ended => return Err(Breach::Ended),
@@ -206,6 +218,7 @@ impl Judge {
         if frame.has(END_STREAM) {
             self.end(frame.stream);
         }
+        self.in_trailers = state != State::Idle;
         self.block = (!frame.has(END_HEADERS)).then_some(frame.stream);
         Ok(())
     }

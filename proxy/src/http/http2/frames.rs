@@ -6,7 +6,8 @@
 //! and measures the way often, and there are clients that do both for each small frame. Whether a frame may be is judged
 //! by [`super::breach`].
 
-use super::breach::{self, Breach, Judge};
+use super::breach::{self, Breach, Judge, PRIORITY_FIELDS};
+use super::fields::Fields;
 use super::preface::PREFACE;
 use std::time::{Duration, Instant};
 
@@ -123,8 +124,10 @@ impl Frame {
 }
 
 /// What is looked at.
-enum Piece {
+enum Piece<'a> {
     Frame(Frame),
+    /// Octets of the header block in the frame under way, and whether they are the last ones there.
+    Fields(&'a [u8], bool),
     /// The name and the value of one of the settings in the frame under way.
     Setting(u16, u32),
 }
@@ -137,12 +140,24 @@ struct Cursor {
     had: usize,
     /// What is left of the payload.
     left: usize,
-    in_settings: bool,
+    inside: Inside,
+}
+
+/// What the frame under way holds.
+#[derive(Debug)]
+enum Inside {
+    Other,
+    Settings,
+    /// So many octets of a header block, behind so many others.
+    Fields {
+        ahead: usize,
+        left: usize,
+    },
 }
 
 impl Cursor {
     const fn new(left: usize) -> Self {
-        Self { part: [0; HEAD + AHEAD], had: 0, left, in_settings: false }
+        Self { part: [0; HEAD + AHEAD], had: 0, left, inside: Inside::Other }
     }
 
     /// Whether a frame, or the preface, has begun and not ended.
@@ -160,17 +175,26 @@ impl Cursor {
     }
 
     /// The next piece that is whole, taken from the front of `octets`.
-    fn next(&mut self, octets: &mut &[u8]) -> Option<Piece> {
-        if self.in_settings && self.left >= SETTING {
+    fn next<'a>(&mut self, octets: &mut &'a [u8]) -> Option<Piece<'a>> {
+        if matches!(self.inside, Inside::Settings) && self.left >= SETTING {
             return self.collect(octets, SETTING).then(|| {
                 (self.had, self.left) = (0, self.left - SETTING);
                 let [n0, n1, v0, v1, v2, v3, ..] = self.part;
                 Piece::Setting(u16::from_be_bytes([n0, n1]), u32::from_be_bytes([v0, v1, v2, v3]))
             });
         }
-        let (skipped, rest) = octets.split_at(self.left.min(octets.len()));
-        self.left -= skipped.len();
-        *octets = rest;
+        if let Inside::Fields { ahead, left } = self.inside {
+            let ahead = ahead - self.skip(octets, ahead).len();
+            if ahead > 0 || (left > 0 && octets.is_empty()) {
+                self.inside = Inside::Fields { ahead, left };
+                return None;
+            }
+            let fields = self.skip(octets, left);
+            let left = left - fields.len();
+            self.inside = if left > 0 { Inside::Fields { ahead, left } } else { Inside::Other };
+            return Some(Piece::Fields(fields, left == 0));
+        }
+        self.skip(octets, self.left);
         if octets.is_empty() || !self.collect(octets, HEAD) {
             return None;
         }
@@ -182,10 +206,33 @@ impl Cursor {
         }
         self.left = length as usize - ahead;
         self.had = 0;
-        self.in_settings = kind == SETTINGS;
+        self.inside = self.holds(kind, flags, ahead);
         let stream = u32::from_be_bytes([s0, s1, s2, s3]) & 0x7fff_ffff;
         let [.., w0, w1, w2, w3] = self.part;
         Some(Piece::Frame(Frame { length, kind, flags, stream, word: u32::from_be_bytes([w0, w1, w2, w3]) }))
+    }
+
+    /// What a frame with this head holds behind the octets that are looked at with it.
+    fn holds(&self, kind: u8, flags: u8, ahead: usize) -> Inside {
+        let (padding, ahead) = match kind {
+            SETTINGS => return Inside::Settings,
+            HEADERS => {
+                let priority = if flags & PRIORITIZED != 0 { PRIORITY_FIELDS as usize } else { 0 };
+                (if ahead > 0 { usize::from(self.part[HEAD]) } else { 0 }, priority)
+            }
+            CONTINUATION => (0, 0),
+            _ => return Inside::Other,
+        };
+        // More than there is has been refused before it is looked for.
+        Inside::Fields { ahead, left: self.left.saturating_sub(padding + ahead) }
+    }
+
+    /// Takes up to so many octets of the payload from the front of `octets`.
+    fn skip<'a>(&mut self, octets: &mut &'a [u8], most: usize) -> &'a [u8] {
+        let (skipped, rest) = octets.split_at(most.min(octets.len()));
+        self.left -= skipped.len();
+        *octets = rest;
+        skipped
     }
 
     /// Takes from the front of `octets` until there are so many. False if there are too few.
@@ -214,6 +261,7 @@ pub(crate) struct Frames {
     /// How many header blocks have begun.
     blocks: u64,
     judge: Judge,
+    fields: Fields,
     /// Whether the frame of the client under way is of a header block.
     in_fields: bool,
     /// Whether any octet of the client has come.
@@ -233,6 +281,7 @@ impl Frames {
             updates: 0,
             blocks: 0,
             judge: Judge::new(),
+            fields: Fields::new(),
             in_fields: false,
             begun: false,
             offence: None,
@@ -276,6 +325,7 @@ impl Frames {
             let judged = match &piece {
                 Piece::Frame(frame) => self.judge.frame(frame),
                 Piece::Setting(name, value) => breach::setting(*name, *value),
+                Piece::Fields(octets, is_last) => self.fields(octets, *is_last),
             };
             if let Err(breach) = judged {
                 self.offence.get_or_insert(Offence::Breach(breach));
@@ -288,12 +338,19 @@ impl Frames {
         octets.len()
     }
 
+    /// Follows octets of a header block, the last ones of their frame or not.
+    fn fields(&mut self, octets: &[u8], is_last: bool) -> Result<(), Breach> {
+        self.fields.take(octets)?;
+        if is_last && !self.judge.in_block() { self.fields.end() } else { Ok(()) }
+    }
+
     /// Counts a frame of the client.
     fn note(&mut self, frame: Frame, now: Instant) {
         self.in_fields = matches!(frame.kind, HEADERS | CONTINUATION);
         match frame.kind {
             DATA if frame.length == 0 && !frame.has(END_STREAM) => self.count(Flood::EmptyData, now),
             HEADERS => {
+                self.fields.begin(self.judge.in_trailers());
                 self.blocks += 1;
                 self.counts[Flood::Continuations as usize] = 0;
             }

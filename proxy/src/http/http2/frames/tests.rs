@@ -49,7 +49,7 @@ fn what_a_client_must_send_is_no_flood() {
         frame(SETTINGS, ACK, 0, &[]),
         frame(PING, ACK, 0, &[0; 8]),
         frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1]),
-        frame(HEADERS, END_HEADERS, 1, &[0x82]),
+        frame(HEADERS, END_HEADERS, 1, &[0x8f]),
     ] {
         assert_eq!(flood_of(1000, &frame), None, "{frame:?}");
     }
@@ -147,6 +147,10 @@ fn cuts_between_octets_change_nothing() {
         frame(SETTINGS, 0, 0, &[[0, 3, 0, 0, 0, 9], [0, 4, 0, 0, 0, 9]].concat()),
         frame(HEADERS, 0, 5, &[0x82; 40]),
         frame(CONTINUATION, END_HEADERS, 5, &[0x84; 3]),
+        frame(HEADERS, PADDED | PRIORITIZED, 7, &[3, 0, 0, 0, 1, 9, 0x82, 0x40, 0xff, 0xff, 0xff]),
+        frame(CONTINUATION, 0, 7, &[]),
+        frame(CONTINUATION, END_HEADERS, 7, &[1, b'a', 0]),
+        frame(HEADERS, PADDED | END_HEADERS | END_STREAM, 7, &[1, 0xbe, 0xff]),
         frame(DATA, 0, 5, &[]),
         frame(DATA, PADDED, 5, &[[2; 3], [0; 3]].concat()),
         frame(WINDOW_UPDATE, 0, 5, &[0, 0, 0, 1]),
@@ -161,18 +165,19 @@ fn cuts_between_octets_change_nothing() {
         (frame(SETTINGS, 0, 0, &[0, 4, 0x80, 0, 0, 0]), Breach::Window, 2),
         (frame(WINDOW_UPDATE, 0, 0, &[0; 4]), Breach::Update, 1),
         (frame(SETTINGS, 0, 3, &[]), Breach::Place, 1),
+        (frame(HEADERS, END_HEADERS, 5, &[]), Breach::Ended, 1),
     ] {
         let octets = [&sound[..], &bad].concat();
         let mut whole = Frames::new(now);
         let seen = whole.received(&octets, now);
         assert_eq!(whole.offence(), Some(Offence::Breach(breach)));
         assert!((sound.len()..octets.len()).contains(&seen), "{seen} of {}", octets.len());
-        assert_eq!(whole.counts, [1, 0, 1, settings, 1, 0, 1]);
+        assert_eq!(whole.counts, [1, 0, 1, settings, 1, 0, 0]);
         for cut in 0..=seen {
             let mut parts = Frames::new(now);
             assert_eq!(parts.received(&octets[..cut], now), cut, "cut at {cut}");
             assert_eq!(parts.received(&octets[cut..], now), seen - cut, "cut at {cut}");
-            assert_eq!((parts.counts, parts.judge.last()), (whole.counts, 5), "cut at {cut}");
+            assert_eq!((parts.counts, parts.judge.last()), (whole.counts, 7), "cut at {cut}");
         }
         let mut single = Frames::new(now);
         let passed = octets.iter().take_while(|octet| single.received(std::slice::from_ref(octet), now) == 1);
@@ -220,4 +225,25 @@ fn a_breach_is_told_by_its_code_and_the_last_sound_stream() {
     let (mut frames, now) = follower();
     frames.received(&frame(RST_STREAM, 0, 1, &[0, 0, 8]), now);
     assert_eq!(frames.farewell().unwrap(), *frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 6]));
+}
+
+#[test]
+fn a_block_is_judged_where_it_ends() {
+    for (block, breach) in [
+        (frame(HEADERS, END_HEADERS, 3, &[0x82, 0x40]), Breach::Fields),
+        (
+            [frame(HEADERS, 0, 3, &[0x82, 0x40]), frame(CONTINUATION, END_HEADERS, 3, &[])].concat(),
+            Breach::Fields,
+        ),
+        (frame(HEADERS, END_HEADERS | PADDED, 3, &[1, 0x82, 0x40, 1]), Breach::Fields),
+        (frame(HEADERS, END_HEADERS, 1, &[0x83]), Breach::Trailers),
+    ] {
+        let (mut frames, now) = follower();
+        let seen = frames.received(&block, now);
+        assert_eq!(frames.offence(), Some(Offence::Breach(breach)), "{block:?}");
+        assert!(seen < block.len());
+    }
+    let (mut frames, now) = follower();
+    frames.received(&frame(HEADERS, END_HEADERS | PADDED, 3, &[1, 0x82, 0x40]), now);
+    assert_eq!(flood(&frames), None);
 }
