@@ -15,7 +15,8 @@ const FILES_PER_CONNECTION: u64 = 2;
 const OWN_FILES: u64 = 24;
 /// The socket of a worker, and the epoll instance of its flows.
 const FILES_PER_DATAGRAM_SITE: u64 = 2;
-/// The runtime of a worker or of the checking thread: an epoll instance, its waker, its signals, and one to spare.
+/// The runtime of a worker or of the checking thread: an epoll instance, its waker, its signals, and an epoll instance of
+/// the connections that rest.
 const FILES_PER_THREAD: u64 = 4;
 /// Memory that one connection may take: 47 kB were measured with a head of 15 KiB that never ends, and a relay has one
 /// tight buffer each way. The kernel's part comes on top.

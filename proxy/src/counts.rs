@@ -91,7 +91,9 @@ const DATAGRAMS_RECEIVED: usize = FAILURE + Failure::ALL.len();
 const DATAGRAMS_SENT: usize = DATAGRAMS_RECEIVED + 1;
 const EVICTED: usize = DATAGRAMS_SENT + 1;
 const LOSS: usize = EVICTED + 1;
-const LISTENER_SLOTS: usize = LOSS + Loss::ALL.len();
+const RESTED: usize = LOSS + Loss::ALL.len();
+const ROSE: usize = RESTED + 1;
+const LISTENER_SLOTS: usize = ROSE + 1;
 
 /// What is counted of one listener.
 #[derive(Debug)]
@@ -114,6 +116,22 @@ impl ListenerCounts {
 
     pub(crate) fn closed(&self, worker: usize) {
         self.shards.add(worker, CLOSED, 1);
+    }
+
+    /// A connection rests.
+    pub(crate) fn rests(&self, worker: usize) {
+        self.shards.add(worker, RESTED, 1);
+    }
+
+    /// A connection rests no longer.
+    pub(crate) fn rose(&self, worker: usize) {
+        self.shards.add(worker, ROSE, 1);
+    }
+
+    /// Connections on which nothing happens. May be off by those that change while it is read.
+    pub(crate) fn resting(&self) -> u64 {
+        let rose = self.shards.sum(ROSE);
+        self.shards.sum(RESTED).saturating_sub(rose)
     }
 
     /// Bytes that came from clients.

@@ -7,7 +7,8 @@
 //!
 //! Both sides of a request run in the one task of the client connection, but for members that speak HTTP/2: a connection
 //! to one is shared and has a task of its own. What a connection has is in [`connection`],
-//! what a request has in [`exchange`]; the way a version of HTTP drives both is in [`http1`]. RFC 9110. Deliberately
+//! what a request has in [`exchange`]; the way a version of HTTP drives both is in [`http1`]; what is left of a connection
+//! on which nothing happens is in [`guest`]. RFC 9110. Deliberately
 //! not here: caching.
 
 mod answer;
@@ -25,6 +26,7 @@ mod forwarded;
 mod framing;
 pub(crate) mod gates;
 mod guard;
+mod guest;
 mod headers;
 pub mod heads;
 mod http1;
@@ -37,6 +39,7 @@ mod pace;
 pub(crate) mod pages;
 mod progress;
 mod reply;
+mod rest;
 pub(crate) mod rules;
 mod ruling;
 mod send;
@@ -50,19 +53,25 @@ pub(crate) use forwarded::Teller;
 
 use crate::listener::{Accepted, Stage};
 use crate::opening::Told;
-use crate::worker::Local;
+use crate::stream::Stream;
+use crate::worker::{Local, Stop};
 use connection::Connection;
+use guest::Guest;
 use http1::End;
 use io::ClientStream;
 use std::rc::Rc;
 
-/// Carries one client connection from accept to close, or to the stage that follows an upgrade. When told to stop it
-/// finishes the responses under way.
-pub(crate) async fn serve(local: Rc<Local>, mut accepted: Accepted) -> Option<Stage> {
-    let notes = accepted.notes.take();
-    let connection = Rc::new(Connection::new(local, &accepted, notes));
-    let Accepted { stream, mut stop, .. } = accepted;
-    let agreed = connection.told.as_ref().and_then(Told::alpn) == Some(b"h2");
+/// Carries one client connection from accept to close, or to the stage that follows: an upgrade, or rest. When told to
+/// stop it finishes the responses under way.
+pub(crate) fn serve(local: Rc<Local>, accepted: Accepted) -> impl Future<Output = Option<Stage>> {
+    let (guest, stream, stop) = Guest::new(local, accepted);
+    go_on(guest, stream, stop)
+}
+
+/// The same of one that may have rested.
+async fn go_on(guest: Guest, stream: Stream, mut stop: Stop) -> Option<Stage> {
+    let connection = Rc::new(Connection::new(guest));
+    let agreed = connection.told.as_deref().and_then(Told::alpn) == Some(b"h2");
     if agreed {
         connection.becomes_http2();
     }
@@ -72,6 +81,7 @@ pub(crate) async fn serve(local: Rc<Local>, mut accepted: Accepted) -> Option<St
     }
     match http1::serve(&connection, client, &mut stop).await {
         End::Of(next) => next,
+        End::Rest(stream) => rest::stage(connection.rests(), stream, stop),
         End::Http2(mut client) => {
             connection.becomes_http2();
             client.begin_anew();

@@ -14,7 +14,7 @@
 //! One thread per core does all of a connection. Pure modules decide and know no runtime: `listener::site`,
 //! `listener::sources`, `pool::balance`, `pool::health`, `pool::check::http`, `pool::settings`, `http::framing`,
 //! `http::guard`, `http::headers`, `http::forwarded`, `http::rules`, `http::deadlines`, `opening::names`, `opening::told`,
-//! `udp::flows`, `record` and what writes it, [`cookies`], [`proxy_protocol`], [`client_hello`]. The last three, and
+//! `tide`, `udp::flows`, `record` and what writes it, [`cookies`], [`proxy_protocol`], [`client_hello`]. The last three, and
 //! [`heads`], are public for their fuzz targets.
 
 mod accounts;
@@ -36,6 +36,7 @@ mod linger;
 mod listener;
 mod log;
 mod metrics;
+mod nested;
 mod notes;
 mod opening;
 mod orders;
@@ -46,6 +47,7 @@ mod rate;
 mod record;
 mod relay;
 mod reload;
+mod rests;
 mod shortage;
 mod snapshot;
 mod status;
@@ -53,6 +55,7 @@ mod stream;
 mod tcp;
 mod termination;
 mod thread;
+mod tide;
 mod translated;
 mod turn;
 mod udp;

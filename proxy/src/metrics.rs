@@ -97,7 +97,7 @@ const DAEMON: [OfDaemon; 2] = [
     },
 ];
 
-const LISTENERS: [OfListener; 9] = [
+const LISTENERS: [OfListener; 10] = [
     OfListener {
         name: "connections",
         help: "Client connections accepted, flows of datagrams begun",
@@ -111,6 +111,13 @@ const LISTENERS: [OfListener; 9] = [
         kind: Kind::Gauge,
         only: None,
         values: |counts| vec![(None, counts.active())],
+    },
+    OfListener {
+        name: "connections_resting",
+        help: "Client connections of HTTP/1.1 open on which nothing happens, in little memory",
+        kind: Kind::Gauge,
+        only: Some(Mode::Http),
+        values: |counts| vec![(None, counts.resting())],
     },
     OfListener {
         name: "bytes",

@@ -4,6 +4,9 @@
 //! three short matches. TLS is boxed: a bare connection takes no more room than its socket.
 
 mod direct;
+mod still;
+
+pub(crate) use still::Still;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustls::ProtocolVersion;

@@ -4,6 +4,7 @@
 //! task of one connection ends that connection; it is counted and logged.
 
 mod places;
+mod quiet;
 
 pub(crate) use places::{FlowPlace, RequestPlace};
 
@@ -14,9 +15,11 @@ use crate::listener::socket::Bound;
 use crate::listener::{self, Listener, Site};
 use crate::pool::balance::mix;
 use crate::relay::Buffers;
+use crate::rests::Rests;
 use crate::shortage::{Seldom, Shortage, Shortages};
 use crate::snapshot::{Route, Shared};
 use crate::thread::Running;
+use crate::tide::Tide;
 use crate::udp::{self, Inbox};
 use crate::upstream::Upstreams;
 use futures_util::FutureExt;
@@ -128,6 +131,8 @@ async fn run(local: Local, mut queue: mpsc::UnboundedReceiver<Order>) {
     tokio::task::spawn_local(Rc::clone(&local).tend_upstreams());
     let alarms = Rc::clone(&local.alarms);
     tokio::task::spawn_local(async move { alarms.tend().await });
+    local.begin_rest();
+    tokio::task::spawn_local(Rc::clone(&local).tend_memory());
     let mut accepting: HashMap<Site, Accepting> = HashMap::new();
     let mut closing = Vec::new();
     while let Some(order) = queue.recv().await {
@@ -138,6 +143,7 @@ async fn run(local: Local, mut queue: mpsc::UnboundedReceiver<Order>) {
             Order::Close(site) => {
                 if let Some(Accepting { stop, closed }) = accepting.remove(&site) {
                     stop.send_replace(true);
+                    local.rouse();
                     closing.push(closed);
                 }
             }
@@ -151,6 +157,7 @@ async fn run(local: Local, mut queue: mpsc::UnboundedReceiver<Order>) {
                 for (_, Accepting { stop, .. }) in accepting.drain() {
                     stop.send_replace(true);
                 }
+                local.rouse();
                 let local = Rc::clone(&local);
                 tokio::task::spawn_local(async move {
                     local.idle().await;
@@ -210,6 +217,11 @@ impl Stop {
         // A sender that is gone means that the worker is ending.
         let _ = self.0.wait_for(|stop| *stop).await;
     }
+
+    /// Whether stopping is due.
+    pub(crate) fn is_due(&self) -> bool {
+        *self.0.borrow()
+    }
 }
 
 /// What the connections of one worker share. Never leaves its thread.
@@ -219,6 +231,11 @@ pub(crate) struct Local {
     pub(crate) buffers: Buffers,
     pub(crate) upstreams: Upstreams,
     pub(crate) alarms: Rc<Alarms>,
+    /// Connections on which nothing happens. None: there was no room for what they take together.
+    rests: OnceCell<Rc<Rests>>,
+    tide: Cell<Tide>,
+    /// There is memory to be given back.
+    ebbed: Notify,
     random: Cell<u64>,
     /// Connections and accept loops that run.
     running: Cell<usize>,
@@ -244,6 +261,9 @@ impl Local {
             buffers,
             upstreams: Upstreams::default(),
             alarms: Rc::default(),
+            rests: OnceCell::new(),
+            tide: Cell::default(),
+            ebbed: Notify::new(),
             random: Cell::new(RandomState::new().hash_one(index)),
             running: Cell::new(0),
             connections: Cell::new(0),
@@ -314,6 +334,7 @@ impl Local {
         counts.opened(self.index);
         self.shared.connections.opened(self.index);
         self.connections.set(self.connections.get() + 1);
+        self.rises();
         self.buffers.allow(self.shared.kept_per_worker());
         tokio::task::spawn_local(async move {
             let ended = AssertUnwindSafe(connection).catch_unwind().await;
@@ -328,6 +349,7 @@ impl Local {
             counts.closed(local.index);
             local.shared.connections.closed(local.index);
             local.connections.set(local.connections.get() - 1);
+            local.falls();
             drop(held);
             drop(running);
         });

@@ -135,6 +135,9 @@ mod recorder;
 #[path = "daemon/reload.rs"]
 mod reload;
 #[cfg(test)]
+#[path = "daemon/rest.rs"]
+mod rest;
+#[cfg(test)]
 #[path = "daemon/reuse.rs"]
 mod reuse;
 #[cfg(test)]

@@ -57,6 +57,7 @@ const PURE: &[&str] = &[
     "dns64/src/upstream/circle.rs",
     "dns64/src/upstream/select.rs",
     "proxy/src/accounts.rs",
+    "proxy/src/tide.rs",
     "proxy/src/translated.rs",
     "proxy/src/http/auth/credentials.rs",
     "proxy/src/http/auth/htpasswd.rs",

@@ -7,13 +7,14 @@ use super::deadlines::{Deadlines, Overdue};
 use super::diary::Diary;
 use super::exchange::Exchange;
 use super::framing::{Fault, Framing, Good};
+use super::guest::Guest;
 use super::http2::last_words::Flushes;
 use super::http2::{Begun, Frames, Offence};
 use super::tunnel::Switched;
 use super::wire::Wire;
 use crate::clock::now;
 use crate::counts::Failure;
-use crate::listener::{Accepted, Site};
+use crate::listener::Site;
 use crate::notes::{MaybeNotes, Notes};
 use crate::opening::Told;
 use crate::proxy_protocol::Ends;
@@ -45,7 +46,7 @@ pub(crate) struct Connection {
     /// The client's end and the one that it connected to.
     pub(crate) ends: Option<Ends>,
     /// What is known of the client's TLS.
-    pub(crate) told: Option<Told>,
+    pub(crate) told: Option<Rc<Told>>,
     /// What members may be told of the client's certificate, once one is to be.
     certificate: OnceCell<certificate::Fields>,
     /// The route of the latest request.
@@ -88,24 +89,27 @@ pub(crate) struct Due {
 }
 
 impl Connection {
-    /// `notes` are what is kept in mind of it so far.
-    pub(crate) fn new(local: Rc<Local>, accepted: &Accepted, notes: MaybeNotes) -> Self {
-        let Accepted { site, route, .. } = accepted;
-        let ends = accepted.ends();
+    /// Of a client that has just come, or has rested.
+    pub(super) fn new(guest: Guest) -> Self {
+        let Guest { local, site, route, ends, told, own, notes, rested } = guest;
+        let waits = match rested {
+            None => Deadlines::new(route.timeout, now()),
+            Some(rested) => Deadlines::awoken(route.timeout, rested, now()),
+        };
         Self {
             local,
             client: ends.map(|ends| ends.source().ip()),
-            site: Arc::clone(site),
+            site,
             ends,
-            told: accepted.opening.as_ref().map(|opening| opening.told.clone()),
+            told,
             certificate: OnceCell::new(),
             wire: RefCell::new(Wire::Http1(Framing::new(route.limits))),
-            waits: RefCell::new(Deadlines::new(route.timeout, now())),
+            waits: RefCell::new(waits),
             exchanges: RefCell::default(),
-            route: RefCell::new(Arc::clone(route)),
+            route: RefCell::new(route),
             abort: Cell::new(false),
-            asked: Cell::new(false),
-            own: Own::default(),
+            asked: Cell::new(rested.is_some_and(|rested| rested.served)),
+            own: own.map_or_else(Own::default, |own| *own),
             diary: Diary::new(notes),
             flushes: Flushes::default(),
             switched: RefCell::new(None),
@@ -118,6 +122,34 @@ impl Connection {
         }
     }
 
+    /// When it may rest if nothing happens until then.
+    pub(super) fn rest(&self) -> Option<Instant> {
+        self.waits.borrow().rest()
+    }
+
+    /// Whether there is nothing of it but what a [`Guest`] keeps.
+    pub(super) fn may_rest(&self) -> bool {
+        self.wire.borrow().is_between()
+            && self.under_way() == 0
+            && self.diary.is_done()
+            && self.switched.borrow().is_none()
+            && !(self.leaving.get() || self.abort.get())
+    }
+
+    /// What is kept of it while it rests.
+    pub(super) fn rests(&self) -> Guest {
+        Guest {
+            local: Rc::clone(&self.local),
+            site: Arc::clone(&self.site),
+            route: self.route(),
+            ends: self.ends,
+            told: self.told.clone(),
+            own: self.own.take(),
+            notes: self.diary.take_arrival(),
+            rested: Some(self.waits.borrow().rested()),
+        }
+    }
+
     /// The route of the latest request.
     pub(crate) fn route(&self) -> Arc<Route> {
         Arc::clone(&self.route.borrow())
@@ -125,12 +157,12 @@ impl Connection {
 
     /// Whether TLS ends here.
     pub(crate) fn is_encrypted(&self) -> bool {
-        self.told.as_ref().is_some_and(Told::is_encrypted)
+        self.told.as_deref().is_some_and(Told::is_encrypted)
     }
 
     /// What members may be told of the client's certificate.
     pub(crate) fn certificate(&self) -> &certificate::Fields {
-        self.certificate.get_or_init(|| certificate::fields(self.told.as_ref().and_then(Told::shown)))
+        self.certificate.get_or_init(|| certificate::fields(self.told.as_deref().and_then(Told::shown)))
     }
 
     /// The route in force, and whether the listener still is: if not, the last one serves once more.

@@ -13,7 +13,19 @@
 
 use crate::linger;
 use config::model::ProxyTimeouts;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long nothing has happened on a connection that may as well rest. Busy ones never do.
+const REST: Duration = Duration::from_secs(1);
+
+/// Since when a connection rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rested {
+    /// When it was accepted, or the last response ended.
+    quiet: Instant,
+    /// Whether a response has ended.
+    pub(crate) served: bool,
+}
 
 /// What did not come in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +50,8 @@ pub(crate) struct Deadlines {
     pub(crate) limits: ProxyTimeouts,
     /// When the connection was accepted, the last response ended, or the client took more of it.
     quiet: Instant,
+    /// When it was accepted, or was called from its rest, or could not rest.
+    awake: Instant,
     /// Whether a response has ended.
     served: bool,
     /// Whether any request is being answered.
@@ -59,6 +73,7 @@ impl Deadlines {
         Self {
             limits,
             quiet: accepted,
+            awake: accepted,
             served: false,
             busy: false,
             side_by_side: false,
@@ -67,6 +82,29 @@ impl Deadlines {
             room: None,
             close: None,
         }
+    }
+
+    /// Those of a connection that has rested until this moment.
+    pub(crate) const fn awoken(limits: ProxyTimeouts, rested: Rested, now: Instant) -> Self {
+        let Rested { quiet, served } = rested;
+        Self { quiet, served, ..Self::new(limits, now) }
+    }
+
+    /// When the connection may rest if nothing happens until then.
+    pub(crate) fn rest(&self) -> Option<Instant> {
+        let is_idle = self.is_quiet() && !self.side_by_side;
+        let awaited = self.head.or(self.leaving).or(self.close);
+        (is_idle && awaited.is_none()).then(|| self.quiet.max(self.awake) + REST)
+    }
+
+    /// It cannot rest at this moment.
+    pub(crate) const fn stays_awake(&mut self, now: Instant) {
+        self.awake = now;
+    }
+
+    /// What is kept of them while the connection rests.
+    pub(crate) const fn rested(&self) -> Rested {
+        Rested { quiet: self.quiet, served: self.served }
     }
 
     /// A request is being answered.
@@ -94,7 +132,7 @@ impl Deadlines {
     }
 
     /// Since when there has been nothing to do, if there is nothing.
-    pub(crate) fn rested(&self) -> Option<Instant> {
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
         (!self.busy).then_some(self.quiet)
     }
 
@@ -116,9 +154,15 @@ impl Deadlines {
             // The head of a request that came early does not age while the one before it is answered.
             (Some(since), _) => (since.max(self.quiet) + self.limits.request_head, Overdue::Head),
             (None, Some(leaving)) => (leaving.max(self.quiet) + linger::LIMIT, Overdue::Close),
-            (None, None) if self.served => (self.quiet + self.limits.keep_alive, Overdue::Idle),
-            (None, None) => (self.quiet + self.limits.request_head, Overdue::Idle),
+            (None, None) => (self.rested().until(&self.limits), Overdue::Idle),
         }
+    }
+}
+
+impl Rested {
+    /// Until when the next request is waited for.
+    pub(crate) fn until(&self, limits: &ProxyTimeouts) -> Instant {
+        self.quiet + if self.served { limits.keep_alive } else { limits.request_head }
     }
 }
 
@@ -220,5 +264,45 @@ mod tests {
         let (mut waits, start) = deadlines();
         waits.close = Some(start + seconds(100));
         check(&waits, start, Some((102, Overdue::Close)));
+    }
+
+    #[test]
+    fn a_connection_may_rest_when_nothing_was_to_be_done_for_a_while() {
+        let (mut waits, start) = deadlines();
+        let check = |waits: &Deadlines, expect: Option<u64>| {
+            assert_eq!(waits.rest().map(|rest| (rest - start).as_secs()), expect, "{waits:?}");
+        };
+        check(&waits, Some(1));
+        waits.head = Some(start);
+        check(&waits, None);
+        waits.head = None;
+        waits.began();
+        check(&waits, None);
+        waits.room = Some(start + seconds(2));
+        waits.ended(start + seconds(3));
+        check(&waits, None);
+        waits.taken(start + seconds(4));
+        check(&waits, Some(5));
+        waits.stays_awake(start + seconds(5));
+        check(&waits, Some(6));
+        waits.leaving = Some(start + seconds(5));
+        check(&waits, None);
+        waits.leaving = None;
+        waits.side_by_side = true;
+        check(&waits, None);
+    }
+
+    #[test]
+    fn rest_puts_nothing_off() {
+        let (mut waits, start) = deadlines();
+        assert_eq!(waits.rested().until(&waits.limits), start + seconds(10));
+        waits.began();
+        waits.ended(start + seconds(5));
+        let rested = waits.rested();
+        assert_eq!(rested.until(&waits.limits), start + seconds(65));
+        let awoken = Deadlines::awoken(waits.limits, rested, start + seconds(30));
+        check(&awoken, start, Some((65, Overdue::Idle)));
+        assert_eq!(awoken.rest(), Some(start + seconds(31)), "it was called for something");
+        assert_eq!(awoken.idle_since(), Some(start + seconds(5)));
     }
 }

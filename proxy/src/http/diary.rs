@@ -83,6 +83,16 @@ impl Diary {
         }
     }
 
+    /// Whether all that was to be told of requests is told.
+    pub(super) fn is_done(&self) -> bool {
+        self.last.borrow().is_none()
+    }
+
+    /// What is known of the connection before its first request.
+    pub(super) fn take_arrival(&self) -> MaybeNotes {
+        self.arrival.take()
+    }
+
     /// The request whose response is on its way out.
     pub(super) fn last(&self) -> Option<Rc<Exchange>> {
         self.last.borrow().clone()
@@ -103,10 +113,10 @@ impl Diary {
 pub(super) fn notes(connection: &Connection, progress: &Progress) -> MaybeNotes {
     let waited = connection.diary.arrival.take().or_else(|| {
         let began = progress.began();
-        let since = connection.waits.borrow().rested().map_or(began, |rested| rested.min(began));
+        let since = connection.waits.borrow().idle_since().map_or(began, |rested| rested.min(began));
         let mut notes = connection.begin_notes(since)?;
         notes.came_to(|| connection.ends.map(|ends| ends.destination()));
-        notes.protected(connection.told.as_ref());
+        notes.protected(connection.told.as_deref());
         Some(notes)
     });
     let mut notes = waited?;

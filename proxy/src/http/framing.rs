@@ -143,6 +143,11 @@ impl Framing {
         matches!(self.state, State::Head)
     }
 
+    /// Whether all that has come is of requests that the HTTP library has, to their ends.
+    pub(crate) fn is_between(&self) -> bool {
+        self.awaits_head() && !self.in_head() && self.good.is_empty()
+    }
+
     /// Whether what follows waits for the answer to the request before it.
     pub(crate) const fn is_held(&self) -> bool {
         matches!(self.state, State::Held)

@@ -11,6 +11,7 @@ use crate::clock::{self, now};
 use crate::counts::Failure;
 use crate::linger;
 use crate::listener::Stage;
+use crate::stream::Stream;
 use crate::upstream::MAX_BUFFER;
 use crate::worker::Stop;
 use hyper::StatusCode;
@@ -33,6 +34,8 @@ pub(super) enum End {
     Of(Option<Stage>),
     /// The client has begun HTTP/2.
     Http2(ClientStream),
+    /// Nothing has happened for a while, and nothing is under way.
+    Rest(Stream),
 }
 
 /// Carries one client connection to its end. When told to stop it finishes the response under way.
@@ -43,13 +46,7 @@ pub(super) async fn serve(connection: &Rc<Connection>, client: ClientStream, sto
         let connection = Rc::clone(connection);
         service_fn(move |request| forward::forward(Exchange::begin(&connection), request))
     };
-    let mut builder = Builder::new();
-    builder.half_close(true).header_read_timeout(None).max_buf_size(MAX_BUFFER);
-    // Up to its own limit the library takes room for fields from the stack.
-    if fields > FIELDS_AT_HAND {
-        builder.max_headers(fields);
-    }
-    let mut serving = builder.serve_connection(TokioIo::new(client), service);
+    let mut serving = builder(fields).serve_connection(TokioIo::new(client), service);
     let mut stopped = pin!(stop.wait());
     let (mut stopping, mut looked) = (false, now());
     loop {
@@ -79,6 +76,11 @@ pub(super) async fn serve(connection: &Rc<Connection>, client: ClientStream, sto
                 looked = now();
                 connection.looks();
             }
+            Event::Rest if !stopping && connection.may_rest() => {
+                // All that the library has read is of requests that are answered.
+                return End::Rest(serving.into_parts().io.into_inner().into_inner());
+            }
+            Event::Rest => connection.waits.borrow_mut().stays_awake(now()),
             Event::Stop => {
                 stopping = true;
                 Pin::new(&mut serving).graceful_shutdown();
@@ -98,9 +100,20 @@ pub(super) async fn serve(connection: &Rc<Connection>, client: ClientStream, sto
     }
 }
 
+fn builder(fields: usize) -> Builder {
+    let mut builder = Builder::new();
+    builder.half_close(true).header_read_timeout(None).max_buf_size(MAX_BUFFER);
+    // Up to its own limit the library takes room for fields from the stack.
+    if fields > FIELDS_AT_HAND {
+        builder.max_headers(fields);
+    }
+    builder
+}
+
 enum Event {
     Ended(hyper::Result<()>),
     Http2,
+    Rest,
     Stop,
     /// It is time to see whether the client is still there.
     Look,
@@ -108,12 +121,15 @@ enum Event {
     Overdue(Due),
 }
 
-/// Waits for what is due next, a look at the client included, of whom the last one was then.
+/// Waits for what is due next, rest included, and a look at the client, of whom the last one was then.
 fn due(connection: &Connection, looked: Instant, alarm: &mut Alarm, cx: &mut Context<'_>) -> Poll<Event> {
-    let look = connection.look_due(looked);
-    match connection.due().filter(|due| look.is_none_or(|look| due.at <= look)) {
+    // There is nothing to look for while it may rest.
+    let (look, rest) = (connection.look_due(looked), connection.rest());
+    let is_first = |due: &Due| look.or(rest).is_none_or(|other| due.at <= other);
+    match connection.due().filter(is_first) {
         Some(due) => alarm.poll(cx, Some(due.at.into())).map(|()| Event::Overdue(due)),
-        None => alarm.poll(cx, look.map(Into::into)).map(|()| Event::Look),
+        None if look.is_some() => alarm.poll(cx, look.map(Into::into)).map(|()| Event::Look),
+        None => alarm.poll(cx, rest.map(Into::into)).map(|()| Event::Rest),
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct ClientStream {
 
 impl ClientStream {
     pub(crate) fn new(stream: Stream, connection: Rc<Connection>) -> Self {
-        let opening = !connection.is_http2();
+        let opening = !connection.is_http2() && connection.is_fresh();
         Self { stream: Some(stream), connection, linger: Linger::default(), behind: Vec::new(), opening }
     }
 

@@ -41,7 +41,7 @@ pub(super) async fn rule<'a>(
         uri,
         headers,
         client: connection.client,
-        sni: connection.told.as_ref().and_then(|told| told.server_name()),
+        sni: connection.told.as_deref().and_then(|told| told.server_name()),
         user: None,
         secure: route.termination.is_some(),
         port: connection.ends.map(|ends| ends.destination().port()),

@@ -155,7 +155,7 @@ async fn reach(
         dial.reached(member);
         return Ok(kept);
     }
-    let header = identity::header(told, connection.told.as_ref(), || identity::origin(connection.ends));
+    let header = identity::header(told, connection.told.as_deref(), || identity::origin(connection.ends));
     let first = First { header, ahead: Vec::new() };
     // Most requests find a connection, and every one would have its room.
     Box::pin(upstreams.open(dial, member, wanted, &first)).await

@@ -64,6 +64,15 @@ impl Wire {
         }
     }
 
+    /// Whether nothing is under way, as far as that is known of the client's bytes, and the next one begins a request.
+    pub(crate) fn is_between(&self) -> bool {
+        match self {
+            Self::Http1(framing) => framing.is_between(),
+            // Frames come at any time.
+            Self::Http2(_) => false,
+        }
+    }
+
     /// How many header blocks have begun, where a head may be behind the one before in what is read at once.
     pub(crate) const fn blocks(&self) -> u64 {
         match self {

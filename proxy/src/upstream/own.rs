@@ -37,6 +37,13 @@ impl Own {
         self.login.get()
     }
 
+    /// All of it, for the same client connection in another form; None is nothing.
+    pub(crate) fn take(&self) -> Option<Box<Self>> {
+        let (kept, login) = (self.kept.take(), self.login.get());
+        let has_any = kept.is_some() || login.is_some();
+        has_any.then(|| Box::new(Self { kept: RefCell::new(kept), login: Cell::new(login) }))
+    }
+
     /// What is kept, if anything ever was.
     pub(super) fn kept(&self) -> Option<Rc<Kept>> {
         self.kept.borrow().clone()

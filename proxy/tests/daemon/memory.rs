@@ -2,6 +2,7 @@
 
 use crate::backend::{Backend, noise};
 use crate::certificate::Authority;
+use crate::client::Client;
 use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v6, wait_for};
 use crate::namespace;
 use rustls::pki_types::ServerName;
@@ -9,11 +10,14 @@ use rustls::{ClientConnection, StreamOwned};
 use socket2::{SockAddr, SockRef, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
 
 /// What the daemon may use in these tests: connections have half of it.
 const MEMORY: usize = 64 << 20;
 /// What a connection takes of it: a tight buffer each way, what it has in any case, and its part of what is kept.
 const EACH: usize = 40 << 10;
+/// What it takes at most while nothing happens on it, in mode http, with what the process takes beside.
+const RESTS: usize = 4 << 10;
 /// What TLS adds to that.
 const TLS: usize = 64 << 10;
 /// Lest the kernel's buffers hold most of what is sent.
@@ -113,4 +117,37 @@ fn tls_that_nobody_reads_from_keeps_to_its_part_of_the_memory() {
         .collect();
     let growth = growth(&gateway, &pours, crowd, before);
     assert!(growth < CROWD * (EACH + TLS), "{CROWD} connections took {growth} bytes");
+}
+
+#[test]
+fn clients_that_are_silent_between_requests_take_next_to_nothing() {
+    const CROWD: usize = 400;
+    let (backend, port) = (Backend::http("a"), free_port());
+    let config = Config::new("workers = 1").listener("web", "http", port, "web", "").pool(
+        "web",
+        UNCHECKED,
+        &[backend.address],
+    );
+    // A page of 2 MiB, which the kernel gives if it has one at hand, is more than all of them take.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_causeway-proxy"));
+    command.env("MIMALLOC_ALLOW_THP", "0");
+    let gateway = Gateway::start_by(&config, command);
+    // What is used at all is in memory by then.
+    let mut first = Client::connect(v6(port));
+    for _ in 0..2 {
+        assert_eq!(first.get("/").status, 200);
+        gateway.counts("connections_resting{listener=\"web\"}", 1);
+    }
+    drop(first);
+    let before = gateway.memory();
+    let mut crowd: Vec<_> = (0..CROWD).map(|_| Client::connect(v6(port))).collect();
+    for _ in 0..2 {
+        for client in &mut crowd {
+            assert_eq!(client.get("/").status, 200);
+        }
+        gateway.counts("connections_resting{listener=\"web\"}", CROWD as u64);
+        wait_for("memory to be given back", || {
+            (gateway.memory().saturating_sub(before) < CROWD * RESTS).then_some(())
+        });
+    }
 }

@@ -8,13 +8,19 @@ use crate::peers::ends::STALLED;
 use crate::peers::memory::resident_of;
 use anyhow::{Context, Result, ensure};
 use std::net::{SocketAddr, TcpStream};
+use std::thread::sleep;
+use std::time::Duration;
 
 /// Opens a connection, and asks and hears something through it.
 pub(super) fn exchange_once(host: &Namespace, server: SocketAddr) -> Result<()> {
     host.run(|| open(server)).map(drop)
 }
 
-/// Bytes that the process `proxy` grows by for each of [`CROWD`] connections through it, each of which has been used twice.
+/// How long a crowd is silent before it counts as idle: proxies need not let go of anything between two requests.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// Bytes that the process `proxy` grows by for each of [`CROWD`] connections through it, each of which has been used twice
+/// and is silent by then.
 pub(super) fn memory(host: &Namespace, server: SocketAddr, proxy: i32) -> Result<f64> {
     let before = resident_of(proxy)?;
     let mut crowd = host.run(|| {
@@ -24,6 +30,7 @@ pub(super) fn memory(host: &Namespace, server: SocketAddr, proxy: i32) -> Result
     for connection in &mut crowd {
         exchange(connection).context("all connections stay")?;
     }
+    sleep(SILENCE);
     let grown = resident_of(proxy)?.saturating_sub(before);
     ensure!(grown > 0, "{CROWD} connections took no memory");
     #[expect(clippy::cast_precision_loss, reason = "no process has 2^53 bytes")]

@@ -1,0 +1,102 @@
+//! A client connection of HTTP/1.1 on which nothing happens: what served it is gone, and comes back with the client's next
+//! byte or its end.
+//!
+//! Its places, its deadline and the word to stop hold on. Whatever ends it but the deadline is dealt with by what serves
+//! it, as if it had been there all the time.
+
+use super::go_on;
+use super::guest::Guest;
+use crate::alarm::Alarm;
+use crate::counts::Failure;
+use crate::listener::Stage;
+use crate::rests::Resting;
+use crate::stream::Stream;
+use crate::worker::Stop;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// Waits as long as a request may be waited for.
+pub(super) fn stage(guest: Guest, stream: Stream, stop: Stop) -> Option<Stage> {
+    let Some(rests) = guest.local.rests() else { return Some(Stage::new(go_on(guest, stream, stop))) };
+    let laid = match stream.still() {
+        Ok(still) => rests.lay(still),
+        Err(error) => return lost(&guest, &error),
+    };
+    match laid {
+        Ok(resting) => Some(wait(guest, resting, stop)),
+        // It tries once more later.
+        Err(still) => match still.into_stream() {
+            Ok(stream) => Some(Stage::new(go_on(guest, stream, stop))),
+            Err(error) => lost(&guest, &error),
+        },
+    }
+}
+
+fn wait(guest: Guest, resting: Resting, stop: Stop) -> Stage {
+    guest.route.counts.rests(guest.local.index());
+    guest.local.falls();
+    let alarm = guest.local.alarms.alarm();
+    Stage::new(Waiting { alarm, left: Some(Left { guest, resting, stop }) })
+}
+
+/// All that such a connection takes beside its task. It has the room that the runtime had for the socket, of which the
+/// allocator could make no other use: each page of it has a task as well, which stays.
+#[repr(align(128))]
+struct Waiting {
+    alarm: Alarm,
+    left: Option<Left>,
+}
+
+struct Left {
+    guest: Guest,
+    resting: Resting,
+    stop: Stop,
+}
+
+impl Future for Waiting {
+    type Output = Option<Stage>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Stage>> {
+        let Self { alarm, left } = &mut *self;
+        let Some(Left { guest, resting, stop }) = left else { return Poll::Ready(None) };
+        let is_called = resting.poll(cx).is_ready() || stop.is_due();
+        if !is_called {
+            let until = guest.rested.map(|rested| rested.until(&guest.route.timeout).into());
+            ready!(alarm.poll(cx, until));
+        }
+        guest.route.counts.rose(guest.local.index());
+        Poll::Ready(left.take().filter(|_| is_called).and_then(Left::rise))
+    }
+}
+
+impl Left {
+    /// What serves it comes back.
+    fn rise(self) -> Option<Stage> {
+        let Self { guest, resting, stop } = self;
+        match resting.into_stream() {
+            Ok(stream) => {
+                guest.local.rises();
+                Some(Stage::new(go_on(guest, stream, stop)))
+            }
+            Err(error) => lost(&guest, &error),
+        }
+    }
+}
+
+/// The socket does not change hands with the runtime, which is short of something.
+fn lost(guest: &Guest, error: &io::Error) -> Option<Stage> {
+    guest.route.counts.failed(guest.local.index(), Failure::Shortage);
+    tracing::debug!(%error, listener = guest.route.name, "a connection that rested is lost");
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_rests_takes_the_room_of_its_socket() {
+        assert_eq!(size_of::<Waiting>(), 256);
+    }
+}
