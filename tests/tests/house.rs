@@ -112,6 +112,7 @@ const PURE: &[&str] = &[
     "proxy/src/http/http2/breach.rs",
     "proxy/src/http/http2/fields.rs",
     "proxy/src/http/http2/frames.rs",
+    "proxy/src/http/http2/frames/cursor.rs",
     "proxy/src/http/http2/head.rs",
     "proxy/src/http/http2/preface.rs",
     "proxy/src/http/forwarded.rs",

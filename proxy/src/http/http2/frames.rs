@@ -6,9 +6,17 @@
 //! and measures the way often, and there are clients that do both for each small frame. Whether a frame may be is judged
 //! by [`super::breach`].
 
-use super::breach::{self, Breach, Judge, PRIORITY_FIELDS};
+mod cursor;
+
+pub(super) use cursor::{
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PADDED, PING, PRIORITIZED,
+    RST_STREAM, SETTINGS, WINDOW_UPDATE,
+};
+
+use super::breach::{self, Breach, Judge};
 use super::fields::Fields;
 use super::preface::PREFACE;
+use cursor::{Cursor, HEAD, Piece};
 use std::time::{Duration, Instant};
 
 /// What is counted begins anew this often.
@@ -19,32 +27,6 @@ const OCTETS_FOR_ONE: u64 = 1 << 10;
 const MOST_OCTETS: u64 = 1 << 26;
 /// So many `DATA` frames sent make others free later at most.
 const MOST_FRAMES: u32 = 1 << 10;
-
-const HEAD: usize = 9;
-/// Most octets behind a head that are looked at with it.
-const AHEAD: usize = 4;
-/// One setting of `SETTINGS`.
-const SETTING: usize = 6;
-
-pub(super) const DATA: u8 = 0;
-pub(super) const HEADERS: u8 = 1;
-pub(super) const RST_STREAM: u8 = 3;
-pub(super) const SETTINGS: u8 = 4;
-pub(super) const PING: u8 = 6;
-pub(super) const GOAWAY: u8 = 7;
-pub(super) const WINDOW_UPDATE: u8 = 8;
-pub(super) const CONTINUATION: u8 = 9;
-
-/// Of `DATA` and `HEADERS`.
-pub(super) const END_STREAM: u8 = 1;
-/// Of `SETTINGS` and `PING`.
-pub(super) const ACK: u8 = 1;
-/// Of `HEADERS` and `CONTINUATION`.
-pub(super) const END_HEADERS: u8 = 4;
-/// Of `DATA` and `HEADERS`.
-pub(super) const PADDED: u8 = 8;
-/// Of `HEADERS`.
-pub(super) const PRIORITIZED: u8 = 0x20;
 
 /// Error codes with which the library ends a stream because of what the client has sent (RFC 9113 §7).
 const CLIENTS_FAULT: [u32; 4] = [1, 3, 5, 6];
@@ -105,146 +87,6 @@ impl Offence {
     }
 }
 
-/// The head of a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Frame {
-    pub(super) length: u32,
-    pub(super) kind: u8,
-    pub(super) flags: u8,
-    pub(super) stream: u32,
-    /// The first octets behind the head: the code of `RST_STREAM`, the increment of `WINDOW_UPDATE`, and in the highest
-    /// octet alone the length of padding.
-    pub(super) word: u32,
-}
-
-impl Frame {
-    pub(super) const fn has(&self, flag: u8) -> bool {
-        self.flags & flag != 0
-    }
-}
-
-/// What is looked at.
-enum Piece<'a> {
-    Frame(Frame),
-    /// Octets of the header block in the frame under way, and whether they are the last ones there.
-    Fields(&'a [u8], bool),
-    /// The name and the value of one of the settings in the frame under way.
-    Setting(u16, u32),
-}
-
-/// The place in the octets of one direction.
-#[derive(Debug)]
-struct Cursor {
-    /// What has come of the next frame's head and of what is looked at behind it, or of the next setting.
-    part: [u8; HEAD + AHEAD],
-    had: usize,
-    /// What is left of the payload.
-    left: usize,
-    inside: Inside,
-}
-
-/// What the frame under way holds.
-#[derive(Debug)]
-enum Inside {
-    Other,
-    Settings,
-    /// So many octets of a header block, behind so many others.
-    Fields {
-        ahead: usize,
-        left: usize,
-    },
-}
-
-impl Cursor {
-    const fn new(left: usize) -> Self {
-        Self { part: [0; HEAD + AHEAD], had: 0, left, inside: Inside::Other }
-    }
-
-    /// Whether a frame, or the preface, has begun and not ended.
-    const fn is_inside(&self) -> bool {
-        self.had > 0 || self.left > 0
-    }
-
-    /// How many octets behind this head are looked at.
-    const fn ahead(length: u32, kind: u8, flags: u8) -> usize {
-        match kind {
-            RST_STREAM | WINDOW_UPDATE if length >= 4 => 4,
-            DATA | HEADERS if length > 0 && flags & PADDED != 0 => 1,
-            _ => 0,
-        }
-    }
-
-    /// The next piece that is whole, taken from the front of `octets`.
-    fn next<'a>(&mut self, octets: &mut &'a [u8]) -> Option<Piece<'a>> {
-        if matches!(self.inside, Inside::Settings) && self.left >= SETTING {
-            return self.collect(octets, SETTING).then(|| {
-                (self.had, self.left) = (0, self.left - SETTING);
-                let [n0, n1, v0, v1, v2, v3, ..] = self.part;
-                Piece::Setting(u16::from_be_bytes([n0, n1]), u32::from_be_bytes([v0, v1, v2, v3]))
-            });
-        }
-        if let Inside::Fields { ahead, left } = self.inside {
-            let ahead = ahead - self.skip(octets, ahead).len();
-            if ahead > 0 || (left > 0 && octets.is_empty()) {
-                self.inside = Inside::Fields { ahead, left };
-                return None;
-            }
-            let fields = self.skip(octets, left);
-            let left = left - fields.len();
-            self.inside = if left > 0 { Inside::Fields { ahead, left } } else { Inside::Other };
-            return Some(Piece::Fields(fields, left == 0));
-        }
-        self.skip(octets, self.left);
-        if octets.is_empty() || !self.collect(octets, HEAD) {
-            return None;
-        }
-        let [l0, l1, l2, kind, flags, s0, s1, s2, s3, ..] = self.part;
-        let length = u32::from_be_bytes([0, l0, l1, l2]);
-        let ahead = Self::ahead(length, kind, flags);
-        if !self.collect(octets, HEAD + ahead) {
-            return None;
-        }
-        self.left = length as usize - ahead;
-        self.had = 0;
-        self.inside = self.holds(kind, flags, ahead);
-        let stream = u32::from_be_bytes([s0, s1, s2, s3]) & 0x7fff_ffff;
-        let [.., w0, w1, w2, w3] = self.part;
-        Some(Piece::Frame(Frame { length, kind, flags, stream, word: u32::from_be_bytes([w0, w1, w2, w3]) }))
-    }
-
-    /// What a frame with this head holds behind the octets that are looked at with it.
-    fn holds(&self, kind: u8, flags: u8, ahead: usize) -> Inside {
-        let (padding, ahead) = match kind {
-            SETTINGS => return Inside::Settings,
-            HEADERS => {
-                let priority = if flags & PRIORITIZED != 0 { PRIORITY_FIELDS as usize } else { 0 };
-                (if ahead > 0 { usize::from(self.part[HEAD]) } else { 0 }, priority)
-            }
-            CONTINUATION => (0, 0),
-            _ => return Inside::Other,
-        };
-        // More than there is has been refused before it is looked for.
-        Inside::Fields { ahead, left: self.left.saturating_sub(padding + ahead) }
-    }
-
-    /// Takes up to so many octets of the payload from the front of `octets`.
-    fn skip<'a>(&mut self, octets: &mut &'a [u8], most: usize) -> &'a [u8] {
-        let (skipped, rest) = octets.split_at(most.min(octets.len()));
-        self.left -= skipped.len();
-        *octets = rest;
-        skipped
-    }
-
-    /// Takes from the front of `octets` until there are so many. False if there are too few.
-    fn collect(&mut self, octets: &mut &[u8], wanted: usize) -> bool {
-        let (more, rest) = octets.split_at(wanted.saturating_sub(self.had).min(octets.len()));
-        self.part[self.had..self.had + more.len()].copy_from_slice(more);
-        self.had += more.len();
-        *octets = rest;
-        self.had >= wanted
-    }
-}
-
 /// Both directions of one connection.
 #[derive(Debug)]
 pub(crate) struct Frames {
@@ -295,8 +137,7 @@ impl Frames {
 
     /// Whether the preface or a header block has begun and is not whole.
     pub(crate) const fn in_head(&self) -> bool {
-        let in_preface =
-            self.begun && self.judge.last() == 0 && self.of_client.had == 0 && self.of_client.left > 0;
+        let in_preface = self.begun && self.judge.last() == 0 && self.of_client.is_behind_head();
         self.judge.in_block() || (self.in_fields && self.of_client.is_inside()) || in_preface
     }
 
