@@ -1,7 +1,7 @@
 //! The head of a request as a member gets it: what is judged, cleaned, told and edited, in the order in which requests
 //! pass the parts that do it. Pure.
 //!
-//! The door of the fuzz targets: [`super::forward`] and [`super::ruling`] take the same steps with what only a connection
+//! The door of the fuzz targets: `forward` and `ruling` take the same steps with what only a connection
 //! knows between them. Deliberately not here: what becomes of requests that end here.
 
 use super::forwarded::{Known, Teller};
