@@ -8,7 +8,8 @@ use crate::foreign::{Program, nginx};
 use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v4, v6, wait_for};
 use crate::http2::{Http2, request};
 use crate::http2_member::{CLOSED, Frames, late_narrow_member, member, narrow_member};
-use std::io::Write;
+use h2::Reason;
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::Ordering;
 
@@ -181,6 +182,31 @@ fn nothing_is_sent_before_a_member_has_said_what_it_takes() {
         gateway.metric("member_connections_total{pool=\"web\",member=\"m0\"}"),
         backend.accepted() as u64
     );
+}
+
+#[test]
+fn no_request_is_sent_ahead_of_the_members_settings() {
+    // Notes the kinds of frames that have come once the gate is open.
+    let backend = Backend::new("a", |seen, mut stream| {
+        wait_for("the test to open the gate", || seen.gate.load(Ordering::SeqCst).then_some(()));
+        stream.set_nonblocking(true)?;
+        let (mut all, mut kinds) = (vec![0; 64 << 10], Vec::new());
+        let length = stream.read(&mut all)?;
+        let mut frames = &all[24..length];
+        while let [a, b, c, kind, ..] = *frames {
+            kinds.push(kind);
+            frames = &frames[9 + u32::from_be_bytes([0, a, b, c]) as usize..];
+        }
+        seen.heads.lock().unwrap().push(format!("{kinds:?}"));
+        Ok(())
+    });
+    let (gateway, port) = before(&[backend.address], "retries = 0");
+    let mut clients = asking(port, 5, "/");
+    gateway.counts("member_load{pool=\"web\",member=\"m0\"}", 5);
+    backend.seen.gate.store(true, Ordering::SeqCst);
+    assert!(clients.iter_mut().all(|client| client.response().status == 503));
+    // SETTINGS and a WINDOW_UPDATE.
+    assert_eq!(backend.heads()[0], "[4, 8]");
 }
 
 #[test]
@@ -423,6 +449,14 @@ fn a_client_that_stalls_behind_the_answer_is_given_up_in_time() {
     assert_eq!(client.bytes(head.len()), head);
     gateway.counts("failures_total{listener=\"web\",reason=\"client_timeout\"}", 1);
     assert!(client.read_all().is_err(), "a part does not look whole");
+    let mut client = Http2::connect(port);
+    assert_eq!(client.get("/").text(), "a");
+    // Its content is not waited for before the answer is there, and nothing comes behind that.
+    let expecting = request("POST", "/back-and-forth").header("expect", "100-continue");
+    let (answer, _kept) = client.send(expecting.body(()).unwrap(), false);
+    let ended = client.try_whole(answer);
+    assert_eq!(ended.err().and_then(|error| error.reason()), Some(Reason::CANCEL));
+    gateway.counts("failures_total{listener=\"web\",reason=\"client_timeout\"}", 2);
 }
 
 #[test]
