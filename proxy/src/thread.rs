@@ -8,9 +8,16 @@ use std::thread;
 use tokio::runtime::{Builder, Handle, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc;
 
+/// So many sockets are heard of at one look at them: of all that are ready, if they are fewer (see [`crate::turn`]). Each
+/// takes 12 octets.
+const HEARD_AT_ONCE: usize = 16_384;
+
 /// A runtime whose tasks stay on the thread that made it.
 pub(crate) fn runtime() -> io::Result<LocalRuntime> {
-    Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
+    Builder::new_current_thread()
+        .enable_all()
+        .max_io_events_per_tick(HEARD_AT_ONCE)
+        .build_local(LocalOptions::default())
 }
 
 /// A thread that was started.

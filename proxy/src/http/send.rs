@@ -32,7 +32,9 @@ use std::sync::Arc;
 enum Lost<T = Box<Outgoing>> {
     /// The connection took it no more: nobody has acted on it, whatever it is.
     Unsent(T),
-    /// The member is well and has left it alone: it takes others, or this connection takes no more.
+    /// The member is well and has left it alone: this connection takes no more.
+    Leaving(T),
+    /// The member is well and has left it alone: it takes others.
     Refused(T),
     /// The request may have been acted on. `heard`: the member had begun to answer.
     Failed { heard: bool, why: Why },
@@ -97,6 +99,10 @@ pub(super) async fn send(
                 Err(lost) => match lost.again(reused, spare) {
                     Ok(Again::Here(again)) => {
                         outgoing = again;
+                        refusals.add(blame);
+                        if refusals.count() > REFUSALS {
+                            break;
+                        }
                         exchange.dials_anew(&mut dial);
                         continue;
                     }
@@ -161,6 +167,20 @@ async fn reach(
     Box::pin(upstreams.open(dial, member, wanted, &first)).await
 }
 
+impl Lost<()> {
+    /// The same of this request.
+    fn of(self, outgoing: impl FnOnce() -> Box<Outgoing>) -> Lost {
+        match self {
+            Self::Unsent(()) => Lost::Unsent(outgoing()),
+            Self::Leaving(()) => Lost::Leaving(outgoing()),
+            Self::Refused(()) => Lost::Refused(outgoing()),
+            Self::Failed { heard, why } => Lost::Failed { heard, why },
+            Self::Overdue(overdue) => Lost::Overdue(overdue),
+            Self::Unfit(answer) => Lost::Unfit(answer),
+        }
+    }
+}
+
 impl Lost {
     /// The request for a second try, where that is safe: nobody has acted on it, or it may be repeated and the connection
     /// had been idle, so that the member may just have closed it.
@@ -168,6 +188,7 @@ impl Lost {
         match (self, spare) {
             (Self::Unsent(unsent), _) if reused => Ok(Again::Here(unsent)),
             (Self::Unsent(unsent), _) => Ok(Again::Elsewhere(unsent)),
+            (Self::Leaving(left), _) => Ok(Again::Here(left)),
             (Self::Refused(left), _) => Ok(Again::Aside(left)),
             (Self::Failed { heard: false, why: Why::Gone }, Some(spare)) => Ok(Again::Here(spare)),
             (Self::Failed { why, .. }, _) => Err(match why {
@@ -192,7 +213,7 @@ async fn ask(
         Upstream::Http1(upstream) => http1::ask(exchange, upstream, outgoing).await,
         // Most pools speak HTTP/1.1, and every request would have its room.
         Upstream::Http2(stream) => {
-            let connect = asked.and_then(Asked::over_http2);
+            let connect = asked.and_then(|asked| asked.over_http2(&outgoing.head.method));
             Box::pin(http2::ask(exchange, stream, (outgoing, connect))).await
         }
     };

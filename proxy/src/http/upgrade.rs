@@ -59,12 +59,13 @@ impl Asked {
         }
     }
 
-    /// What a member that speaks HTTP/2 is asked by. None: the offers are passed over, of which it knows none.
-    pub(crate) fn over_http2(&self) -> Option<Connect> {
+    /// What a member that speaks HTTP/2 is asked by, for a request of this method. None: the offers are passed over, of
+    /// which it knows none. Handshakes of `WebSocket` are made by `GET` (RFC 6455 §4.1).
+    pub(crate) fn over_http2(&self, method: &Method) -> Option<Connect> {
         match self {
             Self::Tunnel => Some(Connect::Plain),
             Self::Protocols(offers) => list(offers.as_bytes())
-                .any(|offer| offer.eq_ignore_ascii_case(WEBSOCKET.as_bytes()))
+                .any(|offer| method == Method::GET && offer.eq_ignore_ascii_case(WEBSOCKET.as_bytes()))
                 .then_some(Connect::WebSocket),
         }
     }
@@ -147,11 +148,13 @@ mod tests {
 
     #[test]
     fn http_2_knows_websockets_and_tunnels() {
-        let check = |offered: &str, expect| assert_eq!(offers(offered).over_http2(), expect, "{offered}");
+        let check =
+            |offered: &str, expect| assert_eq!(offers(offered).over_http2(&Method::GET), expect, "{offered}");
         check("websocket", Some(Connect::WebSocket));
         check("a/1, WebSocket", Some(Connect::WebSocket));
         check("a/1", None);
-        assert_eq!(Asked::Tunnel.over_http2(), Some(Connect::Plain));
+        assert_eq!(offers("websocket").over_http2(&Method::POST), None);
+        assert_eq!(Asked::Tunnel.over_http2(&Method::CONNECT), Some(Connect::Plain));
     }
 
     #[test]

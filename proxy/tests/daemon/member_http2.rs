@@ -1,6 +1,6 @@
 //! Members that are spoken to in HTTP/2: many requests on a connection, and what becomes of them when one breaks.
 
-use crate::backend::{Backend, field, noise};
+use crate::backend::{Backend, Seen, field, noise};
 use crate::certificate::Authority;
 use crate::checks::sight;
 use crate::client::Client;
@@ -309,18 +309,20 @@ fn a_member_that_goes_away_finishes_what_it_took_and_loses_nothing() {
     assert_eq!(backend.accepted(), 2);
 }
 
+/// Each connection takes two requests: it answers the first, and says of the second that it is left alone.
+fn answers_one_each(seen: &Seen, stream: TcpStream) -> std::io::Result<()> {
+    let end = stream.try_clone()?;
+    let mut frames = Frames::new(stream, &[])?;
+    let first = frames.request()?;
+    frames.answer(first, seen.name)?;
+    frames.request()?;
+    frames.go_away(first)?;
+    end.shutdown(Shutdown::Both)
+}
+
 #[test]
 fn a_member_that_goes_away_and_closes_at_once_loses_nothing_either() {
-    // Each connection takes two requests: it answers the first, and says of the second that it is left alone.
-    let backend = Backend::new("a", |seen, stream| {
-        let end = stream.try_clone()?;
-        let mut frames = Frames::new(stream, &[])?;
-        let first = frames.request()?;
-        frames.answer(first, seen.name)?;
-        frames.request()?;
-        frames.go_away(first)?;
-        end.shutdown(Shutdown::Both)
-    });
+    let backend = Backend::new("a", answers_one_each);
     let (_gateway, port) = before(&[backend.address], "");
     let mut client = Client::connect(v6(port));
     for _ in 0..5 {
@@ -328,6 +330,23 @@ fn a_member_that_goes_away_and_closes_at_once_loses_nothing_either() {
         assert_eq!(client.response().text(), "a");
     }
     assert_eq!(backend.accepted(), 5);
+}
+
+#[test]
+fn a_member_that_ends_its_connections_keeps_its_clients() {
+    let backend = Backend::new("a", answers_one_each);
+    let backup = member("b");
+    let members = [(backend.address, ""), (backup.address, "backup = true")];
+    let port = free_port();
+    let lines = format!("{UNCHECKED}\nprotocol = \"h2\"");
+    let config = Config::new("workers = 1").listener("web", "http", port, "web", "");
+    let _gateway = Gateway::start(&config.pool_of("web", &lines, &members));
+    let mut client = Client::connect(v6(port));
+    for _ in 0..5 {
+        client.send(BARE_POST);
+        assert_eq!(client.response().text(), "a");
+    }
+    assert_eq!((backend.accepted(), backup.accepted()), (5, 0));
 }
 
 #[test]

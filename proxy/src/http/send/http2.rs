@@ -81,19 +81,12 @@ pub(super) async fn ask(
             let client = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
             Ok(response.map(|content| Reply::http2(content, stream, pump.go_on(client))))
         }
-        Err(Lost::Unsent(())) => {
-            Err(Lost::Unsent(Box::new(Outgoing { head, body: pump.into_body(), repeatable })))
-        }
-        Err(Lost::Refused(())) => {
-            Err(Lost::Refused(Box::new(Outgoing { head, body: pump.into_body(), repeatable })))
-        }
-        Err(Lost::Failed { heard, why }) => Err(Lost::Failed { heard, why }),
-        Err(Lost::Overdue(overdue)) => Err(Lost::Overdue(overdue)),
-        Err(Lost::Unfit(answer)) => Err(Lost::Unfit(answer)),
+        Err(lost) => Err(lost.of(|| Box::new(Outgoing { head, body: pump.into_body(), repeatable }))),
     }
 }
 
-/// Does the member's part of a handshake of `WebSocket`: takes the key out, which HTTP/2 does without, and gives what answers it.
+/// Does the member's part of a handshake of `WebSocket`: takes the key out, which HTTP/2 does without, and gives what
+/// answers it.
 fn shake(stream: &Stream, headers: &mut HeaderMap) -> Result<HeaderValue, Answer> {
     if !stream.allows_websockets() {
         return Err(answer::NO_WEBSOCKET);
@@ -130,7 +123,7 @@ fn lost(error: &h2::Error, stream: &Stream, begun: bool) -> Lost<()> {
     let leaves = untouched && error.is_go_away() && !stream.is_cut();
     match error.reason() {
         Some(Reason::REFUSED_STREAM) if untouched && error.is_reset() => return Lost::Refused(()),
-        Some(Reason::NO_ERROR) if leaves => return Lost::Refused(()),
+        Some(Reason::NO_ERROR) if leaves => return Lost::Leaving(()),
         _ if leaves => return Lost::Unsent(()),
         _ => {}
     }
