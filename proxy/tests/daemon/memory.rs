@@ -10,7 +10,6 @@ use rustls::{ClientConnection, StreamOwned};
 use socket2::{SockAddr, SockRef, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::Command;
 
 /// What the daemon may use in these tests: connections have half of it.
 const MEMORY: usize = 64 << 20;
@@ -128,10 +127,7 @@ fn clients_that_are_silent_between_requests_take_next_to_nothing() {
         UNCHECKED,
         &[backend.address],
     );
-    // A page of 2 MiB, which the kernel gives if it has one at hand, is more than all of them take.
-    let mut command = Command::new(env!("CARGO_BIN_EXE_causeway-proxy"));
-    command.env("MIMALLOC_ALLOW_THP", "0");
-    let gateway = Gateway::start_by(&config, command);
+    let gateway = Gateway::start(&config);
     // What is used at all is in memory by then.
     let mut first = Client::connect(v6(port));
     for _ in 0..2 {
