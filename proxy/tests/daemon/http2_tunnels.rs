@@ -32,6 +32,23 @@ pub(crate) fn open(client: &mut Http2, asked: Request<()>) -> (Response<RecvStre
     (client.wait(response).expect("a response comes"), stream)
 }
 
+/// Sends octets and the end through a tunnel whose member greets and gives back what it gets.
+pub(crate) fn echoes(client: &mut Http2, response: Response<RecvStream>, stream: &mut SendStream<Bytes>) {
+    let body = noise((1 << 20) + 1);
+    let mut answers = response.into_body();
+    let all = client.wait(async {
+        let sending = async {
+            send_all(stream, &body).await.unwrap();
+            stream.send_data(Bytes::new(), true).unwrap();
+        };
+        futures_util::future::join(sending, read(&mut answers)).await.1.unwrap()
+    });
+    assert!(
+        all == [b"hello", &body[..]].concat(),
+        "what came behind the answer is passed on, and all comes back"
+    );
+}
+
 #[test]
 fn a_websocket_over_http_2_is_an_upgrade_to_the_member() {
     let (backend, gateway, port) = started("");
@@ -43,19 +60,7 @@ fn a_websocket_over_http_2_is_an_upgrade_to_the_member() {
     let fields = ["x-kept", "upgrade", "connection", "sec-websocket-accept"];
     let fields = fields.map(|name| response.headers().get(name).map(|value| value.to_str().unwrap()));
     assert_eq!(fields, [Some("yes"), None, None, None]);
-    let body = noise((1 << 20) + 1);
-    let mut answers = response.into_body();
-    let all = client.wait(async {
-        let sending = async {
-            send_all(&mut stream, &body).await.unwrap();
-            stream.send_data(Bytes::new(), true).unwrap();
-        };
-        futures_util::future::join(sending, read(&mut answers)).await.1.unwrap()
-    });
-    assert!(
-        all == [b"hello", &body[..]].concat(),
-        "what came behind the answer is passed on, and all comes back"
-    );
+    echoes(&mut client, response, &mut stream);
     let head = backend.heads().remove(1).to_ascii_lowercase();
     assert!(head.starts_with("get / http/1.1\r\n"), "{head}");
     let asked = ["host", "connection", "upgrade", "sec-websocket-version", "origin"];

@@ -1,17 +1,16 @@
 //! Tunnels to members that are spoken to in HTTP/2: `CONNECT`, and `WebSocket` by extended `CONNECT`.
 
-use crate::backend::{field, noise};
+use crate::backend::field;
 use crate::client::{Client, Response};
 use crate::foreign::find;
 use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v4, v6, wait_for};
-use crate::http2::{Http2, failed, read, send_all};
+use crate::http2::{Http2, failed, read};
 use crate::http2_member::{member, websocket_member};
-use crate::http2_tunnels::{extended, open};
+use crate::http2_tunnels::{echoes, extended, open};
 use crate::log::Receiver;
 use bytes::Bytes;
 use h2::Reason;
 use http::Request;
-use std::io::Write;
 use std::net::{Shutdown, SocketAddr};
 use std::process::Command;
 use std::sync::atomic::Ordering;
@@ -49,15 +48,7 @@ fn an_upgrade_of_http_1_is_extended_connect_to_the_member() {
     let expect = [Some("upgrade"), Some("websocket"), Some(ACCEPT), Some("yes"), None];
     assert_eq!(fields.map(|name| response.field(name)), expect, "{}", response.head);
     assert_eq!(client.bytes(5), b"hello");
-    let body = noise((3 << 20) + 1);
-    let (mut writer, sent) = (client.stream.try_clone().unwrap(), body.clone());
-    let sender = std::thread::spawn(move || {
-        writer.write_all(&sent).unwrap();
-        writer.shutdown(Shutdown::Write).unwrap();
-    });
-    assert!(client.bytes(body.len()) == body);
-    assert!(client.is_closed(), "one end is passed on, and answered by the other");
-    sender.join().unwrap();
+    crate::tunnel::echoes(&mut client);
     let heads = backend.heads();
     let head = &heads[0];
     assert!(head.starts_with("CONNECT http://a.example/chat?a=b\n:protocol: websocket\n"), "{head}");
@@ -78,16 +69,7 @@ fn extended_connect_goes_on_as_it_is() {
     assert_eq!(client.get("/").text(), "a");
     let (response, mut stream) = open(&mut client, extended("websocket", "/chat"));
     assert_eq!((response.status().as_u16(), response.headers().get("sec-websocket-accept")), (200, None));
-    let body = noise((1 << 20) + 1);
-    let mut answers = response.into_body();
-    let all = client.wait(async {
-        let sending = async {
-            send_all(&mut stream, &body).await.unwrap();
-            stream.send_data(Bytes::new(), true).unwrap();
-        };
-        futures_util::future::join(sending, read(&mut answers)).await.1.unwrap()
-    });
-    assert!(all == [b"hello", &body[..]].concat());
+    echoes(&mut client, response, &mut stream);
     let head = backend.heads().remove(1);
     assert!(head.starts_with("CONNECT http://a.example/chat\n:protocol: websocket\n"), "{head}");
     assert_eq!(field(&head, "sec-websocket-key"), None, "{head}");

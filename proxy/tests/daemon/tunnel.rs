@@ -51,6 +51,20 @@ fn tunnelled(timeouts: &str) -> (Backend, Gateway, u16) {
     (backend, Gateway::start(&config), port)
 }
 
+/// Sends octets and the end through a tunnel whose member gives back what it gets.
+pub(crate) fn echoes(client: &mut Client) {
+    let body = noise((3 << 20) + 1);
+    let mut writer = client.stream.try_clone().unwrap();
+    let sent = body.clone();
+    let sender = std::thread::spawn(move || {
+        writer.write_all(&sent).unwrap();
+        writer.shutdown(Shutdown::Write).unwrap();
+    });
+    assert!(client.bytes(body.len()) == body);
+    assert!(client.is_closed(), "one end is passed on, and answered by the other");
+    sender.join().unwrap();
+}
+
 #[test]
 fn an_upgraded_connection_carries_bytes_both_ways_to_their_ends() {
     let (backend, gateway, port) = tunnelled("");
@@ -62,16 +76,7 @@ fn an_upgraded_connection_carries_bytes_both_ways_to_their_ends() {
     let fields = ["connection", "upgrade", "x-kept", "content-length"].map(|name| response.field(name));
     assert_eq!(fields, [Some("upgrade"), Some("WebSocket"), Some("yes"), None], "{}", response.head);
     assert_eq!(client.bytes(5), b"hello", "what came behind the answer is passed on");
-    let body = noise((3 << 20) + 1);
-    let mut writer = client.stream.try_clone().unwrap();
-    let sent = body.clone();
-    let sender = std::thread::spawn(move || {
-        writer.write_all(&sent).unwrap();
-        writer.shutdown(Shutdown::Write).unwrap();
-    });
-    assert!(client.bytes(body.len()) == body);
-    assert!(client.is_closed(), "one end is passed on, and answered by the other");
-    sender.join().unwrap();
+    echoes(&mut client);
     let head = backend.heads().remove(0).to_ascii_lowercase();
     assert!(
         head.contains("\r\nconnection: upgrade\r\n") && head.contains("\r\nupgrade: websocket\r\n"),
