@@ -2,9 +2,10 @@
 //!
 //! Owns the comparison and nothing else: it does not know how a change is applied, only, through [`crate::keys`], whether
 //! it can be while the daemon runs. Elements of a collection are matched by what they are called (listeners, pools
-//! and members by name, translation prefixes by themselves, maps by their IPv4 side, clients by position), so that their order changes nothing but that
-//! of clients.
+//! and members by name, translation prefixes by themselves, maps by their IPv4 side), so that their order changes nothing.
+//! Those of a list that need no name are matched by `pairing`, and only where their order decides has one of them moved.
 
+mod pairing;
 mod proxy;
 mod record;
 mod sections;
@@ -72,11 +73,12 @@ pub struct Keyed<T, C = Changed<T>> {
 /// One change as people read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The key path, with names where there are some: `proxy.pool[web].member[a].weight`.
+    /// The key path, with names where there are some: `proxy.pool[web].member[a].weight`. An element without a name has
+    /// its place, counted from 0: in the new file, or in the old one if it is gone.
     pub path: String,
     /// What happened.
     pub kind: ChangeKind,
-    /// The value before, as the file writes it; of a whole element, what tells it from others.
+    /// The value before, as the file writes it; of a whole element, what tells it from others; of one that moved, its place.
     pub from: Option<String>,
     /// The value after.
     pub to: Option<String>,
@@ -93,6 +95,8 @@ pub enum ChangeKind {
     Removed,
     /// It has another value.
     Changed,
+    /// It is in another order with others of its list.
+    Moved,
 }
 
 /// The difference from `old` to `new`.
@@ -173,6 +177,7 @@ impl fmt::Display for Change {
             ChangeKind::Added => write!(f, "{}: added {to}", self.path)?,
             ChangeKind::Removed => write!(f, "{}: removed {from}", self.path)?,
             ChangeKind::Changed => write!(f, "{}: {from} -> {to}", self.path)?,
+            ChangeKind::Moved => write!(f, "{}: moved from {from} to {to}", self.path)?,
         }
         match self.apply {
             Apply::Live => Ok(()),

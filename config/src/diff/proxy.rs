@@ -3,6 +3,7 @@
 mod cookie;
 mod rule;
 
+use super::pairing::Listed;
 use super::record::Record;
 use super::{Changed, Keyed};
 use crate::literal::{Literal, Size};
@@ -99,8 +100,8 @@ fn listener(record: &mut Record, path: &str, old: &Listener, new: &Listener) -> 
     record.key(proxies, &old.proxy_protocol_from, &new.proxy_protocol_from);
     timeout(record, &format!("{path}.timeout"), old.timeout, new.timeout);
     tls(record, &format!("{path}.tls"), old.tls.as_ref(), new.tls.as_ref());
-    sni(record, &format!("{path}.sni"), &old.sni, &new.sni);
-    rule::compare(record, &format!("{path}.rule"), &old.rule, &new.rule);
+    record.listed(&format!("{path}.sni"), &old.sni, &new.sni);
+    record.listed(&format!("{path}.rule"), &old.rule, &new.rule);
     record.key(format_args!("{path}.pool"), &old.pool, &new.pool);
     forwarding(record, path, &old.forwarding, &new.forwarding);
     limits(record, &format!("{path}.limits"), old.limits, new.limits);
@@ -165,20 +166,21 @@ fn tls(record: &mut Record, path: &str, old: Option<&Tls>, new: Option<&Tls>) {
     }
 }
 
-/// By position: a name stands once among all of them, so that their order decides nothing and a list is short.
-fn sni(record: &mut Record, path: &str, old: &[SniRoute], new: &[SniRoute]) {
-    for index in 0..old.len().max(new.len()) {
-        let path = format!("{path}[{index}]");
-        match (old.get(index), new.get(index)) {
-            (Some(old), Some(new)) => {
-                record.key(format_args!("{path}.names"), &old.names, &new.names);
-                record.key(format_args!("{path}.pool"), &old.pool, &new.pool);
-            }
-            (old, new) => {
-                let brief = |route: &SniRoute| format!("{} to pool {}", route.names.literal(), route.pool);
-                record.present(&path, old.map(brief), new.map(brief));
-            }
-        }
+/// A name stands once among all of them, so that their order decides nothing.
+impl Listed for SniRoute {
+    const ORDER_DECIDES: bool = false;
+
+    fn is_like(&self, other: &Self) -> bool {
+        self.names.iter().any(|name| other.names.contains(name))
+    }
+
+    fn brief(&self) -> String {
+        format!("{} to pool {}", self.names.literal(), self.pool)
+    }
+
+    fn compare(&self, new: &Self, record: &mut Record, path: &str) {
+        record.key(format_args!("{path}.names"), &self.names, &new.names);
+        record.key(format_args!("{path}.pool"), &self.pool, &new.pool);
     }
 }
 

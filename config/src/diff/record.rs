@@ -1,8 +1,10 @@
 //! Comparing values while writing down what differs.
 
+use super::pairing::{self, Listed};
 use super::{Change, ChangeKind, Changed, Keyed, Part};
 use crate::keys::{self, Apply};
 use crate::literal::Literal;
+use std::collections::HashSet;
 use std::fmt::Display;
 
 /// The changes so far.
@@ -106,7 +108,7 @@ impl Record {
     ) -> Keyed<T, C> {
         let mut keyed = Keyed::default();
         let before: std::collections::HashMap<String, &T> = old.iter().map(|one| (name(one), one)).collect();
-        let after: std::collections::HashSet<String> = new.iter().map(&name).collect();
+        let after: HashSet<String> = new.iter().map(&name).collect();
         for gone in old.iter().filter(|one| !after.contains(&name(one))) {
             self.present(format_args!("{path}[{}]", name(gone)), Some(brief(gone)), None);
             keyed.removed.push(gone.clone());
@@ -130,5 +132,58 @@ impl Record {
             }
         }
         keyed
+    }
+
+    /// Compares lists whose elements need no name. One without is called by its place in the new list, if it is there still.
+    pub(super) fn listed<T: Listed>(&mut self, path: &str, old: &[T], new: &[T]) {
+        if old == new {
+            return;
+        }
+        let called = |one: &T, place: usize| {
+            one.name().map_or_else(|| format!("{path}[{place}]"), |name| format!("{path}[{name}]"))
+        };
+        let before = pairing::pair(old, new);
+        let kept: Vec<usize> = before.iter().copied().flatten().collect();
+        let stays: HashSet<usize> = kept.iter().copied().collect();
+        for (place, gone) in old.iter().enumerate().filter(|(place, _)| !stays.contains(place)) {
+            self.present(called(gone, place), Some(gone.brief()), None);
+        }
+        let mut moved = pairing::moved(&kept).into_iter();
+        for (place, (one, from)) in new.iter().zip(before).enumerate() {
+            let path = called(one, place);
+            let Some(from) = from else {
+                self.present(path, None, Some(one.brief()));
+                continue;
+            };
+            if moved.next() == Some(true) && T::ORDER_DECIDES {
+                let (from, to) = (Some(ordinal(from)), Some(ordinal(place)));
+                self.push(path.clone(), ChangeKind::Moved, from, to);
+            }
+            old[from].compare(one, self, &path);
+        }
+    }
+}
+
+/// What the element at this place, counted from 0, is in words.
+fn ordinal(place: usize) -> String {
+    let number = place + 1;
+    let ending = match (number % 100, number % 10) {
+        (11..=13, _) => "th",
+        (_, 1) => "st",
+        (_, 2) => "nd",
+        (_, 3) => "rd",
+        _ => "th",
+    };
+    format!("{number}{ending}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_told_in_words() {
+        let told: Vec<_> = [0, 1, 2, 3, 10, 12, 20, 110].into_iter().map(ordinal).collect();
+        assert_eq!(told, ["1st", "2nd", "3rd", "4th", "11th", "13th", "21st", "111th"]);
     }
 }

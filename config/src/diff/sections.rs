@@ -1,5 +1,6 @@
 //! Section by section: which keys are compared, under which path.
 
+use super::pairing::Listed;
 use super::record::Record;
 use super::{Changed, Keyed};
 use crate::domain::Domain;
@@ -170,7 +171,7 @@ pub(super) fn dns64(record: &mut Record, old: &Dns64, new: &Dns64) -> Dns64Diff 
         certificates: record.key("dns64.tls.certificates", &old.certificates, &new.certificates),
         upstream: record.key("dns64.upstream", &old.upstream, &new.upstream),
         upstream_ca: record.optional("dns64.upstream_ca", old.upstream_ca.as_ref(), new.upstream_ca.as_ref()),
-        forward: forward(record, &old.forward, &new.forward),
+        forward: list(record, "dns64.forward", &old.forward, &new.forward),
         exclude_aaaa: exclude_aaaa(record, "dns64", &old.exclude_aaaa, &new.exclude_aaaa),
         cache: cache(record, &old.cache, &new.cache),
         workers: record.key("dns64.workers", &old.workers, &new.workers),
@@ -186,7 +187,7 @@ pub(super) fn dns64(record: &mut Record, old: &Dns64, new: &Dns64) -> Dns64Diff 
         private_domains: record.key("dns64.private_domains", &old.private_domains, &new.private_domains),
         admission: admission(record, &old.admission, &new.admission),
         names: names(record, &old.names, &new.names),
-        client: clients(record, &old.client, &new.client),
+        client: list(record, "dns64.client", &old.client, &new.client),
     }
 }
 
@@ -251,48 +252,48 @@ fn names(record: &mut Record, old: &LocalNames, new: &LocalNames) -> Option<Chan
     (old != new).then(|| Changed { old: old.clone(), new: new.clone() })
 }
 
-fn forward(record: &mut Record, old: &[Forward], new: &[Forward]) -> Option<Changed<Vec<Forward>>> {
-    if old == new {
-        return None;
+/// The longest domain that holds a name decides.
+impl Listed for Forward {
+    const ORDER_DECIDES: bool = false;
+
+    fn is_like(&self, other: &Self) -> bool {
+        self.domains.iter().any(|domain| other.domains.contains(domain))
     }
-    for index in 0..old.len().max(new.len()) {
-        let path = format!("dns64.forward[{index}]");
-        match (old.get(index), new.get(index)) {
-            (Some(old), Some(new)) => {
-                record.key(format_args!("{path}.domains"), &old.domains, &new.domains);
-                record.key(format_args!("{path}.upstream"), &old.upstream, &new.upstream);
-            }
-            (old, new) => {
-                let brief = |forward: &Forward| forward.domains.literal();
-                record.present(&path, old.map(brief), new.map(brief));
-            }
-        }
+
+    fn brief(&self) -> String {
+        self.domains.literal()
     }
-    Some(Changed { old: old.to_vec(), new: new.to_vec() })
+
+    fn compare(&self, new: &Self, record: &mut Record, path: &str) {
+        record.key(format_args!("{path}.domains"), &self.domains, &new.domains);
+        record.key(format_args!("{path}.upstream"), &self.upstream, &new.upstream);
+    }
 }
 
-fn clients(record: &mut Record, old: &[DnsClient], new: &[DnsClient]) -> Option<Changed<Vec<DnsClient>>> {
-    if old == new {
-        return None;
+impl Listed for DnsClient {
+    const ORDER_DECIDES: bool = true;
+
+    fn is_like(&self, other: &Self) -> bool {
+        self.from.iter().any(|net| other.from.contains(net))
     }
-    for index in 0..old.len().max(new.len()) {
-        let path = format!("dns64.client[{index}]");
-        match (old.get(index), new.get(index)) {
-            (Some(old), Some(new)) => {
-                record.key(format_args!("{path}.from"), &old.from, &new.from);
-                record.key(format_args!("{path}.synthesize"), &old.synthesize, &new.synthesize);
-                record.key(format_args!("{path}.prefixes"), &old.prefixes, &new.prefixes);
-                exclude_aaaa(record, &path, &old.exclude_aaaa, &new.exclude_aaaa);
-                record.key(format_args!("{path}.force"), &old.force, &new.force);
-                record.key(format_args!("{path}.forbid"), &old.forbid, &new.forbid);
-            }
-            (old, new) => {
-                let brief = |client: &DnsClient| client.from.literal();
-                record.present(&path, old.map(brief), new.map(brief));
-            }
-        }
+
+    fn brief(&self) -> String {
+        self.from.literal()
     }
-    Some(Changed { old: old.to_vec(), new: new.to_vec() })
+
+    fn compare(&self, new: &Self, record: &mut Record, path: &str) {
+        record.key(format_args!("{path}.from"), &self.from, &new.from);
+        record.key(format_args!("{path}.synthesize"), &self.synthesize, &new.synthesize);
+        record.key(format_args!("{path}.prefixes"), &self.prefixes, &new.prefixes);
+        exclude_aaaa(record, path, &self.exclude_aaaa, &new.exclude_aaaa);
+        record.key(format_args!("{path}.force"), &self.force, &new.force);
+        record.key(format_args!("{path}.forbid"), &self.forbid, &new.forbid);
+    }
+}
+
+fn list<T: Listed + Clone>(record: &mut Record, path: &str, old: &[T], new: &[T]) -> Option<Changed<Vec<T>>> {
+    record.listed(path, old, new);
+    (old != new).then(|| Changed { old: old.to_vec(), new: new.to_vec() })
 }
 
 pub(super) fn admin(record: &mut Record, old: &Admin, new: &Admin) -> Option<Changed<Admin>> {

@@ -138,8 +138,102 @@ fn a_renamed_listener_is_another_listener() {
     );
 }
 
+/// Five rules, two of them without a name.
+const RULES: [&str; 5] = [
+    "name = \"staff\"\npath_prefix = [\"/staff/\"]\nauth = { users = \"/etc/causeway/users\" }",
+    "path_prefix = [\"/old/\"]\ndeny = 403",
+    "name = \"login\"\npath = [\"/login\"]\nrate = { requests = 5, per = \"1s\" }",
+    "path_prefix = [\"/new/\"]\nredirect = { to = \"https://{host}{uri}\" }",
+    "name = \"api\"\npath_prefix = [\"/api/\"]\npool = \"web\"",
+];
+
+/// What is said of these rules in place of [`RULES`].
+fn rules(new: &[&str]) -> Vec<String> {
+    let listener = "pool = \"web\"\n[[proxy.pool]]";
+    let model = |rules: &[&str]| {
+        let rules: Vec<_> = rules.iter().map(|rule| format!("[[proxy.listener.rule]]\n{rule}\n")).collect();
+        let rules = rules.concat();
+        let http = format!("mode = \"http\"\npool = \"web\"\n{rules}[[proxy.pool]]");
+        let text = OLD.replacen(listener, &http, 1);
+        parse(&text, "gateway.toml").unwrap_or_else(|error| panic!("{error}")).model
+    };
+    let said = lines(&diff(&model(&RULES), &model(new)));
+    said.iter().map(|line| line.replacen("proxy.listener[web].", "", 1)).collect()
+}
+
 #[test]
-fn clients_are_matched_by_position() {
+fn a_rule_that_is_put_in_or_taken_out_changes_no_other() {
+    let [staff, old, login, new, api] = RULES;
+    assert_eq!(
+        rules(&["deny = 418\npath = [\"/tea\"]", staff, old, login, new, api]),
+        ["rule[0]: added deny with 418"]
+    );
+    assert_eq!(
+        rules(&[staff, old, "name = \"tea\"\ndeny = 418", login, new, api]),
+        ["rule[tea]: added deny with 418"]
+    );
+    assert_eq!(rules(&[staff, login, new, api]), ["rule[1]: removed deny with 403"]);
+    assert_eq!(rules(&[old, login, new, api]), ["rule[staff]: removed have clients log in"]);
+}
+
+#[test]
+fn a_rule_that_moves_is_said_to() {
+    let [staff, old, login, new, api] = RULES;
+    assert_eq!(rules(&[api, staff, old, login, new]), ["rule[api]: moved from 5th to 1st"]);
+    assert_eq!(rules(&[staff, login, new, old, api]), ["rule[3]: moved from 2nd to 4th"]);
+    let denies = old.replace("403", "404");
+    assert_eq!(
+        rules(&[staff, login, new, api, &denies]),
+        ["rule[1]: removed deny with 403", "rule[4]: added deny with 404",]
+    );
+}
+
+#[test]
+fn a_rule_that_changes_is_called_by_its_name_or_its_place() {
+    let [staff, old, login, new, api] = RULES;
+    let (denies, logs_in) = (old.replace("403", "404"), login.replace('5', "9"));
+    assert_eq!(
+        rules(&[staff, &denies, new, api, &logs_in]),
+        [
+            "rule[1].deny: 403 -> 404",
+            "rule[login]: moved from 3rd to 5th",
+            "rule[login].rate.requests: 5 -> 9",
+            "rule[login].rate.burst: 5 -> 9",
+        ]
+    );
+    let named = format!("name = \"gone\"\n{old}");
+    assert_eq!(rules(&[staff, &named, login, new, api]), ["rule[gone].name: added \"gone\""]);
+    let renamed = staff.replace("\"staff\"", "\"people\"");
+    assert_eq!(
+        rules(&[&renamed, old, login, new, api]),
+        ["rule[staff]: removed have clients log in", "rule[people]: added have clients log in",]
+    );
+}
+
+#[test]
+fn lists_whose_order_decides_nothing_have_nothing_that_moves() {
+    let forward = |domain: &str, address: &str| {
+        format!("[[dns64.forward]]\ndomains = [\"{domain}\"]\nupstream = [\"{address}\"]\n")
+    };
+    let lists = |list: &[String]| {
+        let text = OLD.replacen("[proxy]", &format!("{}[proxy]", list.concat()), 1);
+        parse(&text, "gateway.toml").unwrap_or_else(|error| panic!("{error}")).model
+    };
+    let [one, two] = [forward("a.example", "192.0.2.1"), forward("b.example", "192.0.2.2")];
+    let (before, swapped) = (lists(&[one.clone(), two.clone()]), lists(&[two.clone(), one.clone()]));
+    assert!(diff(&before, &swapped).is_empty());
+    let three = forward("c.example", "192.0.2.3");
+    assert_eq!(
+        lines(&diff(&before, &lists(&[three, one, two.replace("2.2", "2.9")]))),
+        [
+            "dns64.forward[0]: added [\"c.example\"]",
+            "dns64.forward[2].upstream: [\"192.0.2.2:53\"] -> [\"192.0.2.9:53\"]",
+        ]
+    );
+}
+
+#[test]
+fn a_client_without_others_is_called_by_its_place() {
     let diff = after(&[(
         "upstream = [\"192.0.2.53\"]",
         "upstream = [\"192.0.2.53\"]\n[[dns64.client]]\nfrom = [\"2001:db8:6::/64\"]",

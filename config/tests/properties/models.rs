@@ -40,20 +40,55 @@ pub(crate) fn gateway() -> impl Strategy<Value = Gateway> {
     })
 }
 
-/// Two models that have more in common than two drawn alone.
+/// Two models that have more in common than two drawn alone: whole sections, or all but lists that were edited.
 pub(crate) fn pair() -> impl Strategy<Value = (Gateway, Gateway)> {
-    (gateway(), gateway(), any::<[bool; 6]>()).prop_map(|(old, other, same)| {
-        let pick = |same| if same { &old } else { &other };
-        let new = Gateway {
-            prefix: pick(same[0]).prefix.clone(),
-            nat64: pick(same[1]).nat64.clone(),
-            dns64: pick(same[2]).dns64.clone(),
-            proxy: pick(same[3]).proxy.clone(),
-            admin: pick(same[4]).admin.clone(),
-            log: pick(same[5]).log,
-        };
-        (old, new)
-    })
+    (gateway(), gateway(), any::<[bool; 6]>(), option::of((0usize..4, any::<bool>()))).prop_map(
+        |(old, other, same, edit)| {
+            let pick = |same| if same { &old } else { &other };
+            let mut new = Gateway {
+                prefix: pick(same[0]).prefix.clone(),
+                nat64: pick(same[1]).nat64.clone(),
+                dns64: pick(same[2]).dns64.clone(),
+                proxy: pick(same[3]).proxy.clone(),
+                admin: pick(same[4]).admin.clone(),
+                log: pick(same[5]).log,
+            };
+            if let Some((turn, is_one_gone)) = edit {
+                edit_lists(&mut new, turn, is_one_gone);
+            }
+            (old, new)
+        },
+    )
+}
+
+/// Turns the lists whose elements need no name, and takes one element away.
+fn edit_lists(model: &mut Gateway, turn: usize, is_one_gone: bool) {
+    fn edit<T>(list: &mut Vec<T>, turn: usize, is_one_gone: bool) {
+        let turn = turn % list.len().max(1);
+        list.rotate_left(turn);
+        if is_one_gone {
+            list.pop();
+        }
+    }
+    if let Some(dns64) = &mut model.dns64 {
+        edit(&mut dns64.forward, turn, is_one_gone);
+        edit(&mut dns64.client, turn, is_one_gone);
+    }
+    for listener in model.proxy.iter_mut().flat_map(|proxy| &mut proxy.listener) {
+        edit(&mut listener.sni, turn, is_one_gone);
+        edit(&mut listener.rule, turn, is_one_gone);
+    }
+}
+
+/// The model with the lists whose order decides nothing in one order.
+pub(crate) fn in_order(mut model: Gateway) -> Gateway {
+    if let Some(dns64) = &mut model.dns64 {
+        dns64.forward.sort_by_cached_key(|forward| format!("{forward:?}"));
+    }
+    for listener in model.proxy.iter_mut().flat_map(|proxy| &mut proxy.listener) {
+        listener.sni.sort_by_cached_key(|route| format!("{route:?}"));
+    }
+    model
 }
 
 fn prefix64() -> impl Strategy<Value = Prefix64> {

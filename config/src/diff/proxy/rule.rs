@@ -1,32 +1,40 @@
-//! `[[proxy.listener.rule]]`, by position: the order of rules decides.
+//! `[[proxy.listener.rule]]`.
 
+use super::super::pairing::Listed;
 use super::super::record::Record;
 use crate::literal::{HeaderConditions, Literal};
 use crate::model::{Auth, Conditions, FixedAnswer, Rate, Redirect, Rule, RuleAction};
 
-pub(super) fn compare(record: &mut Record, path: &str, old: &[Rule], new: &[Rule]) {
-    for index in 0..old.len().max(new.len()) {
-        let path = format!("{path}[{index}]");
-        match (old.get(index), new.get(index)) {
-            (Some(old), Some(new)) if old == new => {}
-            (Some(old), Some(new)) => rule(record, &path, old, new),
-            (old, new) => record.present(&path, old.map(brief), new.map(brief)),
+impl Listed for Rule {
+    const ORDER_DECIDES: bool = true;
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// All but a name that came or went.
+    fn is_like(&self, other: &Self) -> bool {
+        let nameless = |rule: &Self| Self { name: None, ..rule.clone() };
+        (self.name.is_none() || other.name.is_none()) && nameless(self) == nameless(other)
+    }
+
+    fn brief(&self) -> String {
+        match &self.action {
+            Some(RuleAction::Pool(pool)) => format!("to pool {pool}"),
+            Some(RuleAction::Redirect(redirect)) => format!("redirect to {}", redirect.to.literal()),
+            Some(RuleAction::Deny(status)) => format!("deny with {status}"),
+            Some(RuleAction::Answer(answer)) => format!("answer with {}", answer.status),
+            None if self.auth.is_some() => "have clients log in".to_owned(),
+            None if self.rate.is_some() => "limit the rate".to_owned(),
+            None => "edit".to_owned(),
         }
     }
-}
 
-/// What a rule does, and its name.
-fn brief(rule: &Rule) -> String {
-    let does = match &rule.action {
-        Some(RuleAction::Pool(pool)) => format!("to pool {pool}"),
-        Some(RuleAction::Redirect(redirect)) => format!("redirect to {}", redirect.to.literal()),
-        Some(RuleAction::Deny(status)) => format!("deny with {status}"),
-        Some(RuleAction::Answer(answer)) => format!("answer with {}", answer.status),
-        None if rule.auth.is_some() => "have clients log in".to_owned(),
-        None if rule.rate.is_some() => "limit the rate".to_owned(),
-        None => "edit".to_owned(),
-    };
-    rule.name.as_ref().map_or_else(|| does.clone(), |name| format!("{name}: {does}"))
+    fn compare(&self, new: &Self, record: &mut Record, path: &str) {
+        if self != new {
+            rule(record, path, self, new);
+        }
+    }
 }
 
 fn rule(record: &mut Record, path: &str, old: &Rule, new: &Rule) {
