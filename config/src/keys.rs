@@ -159,6 +159,10 @@ pub(crate) fn schema(path: &str) -> String {
     outside.collect()
 }
 
+/// What other programs call a key: its table, their word, and ours.
+const ALIASES: [(&str, &str, &str); 2] =
+    [("proxy.listener.rule.redirect", "code", "status"), ("proxy.pool.check", "type", "kind")];
+
 /// What to say about `key` in the table at `table`, a path without indices, unless the table has it.
 pub(crate) fn unknown(table: &str, key: &str) -> Option<Unknown> {
     let known = INDEX.by_table.get(table).map_or(&[][..], Vec::as_slice);
@@ -172,7 +176,8 @@ pub(crate) fn unknown(table: &str, key: &str) -> Option<Unknown> {
         format!("[{table}] has no key of this name")
     };
     let show = |name: &str| if section { format!("[{name}]") } else { name.to_owned() };
-    let near = nearest(key, known.iter().map(|known| known.name()));
+    let alias = ALIASES.iter().find(|(of, word, _)| (*of, *word) == (table, key)).map(|(_, _, near)| *near);
+    let near = alias.or_else(|| nearest(key, known.iter().map(|known| known.name())));
     let help = if let Some(near) = near {
         format!("did you mean {}?", show(near))
     } else if let Some(elsewhere) = all().find(|known| known.name() == key) {

@@ -91,7 +91,8 @@ fn keep_certain(problems: &mut Vec<Problem>, text: &Text, first_syntax_error: us
 const MOST_SYNTAX_ERRORS: usize = 20;
 
 fn syntax_diagnostics(text: &Text, errors: &[SyntaxError]) -> impl Iterator<Item = Diagnostic> {
-    errors.iter().take(MOST_SYNTAX_ERRORS).map(|error| {
+    let certain = errors.iter().enumerate().filter(|(at, error)| !is_guess(text, &errors[..*at], error));
+    certain.take(MOST_SYNTAX_ERRORS).map(|(_, error)| {
         let span = error.span().unwrap_or(0..0);
         Diagnostic {
             path: String::new(),
@@ -101,6 +102,21 @@ fn syntax_diagnostics(text: &Text, errors: &[SyntaxError]) -> impl Iterator<Item
             span,
         }
     })
+}
+
+/// Whether this is said because of one of the errors before it: what follows a header that was not understood lands in
+/// another table, and so may stand there twice. A key behind a whole header does not.
+fn is_guess(text: &Text, before: &[SyntaxError], error: &SyntaxError) -> bool {
+    let start = |error: &SyntaxError| error.span().map_or(0, |span| span.start);
+    let Some(last) = before.iter().map(start).filter(|last| *last < start(error)).max() else { return false };
+    if error.message() != "duplicate key" {
+        return false;
+    }
+    let source = text.text();
+    let line = source[..start(error)].rfind('\n').map_or(0, |end| end + 1);
+    let is_header = |line: &str| line.trim_start().starts_with('[');
+    let between = source.get(last..line).unwrap_or_default();
+    is_header(&source[line..]) || !between.lines().skip(1).any(is_header)
 }
 
 /// A number here that begins with a zero, as octal numbers are written elsewhere.

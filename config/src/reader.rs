@@ -294,11 +294,19 @@ impl<'a> Value<'a> {
 
     /// One of the words of a choice.
     fn choice<T: Word>(&self) -> Read<T> {
+        self.choice_but(&[])
+    }
+
+    /// [`Value::choice`] with remedies for words of other programs.
+    fn choice_but<T: Word>(&self, others: &[(&str, &str)]) -> Read<T> {
         let expected = listing(T::ALL.iter().map(|(word, _)| format!("{word:?}")), "or");
         let text = self.text(&expected)?;
         T::ALL.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
-            let help = keys::nearest(text, T::ALL.iter().map(|(word, _)| *word))
-                .map_or(String::new(), |near| format!("did you mean {near:?}?"));
+            let near = || keys::nearest(text, T::ALL.iter().map(|(word, _)| *word));
+            let help = match others.iter().find(|(word, _)| *word == text) {
+                Some((_, help)) => (*help).to_owned(),
+                None => near().map_or(String::new(), |near| format!("did you mean {near:?}?")),
+            };
             self.mismatch_but(&expected, help)
         })
     }

@@ -34,7 +34,7 @@ fn listener<'a>(
     usual: ProxyTimeouts,
     claims: &mut Vec<Placed<'a, Claim>>,
 ) -> Read<Listener> {
-    let mode = table.or("mode", defaults::MODE, Value::choice);
+    let mode = table.or("mode", defaults::MODE, mode);
     let bind = table.need("bind", endpoint::read);
     let v6only = table.or("v6only", defaults::V6ONLY, Value::boolean);
     if let (Ok(bind), Ok(mode), Ok(v6only), Ok(name)) = (&bind, mode, v6only, &name) {
@@ -95,6 +95,11 @@ fn listener<'a>(
 }
 
 /// What a listener of this name takes at an endpoint.
+fn mode(value: &Value<'_>) -> Read<Mode> {
+    let https = "set mode = \"http\", and add tls = { certificates = [\"/etc/causeway/web.pem\"] }";
+    value.choice_but(&[("https", https)])
+}
+
 fn claim<'a>(endpoint: &Placed<'a, Endpoint>, mode: Mode, v6only: bool, name: &str) -> Placed<'a, Claim> {
     let listener = name.to_owned();
     endpoint.at.with(Claim { endpoint: endpoint.value.clone(), mode, v6only, listener })
