@@ -54,7 +54,7 @@ words! {
     HttpReuse { Never = "never", Safe = "safe", Aggressive = "aggressive", Always = "always" }
     HttpVersion { H1 = "h1", H2 = "h2" }
     AdminState { Ready = "ready", Drain = "drain", Maintenance = "maintenance" }
-    CookieMode { Insert = "insert", Rewrite = "rewrite", Prefix = "prefix" }
+    CookieMode { Insert = "insert", Rewrite = "rewrite", Prefix = "prefix", Passive = "passive" }
     SameSite { Strict = "strict", Lax = "lax", None = "none" }
     AppCookieMode { PathParameters = "path-parameters", QueryString = "query-string" }
     CheckKind { Tcp = "tcp", Tls = "tls", Http = "http", Off = "off" }

@@ -895,7 +895,7 @@ fn sticky() -> impl Strategy<Value = (Option<Cookie>, Option<AppCookie>, Option<
 }
 
 fn cookie() -> impl Strategy<Value = Cookie> {
-    let mode = select(vec![CookieMode::Insert, CookieMode::Rewrite, CookieMode::Prefix]);
+    let mode = select(vec![CookieMode::Insert, CookieMode::Rewrite, CookieMode::Prefix, CookieMode::Passive]);
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     let same_site = option::of(select(vec![SameSite::Strict, SameSite::Lax, SameSite::None]));
     let times = (option::of(duration(1000, 86_400_000)), option::of(duration(1000, 86_400_000)));

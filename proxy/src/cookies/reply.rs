@@ -5,6 +5,7 @@ use super::state::Answered;
 use super::told::Told;
 use super::{Change, PREFIX_END, dated, spliced};
 use config::model::{Cookie, CookieMode, SameSite};
+use std::ops::Range;
 
 /// The cookies of one answer.
 #[derive(Clone, Debug)]
@@ -39,20 +40,26 @@ impl<'a> Reply<'a> {
             (Answered::Passed, Change::Keep)
         } else if inserts || (self.is_direct() && self.cookie.indirect) {
             (Answered::Deleted, Change::Remove)
-        } else if let Some(member) = self.member {
-            let replaced = match self.cookie.mode {
-                CookieMode::Prefix => {
-                    let prefix = [member.as_bytes(), &[PREFIX_END]].concat();
-                    spliced(field, value.start..value.start, &prefix)
-                }
-                CookieMode::Insert | CookieMode::Rewrite => spliced(field, value, member.as_bytes()),
-            };
+        } else if let Some(replaced) = self.named(field, value) {
             (Answered::Rewritten, Change::Replace(replaced))
         } else {
             (Answered::Passed, Change::Keep)
         };
         self.answered = answered;
         change
+    }
+
+    /// The field with the member's name at this value, where the file has it there.
+    fn named(&self, field: &[u8], value: Range<usize>) -> Option<Vec<u8>> {
+        let member = self.member?;
+        match self.cookie.mode {
+            CookieMode::Prefix => {
+                let prefix = [member.as_bytes(), &[PREFIX_END]].concat();
+                Some(spliced(field, value.start..value.start, &prefix))
+            }
+            CookieMode::Rewrite => Some(spliced(field, value, member.as_bytes())),
+            CookieMode::Insert | CookieMode::Passive => None,
+        }
     }
 
     /// The `Set-Cookie` field that the proxy adds at `now` seconds since 1970, if it does. Asked when all fields of the

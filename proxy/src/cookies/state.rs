@@ -1,5 +1,7 @@
 //! What became of the cookie of one request, for the log: HAProxy's characters of the termination state.
 
+use config::model::{Cookie, CookieMode};
+
 /// What a request said of its member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Asked {
@@ -46,6 +48,13 @@ pub struct State {
 }
 
 impl State {
+    /// What the log tells of both; nothing where the proxy only reads the cookie, as in HAProxy.
+    #[must_use]
+    pub fn told(cookie: &Cookie, asked: Asked, answered: Answered) -> Option<Self> {
+        let reads_only = cookie.mode == CookieMode::Passive && !cookie.indirect;
+        (!reads_only).then_some(Self { asked, answered })
+    }
+
     /// The third and fourth character of HAProxy's termination state.
     #[must_use]
     pub const fn letters(self) -> [char; 2] {

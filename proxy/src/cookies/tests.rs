@@ -3,7 +3,7 @@ use super::reply::{Reply, keeps_private};
 use super::state::{Answered, Asked, State};
 use super::told::{Named, Told};
 use super::*;
-use config::model::CookieMode::{Insert, Prefix, Rewrite};
+use config::model::CookieMode::{Insert, Passive, Prefix, Rewrite};
 use config::model::{AppCookie, AppCookieMode, Cookie, CookieMode, SameSite};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -136,6 +136,22 @@ fn a_prefix_names_the_member_and_is_taken_off() {
     check("SRV=~x", Asked::Invalid, "SRV=x");
     check("SRV=abc", Asked::Invalid, "SRV=abc");
     check("SRV=s1|AAAAA~x", Asked::Invalid, "SRV=x");
+}
+
+#[test]
+fn a_passive_cookie_names_the_member_and_stays() {
+    let check = |field: &str, asked: Asked, place: Option<usize>| {
+        for cookie in [cookie(Passive), indirect(Passive)] {
+            let (told, after) = hear(&cookie, field);
+            assert_eq!((told.asked, told.member, after.as_deref()), (asked, place, Some(field)));
+            assert_eq!(Reply::new(&cookie, &told, Some("s1")).own(false, NOW), None, "{field}");
+        }
+    };
+    check("a=1", Asked::None, None);
+    check("a=1; SRV=s2; b=2", Asked::Valid, Some(1));
+    check("SRV=s2|ZVPxA", Asked::Valid, Some(1));
+    check("SRV=s2~x", Asked::Invalid, None);
+    check("SRV=down", Asked::Down, None);
 }
 
 #[test]
@@ -295,6 +311,12 @@ fn what_members_set_under_the_name_is_treated_by_the_mode() {
     check(&indirect(Prefix), &stays, Some("s1"), &["a=1", "SRV"], Answered::Deleted);
     check(&preserve(indirect(Prefix)), &stays, Some("s1"), &member, Answered::Passed);
     check(&cookie(Prefix), &fresh, None, &member, Answered::Passed);
+    for told in [&fresh, &stays] {
+        check(&cookie(Passive), told, Some("s1"), &member, Answered::Passed);
+    }
+    check(&indirect(Passive), &fresh, Some("s1"), &member, Answered::Passed);
+    check(&indirect(Passive), &stays, Some("s1"), &["a=1", "SRV"], Answered::Deleted);
+    check(&preserve(indirect(Passive)), &stays, Some("s1"), &member, Answered::Passed);
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl Told {
         match cookie.mode {
             CookieMode::Insert if cookie.indirect && !values.is_empty() => without(field, &cookie.name),
             CookieMode::Prefix => stripped(field, &values),
-            CookieMode::Insert | CookieMode::Rewrite => Change::Keep,
+            CookieMode::Insert | CookieMode::Rewrite | CookieMode::Passive => Change::Keep,
         }
     }
 

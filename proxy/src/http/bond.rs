@@ -8,7 +8,7 @@ use crate::clock::now;
 use crate::cookies::Change;
 use crate::cookies::reply::{Reply, keeps_private};
 use crate::cookies::session;
-use crate::cookies::state::State;
+use crate::cookies::state::{Answered, State};
 use crate::cookies::told::Told;
 use crate::pool::{MemberId, MemberState, Pool, Session};
 use bytes::Bytes;
@@ -51,7 +51,7 @@ impl Bond {
             let (today, told) = (seconds(), &mut bond.told);
             let named = |value: &[u8]| pool.named(value, moment);
             change(headers, &COOKIE, |field| told.hear(cookie, field, today, named));
-            exchange.cookies.set(Some(State { asked: told.asked, ..State::default() }));
+            exchange.cookies.set(State::told(cookie, told.asked, Answered::None));
             place = told.member;
         }
         if let Some(cookie) = &pool.config.app_cookie {
@@ -72,7 +72,8 @@ impl Bond {
     pub(super) fn goes_to(&mut self, exchange: &Exchange, pool: &Arc<Pool>, member: &Arc<MemberState>) {
         if self.told.member.is_some() && self.own != Some(member.id) {
             self.told.redispatched();
-            exchange.cookies.set(Some(State { asked: self.told.asked, ..State::default() }));
+            let told = |cookie| State::told(cookie, self.told.asked, Answered::None);
+            exchange.cookies.set(pool.config.cookie.as_ref().and_then(told));
         }
         if pool.config.cookie.is_some() || pool.config.app_cookie.is_some() {
             self.with = Some((Arc::clone(pool), Arc::clone(member)));
@@ -101,7 +102,7 @@ impl Bond {
                 headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
             }
         }
-        exchange.cookies.set(Some(State { asked: self.told.asked, answered: reply.answered }));
+        exchange.cookies.set(State::told(cookie, self.told.asked, reply.answered));
     }
 }
 

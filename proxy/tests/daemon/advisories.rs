@@ -288,9 +288,13 @@ fn cookies_that_are_empty_or_taken_away_come_to_an_end() {
         "Cookie: a=1; SRV=\r\nCookie: SRV=; b=2\r\n",
         "Cookie: SRV=\r\nX-A: 1\r\nCookie: \r\nX-B: 2\r\nCookie: SRV=s1\r\n",
     ];
-    for cookie in
-        ["indirect = true", "mode = \"prefix\"", "mode = \"rewrite\"", "indirect = true, max_idle = \"1h\""]
-    {
+    for cookie in [
+        "indirect = true",
+        "mode = \"prefix\"",
+        "mode = \"rewrite\"",
+        "mode = \"passive\"",
+        "indirect = true, max_idle = \"1h\"",
+    ] {
         let (backend, port) = (recorder(), free_port());
         let pool = format!(
             "{UNCHECKED}\ncookie = {{ name = \"SRV\", {cookie} }}\napp_cookie = {{ name = \"APP\" }}"

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The words of haproxy, and the keys that say the same.
-const KINDS: [(&str, &str); 15] = [
+const KINDS: [(&str, &str); 18] = [
     ("insert", ""),
     ("insert indirect", "indirect = true"),
     ("insert indirect nocache", "indirect = true, nocache = true"),
@@ -29,6 +29,9 @@ const KINDS: [(&str, &str); 15] = [
     ("prefix indirect", "mode = \"prefix\", indirect = true"),
     ("prefix indirect preserve", "mode = \"prefix\", indirect = true, preserve = true"),
     ("insert indirect postonly nocache", "indirect = true, postonly = true, nocache = true"),
+    ("", "mode = \"passive\""),
+    ("indirect", "mode = \"passive\", indirect = true"),
+    ("indirect preserve", "mode = \"passive\", indirect = true, preserve = true"),
 ];
 
 /// `Cookie` fields that clients may send. `LAST`, `EARLY` and `LATE` stand for times.

@@ -17,7 +17,8 @@ const NOW: u64 = 1_800_000_000;
 pub fn check(input: &[u8]) {
     let Some((choice, field)) = input.split_first() else { return };
     covered(field);
-    let mode = [CookieMode::Insert, CookieMode::Rewrite, CookieMode::Prefix][usize::from(choice % 3)];
+    let mode = [CookieMode::Insert, CookieMode::Rewrite, CookieMode::Prefix, CookieMode::Passive]
+        [usize::from(choice % 4)];
     let limit =
         |bit: u8| (mode == CookieMode::Insert && choice & bit != 0).then_some(Duration::from_secs(3600));
     let cookie = Cookie {
@@ -63,6 +64,7 @@ fn request(cookie: &Cookie, field: &[u8]) -> Told {
     let change = told.hear(cookie, field, NOW, named);
     match &change {
         Change::Keep => {}
+        Change::Remove | Change::Replace(_) if cookie.mode == CookieMode::Passive => panic!("it is not ours"),
         Change::Remove => assert!(cookie.indirect && cookie.mode == CookieMode::Insert),
         Change::Replace(left) => {
             assert!(left.len() < field.len() && is_part(left, field), "{}", left.escape_ascii());
@@ -82,6 +84,7 @@ fn request(cookie: &Cookie, field: &[u8]) -> Told {
 fn reply(cookie: &Cookie, told: &Told, field: &[u8]) {
     let mut reply = Reply::new(cookie, told, Some("s1"));
     if let Change::Replace(left) = reply.hear(field) {
+        assert!(cookie.mode != CookieMode::Passive, "it is not ours");
         let value = crumbs(&left).next().and_then(|crumb| crumb.value_of(&left, NAME)).expect("it stays");
         assert!(left[value.clone()].starts_with(b"s1"), "{}", left.escape_ascii());
         if cookie.mode == CookieMode::Prefix {

@@ -24,12 +24,12 @@ pub(in crate::keys) const COOKIE: &[Key] = &[
     ),
     key(
         "proxy.pool.cookie.mode",
-        "`\"insert\"`, `\"rewrite\"` or `\"prefix\"`",
+        "`\"insert\"`, `\"rewrite\"`, `\"prefix\"` or `\"passive\"`",
         Value("\"insert\""),
         Live,
         "HAProxy `cookie`",
         "\"prefix\"",
-        "Whether the proxy sets the cookie, or names the member in one that members set: in place of its value, or ahead of it.",
+        "Whether the proxy sets the cookie, or names the member in one that members set (in place of its value, or ahead of it), or reads in it what they have named.",
     ),
     key(
         "proxy.pool.cookie.indirect",
@@ -38,7 +38,7 @@ pub(in crate::keys) const COOKIE: &[Key] = &[
         Live,
         "HAProxy `indirect`",
         "true",
-        "Whether the cookie is taken out of requests (`\"insert\"`), or out of answers to clients that came by it (`\"prefix\"`); not with `\"rewrite\"`.",
+        "Whether the cookie is taken out of requests (`\"insert\"`), or out of answers to clients that came by it (`\"prefix\"`, `\"passive\"`); not with `\"rewrite\"`.",
     ),
     key(
         "proxy.pool.cookie.preserve",

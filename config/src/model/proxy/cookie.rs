@@ -61,6 +61,8 @@ pub enum CookieMode {
     Rewrite,
     /// The name of the member stands ahead of the value of a cookie that members set.
     Prefix,
+    /// The value of a cookie that members set is the name of the member already.
+    Passive,
 }
 
 /// `proxy.pool.cookie.same_site`.
