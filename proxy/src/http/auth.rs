@@ -6,8 +6,8 @@
 //!                                   +--> verifier: thread of its own ----+
 //! ```
 //!
-//! Files are read when a configuration is prepared, and what is remembered of their users lives as long as they say the
-//! same.
+//! Files are read when a configuration is prepared, and what is remembered of a user lives as long as they say the
+//! same of it.
 
 mod credentials;
 mod htpasswd;
@@ -67,8 +67,12 @@ impl Books {
                 continue;
             }
             let new = Users::load(file).map_err(|source| Error::Users { file: file.clone(), source })?;
-            let known = current.and_then(|current| current.by_file.get(file)).filter(|old| old.is_same(&new));
-            books.by_file.insert(file.clone(), known.map_or_else(|| Arc::new(new), Arc::clone));
+            let users = match current.and_then(|current| current.by_file.get(file)) {
+                Some(old) if old.is_same(&new) => Arc::clone(old),
+                Some(old) => Arc::new(new.after(old)),
+                None => Arc::new(new),
+            };
+            books.by_file.insert(file.clone(), users);
         }
         if !books.by_file.is_empty() {
             let running = current.and_then(|current| current.verifier.clone());

@@ -90,7 +90,7 @@ impl Verifier {
             }
             if of_one < MOST_OF_ONE { Full::All } else { Full::Source }
         };
-        job.users.answer(job.tag, None, Instant::now());
+        job.users.answer((&job.credentials.user, job.tag), None, Instant::now());
         Err(full)
     }
 }
@@ -137,7 +137,7 @@ impl Queue {
         while let Some((from, Job { users, credentials, tag, .. })) = self.next() {
             let found = catch_unwind(AssertUnwindSafe(|| users.check(&credentials)));
             self.done(from);
-            users.answer(tag, found.ok(), Instant::now());
+            users.answer((&credentials.user, tag), found.ok(), Instant::now());
         }
     }
 }
@@ -145,13 +145,17 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::super::htpasswd;
+    use super::super::remembered::Secret;
     use super::super::users::Answer;
     use super::*;
 
     fn users() -> Arc<Users> {
         let hash =
             bcrypt::hash_with_salt("sesame", 4, [7; 16]).unwrap().format_for_version(bcrypt::Version::TwoY);
-        Arc::new(Users::new(htpasswd::read(&format!("ala:{hash}\n")).unwrap(), [1; 16]))
+        Arc::new(Users::new(
+            htpasswd::read(&format!("ala:{hash}\n")).unwrap(),
+            Secret::new([1; 16], Instant::now()),
+        ))
     }
 
     fn order(
