@@ -7,8 +7,9 @@
 //! worker: record -> line or json -> its own lines --+
 //! ```
 //!
-//! A receiver that is slow or gone costs lines, which are counted, and never holds a worker up. A log lives as long as
-//! the configurations that ask for it: dropping it has the thread write what waits and end.
+//! A receiver that is slow or gone costs lines, which are counted, and never holds a worker up. Where there is no file to
+//! open one with, as many lines wait as find room. A log lives as long as the configurations that ask for it: dropping it
+//! has the thread write what waits and end.
 
 mod address;
 mod dates;
@@ -18,11 +19,11 @@ mod lines;
 mod number;
 mod syslog;
 mod target;
+mod writer;
 mod zone;
 
 use crate::error::Error;
 use crate::record::{Record, Stamp};
-use crate::shortage::Seldom;
 use config::model::{ConnectionLog, LogField, LogLine, LogPart, LogTarget, ProxyLog};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -32,19 +33,16 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, Thread};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 use syslog::Envelope;
-use target::Target;
+use writer::Writer;
 use zone::Zone;
 
-/// Octets that may wait to be written, for each worker; as many again are being written.
-const MOST: usize = 512 << 10;
+/// Octets that may wait to be written, for each worker; as many again are being written. A disk rests for a tenth of a second
+/// now and then, in which a busy worker has that many to tell.
+const MOST: usize = 4 << 20;
 /// Octets at which the thread writes before its time.
-const MUCH: usize = MOST / 2;
-/// How long lines gather before they are written together.
-const GATHER: Duration = Duration::from_millis(20);
-/// The same of datagrams: what comes at one go has to find room in the receiver's buffer, which a few hundred fill.
-const GATHER_DATAGRAMS: Duration = Duration::from_millis(2);
+const MUCH: usize = 256 << 10;
 
 /// What is counted of the log, whichever it is.
 #[derive(Debug, Default)]
@@ -237,75 +235,6 @@ impl Drop for Log {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The thread's own.
-struct Writer {
-    to: LogTarget,
-    target: Target,
-    /// How long lines gather.
-    gather: Duration,
-    /// Lost lines that were warned of.
-    told: u64,
-    seldom: Seldom,
-}
-
-impl Writer {
-    fn new(to: LogTarget) -> Self {
-        let gather = if to == LogTarget::Stdout { GATHER } else { GATHER_DATAGRAMS };
-        Self { target: Target::new(to.clone()), to, gather, told: 0, seldom: Seldom::default() }
-    }
-
-    /// Writes what comes, until the desk is closed and empty.
-    fn run(mut self, desk: &Desk) {
-        self.told = desk.counts.lost();
-        let mut taken = Lines::default();
-        loop {
-            // Ahead of the look: a line that came before the word to close is seen.
-            let closed = desk.closed.load(Ordering::Acquire);
-            let was_idle = desk.idle.load(Ordering::SeqCst);
-            let mut idle = true;
-            for waiting in &desk.waiting {
-                std::mem::swap(&mut *lock(waiting), &mut taken);
-                idle &= taken.is_empty();
-                self.write(&taken, desk);
-                taken.clear();
-            }
-            match (idle, closed) {
-                (true, true) => return,
-                // One more look, since from then on who brings a line wakes this thread.
-                (true, false) if !was_idle => desk.idle.store(true, Ordering::SeqCst),
-                (true, false) => {
-                    thread::park();
-                    desk.idle.store(false, Ordering::SeqCst);
-                }
-                (false, true) => {}
-                // What comes together leaves together, and a busy worker has nobody to wake.
-                (false, false) => {
-                    desk.idle.store(false, Ordering::SeqCst);
-                    thread::park_timeout(self.gather);
-                }
-            }
-        }
-    }
-
-    fn write(&mut self, lines: &Lines, desk: &Desk) {
-        if lines.is_empty() {
-            return;
-        }
-        let loss = self.target.write(lines).err();
-        let missed = loss.as_ref().map_or(0, |loss| loss.lines);
-        // A refused line of an earlier call counted as written then, and these may be lost beside it.
-        desk.counts.written.fetch_add(lines.len().saturating_sub(missed) as u64, Ordering::Relaxed);
-        desk.counts.lost.fetch_add(missed as u64, Ordering::Relaxed);
-        let total = desk.counts.lost();
-        if total > self.told && self.seldom.admit(Instant::now()).is_some() {
-            let cause = loss.map_or_else(|| "it does not keep up".to_owned(), |loss| loss.error.to_string());
-            let count = total - self.told;
-            self.told = total;
-            tracing::warn!(to = %self.to, count, cause, "lines about connections are lost");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,11 @@
 
 use std::ops::Range;
 
+/// Octets that there is room for once there was.
+const ROOM: usize = 1 << 20;
+/// Octets of a short line.
+const SHORT: usize = 100;
+
 /// Lines, each with its end of line.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
@@ -44,10 +49,12 @@ impl Lines {
         (self.span(from..to), to)
     }
 
-    /// Empties it and keeps its room.
+    /// Empties it and keeps usual room.
     pub(super) fn clear(&mut self) {
         self.text.clear();
         self.ends.clear();
+        self.text.shrink_to(ROOM);
+        self.ends.shrink_to(ROOM / SHORT);
     }
 
     fn start(&self, place: usize) -> usize {
@@ -93,9 +100,9 @@ mod tests {
 
     #[test]
     fn an_emptied_buffer_begins_anew() {
-        let mut lines = lines(&["a"]);
+        let mut lines = lines(&["a", &"b".repeat(3 * ROOM)]);
         lines.clear();
-        assert!(lines.is_empty());
+        assert!(lines.is_empty() && lines.text.capacity() < 2 * ROOM);
         lines.add(|out| out.push(b'b'));
         assert_eq!(lines.each(0..1).collect::<Vec<_>>(), [b"b\n"]);
     }

@@ -3,6 +3,7 @@
 //! Writing blocks the thread that does it for as long as the receiver takes no more, up to [`PATIENCE`] for a datagram.
 
 use super::lines::Lines;
+use crate::shortage::is_shortage;
 use crate::udp::outbox::{self, Letter, Sent};
 use config::model::LogTarget;
 use nix::errno::Errno;
@@ -26,12 +27,43 @@ const PAUSE: Duration = Duration::from_micros(250);
 /// What a pipe takes at one go or not at all (pipe(7)): lines of others that write to it do not come in between.
 const CHUNK: usize = 4096;
 
-/// Lines that were lost, and the first reason.
+/// What has not left, and the last reason.
 #[derive(Debug)]
 pub(super) struct Loss {
-    /// Those that an earlier call handed on last may be among them, so that there may be more than this call was given.
+    /// Lines that are lost. Those that an earlier call handed on last may be among them, so that there may be more than this
+    /// call was given.
     pub(super) lines: usize,
+    /// Whether those that were not handed on may be in a while: there is no file to open the receiver with.
+    pub(super) waits: bool,
     pub(super) error: io::Error,
+}
+
+/// Why lines could not be handed on.
+enum Trouble {
+    Opening(io::Error),
+    Writing(io::Error),
+}
+
+impl Trouble {
+    const fn error(&self) -> &io::Error {
+        let (Self::Opening(error) | Self::Writing(error)) = self;
+        error
+    }
+
+    fn into_error(self) -> io::Error {
+        let (Self::Opening(error) | Self::Writing(error)) = self;
+        error
+    }
+
+    /// Whether opening anew may help: the receiver was started again, or the addresses of this machine have changed.
+    fn is_broken(&self) -> bool {
+        let full = [Errno::EAGAIN, Errno::ENOBUFS, Errno::ENOSPC];
+        !self.error().raw_os_error().is_some_and(|error| full.contains(&Errno::from_raw(error)))
+    }
+
+    fn waits(&self) -> bool {
+        matches!(self, Self::Opening(error) if is_shortage(error))
+    }
 }
 
 /// A receiver of lines.
@@ -82,42 +114,42 @@ impl Target {
         Self { to, open: None }
     }
 
-    /// Hands on the lines. What breaks is opened again once.
-    pub(super) fn write(&mut self, lines: &Lines) -> Result<(), Loss> {
-        let mut taken = 0;
-        let Err(error) = self.write_from(lines, &mut taken) else { return Ok(()) };
+    /// Hands on the lines behind the first `taken`, and counts them there. What breaks is opened again once.
+    pub(super) fn write(&mut self, lines: &Lines, taken: &mut usize) -> Result<(), Loss> {
+        let Err(first) = self.write_from(lines, taken) else { return Ok(()) };
         // Of a datagram before: this host has learned since that nobody listens there.
         let refused = match self.open.take() {
-            Some(Open::Udp(_, burst)) if error.kind() == io::ErrorKind::ConnectionRefused => burst.last,
+            Some(Open::Udp(_, burst)) if first.error().kind() == io::ErrorKind::ConnectionRefused => {
+                burst.last
+            }
             Some(_) | None => 0,
         };
-        let again = is_broken(&error).then(|| self.write_from(lines, &mut taken));
-        if again.is_some_and(|again| again.is_err()) {
-            self.open = None;
-        }
-        match lines.len() - taken + refused {
-            0 => Ok(()),
-            lines => Err(Loss { lines, error }),
-        }
+        let again = if first.is_broken() { self.write_from(lines, taken) } else { Err(first) };
+        let trouble = match again {
+            Ok(()) if refused == 0 => return Ok(()),
+            Ok(()) => Trouble::Writing(io::ErrorKind::ConnectionRefused.into()),
+            Err(trouble) => {
+                self.open = None;
+                trouble
+            }
+        };
+        let waits = trouble.waits();
+        let left = if waits { 0 } else { lines.len() - *taken };
+        Err(Loss { lines: left + refused, waits, error: trouble.into_error() })
     }
 
     /// Hands on the lines behind the first `taken`, and counts them there.
-    fn write_from(&mut self, lines: &Lines, taken: &mut usize) -> io::Result<()> {
+    fn write_from(&mut self, lines: &Lines, taken: &mut usize) -> Result<(), Trouble> {
         let open = match self.open.take() {
             Some(open) => open,
-            None => Open::new(&self.to)?,
+            None => Open::new(&self.to).map_err(Trouble::Opening)?,
         };
         let open = self.open.insert(open);
         while *taken < lines.len() {
-            *taken = open.write(lines, *taken)?;
+            *taken = open.write(lines, *taken).map_err(Trouble::Writing)?;
         }
         Ok(())
     }
-}
-
-/// Whether opening anew may help: the receiver was started again, or the addresses of this machine have changed.
-fn is_broken(error: &io::Error) -> bool {
-    !matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOSPC))
 }
 
 impl Open {
@@ -188,7 +220,8 @@ fn send(socket: &Socket, lines: &Lines, from: usize) -> io::Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Desk, Writer};
+    use super::super::Desk;
+    use super::super::writer::Writer;
     use super::*;
     use std::net::UdpSocket;
     use std::os::unix::net::UnixDatagram;
@@ -204,7 +237,7 @@ mod tests {
     }
 
     fn lost(target: &mut Target, lines: &Lines) -> usize {
-        target.write(lines).map_or_else(|loss| loss.lines, |()| 0)
+        target.write(lines, &mut 0).map_or_else(|loss| loss.lines, |()| 0)
     }
 
     #[test]
@@ -257,15 +290,18 @@ mod tests {
         let mut writer = Writer::new(to);
         let (idle, closed) = (AtomicBool::new(false), AtomicBool::new(false));
         let desk = Desk { waiting: Box::default(), idle, closed, counts: Arc::default() };
-        let line = lines(&["a".to_owned()]);
-        writer.write(&line, &desk);
+        let write = |writer: &mut Writer| {
+            writer.taken.add(|out| out.push(b'a'));
+            writer.write(&desk, false);
+        };
+        write(&mut writer);
         assert_eq!((desk.counts.written(), desk.counts.lost()), (1, 0), "nothing is known");
         // A socket that may not broadcast is not connected to this.
         writer.target.to = LogTarget::Udp("255.255.255.255:514".parse().unwrap());
-        writer.write(&line, &desk);
+        write(&mut writer);
         assert_eq!(desk.counts.lost(), 2, "the refused line, and the one that found no socket");
         writer.target.to = LogTarget::Udp(nobody);
-        writer.write(&line, &desk);
+        write(&mut writer);
         assert_eq!((desk.counts.written(), desk.counts.lost()), (2, 2), "it goes on");
     }
 

@@ -4,7 +4,7 @@
 use crate::backend::{Backend, Wire};
 use crate::certificate::{Authority, connect};
 use crate::client::Client;
-use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v6, wait_for};
+use crate::gateway::{Config, Gateway, PATIENCE, UNCHECKED, free_port, v6, wait_for};
 use crate::http2::{Http2, bare, request};
 use crate::http2_member::{Frames, member};
 use crate::log::{Receiver, plain};
@@ -13,6 +13,7 @@ use crate::log_http::{
 };
 use h2::Reason;
 use std::io::{Read, Write};
+use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::Ordering;
 
 /// The line about a request of HTTP/2.
@@ -310,6 +311,70 @@ fn a_shortage_of_files_towards_members_is_answered_503_and_told() {
     assert_eq!(gateway.metric("failures_total{listener=\"web\",reason=\"shortage\"}"), 1);
     assert_eq!(gateway.metric("member_connect_failures_total{pool=\"pool\",member=\"m0\"}"), 0);
     assert_eq!(backend.accepted(), 2);
+}
+
+/// A client whose connection the proxy has taken in.
+fn standing(gateway: &Gateway, port: u16) -> Client {
+    let client = Client::connect(v6(port));
+    wait_for("the connection", || (gateway.metric("connections_total{listener=\"web\"}") > 0).then_some(()));
+    client
+}
+
+#[test]
+fn lines_wait_until_there_is_a_file_to_open_their_receiver_with() {
+    let (backend, told) = (Backend::http("a"), Told::new());
+    let config = told.top().listener("web", "http", told.port, "pool", "");
+    let config = config.pool("pool", &format!("{UNCHECKED}\nretries = 0"), &[backend.address]);
+    let gateway = Gateway::start(&config);
+    let mut client = standing(&gateway, told.port);
+    gateway.limit_files(3);
+    // More lines than may wait.
+    let (asked, path) = (3000, format!("/{}", "a".repeat(4000)));
+    for _ in 0..asked {
+        assert_eq!(client.get(&path).status, 503);
+    }
+    gateway.limit_files(1000);
+    assert_eq!(told.next(), "503 RC--");
+    let count = |name: &str| gateway.metric(&format!("log_{name}_total"));
+    wait_for("all lines to be counted", || (count("lines") + count("lost") == asked).then_some(()));
+    let (came, lost) = (count("lines"), count("lost"));
+    assert!(came > 500 && lost > 500, "{came} {lost}");
+    assert_eq!(client.get("/").status, 200);
+    wait_for("the loss to be told", || {
+        gateway.log().contains("lines about connections are lost").then_some(())
+    });
+}
+
+#[test]
+fn lines_to_a_receiver_that_was_started_again_wait_for_a_file_too() {
+    let (backend, port) = (Backend::http("a"), free_port());
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let start = || {
+        let receiver = UnixDatagram::bind(&path).unwrap();
+        receiver.set_read_timeout(Some(PATIENCE)).unwrap();
+        receiver
+    };
+    let next = |receiver: &UnixDatagram| {
+        let mut buffer = [0; 2000];
+        let length = receiver.recv(&mut buffer).expect("a line comes");
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    let receiver = start();
+    let top = format!("workers = 1\nlog = {{ format = \"httplog\", to = \"unix://{}\" }}", path.display());
+    let config = Config::new(&top).listener("web", "http", port, "pool", "");
+    let gateway = Gateway::start(&config.pool("pool", UNCHECKED, &[backend.address]));
+    let mut client = Client::connect(v6(port));
+    assert_eq!(client.get("/").status, 200);
+    assert!(next(&receiver).contains(" 200 "));
+    drop(receiver);
+    std::fs::remove_file(&path).unwrap();
+    gateway.limit_files(3);
+    let receiver = start();
+    assert_eq!(client.get("/").status, 200, "the member's connection is there");
+    gateway.limit_files(1000);
+    assert!(next(&receiver).contains(" 200 "));
+    assert_eq!(gateway.metric("log_lost_total"), 0);
 }
 
 #[test]
