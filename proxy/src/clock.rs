@@ -4,7 +4,10 @@
 
 use std::cell::Cell;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long the clock on the wall is taken to go as the other does.
+const TRUSTED: Duration = Duration::from_millis(10);
 
 /// What the time is, on this thread.
 #[derive(Clone, Copy)]
@@ -17,6 +20,8 @@ enum Time {
 
 thread_local! {
     static TIME: Cell<Time> = const { Cell::new(Time::Runs) };
+    /// What both clocks showed when they were last looked at together.
+    static BOTH: Cell<Option<(Instant, SystemTime)>> = const { Cell::new(None) };
 }
 
 /// The time, of this poll where it stands still meanwhile.
@@ -35,6 +40,22 @@ pub(crate) fn now() -> Instant {
 /// The time, even where it stands still.
 pub(crate) fn read() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// What the clock on the wall shows at this moment, of the past or present. It is looked at once in [`TRUSTED`], so that
+/// much later it is known here that somebody has set it.
+pub(crate) fn wall(moment: Instant) -> SystemTime {
+    let now = now();
+    let is_fresh = |(seen, _): &(Instant, SystemTime)| now.saturating_duration_since(*seen) < TRUSTED;
+    let (seen, shown) = BOTH.get().filter(is_fresh).unwrap_or_else(|| {
+        let both = (now, SystemTime::now());
+        BOTH.set(Some(both));
+        both
+    });
+    match moment.checked_duration_since(seen) {
+        Some(later) => shown + later,
+        None => shown - seen.saturating_duration_since(moment),
+    }
 }
 
 /// Has the time stand still while this is polled.
@@ -60,7 +81,6 @@ pub(crate) fn poll_fn<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> i
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     async fn a_second_passes() {
         tokio::time::advance(Duration::from_secs(1)).await;
@@ -93,6 +113,20 @@ mod tests {
         let first = standing(now);
         a_second_passes().await;
         assert_eq!(standing(now) - first, Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn moments_are_told_by_the_clock_on_the_wall() {
+        let start = now();
+        let shown = wall(start);
+        let check = |moment: Instant, expect: SystemTime| assert_eq!(wall(moment), expect);
+        check(start, shown);
+        tokio::time::advance(TRUSTED / 2).await;
+        check(start, shown);
+        check(now(), shown + TRUSTED / 2);
+        // Whose second has not passed on the wall: it is looked at anew.
+        a_second_passes().await;
+        assert!(wall(now()) < shown + Duration::from_secs(1));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod target;
 mod writer;
 mod zone;
 
+use crate::clock;
 use crate::error::Error;
 use crate::record::{Record, Stamp};
 use config::model::{ConnectionLog, LogField, LogLine, LogPart, LogTarget, ProxyLog};
@@ -204,7 +205,7 @@ impl Log {
 
     fn write(&self, record: &Record<'_>, out: &mut Vec<u8>) {
         if let Some(envelope) = &self.envelope {
-            envelope.write(&self.stamp(SystemTime::now()), out);
+            envelope.write(&self.stamp(clock::wall(clock::now())), out);
         }
         match &self.form {
             Form::Json => json::write(record, out),

@@ -3,6 +3,7 @@
 //! Without a log nothing is kept. The connection counts itself in what the line says of the process and the listener,
 //! and not in what it says of the pool and the member, as in HAProxy.
 
+use crate::clock;
 use crate::listener::Site;
 use crate::opening::Told;
 use crate::pool::{Lease, MemberState, Pool};
@@ -64,7 +65,7 @@ pub(crate) type MaybeNotes = Option<Box<Notes>>;
 impl Notes {
     /// A connection has come to this place.
     pub(crate) fn begin(local: &Local, route: &Route, site: &Site) -> MaybeNotes {
-        Self::since(local, route, site, Instant::now())
+        Self::since(local, route, site, clock::now())
     }
 
     /// The same of what began to be waited for then.
@@ -72,7 +73,7 @@ impl Notes {
         let names_own_ends = local.shared().snapshot.load().log.as_ref()?.names_own_ends();
         let place = route.sites.iter().position(|listening| listening == site);
         Some(Box::new(Self {
-            accepted: SystemTime::now() - since.elapsed(),
+            accepted: clock::wall(since),
             since,
             socket: place.map_or(0, |place| place + 1),
             names_own_ends,
@@ -104,7 +105,7 @@ impl Notes {
 
     /// Handshakes are over.
     pub(crate) fn opened(&mut self) {
-        self.handshake = self.since.elapsed();
+        self.handshake = clock::now().saturating_duration_since(self.since);
     }
 
     /// The client speaks TLS that ends here, by what is `told` of it.
@@ -141,7 +142,7 @@ impl Notes {
             handshake: self.handshake,
             idle: asked.map_or(Duration::ZERO, |asked| asked.idle),
             course: self.path.since(asked.and_then(|asked| asked.whole).unwrap_or(self.since)),
-            total: self.since.elapsed(),
+            total: clock::now().saturating_duration_since(self.since),
             bytes: self.bytes,
             state,
             load: Load {

@@ -7,7 +7,15 @@ use super::line::{millis, version};
 use super::number::plain;
 use super::{address, dates};
 use crate::record::{Ended, Event, Record, Request};
+use std::ops::BitOr;
 use std::time::Duration;
+
+/// The name of a field behind another, which needs no escapes, and what stands about it.
+macro_rules! name {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":")
+    };
+}
 
 /// Writes the record, without an end of line.
 pub(super) fn write(record: &Record<'_>, out: &mut Vec<u8>) {
@@ -20,18 +28,18 @@ pub(super) fn write(record: &Record<'_>, out: &mut Vec<u8>) {
     dates::rfc3339(&accepted.later(begun), out);
     out.push(b'"');
     let mut object = Object { out };
-    object.value("client", *client, |client, out| {
+    object.value(name!("client"), *client, |client, out| {
         out.push(b'"');
         address::write(client.ip(), out);
         out.push(b'"');
     });
-    object.number("client_port", client.map(|client| client.port().into()));
-    object.text("listener", Some(listener));
-    object.flag("tls", *is_tls);
-    object.number("socket", Some(*socket as u64));
+    object.number(name!("client_port"), client.map(|client| client.port().into()));
+    object.text(name!("listener"), Some(listener));
+    object.flag(name!("tls"), *is_tls);
+    object.number(name!("socket"), Some(*socket as u64));
     match event {
         Event::Ended(ended) => of_ended(ended, &mut object),
-        Event::Refused(fault) => object.text("error", Some(fault.text())),
+        Event::Refused(fault) => object.text(name!("error"), Some(fault.text())),
     }
     out.push(b'}');
 }
@@ -41,42 +49,42 @@ fn of_ended(ended: &Ended<'_>, object: &mut Object<'_>) {
     if let Some(request) = &ended.request {
         of_request(request, ended, object);
     }
-    object.text("pool", *pool);
-    object.text("member", member.map(|member| member.name));
-    object.time("queue_ms", course.queue);
-    object.time("connect_ms", course.connect);
-    object.time("total_ms", Some(ended.active()));
-    object.number("bytes_received", Some(bytes.received));
-    object.number("bytes_sent", Some(bytes.sent));
-    object.letters("state", state.letters());
-    object.number("connections", Some(load.process));
-    object.number("listener_connections", Some(load.listener));
-    object.number("pool_connections", Some(load.pool));
-    object.number("member_connections", Some(load.member));
-    object.number("retries", Some(course.retries.into()));
-    object.flag("redispatched", course.redispatched);
-    object.number("member_queue", Some(course.ahead.of_member));
-    object.number("pool_queue", Some(course.ahead.of_pool));
+    object.text(name!("pool"), *pool);
+    object.text(name!("member"), member.map(|member| member.name));
+    object.time(name!("queue_ms"), course.queue);
+    object.time(name!("connect_ms"), course.connect);
+    object.time(name!("total_ms"), Some(ended.active()));
+    object.number(name!("bytes_received"), Some(bytes.received));
+    object.number(name!("bytes_sent"), Some(bytes.sent));
+    object.letters(name!("state"), state.letters());
+    object.number(name!("connections"), Some(load.process));
+    object.number(name!("listener_connections"), Some(load.listener));
+    object.number(name!("pool_connections"), Some(load.pool));
+    object.number(name!("member_connections"), Some(load.member));
+    object.number(name!("retries"), Some(course.retries.into()));
+    object.flag(name!("redispatched"), course.redispatched);
+    object.number(name!("member_queue"), Some(course.ahead.of_member));
+    object.number(name!("pool_queue"), Some(course.ahead.of_pool));
 }
 
 /// What only requests have.
 fn of_request(request: &Request<'_>, ended: &Ended<'_>, object: &mut Object<'_>) {
     let Request { line, status, receive, response, cookies } = request;
-    object.text("method", line.map(|line| line.method.as_str()));
-    object.value("target", *line, |line, out| {
+    object.text(name!("method"), line.map(|line| line.method.as_str()));
+    object.value(name!("target"), *line, |line, out| {
         out.push(b'"');
         for part in line.target_parts() {
             escaped(part, out);
         }
         out.push(b'"');
     });
-    object.text("version", line.map(|line| version(line.version)));
-    object.number("status", status.map(u64::from));
-    object.time("handshake_ms", Some(ended.handshake));
-    object.time("idle_ms", Some(ended.idle));
-    object.time("receive_ms", *receive);
-    object.time("response_ms", *response);
-    object.letters("cookie_state", cookies.0);
+    object.text(name!("version"), line.map(|line| version(line.version)));
+    object.number(name!("status"), status.map(u64::from));
+    object.time(name!("handshake_ms"), Some(ended.handshake));
+    object.time(name!("idle_ms"), Some(ended.idle));
+    object.time(name!("receive_ms"), *receive);
+    object.time(name!("response_ms"), *response);
+    object.letters(name!("cookie_state"), cookies.0);
 }
 
 /// An object, whose first field is written.
@@ -85,31 +93,29 @@ struct Object<'a> {
 }
 
 impl Object<'_> {
-    /// One field, or null. Names need no escapes.
-    fn value<T>(&mut self, name: &str, value: Option<T>, write: impl FnOnce(T, &mut Vec<u8>)) {
-        self.out.extend_from_slice(b",\"");
+    /// One field, or null.
+    fn value<T>(&mut self, name: &'static str, value: Option<T>, write: impl FnOnce(T, &mut Vec<u8>)) {
         self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
         match value {
             Some(value) => write(value, self.out),
             None => self.out.extend_from_slice(b"null"),
         }
     }
 
-    fn number(&mut self, name: &str, number: Option<u64>) {
+    fn number(&mut self, name: &'static str, number: Option<u64>) {
         self.value(name, number, plain);
     }
 
-    fn time(&mut self, name: &str, time: Option<Duration>) {
+    fn time(&mut self, name: &'static str, time: Option<Duration>) {
         self.number(name, time.map(millis));
     }
 
-    fn flag(&mut self, name: &str, flag: bool) {
+    fn flag(&mut self, name: &'static str, flag: bool) {
         let word: &[u8] = if flag { b"true" } else { b"false" };
         self.value(name, Some(word), |word, out| out.extend_from_slice(word));
     }
 
-    fn letters(&mut self, name: &str, letters: [char; 2]) {
+    fn letters(&mut self, name: &'static str, letters: [char; 2]) {
         let mut held = [0; 8];
         let [one, other] = letters;
         let first = one.encode_utf8(&mut held).len();
@@ -117,7 +123,7 @@ impl Object<'_> {
         self.text(name, std::str::from_utf8(&held[..length]).ok());
     }
 
-    fn text(&mut self, name: &str, text: Option<&str>) {
+    fn text(&mut self, name: &'static str, text: Option<&str>) {
         self.value(name, text, |text, out| {
             out.push(b'"');
             escaped(text, out);
@@ -128,7 +134,9 @@ impl Object<'_> {
 
 /// Writes what stands between the quotes of a text.
 fn escaped(text: &str, out: &mut Vec<u8>) {
-    if text.bytes().all(|byte| byte >= b' ' && !matches!(byte, b'"' | b'\\')) {
+    // All are looked at, since that is many at a time.
+    let changes = |byte: u8| u8::from(byte < b' ' || matches!(byte, b'"' | b'\\'));
+    if text.bytes().map(changes).fold(0, BitOr::bitor) == 0 {
         return out.extend_from_slice(text.as_bytes());
     }
     let start = out.len();
