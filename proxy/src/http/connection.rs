@@ -2,6 +2,8 @@
 //!
 //! All of them run in one task, so plain cells do. What belongs to one request alone is in [`super::exchange`].
 
+mod socket;
+
 use super::certificate;
 use super::deadlines::{Deadlines, Overdue};
 use super::diary::Diary;
@@ -20,21 +22,15 @@ use crate::opening::Told;
 use crate::proxy_protocol::Ends;
 use crate::snapshot::Route;
 use crate::stream::Stream;
-use crate::turn;
 use crate::upstream::Own;
 use crate::worker::Local;
 use config::model::Mode;
 use hyper::header::{CONNECTION, HeaderMap, HeaderValue};
 use std::cell::{Cell, OnceCell, RefCell, RefMut};
-use std::io::IoSlice;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Context;
-use std::time::{Duration, Instant};
-
-/// How often it is seen after a client whose request waits: nothing is read of it meanwhile.
-const LOOK: Duration = Duration::from_secs(1);
+use std::time::Instant;
 
 /// One client connection.
 pub(crate) struct Connection {
@@ -179,23 +175,6 @@ impl Connection {
         (Arc::clone(route), true)
     }
 
-    /// When to see if a client is still there that has nothing to say, the last time having been this.
-    pub(super) fn look_due(&self, last: Instant) -> Option<Instant> {
-        let exchanges = self.exchanges.borrow();
-        let since = exchanges.first()?.progress.borrow().whole();
-        Some(since.max(last) + LOOK)
-    }
-
-    /// Has the socket be looked at when it is used next.
-    pub(super) fn looks(&self) {
-        self.looks.set(true);
-    }
-
-    /// Whether the socket is to be looked at, once.
-    pub(super) fn takes_look(&self) -> bool {
-        self.looks.take()
-    }
-
     /// How many requests are under way.
     pub(super) fn under_way(&self) -> usize {
         self.exchanges.borrow().len()
@@ -222,21 +201,6 @@ impl Connection {
         if exchanges.is_empty() {
             self.waits.borrow_mut().ended(now());
         }
-    }
-
-    /// What is sent next is the beginning of a response, which leaves with those of others.
-    pub(super) fn gathers(&self) {
-        self.gathers.set(!self.is_http2());
-    }
-
-    /// Whether what is to be sent waits for others. The client takes nothing meanwhile.
-    pub(super) fn waits_for_others(&self, cx: &Context<'_>) -> bool {
-        let waits = self.gathers.take();
-        if waits {
-            turn::is_left_to_others(cx);
-            self.stalled();
-        }
-        waits
     }
 
     /// Whether no request has come.
@@ -356,16 +320,6 @@ impl Connection {
         }
     }
 
-    /// Keeps the socket of which the HTTP library has let go.
-    pub(super) fn leave(&self, stream: Stream) {
-        *self.left.borrow_mut() = Some(stream);
-    }
-
-    /// The socket of which the HTTP library has let go.
-    pub(super) fn take_left(&self) -> Option<Stream> {
-        self.left.borrow_mut().take()
-    }
-
     /// The connection is to become a tunnel.
     pub(crate) fn switches(&self, switched: Box<Switched>) {
         *self.switched.borrow_mut() = Some(switched);
@@ -379,59 +333,5 @@ impl Connection {
     /// The member's side of the tunnel that the connection is to become.
     pub(crate) fn take_switched(&self) -> Option<Box<Switched>> {
         self.switched.borrow_mut().take()
-    }
-
-    /// The client has sent bytes.
-    pub(crate) fn received(&self, bytes: usize) {
-        self.route.borrow().counts.received(self.local.index(), bytes as u64);
-        self.diary.received(bytes as u64);
-    }
-
-    /// Follows bytes of the client. Returns how many of them may be passed on.
-    pub(crate) fn follow(&self, bytes: &[u8]) -> usize {
-        let mut wire = self.wire.borrow_mut();
-        let blocks = wire.blocks();
-        if !bytes.is_empty() && wire.awaits_head() {
-            self.diary.heard();
-        }
-        let good = wire.received(bytes, now);
-        let mut waits = self.waits.borrow_mut();
-        let known = waits.head.filter(|_| wire.blocks() == blocks);
-        waits.head = wire.in_head().then(|| known.unwrap_or_else(now));
-        good
-    }
-
-    /// The client has begun HTTP/2, of which whoever reads HTTP/1.1 sees nothing.
-    pub(super) fn asks_http2(&self) {
-        self.http2_asked.set(true);
-    }
-
-    pub(super) fn is_http2_asked(&self) -> bool {
-        self.http2_asked.get()
-    }
-
-    /// What has come may be the beginning of another version of HTTP.
-    pub(super) fn is_opening(&self) {
-        self.waits.borrow_mut().head.get_or_insert_with(now);
-    }
-
-    /// The client has taken so many bytes of these slices.
-    pub(crate) fn sent(&self, slices: &[IoSlice<'_>], count: usize) {
-        self.route.borrow().counts.sent(self.local.index(), count as u64);
-        self.diary.sent(count as u64);
-        self.wire.borrow_mut().sent(slices, count, now);
-        let mut waits = self.waits.borrow_mut();
-        // There is nothing to take where all has left.
-        let took = count > 0 || waits.room.is_some();
-        waits.taken(now());
-        drop(waits);
-        if took && !self.is_http2() {
-            self.exchanges.borrow().iter().for_each(|exchange| exchange.is_taken());
-        }
-    }
-
-    /// The client takes nothing at the moment.
-    pub(crate) fn stalled(&self) {
-        self.waits.borrow_mut().room.get_or_insert_with(now);
     }
 }
