@@ -8,8 +8,10 @@
 //! runtime wakes itself up by an event in order to sleep for less. Each connection has such a short timer while it
 //! connects. The one timer here stays where it is when the alarm that it was set for is no longer needed.
 
+mod queue;
+
+use queue::{Place, Queue};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -20,18 +22,13 @@ use tokio::time::{Instant, timeout_at};
 /// All alarms of one worker. They ring while [`Alarms::tend`] runs.
 #[derive(Default)]
 pub(crate) struct Alarms {
-    set: RefCell<BTreeMap<Place, Waker>>,
-    /// How many have been set ever.
-    count: Cell<u64>,
+    set: RefCell<Queue>,
     /// All that were due by then have rung.
     rung: Cell<Option<Instant>>,
     /// When the timer rings next.
     armed: Cell<Option<Instant>>,
     nearer: Notify,
 }
-
-/// When an alarm rings, and its number, which tells it from others of that time.
-type Place = (Instant, u64);
 
 /// The alarm of one connection. Costs nothing until the first deadline.
 pub(crate) struct Alarm {
@@ -63,7 +60,7 @@ impl Alarms {
     pub(crate) async fn tend(&self) {
         loop {
             self.ring(Instant::now());
-            let first = self.set.borrow().first_key_value().map(|((deadline, _), _)| *deadline);
+            let first = self.set.borrow_mut().first();
             self.armed.set(first);
             match first {
                 None => self.nearer.notified().await,
@@ -76,18 +73,14 @@ impl Alarms {
     fn ring(&self, now: Instant) {
         self.rung.set(Some(now));
         let mut set = self.set.borrow_mut();
-        while let Some(first) = set.first_entry()
-            && first.key().0 <= now
-        {
+        while let Some(waker) = set.take_due(now) {
             // This only puts the task in the queue, so nobody comes for the set meanwhile.
-            first.remove().wake();
+            waker.wake();
         }
     }
 
     fn set(&self, deadline: Instant, waker: Waker) -> Place {
-        let place = (deadline, self.count.get());
-        self.count.set(place.1 + 1);
-        self.set.borrow_mut().insert(place, waker);
+        let place = self.set.borrow_mut().insert(deadline, waker);
         if self.armed.get().is_none_or(|armed| deadline < armed) {
             self.armed.set(Some(deadline));
             self.nearer.notify_one();
@@ -101,8 +94,8 @@ impl Alarm {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
         let Some(deadline) = deadline else { return Poll::Pending };
         let rung = self.alarms.rung.get();
-        self.place = self.place.filter(|place| rung.is_none_or(|rung| place.0 > rung));
-        if self.place.is_some_and(|place| place.0 <= deadline) {
+        self.place = self.place.filter(|place| rung.is_none_or(|rung| place.deadline() > rung));
+        if self.place.is_some_and(|place| place.deadline() <= deadline) {
             return Poll::Pending;
         }
         self.clear();
@@ -115,7 +108,7 @@ impl Alarm {
 
     fn clear(&mut self) {
         if let Some(place) = self.place.take() {
-            self.alarms.set.borrow_mut().remove(&place);
+            self.alarms.set.borrow_mut().remove(place);
         }
     }
 }
