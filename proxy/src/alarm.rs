@@ -7,9 +7,13 @@
 //! A timer of the runtime for each would take more memory, and a system call whenever it is nearer than all the others: the
 //! runtime wakes itself up by an event in order to sleep for less. Each connection has such a short timer while it
 //! connects. The one timer here stays where it is when the alarm that it was set for is no longer needed.
+//!
+//! A deadline is over once all sockets have been looked at behind it: what lies there has come in time, however late this
+//! worker is, and nobody else is to blame for that.
 
 mod queue;
 
+use crate::turn;
 use queue::{Place, Queue};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -23,7 +27,7 @@ use tokio::time::{Instant, timeout_at};
 #[derive(Default)]
 pub(crate) struct Alarms {
     set: RefCell<Queue>,
-    /// All that were due by then have rung.
+    /// All that were due by then have rung, and what had come until then was heard of before.
     rung: Cell<Option<Instant>>,
     /// When the timer rings next.
     armed: Cell<Option<Instant>>,
@@ -59,7 +63,7 @@ impl Alarms {
     /// Rings, forever.
     pub(crate) async fn tend(&self) {
         loop {
-            self.ring(Instant::now());
+            self.ring_if_due().await;
             let first = self.set.borrow_mut().first();
             self.armed.set(first);
             match first {
@@ -70,7 +74,14 @@ impl Alarms {
         }
     }
 
-    fn ring(&self, now: Instant) {
+    /// Whoever has something to read reads it before the deadline for that rings.
+    async fn ring_if_due(&self) {
+        let now = Instant::now();
+        let first = self.set.borrow_mut().first();
+        if first.is_none_or(|first| first > now) {
+            return;
+        }
+        turn::all_is_heard().await;
         self.rung.set(Some(now));
         let mut set = self.set.borrow_mut();
         while let Some(waker) = set.take_due(now) {
@@ -90,18 +101,19 @@ impl Alarms {
 }
 
 impl Alarm {
-    /// Ready once `deadline` has passed. `None` never comes. Always polled by the same task.
+    /// Ready once `deadline` has passed and has rung. `None` never comes. Always polled by the same task.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
         let Some(deadline) = deadline else { return Poll::Pending };
         let rung = self.alarms.rung.get();
+        if rung.is_some_and(|rung| deadline <= rung) {
+            self.clear();
+            return Poll::Ready(());
+        }
         self.place = self.place.filter(|place| rung.is_none_or(|rung| place.deadline() > rung));
         if self.place.is_some_and(|place| place.deadline() <= deadline) {
             return Poll::Pending;
         }
         self.clear();
-        if deadline <= Instant::now() {
-            return Poll::Ready(());
-        }
         self.place = Some(self.alarms.set(deadline, cx.waker().clone()));
         Poll::Pending
     }
@@ -122,7 +134,9 @@ impl Drop for Alarm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
     use std::time::Duration;
+    use tokio::io::AsyncReadExt;
 
     /// Runs a future while alarms ring, on a clock that jumps.
     async fn beside<F: Future>(run: impl FnOnce(Rc<Alarms>) -> F) -> (F::Output, Duration) {
@@ -215,5 +229,22 @@ mod tests {
         })
         .await;
         assert_eq!((output, passed.as_secs()), (Some("done"), 2));
+    }
+
+    #[tokio::test]
+    async fn what_lies_in_a_socket_has_come_before_a_deadline_that_is_over() {
+        let (mut there, here) = std::os::unix::net::UnixStream::pair().unwrap();
+        here.set_nonblocking(true).unwrap();
+        let mut here = tokio::net::UnixStream::from_std(here).unwrap();
+        let ((), _) = beside(|alarms| async move {
+            for over in [Instant::now(), Instant::now() + Duration::from_micros(1)] {
+                there.write_all(b"a").unwrap();
+                // Nobody else has a turn, so the runtime has not heard of it.
+                while Instant::now() <= over {}
+                assert_eq!(alarms.before(over, here.read_u8()).await.map(Result::unwrap), Some(b'a'));
+            }
+            assert!(alarms.before(Instant::now(), here.read_u8()).await.is_none(), "nothing is there");
+        })
+        .await;
     }
 }
