@@ -50,6 +50,7 @@ mod websocket;
 mod wire;
 
 pub(crate) use forwarded::Teller;
+pub(crate) use rest::Waiting;
 
 use crate::listener::{Accepted, Stage};
 use crate::opening::Told;

@@ -3,6 +3,7 @@
 //! Nothing of a connection ever moves to another thread, so the data path needs no lock and no `Send`. A panic in the
 //! task of one connection ends that connection; it is counted and logged.
 
+mod carried;
 mod places;
 mod quiet;
 
@@ -22,6 +23,7 @@ use crate::thread::Running;
 use crate::tide::Tide;
 use crate::udp::{self, Inbox};
 use crate::upstream::Upstreams;
+use carried::Carried;
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, join_all};
 use std::cell::{Cell, OnceCell, RefCell, RefMut};
@@ -29,7 +31,6 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc as standard;
@@ -327,32 +328,10 @@ impl Local {
     pub(crate) fn spawn(
         self: &Rc<Self>,
         counts: Arc<ListenerCounts>,
-        held: impl Sized + 'static,
-        connection: impl Future<Output = ()> + 'static,
+        held: impl Unpin + 'static,
+        connection: impl Future<Output = ()> + Unpin + 'static,
     ) {
-        let running = Tracked::new(self);
-        counts.opened(self.index);
-        self.shared.connections.opened(self.index);
-        self.connections.set(self.connections.get() + 1);
-        self.rises();
-        self.buffers.allow(self.shared.kept_per_worker());
-        tokio::task::spawn_local(async move {
-            let ended = AssertUnwindSafe(connection).catch_unwind().await;
-            let local = &running.0;
-            if ended.is_err() {
-                counts.failed(local.index, Failure::Panic);
-                tracing::error!(
-                    worker = local.index,
-                    "a connection's task panicked; the connection is closed"
-                );
-            }
-            counts.closed(local.index);
-            local.shared.connections.closed(local.index);
-            local.connections.set(local.connections.get() - 1);
-            local.falls();
-            drop(held);
-            drop(running);
-        });
+        tokio::task::spawn_local(Carried::begin(self, counts, (held, connection)));
     }
 
     /// Runs a task that [`Local::idle`] waits for.

@@ -13,7 +13,6 @@ use crate::rests::Resting;
 use crate::stream::Stream;
 use crate::worker::Stop;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 /// Waits as long as a request may be waited for.
@@ -37,13 +36,11 @@ fn wait(guest: Guest, resting: Resting, stop: Stop) -> Stage {
     guest.route.counts.rests(guest.local.index());
     guest.local.falls();
     let alarm = guest.local.alarms.alarm();
-    Stage::new(Waiting { alarm, left: Some(Left { guest, resting, stop }) })
+    Stage::Rests(Waiting { alarm, left: Some(Left { guest, resting, stop }) })
 }
 
-/// All that such a connection takes beside its task. It has the room that the runtime had for the socket, of which the
-/// allocator could make no other use: each page of it has a task as well, which stays.
-#[repr(align(128))]
-struct Waiting {
+/// All that such a connection takes beside the rest of its task.
+pub(crate) struct Waiting {
     alarm: Alarm,
     left: Option<Left>,
 }
@@ -54,11 +51,10 @@ struct Left {
     stop: Stop,
 }
 
-impl Future for Waiting {
-    type Output = Option<Stage>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Stage>> {
-        let Self { alarm, left } = &mut *self;
+impl Waiting {
+    /// Ready with what follows, once anything happens.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Stage>> {
+        let Self { alarm, left } = self;
         let Some(Left { guest, resting, stop }) = left else { return Poll::Ready(None) };
         let is_called = resting.poll(cx).is_ready() || stop.is_due();
         if !is_called {
@@ -89,14 +85,4 @@ fn lost(guest: &Guest, error: &io::Error) -> Option<Stage> {
     guest.route.counts.failed(guest.local.index(), Failure::Shortage);
     tracing::debug!(%error, listener = guest.route.name, "a connection that rested is lost");
     None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_connection_that_rests_takes_the_room_of_its_socket() {
-        assert_eq!(size_of::<Waiting>(), 256);
-    }
 }

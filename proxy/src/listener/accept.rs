@@ -122,11 +122,15 @@ impl Accepted {
 
 /// A part of a connection's life, which becomes the next one. All that is needed only to get there is gone by then: a
 /// connection that waits keeps no room for how it came about.
-pub(crate) struct Stage(Pin<Box<dyn Future<Output = Option<Self>>>>);
+pub(crate) enum Stage {
+    Acts(Pin<Box<dyn Future<Output = Option<Self>>>>),
+    /// In the room of the connection's task, so that nothing is allocated for one that rests or rises.
+    Rests(http::Waiting),
+}
 
 impl Stage {
     pub(crate) fn new(stage: impl Future<Output = Option<Self>> + 'static) -> Self {
-        Self(Box::pin(stage))
+        Self::Acts(Box::pin(stage))
     }
 
     /// One that nothing follows.
@@ -139,10 +143,16 @@ impl Future for Stage {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        while let Some(next) = ready!(self.0.as_mut().poll(cx)) {
-            *self = next;
+        loop {
+            let next = match &mut *self {
+                Self::Acts(stage) => stage.as_mut().poll(cx),
+                Self::Rests(waiting) => waiting.poll(cx),
+            };
+            match ready!(next) {
+                Some(next) => *self = next,
+                None => return Poll::Ready(()),
+            }
         }
-        Poll::Ready(())
     }
 }
 

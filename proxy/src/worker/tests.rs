@@ -28,14 +28,22 @@ fn a_panic_in_one_connection_is_counted_and_disturbs_no_other() {
         let (go, wait) = oneshot::channel::<()>();
         let served = Rc::new(Cell::new(false));
         let seen = Rc::clone(&served);
-        local.spawn(Arc::clone(&counts), (), async move {
-            wait.await.unwrap();
-            seen.set(true);
-        });
-        local.spawn(Arc::clone(&counts), (), async move {
-            // Dropped by the panic, which ends the wait of the other connection with an error if it were shared.
-            panic!("a fault of this one connection");
-        });
+        local.spawn(
+            Arc::clone(&counts),
+            (),
+            Box::pin(async move {
+                wait.await.unwrap();
+                seen.set(true);
+            }),
+        );
+        local.spawn(
+            Arc::clone(&counts),
+            (),
+            Box::pin(async move {
+                // Dropped by the panic, which ends the wait of the other connection with an error if it were shared.
+                panic!("a fault of this one connection");
+            }),
+        );
         local.connection_ended().await;
         assert_eq!((counts.failures(Failure::Panic), counts.active()), (1, 1));
         go.send(()).unwrap();
@@ -71,12 +79,12 @@ fn a_worker_is_full_until_one_of_its_connections_ends() {
         let counts = Arc::new(ListenerCounts::new(1));
         assert!(local.has_room(0));
         let (go, wait) = oneshot::channel::<()>();
-        local.spawn(Arc::clone(&counts), (), async move { wait.await.unwrap() });
+        local.spawn(Arc::clone(&counts), (), Box::pin(async move { wait.await.unwrap() }));
         assert!(!local.has_room(0));
         go.send(()).unwrap();
         local.connection_ended().await;
         assert!(local.has_room(0));
-        local.spawn(counts, (), async { panic!("a fault of this one connection") });
+        local.spawn(counts, (), Box::pin(async { panic!("a fault of this one connection") }));
         assert!(!local.has_room(0));
         local.idle().await;
         assert!(local.has_room(0), "a panic gives the place back");
