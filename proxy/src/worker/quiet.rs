@@ -55,7 +55,7 @@ impl Local {
         loop {
             self.ebbed.notified().await;
             time::sleep(SETTLED).await;
-            self.tide.set(Tide::default().risen_to(self.awake()));
+            self.tide.set(Tide::given_back(self.awake()));
             give_back();
         }
     }
