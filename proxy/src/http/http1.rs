@@ -18,11 +18,12 @@ use hyper::StatusCode;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time;
 
 /// The fields that the HTTP library takes of itself.
@@ -54,11 +55,8 @@ pub(super) async fn serve(connection: &Rc<Connection>, client: ClientStream, sto
             if let Poll::Ready(end) = Pin::new(&mut serving).poll(cx) {
                 return Poll::Ready(Event::Ended(end));
             }
-            if connection.is_http2_asked() {
-                return Poll::Ready(Event::Http2);
-            }
-            if let Some(fault) = connection.refuses() {
-                return Poll::Ready(Event::Refused(answer::to_fault(fault)));
+            if let Some(event) = asked(connection) {
+                return Poll::Ready(event);
             }
             if !stopping && stopped.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Event::Stop);
@@ -88,9 +86,7 @@ pub(super) async fn serve(connection: &Rc<Connection>, client: ClientStream, sto
             Event::Refused(answer) => {
                 return End::Of(refuse(connection, serving.into_parts().io.into_inner(), answer).await);
             }
-            Event::Overdue(Due { what: Overdue::Head, .. }) if connection.waits.borrow().is_quiet() => {
-                return End::Of(refuse(connection, serving.into_parts().io.into_inner(), SLOW_HEAD).await);
-            }
+            Event::Idle => return End::Of(say_goodbye(serving.into_parts().io.into_inner()).await),
             Event::Overdue(due) => {
                 if !keeps_on(connection, &due) {
                     return End::Of(None);
@@ -118,7 +114,17 @@ enum Event {
     /// It is time to see whether the client is still there.
     Look,
     Refused(Answer),
+    /// Nothing has come for long, and nothing is under way.
+    Idle,
     Overdue(Due),
+}
+
+/// What the client has asked for that the HTTP library does not see.
+fn asked(connection: &Connection) -> Option<Event> {
+    if connection.is_http2_asked() {
+        return Some(Event::Http2);
+    }
+    Some(Event::Refused(answer::to_fault(connection.refuses()?)))
 }
 
 /// Waits for what is due next, rest included, and a look at the client, of whom the last one was then.
@@ -127,9 +133,17 @@ fn due(connection: &Connection, looked: Instant, alarm: &mut Alarm, cx: &mut Con
     let (look, rest) = (connection.look_due(looked), connection.rest());
     let is_first = |due: &Due| look.or(rest).is_none_or(|other| due.at <= other);
     match connection.due().filter(is_first) {
-        Some(due) => alarm.poll(cx, Some(due.at.into())).map(|()| Event::Overdue(due)),
+        Some(due) => alarm.poll(cx, Some(due.at.into())).map(|()| overdue(connection, due)),
         None if look.is_some() => alarm.poll(cx, look.map(Into::into)).map(|()| Event::Look),
         None => alarm.poll(cx, rest.map(Into::into)).map(|()| Event::Rest),
+    }
+}
+
+fn overdue(connection: &Connection, due: Due) -> Event {
+    match due.what {
+        Overdue::Idle | Overdue::Close => Event::Idle,
+        Overdue::Head if connection.waits.borrow().is_quiet() => Event::Refused(SLOW_HEAD),
+        Overdue::Head | Overdue::Body | Overdue::Room | Overdue::Member => Event::Overdue(due),
     }
 }
 
@@ -181,6 +195,18 @@ async fn refuse(connection: &Connection, client: ClientStream, answer: Answer) -
         diary::tell_of_none(connection, failure, answer.status);
     }
     linger::close(stream).await;
+    None
+}
+
+/// Tells the client that nothing follows, in TLS as well (RFC 8446 §6.1), where its socket has room for that.
+async fn say_goodbye(client: ClientStream) -> Option<Stage> {
+    let mut stream = client.into_inner();
+    poll_fn(|cx| {
+        // One that takes nothing gets the close alone.
+        let _ = Pin::new(&mut stream).poll_shutdown(cx);
+        Poll::Ready(())
+    })
+    .await;
     None
 }
 

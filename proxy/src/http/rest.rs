@@ -1,8 +1,8 @@
 //! A client connection of HTTP/1.1 on which nothing happens: what served it is gone, and comes back with the client's next
 //! byte or its end.
 //!
-//! Its places, its deadline and the word to stop hold on. Whatever ends it but the deadline is dealt with by what serves
-//! it, as if it had been there all the time.
+//! Its places, its deadline and the word to stop hold on. Whatever ends it is dealt with by what serves it, as if
+//! it had been there all the time.
 
 use super::go_on;
 use super::guest::Guest;
@@ -56,13 +56,12 @@ impl Waiting {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Stage>> {
         let Self { alarm, left } = self;
         let Some(Left { guest, resting, stop }) = left else { return Poll::Ready(None) };
-        let is_called = resting.poll(cx).is_ready() || stop.is_due();
-        if !is_called {
+        if resting.poll(cx).is_pending() && !stop.is_due() {
             let until = guest.rested.map(|rested| rested.until(&guest.route.timeout).into());
             ready!(alarm.poll(cx, until));
         }
         guest.route.counts.rose(guest.local.index());
-        Poll::Ready(left.take().filter(|_| is_called).and_then(Left::rise))
+        Poll::Ready(left.take().and_then(Left::rise))
     }
 }
 

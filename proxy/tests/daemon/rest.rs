@@ -97,6 +97,21 @@ fn rest_puts_no_deadline_off() {
 }
 
 #[test]
+fn tls_is_told_of_the_end_awake_and_at_rest() {
+    let (authority, backend) = (Authority::new(), Backend::http("a"));
+    let bundle = authority.bundle("web", &["web.example"]);
+    let tls = format!("tls = {{ certificates = [\"{}\"] }}", bundle.display());
+    for keep_alive in ["100ms", "2s"] {
+        let port = free_port();
+        let timeouts = format!("keep_alive = \"{keep_alive}\"");
+        let _gateway = Gateway::start(&config(port, "", &timeouts, &tls, &backend));
+        let mut stream = connect(&authority.client(None), v6(port), "web.example");
+        get(&mut stream);
+        assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0, "{keep_alive}");
+    }
+}
+
+#[test]
 fn a_drain_and_a_listener_that_goes_close_at_once() {
     let (authority, backend) = (Authority::new(), Backend::http("a"));
     let bundle = authority.bundle("web", &["web.example"]);
