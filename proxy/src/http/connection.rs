@@ -64,6 +64,8 @@ pub(crate) struct Connection {
     switched: RefCell<Option<Box<Switched>>>,
     /// Whether no request is to be taken behind those under way.
     leaving: Cell<bool>,
+    /// Whether the HTTP library has begun to close it.
+    pub(crate) closing: Cell<bool>,
     /// Whether what is sent next waits for others.
     gathers: Cell<bool>,
     /// Whether to see if the client is still there.
@@ -110,6 +112,7 @@ impl Connection {
             flushes: Flushes::default(),
             switched: RefCell::new(None),
             leaving: Cell::new(false),
+            closing: Cell::new(false),
             gathers: Cell::new(false),
             looks: Cell::new(false),
             http2_asked: Cell::new(false),
@@ -129,7 +132,7 @@ impl Connection {
             && self.under_way() == 0
             && self.diary.is_done()
             && self.switched.borrow().is_none()
-            && !(self.leaving.get() || self.abort.get())
+            && !(self.leaving.get() || self.abort.get() || self.closing.get())
     }
 
     /// What is kept of it while it rests.
@@ -249,6 +252,12 @@ impl Connection {
         if !self.is_http2() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
+    }
+
+    /// Takes no request behind those under way and, where one cannot be refused, the next one if that comes soon.
+    pub(super) fn is_to_leave(&self) {
+        self.leaving.set(true);
+        self.waits.borrow_mut().leaving = Some(now());
     }
 
     /// Takes no request behind those under way, of which this is a response's head.

@@ -97,6 +97,11 @@ impl Deadlines {
         (is_idle && awaited.is_none()).then(|| self.quiet.max(self.awake) + REST)
     }
 
+    /// Whether it might have rested by then.
+    pub(crate) fn is_at_rest(&self, now: Instant) -> bool {
+        self.rest().is_some() && self.quiet + REST <= now
+    }
+
     /// It cannot rest at this moment.
     pub(crate) const fn stays_awake(&mut self, now: Instant) {
         self.awake = now;
@@ -200,6 +205,18 @@ mod tests {
         check(&waits, start, None);
         waits.ended(start + seconds(5));
         check(&waits, start, Some((65, Overdue::Idle)));
+    }
+
+    #[test]
+    fn who_is_called_from_its_rest_by_nothing_is_at_rest_still() {
+        let (mut waits, start) = deadlines();
+        waits.ended(start);
+        assert!(!waits.is_at_rest(start));
+        let later = start + seconds(5);
+        let mut awoken = Deadlines::awoken(waits.limits, waits.rested(), later);
+        assert!(awoken.is_at_rest(later));
+        awoken.head = Some(later);
+        assert!(!awoken.is_at_rest(later));
     }
 
     #[test]

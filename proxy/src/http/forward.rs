@@ -97,7 +97,7 @@ fn finished(underway: Underway, mut response: Response<ResponseBody>) -> Respons
     // A connection that becomes another has no next request.
     if switched.is_none() || upgrade.is_some() {
         connection.goes_on();
-        if !is_in_force {
+        if !is_in_force || connection.is_leaving() {
             connection.leaves(response.headers_mut());
         }
     }

@@ -39,7 +39,8 @@ pub(super) enum End {
     Rest(Stream),
 }
 
-/// Carries one client connection to its end. When told to stop it finishes the response under way.
+/// Carries one client connection to its end. When told to stop it finishes the response under way and answers one more
+/// request that comes soon, so that the client learns ahead of its next one that the connection is closed.
 pub(super) async fn serve(connection: &Rc<Connection>, client: ClientStream, stop: &mut Stop) -> End {
     let mut alarm = connection.local.alarms.alarm();
     let fields = usize::from(connection.route().limits.fields);
@@ -81,7 +82,13 @@ pub(super) async fn serve(connection: &Rc<Connection>, client: ClientStream, sto
             Event::Rest => connection.waits.borrow_mut().stays_awake(now()),
             Event::Stop => {
                 stopping = true;
-                Pin::new(&mut serving).graceful_shutdown();
+                // A request may be on its way to a connection that was busy a moment ago.
+                let is_at_rest = connection.waits.borrow().is_at_rest(now());
+                if is_at_rest {
+                    Pin::new(&mut serving).graceful_shutdown();
+                } else {
+                    connection.is_to_leave();
+                }
             }
             Event::Refused(answer) => {
                 return End::Of(refuse(connection, serving.into_parts().io.into_inner(), answer).await);

@@ -181,6 +181,7 @@ impl AsyncWrite for ClientStream {
 
     /// Closes the write side; with a request body unread, waits for the client so that the answer is not lost.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.connection.closing.set(true);
         if self.connection.waits.borrow().close.is_none() {
             ready!(Pin::new(self.stream()).poll_shutdown(cx))?;
             if !self.connection.is_unread() {

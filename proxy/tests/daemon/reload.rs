@@ -143,6 +143,26 @@ fn connections_of_a_removed_listener_finish() {
 }
 
 #[test]
+fn a_request_that_has_come_by_the_stop_is_answered_as_the_last_one() {
+    let backend = Backend::http("a");
+    let port = free_port();
+    let config = Config::new("").listener("web", "http", port, "web", "");
+    let mut gateway = Gateway::start(&config.pool("web", UNCHECKED, &[backend.address]));
+    let mut client = Client::connect(v6(port));
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    client.send(get("/chunked") + &get("/") + &get("/"));
+    assert_eq!(client.bytes(12), b"HTTP/1.1 200");
+    gateway.terminate();
+    wait_for("the listener to be gone", || Client::try_connect(v6(port)).is_err().then_some(()));
+    backend.seen.gate.store(true, Ordering::SeqCst);
+    let rest = String::from_utf8(client.read_all().unwrap()).unwrap();
+    assert_eq!(rest.matches("HTTP/1.1 200").count(), 1, "two in all, and none behind the last: {rest}");
+    let (first, last) = rest.split_once("HTTP/1.1 200").unwrap();
+    assert!(!first.contains("connection: close") && last.contains("connection: close"), "{rest}");
+    assert!(gateway.ended_well(), "{}", gateway.log());
+}
+
+#[test]
 fn a_kept_connection_follows_a_change_with_its_next_request() {
     let (a, b) = (Backend::http("a"), Backend::http("b"));
     let port = free_port();
