@@ -42,6 +42,11 @@ impl Diary {
         }
     }
 
+    /// What came is of no head.
+    pub(super) fn heard_nothing(&self) {
+        self.first.set(None);
+    }
+
     pub(super) fn received(&self, octets: u64) {
         let traffic = self.traffic.get();
         self.traffic.set(Bytes { received: traffic.received + octets, ..traffic });

@@ -135,7 +135,12 @@ impl Framing {
 
     /// Whether a head has begun and not ended.
     pub(crate) const fn in_head(&self) -> bool {
-        matches!(self.state, State::Head) && self.head.bytes > 0
+        matches!(self.state, State::Head) && self.has_begun()
+    }
+
+    /// Whether there is anything of a head. Empty lines ahead of it are of none (RFC 9112 §2.2).
+    const fn has_begun(&self) -> bool {
+        self.head.request_line.is_some() || !self.line.is_empty()
     }
 
     /// Whether what follows is of a head.
@@ -167,7 +172,7 @@ impl Framing {
 
     /// Whether the client may still be sending what nobody will read.
     pub(crate) const fn is_inside(&self) -> bool {
-        !matches!(self.state, State::Head | State::Held) || self.head.bytes > 0
+        !matches!(self.state, State::Head | State::Held) || self.has_begun()
     }
 
     /// Why the head that is next must be refused.

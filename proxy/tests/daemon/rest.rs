@@ -97,6 +97,19 @@ fn rest_puts_no_deadline_off() {
 }
 
 #[test]
+fn an_empty_line_behind_a_request_is_no_head_that_has_begun() {
+    let (backend, port) = (Backend::http("a"), free_port());
+    let gateway = Gateway::start(&config(port, "", "request_head = \"1s\"", "", &backend));
+    let mut client = served(port);
+    // As clients of old send it behind what they post.
+    client.send("POST /echo HTTP/1.1\r\nHost: a.example\r\nContent-Length: 4\r\n\r\nbody\r\n");
+    assert_eq!(client.response().text(), "body");
+    gateway.counts(RESTING, 1);
+    assert_eq!(client.get("/").text(), "a");
+    assert_eq!(gateway.metric("failures_total{listener=\"web\",reason=\"slow_head\"}"), 0);
+}
+
+#[test]
 fn tls_is_told_of_the_end_awake_and_at_rest() {
     let (authority, backend) = (Authority::new(), Backend::http("a"));
     let bundle = authority.bundle("web", &["web.example"]);

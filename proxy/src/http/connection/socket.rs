@@ -68,6 +68,9 @@ impl Connection {
             self.diary.heard();
         }
         let good = wire.received(bytes, now);
+        if wire.is_between() {
+            self.diary.heard_nothing();
+        }
         let mut waits = self.waits.borrow_mut();
         let known = waits.head.filter(|_| wire.blocks() == blocks);
         waits.head = wire.in_head().then(|| known.unwrap_or_else(now));
