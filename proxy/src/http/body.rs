@@ -166,7 +166,8 @@ enum Source {
 impl ResponseBody {
     /// A short text of the proxy's own.
     pub(crate) fn text(text: impl Into<Bytes>) -> Self {
-        Self { source: Source::Text(Some(text.into())), held: None, packing: None, underway: None }
+        let text = Some(text.into()).filter(|text| !text.is_empty());
+        Self { source: Source::Text(text), held: None, packing: None, underway: None }
     }
 
     /// No content at all.
@@ -186,6 +187,18 @@ impl ResponseBody {
             other => other,
         };
         Self { source, ..self }
+    }
+
+    /// Leaves out a text of the proxy's own. Returns its octets, if they are known.
+    pub(crate) fn take_own(&mut self) -> Option<usize> {
+        let text = match &mut self.source {
+            Source::Text(text) => text.take(),
+            Source::Last(words) => words.take(),
+            Source::Member(_) => None,
+        };
+        let octets = text.map(|text| text.len());
+        // Of what is packed as well.
+        octets.filter(|_| self.packing.take().is_none())
     }
 
     /// Ties the request's life to the body.

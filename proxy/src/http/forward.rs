@@ -18,7 +18,7 @@ use hyper::header::{
     CONTENT_LENGTH, EXPECT, HOST, HeaderValue, MAX_FORWARDS, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
 };
 use hyper::http::request::Parts;
-use hyper::{Request, Response, StatusCode, Version};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use std::convert::Infallible;
 use std::rc::Rc;
 
@@ -31,6 +31,7 @@ pub(crate) fn forward(
     underway.asks(&request);
     let expected = underway.connection.expects_request();
     let (method, version, fields) = (request.method(), request.version(), request.headers());
+    let is_head = method == Method::HEAD;
     let wish = compression::wish(&underway.route.compression, (method, version, fields));
     let judged = expected.map_or(Err(answer::UNEXPECTED), |good| prepare(&underway, request, good));
     // RFC 9113 §8.1.1.
@@ -44,8 +45,13 @@ pub(crate) fn forward(
         let mut response = answered.unwrap_or_else(|turned| refused(&underway, turned));
         if is_malformed {
             response = response.map(|body| body.reset_behind(&underway.connection));
+        } else {
+            response = packed(response, wish);
         }
-        Ok(finished(underway, packed(response, wish)))
+        if is_head {
+            without_content(&mut response);
+        }
+        Ok(finished(underway, response))
     }
 }
 
@@ -83,6 +89,13 @@ fn packed(response: Response<ResponseBody>, wish: Option<Wish>) -> Response<Resp
     let packer = coding.and_then(|coding| Packer::new(coding).ok());
     compression::tell(&mut parts.headers, coding.filter(|_| packer.is_some()));
     Response::from_parts(parts, body.packed_by(packer))
+}
+
+/// The answer to a HEAD (RFC 9110 §9.3.2). A member's has no content, and says itself how much there would be.
+fn without_content(response: &mut Response<ResponseBody>) {
+    if let Some(octets) = response.body_mut().take_own() {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| octets.into());
+    }
 }
 
 /// Every response passes here on its way to the client, whoever made it.

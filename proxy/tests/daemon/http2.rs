@@ -373,6 +373,25 @@ fn a_small_answer_lasts_until_there_is_room_for_it() {
 }
 
 #[test]
+fn an_answer_of_the_proxys_own_to_a_head_has_no_content() {
+    let (port, nobody) = (free_port(), v4(free_port()));
+    let config = Config::new("").listener("web", "http", port, "web", "");
+    let _gateway = Gateway::start(&config.pool("web", UNCHECKED, &[nobody]));
+    let mut client = Http2::connect(port);
+    let with_content = client.get("/");
+    assert_eq!(with_content.head.status(), 503);
+    let bare = client.ask(request("HEAD", "/"));
+    assert_eq!((bare.head.status().as_u16(), bare.body.len()), (503, 0));
+    let length = HeaderValue::from(with_content.body.len());
+    assert_eq!(bare.head.headers()["content-length"], length);
+    let mut client = Client::connect(v6(port));
+    client.send("HEAD / HTTP/1.1\r\nHost: a.example\r\n\r\nGET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    let bare = client.bare_response();
+    assert_eq!(bare.field("content-length"), length.to_str().ok());
+    assert_eq!(client.response().body, with_content.body);
+}
+
+#[test]
 fn an_idle_connection_is_told_and_ended() {
     let backend = Backend::http("a");
     let (gateway, port) = served(&backend, "", "keep_alive = \"300ms\"", "");

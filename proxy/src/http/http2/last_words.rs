@@ -41,7 +41,13 @@ impl LastWords {
         self.text.as_ref().map_or(0, Bytes::len)
     }
 
-    /// The text, and an error once it has left: with the reset the library drops what it has not sent.
+    /// Leaves out the text.
+    pub(crate) const fn take(&mut self) -> Option<Bytes> {
+        self.text.take()
+    }
+
+    /// The text, and an error once what the client has room for has left: with the reset the library drops what it has
+    /// not sent.
     pub(crate) fn poll_frame(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         if let Some(text) = self.text.take() {
             return Poll::Ready(Some(Ok(Frame::data(text))));
