@@ -359,7 +359,8 @@ impl MemberBody {
         let frame = ready!(polled);
         exchange.waits.borrow_mut().member = None;
         match &frame {
-            Some(Ok(_)) => {}
+            // Nothing follows trailers, and nobody asks behind them.
+            Some(Ok(frame)) => self.ended = frame.is_trailers(),
             Some(Err(error)) => {
                 tracing::debug!(%error, "member's answer broke off");
                 exchange.failed(Failure::MemberGone);
@@ -371,7 +372,7 @@ impl MemberBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.reply.as_ref().is_none_or(Reply::is_end_stream)
+        self.ended || self.reply.as_ref().is_none_or(Reply::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -381,7 +382,7 @@ impl MemberBody {
 
 impl Drop for MemberBody {
     fn drop(&mut self) {
-        let has_ended = self.ended || self.is_end_stream();
+        let has_ended = self.is_end_stream();
         self.exchange.progress.borrow_mut().finishes(has_ended);
         if let Some(reply) = self.reply.take().filter(|_| has_ended) {
             reply.release(&self.exchange.connection);

@@ -3,6 +3,9 @@
 use crate::backend::{Backend, Seen};
 use crate::client::Client;
 use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v6};
+use crate::http2::{Http2, failed, request};
+use crate::log::Receiver;
+use bytes::Bytes;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
@@ -67,4 +70,44 @@ fn trailers_go_on_both_ways_but_for_those_that_must_not() {
     }
     assert!(with.contains("\r\nte: trailers\r\n") && with.contains("\r\nconnection: te\r\n"), "{with}");
     assert!(!without.contains("\r\nte: "), "{without}");
+}
+
+#[test]
+fn an_answer_with_trailers_ends_well_and_leaves_its_connection_for_the_next() {
+    let backend = Backend::new("trailers", serve);
+    let (receiver, port) = (Receiver::new(), free_port());
+    let log = format!(
+        "workers = 1\nlog = {{ format = 'custom:%ST %ts %HV', to = \"udp://{}\", tag = \"t\" }}",
+        receiver.address()
+    );
+    let config =
+        Config::new(&log).listener("web", "http", port, "web", "").pool("web", UNCHECKED, &[backend.address]);
+    let gateway = Gateway::start(&config);
+    let logged = || receiver.next().split_once("]: ").unwrap().1.trim().to_owned();
+
+    let mut client = Client::connect(v6(port));
+    for fields in ["Connection: TE\r\nTE: trailers\r\n", ""].repeat(2) {
+        client.send(format!(
+            "POST / HTTP/1.1\r\nHost: a.example\r\n{fields}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        ));
+        read_message(&mut client.stream).unwrap();
+        assert_eq!(logged(), "200 -- HTTP/1.1", "{fields:?}");
+    }
+    assert_eq!(backend.accepted(), 1);
+    drop(client);
+
+    let mut client = Http2::connect(port);
+    for _ in 0..2 {
+        let (response, mut content) = client.send(request("POST", "/").body(()).unwrap(), false);
+        content.send_data(Bytes::from_static(b"body"), true).unwrap();
+        let trailers = client.wait(async {
+            let mut body = response.await.unwrap().into_body();
+            while body.data().await.transpose().unwrap().is_some() {}
+            body.trailers().await.unwrap().expect("fields behind the content")
+        });
+        assert_eq!(trailers["grpc-status"], "0");
+        assert_eq!(logged(), "200 -- HTTP/2.0");
+    }
+    assert!(backend.accepted() <= 2, "one for the clients of each version at most: {}", backend.accepted());
+    assert_eq!(gateway.metric(&failed("client_gone")), 0);
 }
