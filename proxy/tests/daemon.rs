@@ -69,6 +69,9 @@ mod http2_conformance;
 #[path = "daemon/http2_floods.rs"]
 mod http2_floods;
 #[cfg(test)]
+#[path = "daemon/http2_frames.rs"]
+mod http2_frames;
+#[cfg(test)]
 #[path = "daemon/http2_member.rs"]
 mod http2_member;
 #[cfg(test)]

@@ -276,11 +276,17 @@ impl Connection {
         self.abort.set(!self.is_http2());
     }
 
-    /// Counts why the connection did not end well, which is why its requests do not.
+    /// Counts why the connection did not end well, which is why its requests do not: those of a connection that has many
+    /// count beside it. To be called while they are under way.
     pub(super) fn failed(&self, failure: Failure) {
         self.route.borrow().counts.failed(self.local.index(), failure);
         for exchange in self.exchanges.borrow().iter().chain(self.diary.last().iter()) {
-            exchange.progress.borrow_mut().fails(failure);
+            if self.is_http2() && !exchange.is_settled() {
+                exchange.failed(failure);
+                exchange.settles();
+            } else {
+                exchange.progress.borrow_mut().fails(failure);
+            }
         }
     }
 

@@ -297,6 +297,10 @@ impl Exchange {
         self.settled.set(true);
     }
 
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled.get()
+    }
+
     /// Notes what serves it.
     pub(super) fn runs_in(&self, task: &Waker) {
         let mut known = self.task.borrow_mut();
@@ -368,7 +372,7 @@ impl Drop for Underway {
         self.0.waits.borrow_mut().end();
         // A client that leaves one request of several is heard of nowhere else.
         let is_cut_off = self.0.connection.local.shared().is_cut_off();
-        if !self.0.settled.get() && self.0.connection.is_http2() && !is_cut_off {
+        if !self.0.is_settled() && self.0.connection.is_http2() && !is_cut_off {
             self.0.failed(Failure::ClientGone);
         }
         self.0.connection.ended(&self.0);

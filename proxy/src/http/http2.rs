@@ -92,8 +92,9 @@ pub(super) async fn serve(connection: Rc<Connection>, client: ClientStream, mut 
             Event::Ended(Ok(())) => return,
             Event::Ended(Err(error)) => return broken(&connection, &error),
             Event::Offended(offence) => {
+                blame(&connection, offence);
                 drop((serving, streams));
-                return dismiss(&connection, offence).await;
+                return dismiss(&connection).await;
             }
             Event::Leave => Overdue::Idle,
             Event::Overdue(Due { what, exchange: Some(exchange), .. }) => {
@@ -166,8 +167,8 @@ fn leaves(connection: &Connection, overdue: Overdue) -> bool {
     false
 }
 
-/// Ends a connection whose client does what it may not, and says why if that can be said.
-async fn dismiss(connection: &Connection, offence: Offence) {
+/// Counts a connection whose client does what it may not, and what it cuts off.
+fn blame(connection: &Connection, offence: Offence) {
     match offence {
         Offence::Flood(flood) => tell(connection, flood.text()),
         Offence::Breach(breach) => {
@@ -176,6 +177,10 @@ async fn dismiss(connection: &Connection, offence: Offence) {
             tracing::debug!(client, what, "client connection is closed");
         }
     }
+}
+
+/// Ends such a connection, and says why if that can be said.
+async fn dismiss(connection: &Connection) {
     let Some(mut stream) = connection.take_left() else { return };
     if let Some(farewell) = connection.farewell() {
         // It fits into an empty socket; a client that takes nothing gets the close alone.

@@ -2,54 +2,11 @@
 
 use crate::backend::Backend;
 use crate::gateway::{Gateway, wait_for};
-use crate::http2::{Http2, bare, served};
+use crate::http2::{Http2, failed, served};
+use crate::http2_frames::{CALM, farewell, fields, frame, get, open};
+use crate::log::Receiver;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// `ENHANCE_YOUR_CALM`.
-const CALM: u32 = 11;
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-/// The fields of `GET http://a/never`, without a table.
-fn fields(path: &str) -> Vec<u8> {
-    let literal =
-        |index: u8, value: &str| [&[index, u8::try_from(value.len()).unwrap()], value.as_bytes()].concat();
-    [&[0x82, 0x86][..], &literal(0x04, path), &literal(0x01, "a.example")].concat()
-}
-
-fn get(stream: u32, path: &str) -> Vec<u8> {
-    frame(1, 5, stream, &fields(path))
-}
-
-/// Reads frames to the end: the code of the last `GOAWAY`, if one comes.
-fn farewell(mut stream: TcpStream) -> Option<u32> {
-    let (mut read, mut code) = (Vec::new(), None);
-    // A reset is an end as well.
-    let _ = stream.read_to_end(&mut read);
-    let mut rest = &read[..];
-    while let [l0, l1, l2, kind, _, _, _, _, _, payload @ ..] = rest {
-        let length = u32::from_be_bytes([0, *l0, *l1, *l2]) as usize;
-        if payload.len() < length {
-            break;
-        }
-        if *kind == 7 {
-            code = Some(u32::from_be_bytes(payload[4..8].try_into().unwrap()));
-        }
-        rest = &payload[length..];
-    }
-    code
-}
-
-fn open(port: u16) -> TcpStream {
-    let mut stream = bare(port);
-    stream.write_all(&[PREFACE, &frame(4, 0, 0, &[])].concat()).unwrap();
-    stream
-}
 
 fn started() -> (Backend, Gateway, u16) {
     let backend = Backend::http("a");
@@ -91,7 +48,10 @@ fn check_parts(what: &str, flood: &[Vec<u8>], is_flood: bool) {
     }
     if is_flood {
         assert_eq!(farewell(stream), Some(CALM), "{what}");
-        gateway.counts(FLOODS, 1);
+        // What it cuts off counts beside it.
+        wait_for("the flood to count", || (gateway.metric(FLOODS) > 0).then_some(()));
+        // The warning stands behind the line about it.
+        wait_for("the warning", || gateway.log().contains("too many").then_some(()));
         assert_eq!(gateway.log().matches("too many").count(), 1, "{what}: {}", gateway.log());
     } else {
         stream.write_all(&get(9001, "/")).unwrap();
@@ -160,6 +120,30 @@ fn a_head_in_many_pieces_is_a_flood() {
     check("21 continuations", &pieces(20), true);
 }
 
+/// What is under way on a connection that these bytes end counts for this reason, and its lines say so.
+fn check_cut_off(reason: &str, last: &[u8]) {
+    let (backend, lines) = (Backend::http("a"), Receiver::new());
+    let top = format!("workers = 1\nlog = {{ format = \"httplog\", to = \"udp://{}\" }}", lines.address());
+    let (gateway, port) = served(&backend, &top, "", "");
+    let mut stream = open(port);
+    stream.write_all(&[get(1, "/never"), get(3, "/never"), get(5, "/never")].concat()).unwrap();
+    wait_for("the requests", || (backend.heads().len() == 3).then_some(()));
+    stream.write_all(last).unwrap();
+    for _ in 0..3 {
+        let line = lines.next();
+        assert!(line.contains(" PH-- "), "{reason}: {line}");
+    }
+    gateway.counts(&failed(reason), 1 + 3);
+    gateway.counts(&failed("client_gone"), 0);
+}
+
+#[test]
+fn what_a_breach_or_a_flood_cuts_off_counts_as_that() {
+    // DATA of no stream.
+    check_cut_off("bad_request", &frame(0, 0, 0, b"a"));
+    check_cut_off("flood", &frame(6, 0, 0, &[0; 8]).repeat(101));
+}
+
 #[test]
 fn a_head_that_stays_unfinished_ends_its_connection() {
     let backend = Backend::http("a");
@@ -167,6 +151,7 @@ fn a_head_that_stays_unfinished_ends_its_connection() {
     let mut stream = open(port);
     stream.write_all(&[get(1, "/never"), frame(1, 1, 3, &[0x82])].concat()).unwrap();
     farewell(stream);
-    gateway.counts("failures_total{listener=\"web\",reason=\"slow_head\"}", 1);
+    // The connection, and the request that it cuts off.
+    gateway.counts(&failed("slow_head"), 2);
     gateway.counts("member_load{pool=\"web\",member=\"m0\"}", 0);
 }
