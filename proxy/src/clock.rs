@@ -59,7 +59,7 @@ pub(crate) fn wall(moment: Instant) -> SystemTime {
 }
 
 /// Has the time stand still while this is polled.
-fn standing<T>(poll: impl FnOnce() -> T) -> T {
+pub(crate) fn standing<T>(poll: impl FnOnce() -> T) -> T {
     /// Also where the poll panics.
     struct Back(Time);
 

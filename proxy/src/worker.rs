@@ -21,6 +21,7 @@ use crate::shortage::{Seldom, Shortage, Shortages};
 use crate::snapshot::{Route, Shared};
 use crate::thread::Running;
 use crate::tide::Tide;
+use crate::turn::Row;
 use crate::udp::{self, Inbox};
 use crate::upstream::Upstreams;
 use carried::Carried;
@@ -132,6 +133,8 @@ async fn run(local: Local, mut queue: mpsc::UnboundedReceiver<Order>) {
     tokio::task::spawn_local(Rc::clone(&local).tend_upstreams());
     let alarms = Rc::clone(&local.alarms);
     tokio::task::spawn_local(async move { alarms.tend().await });
+    let row = Rc::clone(&local.row);
+    tokio::task::spawn_local(async move { row.tend().await });
     local.begin_rest();
     tokio::task::spawn_local(Rc::clone(&local).tend_memory());
     let mut accepting: HashMap<Site, Accepting> = HashMap::new();
@@ -232,6 +235,8 @@ pub(crate) struct Local {
     pub(crate) buffers: Buffers,
     pub(crate) upstreams: Upstreams,
     pub(crate) alarms: Rc<Alarms>,
+    /// Where requests wait that share a connection of their client with others.
+    pub(crate) row: Rc<Row>,
     /// Connections on which nothing happens. None: there was no room for what they take together.
     rests: OnceCell<Rc<Rests>>,
     tide: Cell<Tide>,
@@ -262,6 +267,7 @@ impl Local {
             buffers,
             upstreams: Upstreams::default(),
             alarms: Rc::default(),
+            row: Rc::default(),
             rests: OnceCell::new(),
             tide: Cell::default(),
             ebbed: Notify::new(),

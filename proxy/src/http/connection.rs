@@ -26,6 +26,7 @@ use crate::upstream::Own;
 use crate::worker::Local;
 use config::model::Mode;
 use hyper::header::{CONNECTION, HeaderMap, HeaderValue};
+use socket::Gathers;
 use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -67,7 +68,7 @@ pub(crate) struct Connection {
     /// Whether the HTTP library has begun to close it.
     pub(crate) closing: Cell<bool>,
     /// Whether what is sent next waits for others.
-    gathers: Cell<bool>,
+    gathers: Cell<Gathers>,
     /// Whether to see if the client is still there.
     looks: Cell<bool>,
     /// Whether the client has begun HTTP/2 and is to be served so.
@@ -113,7 +114,7 @@ impl Connection {
             switched: RefCell::new(None),
             leaving: Cell::new(false),
             closing: Cell::new(false),
-            gathers: Cell::new(false),
+            gathers: Cell::default(),
             looks: Cell::new(false),
             http2_asked: Cell::new(false),
             tasks: OnceCell::new(),

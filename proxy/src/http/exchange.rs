@@ -64,6 +64,8 @@ pub(crate) struct Exchange {
     settled: Cell<bool>,
     /// Whether nothing more is to be done for it.
     cancelled: Cell<bool>,
+    /// Whether the runtime has heard of all that came before this moment.
+    heard: Cell<bool>,
     /// Wakes what serves it, where that is not the whole connection.
     task: RefCell<Option<Waker>>,
     /// How its stream becomes a tunnel, if it may.
@@ -99,6 +101,7 @@ impl Exchange {
             responding: Cell::new(false),
             settled: Cell::new(false),
             cancelled: Cell::new(false),
+            heard: Cell::new(false),
             task: RefCell::new(None),
             upgrade: Cell::new(None),
             switched: Cell::new(None),
@@ -307,6 +310,16 @@ impl Exchange {
         if !known.as_ref().is_some_and(|known| known.will_wake(task)) {
             *known = Some(task.clone());
         }
+    }
+
+    /// Notes whether the runtime has heard of all that came until then.
+    pub(super) fn hears(&self, all: bool) {
+        self.heard.set(all);
+    }
+
+    /// Whether it has.
+    pub(super) fn has_heard(&self) -> bool {
+        self.heard.get()
     }
 
     /// Has what serves it look around.

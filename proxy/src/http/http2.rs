@@ -21,7 +21,7 @@ use super::deadlines::Overdue;
 use super::exchange::Exchange;
 use super::forward;
 use super::io::ClientStream;
-use crate::clock::now;
+use crate::clock::{self, now};
 use crate::counts::Failure;
 use crate::linger;
 use crate::worker::Stop;
@@ -49,8 +49,7 @@ const FIELD: u32 = 32;
 /// Carries one client connection from the preface to the close. When told to stop it takes no further request and
 /// finishes those under way.
 pub(super) async fn serve(connection: Rc<Connection>, client: ClientStream, mut stop: Stop) {
-    let mut alarm = connection.local.alarms.alarm();
-    let mut streams = Streams::default();
+    let (mut alarm, mut streams) = (connection.local.alarms.alarm(), Streams::new(&connection.local.row));
     connection.runs_in(streams.begun());
     let service = {
         let (connection, begun) = (Rc::clone(&connection), streams.begun());
@@ -69,13 +68,13 @@ pub(super) async fn serve(connection: Rc<Connection>, client: ClientStream, mut 
         let event = poll_fn(|cx| {
             loop {
                 streams.poll(cx);
-                if let Poll::Ready(end) = Pin::new(&mut serving).poll(cx) {
+                if let Poll::Ready(end) = clock::standing(|| Pin::new(&mut serving).poll(cx)) {
                     return Poll::Ready(Event::Ended(end));
                 }
                 if let Some(offence) = connection.offence() {
                     return Poll::Ready(Event::Offended(offence));
                 }
-                if !streams.take_in() {
+                if !streams.take_in(cx) {
                     break;
                 }
             }

@@ -151,7 +151,7 @@ async fn reach(
     let upstreams = &connection.local.upstreams;
     let config = &dial.pool().config;
     let (version, reuse, told) = (config.protocol, config.http_reuse, config.proxy_protocol);
-    if version == HttpVersion::H1 {
+    if version == HttpVersion::H1 && !exchange.has_heard() {
         turn::all_is_heard().await;
     }
     let seeker = Seeker { version, reuse, told, repeatable, first: exchange.is_first };

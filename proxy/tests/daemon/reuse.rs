@@ -3,6 +3,7 @@
 use crate::backend::{Backend, Seen, Wire};
 use crate::client::Client;
 use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v6, wait_for};
+use crate::http2::Http2;
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::atomic::Ordering;
@@ -142,18 +143,28 @@ fn answers_twice(seen: &Seen, stream: TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
-#[test]
-fn what_lies_on_a_kept_connection_is_not_the_next_answer() {
+/// Has a client ask so again and again, which gets what it asked for. `connect` is told the port.
+fn is_answered_what_it_asked<C>(connect: fn(u16) -> C, ask: fn(&mut C) -> String) {
     const ROUNDS: usize = 20;
     let backend = Backend::new("a", answers_twice);
     let (_gateway, port) = one("http_reuse = \"always\"", &[&backend]);
-    let mut client = Client::connect(v6(port));
+    let mut client = connect(port);
     for _ in 0..ROUNDS {
-        assert_eq!(client.get("/").text(), "asked");
+        assert_eq!(ask(&mut client), "asked");
         backend.seen.gate.store(true, Ordering::SeqCst);
         wait_for("the second answer", || (!backend.seen.gate.load(Ordering::SeqCst)).then_some(()));
     }
     assert_eq!(backend.accepted(), ROUNDS);
+}
+
+#[test]
+fn what_lies_on_a_kept_connection_is_not_the_next_answer() {
+    is_answered_what_it_asked(|port| Client::connect(v6(port)), |client| client.get("/").text());
+}
+
+#[test]
+fn what_lies_on_a_kept_connection_is_not_the_next_answer_of_http2() {
+    is_answered_what_it_asked(Http2::connect, |client| client.get("/").text());
 }
 
 #[test]

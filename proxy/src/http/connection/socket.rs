@@ -11,6 +11,17 @@ use std::time::{Duration, Instant};
 /// How often it is seen after a client whose request waits: nothing is read of it meanwhile.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Whether what is sent next waits for others, which it does once: among many requests some response may always begin.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Gathers {
+    #[default]
+    No,
+    /// A response has begun.
+    Yes,
+    /// It has waited.
+    Waited,
+}
+
 impl Connection {
     /// When to see if a client is still there that has nothing to say, the last time having been this.
     pub(in crate::http) fn look_due(&self, last: Instant) -> Option<Instant> {
@@ -31,13 +42,16 @@ impl Connection {
 
     /// What is sent next is the beginning of a response, which leaves with those of others.
     pub(in crate::http) fn gathers(&self) {
-        self.gathers.set(!self.is_http2());
+        if matches!(self.gathers.get(), Gathers::No) {
+            self.gathers.set(Gathers::Yes);
+        }
     }
 
     /// Whether what is to be sent waits for others. The client takes nothing meanwhile.
     pub(in crate::http) fn waits_for_others(&self, cx: &Context<'_>) -> bool {
-        let waits = self.gathers.take();
+        let waits = matches!(self.gathers.take(), Gathers::Yes);
         if waits {
+            self.gathers.set(Gathers::Waited);
             turn::is_left_to_others(cx);
             self.stalled();
         }
