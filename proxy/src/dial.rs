@@ -98,12 +98,17 @@ impl<'a> Dial<'a> {
 
     /// A place at the next member for this client. Asked again, the attempt at the one before has failed.
     pub(crate) async fn next(&mut self) -> Result<Lease, NoMember> {
-        if self.made > 0 {
+        let again = self.made > 0;
+        if again {
             self.prepare_another().await?;
         }
         let lease = self.seat().await?;
         let member = lease.member();
-        self.path.seated(self.last.map(|last| last == member.id), now());
+        let same = self.last.map(|last| last == member.id);
+        if again {
+            self.pool.state.tried_again(same == Some(true));
+        }
+        self.path.seated(same, now());
         self.made += 1;
         self.last = Some(member.id);
         self.tried.push(member.id);
@@ -205,12 +210,10 @@ impl<'a> Dial<'a> {
             Next::GiveUp if self.short.get() => return Err(NoMember::Shortage),
             Next::GiveUp => return Err(NoMember::AllTried),
             Next::Same => {
-                self.pool.state.retried();
                 self.own = last;
                 self.pause().await;
             }
             Next::Another => {
-                self.pool.state.redispatched();
                 self.own = None;
                 if self.pool.has_all_tried(&self.tried, now()) {
                     self.start_over().await;

@@ -95,14 +95,10 @@ impl PoolState {
         self.table().as_ref().map_or(0, StickTable::len)
     }
 
-    /// A connection to a member failed and is tried again there.
-    pub(crate) fn retried(&self) {
-        self.retries.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A connection to a member failed and is tried at another.
-    pub(crate) fn redispatched(&self) {
-        self.redispatches.fetch_add(1, Ordering::Relaxed);
+    /// A connection to a member failed and is tried again: there, or at another.
+    pub(crate) fn tried_again(&self, there: bool) {
+        let count = if there { &self.retries } else { &self.redispatches };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn retries(&self) -> u64 {

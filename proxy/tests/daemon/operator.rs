@@ -173,8 +173,16 @@ fn checks_and_attempts_are_counted() {
     let unchecked = format!("{UNCHECKED}\nretries = 2");
     gateway.change(&web(port, &unchecked, &[(dead, "")]));
     assert_eq!(Client::connect(v6(port)).get("/").status, 503);
-    assert_eq!(gateway.metric("pool_redispatches_total{pool=\"web\"}"), 2);
+    let again = || {
+        ["retries", "redispatches"].map(|what| gateway.metric(&format!("pool_{what}_total{{pool=\"web\"}}")))
+    };
+    assert_eq!(again(), [2, 0], "there is no other member");
     gateway.change(&web(port, &format!("{unchecked}\nredispatch = false"), &[(dead, "")]));
     assert_eq!(Client::connect(v6(port)).get("/").status, 503);
-    assert_eq!(gateway.metric("pool_retries_total{pool=\"web\"}"), 2, "of the pool, whatever changes");
+    assert_eq!(again(), [4, 0], "of the pool, whatever changes");
+    gateway.change(&web(port, &unchecked, &[(dead, ""), (dead, "")]));
+    assert_eq!(Client::connect(v6(port)).get("/").status, 503);
+    // From one to the other, and then to either of them.
+    assert_eq!(again().iter().sum::<u64>(), 6);
+    assert!(again()[1] >= 1, "{:?}", again());
 }
