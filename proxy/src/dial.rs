@@ -165,10 +165,10 @@ impl<'a> Dial<'a> {
     }
 
     /// The member of the latest attempt has left the request to others, which is nobody's failure: another attempt
-    /// follows as if there had been none, at that member only where no other is left.
+    /// follows as if there had been none, at that member only where no other takes it that is no backup of it.
     pub(crate) fn was_left_alone(&mut self) {
         self.made = self.made.saturating_sub(1);
-        if self.pool.has_all_tried(&self.tried, now()) {
+        if !self.pool.has_another(&self.tried, now()) {
             self.tried.clear();
         }
     }
@@ -247,12 +247,12 @@ impl<'a> Dial<'a> {
             };
             let mut waiting = match entry {
                 Entry::Seat(lease) => return Ok(lease),
-                Entry::Nobody if self.made == 0 => return Err(NoMember::AllOut),
                 // The last of the others went while the client waited: those that it tried are what is left.
                 Entry::Nobody if !self.tried.is_empty() && !self.pool.is_out() => {
                     self.start_over().await;
                     continue;
                 }
+                Entry::Nobody if self.made == 0 => return Err(NoMember::AllOut),
                 Entry::Nobody => return Err(NoMember::AllTried),
                 Entry::Full => return Err(NoMember::QueueFull),
                 Entry::Changed(pool) => {

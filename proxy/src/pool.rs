@@ -28,7 +28,7 @@ pub(crate) use settings::{Setting, Terms};
 use crate::origination::{Origination, Secured};
 use addr::fold_mapped;
 use arc_swap::ArcSwap;
-use balance::{Balancer, Share};
+use balance::{Balancer, Field, Share};
 use config::model::Balance;
 use ipnet::IpNet;
 use moment::{Candidates, Lots, Moment};
@@ -283,6 +283,15 @@ impl Pool {
     /// Whether every member that takes work was tried.
     pub(crate) fn has_all_tried(&self, tried: &[MemberId], now: Instant) -> bool {
         self.at(now).tier(tried).is_none()
+    }
+
+    /// Whether there is one that may be had in the place of those tried: no backup of theirs, and with room.
+    pub(crate) fn has_another(&self, tried: &[MemberId], now: Instant) -> bool {
+        let moment = self.at(now);
+        let wanted = Wanted { client: None, own: None, tried, now };
+        let mut others = Candidates::new(&moment, &wanted);
+        others.only_with_room = true;
+        others.tier == moment.tier(&[]) && (0..self.members.len()).any(|place| others.usable(place))
     }
 
     /// The members that take new work, backups included.

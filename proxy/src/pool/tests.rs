@@ -105,6 +105,27 @@ fn backups_work_while_no_other_member_does() {
 }
 
 #[test]
+fn another_member_is_one_with_room_that_is_no_backup_of_those_tried() {
+    let narrow = Member { max_connections: Some(1), ..member("b") };
+    let backup = Member { backup: true, ..member("c") };
+    let pool = pool(&config(vec![member("a"), narrow, backup]));
+    let check = |tried: &[usize], expect: bool| {
+        let tried: Vec<MemberId> = tried.iter().map(|place| pool.members[*place].id).collect();
+        assert_eq!(pool.has_another(&tried, Instant::now()), expect, "{tried:?}");
+    };
+    check(&[0], true);
+    check(&[0, 1], false);
+    let full = take(&pool, Some(1), &[]);
+    check(&[0], false);
+    drop(full);
+    check(&[0], true);
+    pool.members[0].publish(Some(Status::Down), "refused");
+    pool.members[1].publish(Some(Status::Down), "refused");
+    check(&[0, 1], true);
+    check(&[2], false);
+}
+
+#[test]
 fn drained_members_and_those_of_weight_zero_keep_their_own_clients() {
     let drained = Member { state: AdminState::Drain, ..member("a") };
     let weightless = Member { weight: 0, ..member("b") };

@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::foreign::{Program, nginx};
 use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v4, v6, wait_for};
 use crate::http2::{Http2, request};
-use crate::http2_member::{CLOSED, Frames, late_narrow_member, member, narrow_member};
+use crate::http2_member::{CLOSED, Frames, RST_STREAM, late_narrow_member, member, narrow_member};
 use h2::Reason;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -332,9 +332,8 @@ fn a_member_that_goes_away_and_closes_at_once_loses_nothing_either() {
     assert_eq!(backend.accepted(), 5);
 }
 
-#[test]
-fn a_member_that_ends_its_connections_keeps_its_clients() {
-    let backend = Backend::new("a", answers_one_each);
+/// Has a member answer five requests that go once only, over so many connections, beside a backup that gets none.
+fn check_that_no_backup_serves(backend: &Backend, connections: usize) {
     let backup = member("b");
     let members = [(backend.address, ""), (backup.address, "backup = true")];
     let port = free_port();
@@ -346,7 +345,30 @@ fn a_member_that_ends_its_connections_keeps_its_clients() {
         client.send(BARE_POST);
         assert_eq!(client.response().text(), "a");
     }
-    assert_eq!((backend.accepted(), backup.accepted()), (5, 0));
+    assert_eq!((backend.accepted(), backup.accepted()), (connections, 0));
+}
+
+#[test]
+fn a_member_that_ends_its_connections_keeps_its_clients() {
+    let backend = Backend::new("a", answers_one_each);
+    check_that_no_backup_serves(&backend, 5);
+}
+
+#[test]
+fn a_request_that_is_refused_goes_to_no_backup_while_its_member_is_well() {
+    // Takes no stream on its first two connections.
+    let backend = Backend::new("a", |seen, stream| {
+        let number = seen.accepted.load(Ordering::SeqCst);
+        let mut frames = Frames::new(stream, &[])?;
+        loop {
+            let stream = frames.request()?;
+            match number {
+                1 | 2 => frames.send(RST_STREAM, 0, stream, &7_u32.to_be_bytes())?,
+                _ => frames.answer(stream, seen.name)?,
+            }
+        }
+    });
+    check_that_no_backup_serves(&backend, 3);
 }
 
 #[test]
