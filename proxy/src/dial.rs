@@ -116,17 +116,24 @@ impl<'a> Dial<'a> {
         Ok(lease)
     }
 
-    /// Connects to a member, over TLS where the pool has it, within the limit, counted and logged.
+    /// Connects to a member, over TLS where the pool has it.
     pub(crate) async fn connect(&self, member: &MemberState, first: &First) -> io::Result<Stream> {
-        let (limit, worker) = (self.timeout.connect, self.local.index());
-        let deadline = Instant::now() + limit;
         let secured = self.secured(member).map_err(io::Error::other)?;
-        let opening = open(member, first, secured);
-        let connected = match self.local.alarms.before(deadline, opening).await {
-            Some(connected) => connected,
+        self.reach(member, open(member, first, secured)).await
+    }
+
+    /// Does all that a member has to be reached by, within the limit, counted and logged.
+    pub(crate) async fn reach<T>(
+        &self,
+        member: &MemberState,
+        opening: impl Future<Output = io::Result<T>>,
+    ) -> io::Result<T> {
+        let (limit, worker) = (self.timeout.connect, self.local.index());
+        let reached = match self.local.alarms.before(Instant::now() + limit, opening).await {
+            Some(reached) => reached,
             None => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}"))),
         };
-        match &connected {
+        match &reached {
             Ok(_) => {
                 member.counts.connected(worker);
                 self.reached(member);
@@ -145,23 +152,8 @@ impl<'a> Dial<'a> {
                 tracing::debug!(%error, pool = member.pool, member = member.name, "member cannot be reached");
             }
         }
-        self.short.set(connected.as_ref().is_err_and(is_shortage));
-        connected
-    }
-
-    /// Waits for the first words of a member on a new connection, which must come within the limit as well.
-    pub(crate) async fn hears(
-        &self,
-        member: &MemberState,
-        words: impl Future<Output = io::Result<()>>,
-    ) -> io::Result<()> {
-        let limit = self.timeout.connect;
-        let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no word of it within {limit:?}"));
-        let heard = self.local.alarms.before(Instant::now() + limit, words).await;
-        heard.unwrap_or_else(|| Err(late())).inspect_err(|error| {
-            self.blame(member);
-            tracing::debug!(%error, pool = member.pool, member = member.name, "member cannot be spoken to");
-        })
+        self.short.set(reached.as_ref().is_err_and(is_shortage));
+        reached
     }
 
     /// The member of the latest attempt has left the request to others, which is nobody's failure: another attempt
@@ -298,7 +290,12 @@ impl<'a> Dial<'a> {
     }
 }
 
-async fn open(member: &MemberState, first: &First, secured: Option<&Arc<Secured>>) -> io::Result<Stream> {
+/// A connection to the member, over TLS where it is `secured`, on which `first` has been sent.
+pub(crate) async fn open(
+    member: &MemberState,
+    first: &First,
+    secured: Option<&Arc<Secured>>,
+) -> io::Result<Stream> {
     let mut socket = Socket::from(TcpStream::connect(member.address).await?);
     socket.set_nodelay();
     socket.write_all(&first.header).await?;

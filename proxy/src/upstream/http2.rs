@@ -9,7 +9,7 @@ mod tunnel;
 
 pub(crate) use tunnel::Tunnel;
 
-use crate::dial::{Dial, First};
+use crate::dial::{self, Dial, First};
 use crate::origination::Secured;
 use crate::pool::MemberState;
 use bytes::Bytes;
@@ -66,11 +66,13 @@ impl Http2 {
         (told, first): (ProxyProtocol, &First),
     ) -> io::Result<Rc<Self>> {
         let secured = dial.secured(member).map_err(io::Error::other)?.cloned();
-        let stream = dial.connect(member, first).await?;
         let pulse = Rc::<Pulse>::default();
-        let stream = LateEnd::new(stream, Rc::clone(&pulse));
-        let (sender, mut connection) = builder().handshake(stream).await.map_err(io::Error::other)?;
-        dial.hears(member, greeted(&mut connection, &sender)).await?;
+        let (sender, connection) = dial
+            .reach(member, async {
+                let stream = dial::open(member, first, secured.as_ref()).await?;
+                greeted(builder(), LateEnd::new(stream, Rc::clone(&pulse))).await
+            })
+            .await?;
         let opened = Rc::new(Self {
             member: Arc::clone(member),
             secured,
@@ -142,17 +144,19 @@ fn builder() -> Builder {
 /// Waits until the member has said by its SETTINGS what it takes (RFC 9113 §3.4): it would refuse more requests than that,
 /// and must not be sent what it has not allowed (RFC 8441 §3).
 async fn greeted<S: AsyncRead + AsyncWrite + Unpin>(
-    connection: &mut Connection<LateEnd<S>, Bytes>,
-    sender: &SendRequest<Bytes>,
-) -> io::Result<()> {
+    builder: Builder,
+    stream: LateEnd<S>,
+) -> io::Result<(SendRequest<Bytes>, Connection<LateEnd<S>, Bytes>)> {
+    let (sender, mut connection) = builder.handshake(stream).await.map_err(io::Error::other)?;
     poll_fn(|cx| {
-        if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
+        if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
             let why = ended.err().map_or_else(|| io::ErrorKind::UnexpectedEof.into(), io::Error::other);
             return Poll::Ready(Err(why));
         }
         if sender.current_max_send_streams() > 0 { Poll::Ready(Ok(())) } else { Poll::Pending }
     })
-    .await
+    .await?;
+    Ok((sender, connection))
 }
 
 /// Reads and writes until the connection ends. What ends it shows in its streams.

@@ -9,9 +9,11 @@ use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v4, v6, wait_for};
 use crate::http2::{Http2, request};
 use crate::http2_member::{CLOSED, Frames, RST_STREAM, late_narrow_member, member, narrow_member};
 use h2::Reason;
+use socket2::SockRef;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// One worker, so that all requests of a member find its connection.
 fn before(members: &[SocketAddr], lines: &str) -> (Gateway, u16) {
@@ -226,6 +228,24 @@ fn a_member_that_says_nothing_is_not_spoken_to() {
         assert_eq!(client.response().text(), "b");
     }
     assert_eq!(gateway.metric("member_ejections_total{pool=\"web\",member=\"m0\"}"), 1);
+    let made = |what: &str| gateway.metric(&format!("member_{what}_total{{pool=\"web\",member=\"m0\"}}"));
+    assert_eq!((made("connections"), made("connect_failures")), (0, 1), "that is a part of reaching it");
+}
+
+#[test]
+fn a_member_that_breaks_off_ahead_of_its_settings_is_not_reached() {
+    let backend = Backend::new("a", |_, stream| {
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+        Ok(())
+    });
+    let (gateway, port) =
+        before(&[backend.address], "retries = 0\npassive = { failures = 2, ejection = \"1h\" }");
+    for ejections in [0, 1] {
+        assert_eq!(Client::connect(v6(port)).get("/").status, 503);
+        let count = gateway.metric("member_ejections_total{pool=\"web\",member=\"m0\"}");
+        assert_eq!(count, ejections, "one failure for one connection");
+    }
+    gateway.counts("failures_total{listener=\"web\",reason=\"unreachable\"}", 2);
 }
 
 #[test]
