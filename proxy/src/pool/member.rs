@@ -5,6 +5,7 @@ use super::ejection::Ejection;
 use super::health::Status;
 use super::state::PoolState;
 use crate::counts::MemberCounts;
+use crate::shortage::Seldom;
 use config::model::{Member, Passive};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -57,6 +58,8 @@ struct Course {
     /// When it last came up after it was down.
     up_since: Option<Instant>,
     ejection: Ejection,
+    /// Of the version of HTTP, as far as the log tells of them.
+    mismatches: Seldom,
 }
 
 impl MemberState {
@@ -117,6 +120,11 @@ impl MemberState {
 
     pub(crate) fn is_ejected(&self, now: Instant) -> bool {
         self.course().ejection.is_out(now)
+    }
+
+    /// Whether the log may tell that it does not speak HTTP/2, and how often it did not tell of that since the last time.
+    pub(crate) fn admit_mismatch(&self, now: Instant) -> Option<u64> {
+        self.course().mismatches.admit(now)
     }
 
     /// How long ago it came back, from being down or ejected, if it was ever away.

@@ -9,6 +9,7 @@ mod tunnel;
 
 pub(crate) use tunnel::Tunnel;
 
+use crate::clock::now;
 use crate::dial::{self, Dial, First};
 use crate::origination::Secured;
 use crate::pool::MemberState;
@@ -70,7 +71,8 @@ impl Http2 {
         let (sender, connection) = dial
             .reach(member, async {
                 let stream = dial::open(member, first, secured.as_ref()).await?;
-                greeted(builder(), LateEnd::new(stream, Rc::clone(&pulse))).await
+                let greeted = greeted(builder(), LateEnd::new(stream, Rc::clone(&pulse))).await;
+                greeted.inspect_err(|error| tell(member, error))
             })
             .await?;
         let opened = Rc::new(Self {
@@ -157,6 +159,19 @@ async fn greeted<S: AsyncRead + AsyncWrite + Unpin>(
     })
     .await?;
     Ok((sender, connection))
+}
+
+/// Has the log say that the member does not speak HTTP/2, where it says something else: a check by tcp sees nothing of that.
+fn tell(member: &MemberState, error: &io::Error) {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<h2::Error>());
+    if cause.is_none_or(h2::Error::is_io) {
+        return;
+    }
+    if let Some(more) = member.admit_mismatch(now()) {
+        let (pool, member) = (&member.pool, &member.name);
+        let remedy = "set protocol = \"h1\" in the pool, or have the member speak HTTP/2";
+        tracing::warn!(pool, member, more, %error, remedy, "clients cannot be passed on to this member");
+    }
 }
 
 /// Reads and writes until the connection ends. What ends it shows in its streams.

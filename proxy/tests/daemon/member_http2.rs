@@ -212,6 +212,21 @@ fn no_request_is_sent_ahead_of_the_members_settings() {
 }
 
 #[test]
+fn a_member_of_http_1_is_named_in_the_log_with_the_remedy() {
+    let backend = Backend::http("a");
+    let (gateway, port) = before(&[backend.address], "retries = 0");
+    for _ in 0..3 {
+        assert_eq!(Client::connect(v6(port)).get("/").status, 503);
+    }
+    let log = gateway.log();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("clients cannot be passed on")).collect();
+    let [line] = lines[..] else { panic!("one line for all of them: {log}") };
+    for part in ["WARN", "pool=\"web\"", "member=\"m0\"", "set protocol = \\\"h1\\\" in the pool"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+}
+
+#[test]
 fn a_member_that_says_nothing_is_not_spoken_to() {
     let (silent, other) = (late_narrow_member("a"), member("b"));
     let port = free_port();
