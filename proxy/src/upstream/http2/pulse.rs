@@ -66,9 +66,11 @@ impl Pulse {
             if pings.send_ping(Ping::opaque()).is_err() {
                 return std::future::pending().await;
             }
-            let answered = poll_fn(|cx| pings.poll_pong(cx));
-            if time::timeout(BEAT, answered).await.is_err() {
-                return;
+            // Its answer may stand behind much else.
+            while time::timeout(BEAT, poll_fn(|cx| pings.poll_pong(cx))).await.is_err() {
+                if !self.heard.take() {
+                    return;
+                }
             }
         }
     }
@@ -156,6 +158,29 @@ mod tests {
             assert_eq!(run.pings.get(), 0);
         };
         LocalSet::new().run_until(test).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_member_whose_answer_to_a_ping_is_late_is_there_while_it_is_heard() {
+        let test = async {
+            let run = connect(0).await;
+            run.pulse.streams.set(1);
+            wait_for_ping(&run).await;
+            for _ in 0..60 {
+                run.pulse.hears();
+                time::sleep(BEAT / 2).await;
+            }
+            assert!(!run.pulse.cut.get());
+            time::sleep(BEAT * 2).await;
+            assert!(run.pulse.cut.get(), "silent by then");
+        };
+        LocalSet::new().run_until(test).await;
+    }
+
+    async fn wait_for_ping(run: &Run) {
+        while run.pings.get() == 0 {
+            time::sleep(BEAT / 10).await;
+        }
     }
 
     /// The request of a member that answers so many PINGs and nothing else fails within that time.
