@@ -248,6 +248,11 @@ const END_HEADERS: u8 = 4;
 /// `:status: 200` of the static table (RFC 7541 appendix A).
 const OK: &[u8] = &[0x88];
 
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
 impl Frames {
     /// Takes the preface and sends these settings.
     pub(crate) fn new(mut stream: TcpStream, settings: &[(u16, u32)]) -> std::io::Result<Self> {
@@ -264,8 +269,13 @@ impl Frames {
     }
 
     pub(crate) fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> std::io::Result<()> {
-        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        self.0.write_all(&[&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat())
+        self.0.write_all(&frame(kind, flags, stream, payload))
+    }
+
+    /// Says this and that it is all, and at once that nothing more need come (RFC 9113 §8.1).
+    pub(crate) fn ends_and_resets(&mut self, stream: u32, content: &str) -> std::io::Result<()> {
+        let end = frame(DATA, END_STREAM, stream, content.as_bytes());
+        self.0.write_all(&[end, frame(RST_STREAM, 0, stream, &[0; 4])].concat())
     }
 
     /// The next frame that is no PING or SETTINGS; these are acknowledged.
@@ -295,9 +305,14 @@ impl Frames {
         }
     }
 
+    /// Begins an answer with 200.
+    pub(crate) fn begin(&mut self, stream: u32) -> std::io::Result<()> {
+        self.send(HEADERS, END_HEADERS, stream, OK)
+    }
+
     /// Answers 200 with this content.
     pub(crate) fn answer(&mut self, stream: u32, content: &str) -> std::io::Result<()> {
-        self.send(HEADERS, END_HEADERS, stream, OK)?;
+        self.begin(stream)?;
         self.send(DATA, END_STREAM, stream, content.as_bytes())
     }
 

@@ -1,11 +1,11 @@
 //! Tunnels to members that are spoken to in HTTP/2: `CONNECT`, and `WebSocket` by extended `CONNECT`.
 
-use crate::backend::field;
+use crate::backend::{Backend, field};
 use crate::client::{Client, Response};
 use crate::foreign::find;
 use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v4, v6, wait_for};
 use crate::http2::{Http2, failed, read};
-use crate::http2_member::{member, websocket_member};
+use crate::http2_member::{Frames, member, websocket_member};
 use crate::http2_tunnels::{echoes, extended, open};
 use crate::log::Receiver;
 use bytes::Bytes;
@@ -189,6 +189,34 @@ fn what_breaks_off_breaks_off_at_the_other_end() {
         let heads = backend.heads();
         (heads.iter().filter(|head| *head == "broken: Some(CANCEL)").count() == 2).then_some(())
     });
+    assert_eq!(backend.accepted(), 1);
+}
+
+#[test]
+fn a_member_that_has_said_all_and_wants_no_more_ends_a_tunnel_well() {
+    const ENABLE_CONNECT_PROTOCOL: u16 = 8;
+    let backend = Backend::new("a", |_, stream| {
+        let mut frames = Frames::new(stream, &[(ENABLE_CONNECT_PROTOCOL, 1)])?;
+        loop {
+            let stream = frames.request()?;
+            frames.begin(stream)?;
+            frames.ends_and_resets(stream, "all")?;
+        }
+    });
+    let lines = Receiver::new();
+    let log = format!("log = {{ format = \"httplog\", to = \"udp://{}\" }}", lines.address());
+    let (gateway, port) = before(backend.address, &log, "");
+    for last_words in [&b"a close that crosses the end"[..], b""] {
+        let (mut client, response) = asking(port, "/");
+        assert_eq!(response.status, 101);
+        assert_eq!(client.bytes(3), b"all");
+        client.send(last_words);
+        client.stream.shutdown(Shutdown::Write).unwrap();
+        assert!(client.read_all().unwrap().is_empty());
+        let line = lines.next();
+        assert!(line.contains(" ---- "), "{line}");
+    }
+    gateway.counts(&failed("member_gone"), 0);
     assert_eq!(backend.accepted(), 1);
 }
 

@@ -27,6 +27,17 @@ impl Tunnel {
     pub(crate) const fn new(content: RecvStream, sending: SendStream<Bytes>, stream: Stream) -> Self {
         Self { content, sending, held: Bytes::new(), ended: false, stream }
     }
+
+    /// What became of octets that the stream does not take. A member that has said all may ask for no more by a reset
+    /// without an error (RFC 9113 §8.1), and they go nowhere; whether it has, whoever reads is told.
+    fn given_up(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match self.sending.poll_reset(cx) {
+            Poll::Ready(Ok(Reason::NO_ERROR)) => Ok(()),
+            Poll::Ready(Ok(reason)) => Err(io::Error::other(h2::Error::from(reason))),
+            Poll::Ready(Err(error)) => Err(io::Error::other(error)),
+            Poll::Pending => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
 }
 
 impl Part for Tunnel {
@@ -60,23 +71,23 @@ impl AsyncWrite for Tunnel {
         while self.sending.capacity() == 0 && !bytes.is_empty() {
             match ready!(self.sending.poll_capacity(cx)) {
                 Some(Ok(_)) => {}
-                Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
-                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+                Some(Err(_)) | None => return Poll::Ready(self.given_up(cx).map(|()| bytes.len())),
             }
         }
         let count = self.sending.capacity().min(bytes.len());
         let part = Bytes::copy_from_slice(&bytes[..count]);
-        Poll::Ready(self.sending.send_data(part, false).map(|()| count).map_err(io::Error::other))
+        let sent = self.sending.send_data(part, false).or_else(|_| self.given_up(cx));
+        Poll::Ready(sent.map(|()| count))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if std::mem::replace(&mut self.ended, true) {
             return Poll::Ready(Ok(()));
         }
-        Poll::Ready(self.sending.send_data(Bytes::new(), true).map_err(io::Error::other))
+        Poll::Ready(self.sending.send_data(Bytes::new(), true).or_else(|_| self.given_up(cx)))
     }
 }
