@@ -302,7 +302,12 @@ impl Pool {
 
     /// Whether it leaves the member out because clients fared badly there.
     pub(crate) fn has_ejected(&self, member: &MemberState, now: Instant) -> bool {
-        self.config.passive.is_some() && member.is_ejected(now)
+        self.ejected_for(member, now).is_some()
+    }
+
+    /// How long it has left the member out for that, if it does.
+    pub(crate) fn ejected_for(&self, member: &MemberState, now: Instant) -> Option<Duration> {
+        self.config.passive.as_ref().and_then(|_| member.ejected_for(now))
     }
 
     /// Whether no member takes work.

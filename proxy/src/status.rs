@@ -93,8 +93,10 @@ fn pool(pool: &Pool) -> [Cell; POOLS.len()] {
 fn member(pool: &Pool, state: &MemberState, terms: Terms, now: SystemTime) -> [Cell; MEMBERS.len()] {
     let sight = state.sight();
     let ago = |since: SystemTime| span(now.duration_since(since).unwrap_or_default());
-    let is_ejected = pool.has_ejected(state, Instant::now());
-    let condition = if is_ejected { "ejected" } else { words::status(state.status()) };
+    let (condition, lasts) = match pool.ejected_for(state, Instant::now()) {
+        Some(lasts) => ("ejected", span(lasts)),
+        None => (words::status(state.status()), ago(sight.since)),
+    };
     // What an operator has set, and not the file, is marked.
     let mark = |set: bool| if set { "*" } else { "" };
     let checked = state.checks.latest().map_or_else(
@@ -105,7 +107,7 @@ fn member(pool: &Pool, state: &MemberState, terms: Terms, now: SystemTime) -> [C
         format!("{}/{}", state.pool, state.name).as_str().into(),
         state.address.to_string().as_str().into(),
         condition.into(),
-        ago(sight.since).as_str().into(),
+        lasts.as_str().into(),
         format!("{}{}", words::admin(terms.state), mark(terms.state_is_set)).as_str().into(),
         format!("{}{}", terms.weight, mark(terms.weight_is_set)).as_str().into(),
         state.load().into(),

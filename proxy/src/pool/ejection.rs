@@ -8,15 +8,21 @@
 
 use config::model::Passive;
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The state machine of one member.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ejection {
     /// When clients failed, at most `failures` of them, oldest first.
     failed: VecDeque<Instant>,
-    /// The end of the latest ejection.
-    until: Option<Instant>,
+    latest: Option<Latest>,
+}
+
+/// The latest ejection.
+#[derive(Clone, Copy, Debug)]
+struct Latest {
+    since: Instant,
+    until: Instant,
 }
 
 impl Ejection {
@@ -32,17 +38,24 @@ impl Ejection {
             return None;
         }
         self.failed.clear();
-        self.until = Some(now + limits.ejection);
-        self.until
+        let until = now + limits.ejection;
+        self.latest = Some(Latest { since: now, until });
+        Some(until)
     }
 
     pub(crate) fn is_out(&self, now: Instant) -> bool {
-        self.until.is_some_and(|until| now < until)
+        self.out_for(now).is_some()
+    }
+
+    /// How long it has been out, if it is.
+    pub(crate) fn out_for(&self, now: Instant) -> Option<Duration> {
+        let latest = self.latest.filter(|latest| now < latest.until)?;
+        Some(now.saturating_duration_since(latest.since))
     }
 
     /// When the latest ejection ended, if it has.
     pub(crate) fn ended(&self, now: Instant) -> Option<Instant> {
-        self.until.filter(|until| *until <= now)
+        self.latest.map(|latest| latest.until).filter(|until| *until <= now)
     }
 }
 
@@ -50,7 +63,6 @@ impl Ejection {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::time::Duration;
 
     fn limits(failures: u32) -> Passive {
         Passive { failures, window: Duration::from_secs(10), ejection: Duration::from_secs(30) }

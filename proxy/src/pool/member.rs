@@ -118,8 +118,9 @@ impl MemberState {
         Some(until - now)
     }
 
-    pub(crate) fn is_ejected(&self, now: Instant) -> bool {
-        self.course().ejection.is_out(now)
+    /// How long it has been ejected, if it is.
+    pub(crate) fn ejected_for(&self, now: Instant) -> Option<Duration> {
+        self.course().ejection.out_for(now)
     }
 
     /// Whether the log may tell that it does not speak HTTP/2, and how often it did not tell of that since the last time.

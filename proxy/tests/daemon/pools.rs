@@ -5,6 +5,7 @@ use crate::client::Client;
 use crate::gateway::{Config, Gateway, QUICK, UNCHECKED, free_port, v4, v6, wait_for};
 use std::net::SocketAddr;
 use std::thread;
+use std::time::Instant;
 
 fn web(port: u16, lines: &str, members: &[(SocketAddr, &str)]) -> Config {
     Config::new("").listener("web", "http", port, "web", "").pool_of("web", lines, members)
@@ -152,6 +153,25 @@ fn a_member_that_fails_clients_is_ejected() {
     assert_eq!((of("connect_failures"), of("ejections")), (2, 1), "no client is sent there any more");
     assert_eq!(gateway.json("/pools")[0]["members"][0]["ejected"], true);
     assert!(gateway.log().contains("member failed too many clients"), "{}", gateway.log());
+}
+
+#[test]
+fn status_says_how_long_a_member_is_ejected_and_not_how_long_it_was_up_before() {
+    let (a, port) = (Backend::http("a"), free_port());
+    let passive = "passive = { failures = 1, window = \"1m\", ejection = \"1h\" }";
+    let gateway = Gateway::start(&web(port, &format!("{UNCHECKED}\n{passive}"), &[(a.address, "")]));
+    let told = || {
+        let status = gateway.succeeds(&["status"]);
+        let row = status.lines().find(|line| line.trim_start().starts_with("web/m0")).expect("it is there");
+        let cells: Vec<_> = row.split_whitespace().map(str::to_owned).collect();
+        (cells[2].clone(), cells[3].parse::<u64>().expect("seconds"))
+    };
+    wait_for("the member to be there for a while", || (told().1 >= 2).then_some(()));
+    let before = Instant::now();
+    assert_eq!(Client::connect(v6(port)).get("/garbage").status, 502);
+    let (state, seconds) = told();
+    assert_eq!(state, "ejected");
+    assert!(seconds <= before.elapsed().as_secs(), "{seconds} s");
 }
 
 #[test]
