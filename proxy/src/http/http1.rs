@@ -188,6 +188,8 @@ async fn part(connection: &Rc<Connection>, client: ClientStream) -> Option<Stage
 /// Answers a request that the HTTP library never saw as one, and closes.
 async fn refuse(connection: &Connection, client: ClientStream, answer: Answer) -> Option<Stage> {
     let (route, worker) = (connection.route(), connection.local.index());
+    let (listener, status, reason) = (&route.name, answer.status.as_u16(), answer.reason);
+    tracing::debug!(client = connection.client.map(display), listener, status, reason, "request is refused");
     if let Some(failure) = answer.failure {
         route.counts.failed(worker, failure);
     }

@@ -184,3 +184,23 @@ fn a_crowd_at_one_listener_leaves_places_to_another() {
     gateway.counts(OPEN, 0);
     assert!(is_served(v6(port)).is_some());
 }
+
+#[test]
+fn the_log_says_why_a_head_is_refused() {
+    let backend = Backend::http("a");
+    let port = free_port();
+    let config =
+        Config::new("").listener("web", "http", port, "web", "").pool("web", UNCHECKED, &[backend.address]);
+    let gateway = Gateway::start(&config);
+    let mut client = Client::connect(v6(port));
+    client.send("POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n");
+    let answer = client.response();
+    let text = answer.text();
+    let why = text.lines().nth(1).expect("a reason behind the status");
+    let line = wait_for("a line about it", || {
+        gateway.log().lines().find(|line| line.contains("request is refused")).map(str::to_owned)
+    });
+    assert_eq!(answer.status, 400);
+    assert!(line.contains(why), "{why}: {line}");
+    assert!(line.contains("DEBUG") && line.contains("status=400"), "{line}");
+}
