@@ -40,7 +40,7 @@ pub(super) async fn rule<'a>(
         method,
         uri,
         headers,
-        client: connection.client,
+        client: exchange.client.get(),
         sni: connection.told.as_deref().and_then(|told| told.server_name()),
         user: None,
         secure: route.termination.is_some(),

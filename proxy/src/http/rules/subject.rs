@@ -12,7 +12,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) uri: &'a Uri,
     /// With the `Host` that holds.
     pub(crate) headers: &'a HeaderMap,
-    /// IPv4-mapped addresses are IPv4.
+    /// As a trusted proxy tells it, or the one that is connected. IPv4-mapped addresses are IPv4.
     pub(crate) client: Option<IpAddr>,
     /// The name that the client asked for in TLS, in lower case.
     pub(crate) sni: Option<&'a str>,
