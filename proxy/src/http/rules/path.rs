@@ -5,7 +5,12 @@
 //! Parameters (`/a;b=c/d`, RFC 3986 §3.3) are common, and are part of the path for some servers and not for others: such
 //! a path has two readings, with them and without, of which rules must say the same. Members get the path as it came.
 
+use super::Unfit;
 use std::borrow::Cow;
+
+/// What may stand in a segment as it is and means the same encoded, for all servers that are known. Not so `;`, which
+/// begins parameters, and `+`, which is a space for some.
+const DELIMITERS: &[u8] = b"!$&'()*,=:@";
 
 /// The path as conditions see it. `None` if it can be read in two ways: a percent sign without its digits, control
 /// characters, a backslash, a `..` that leads above the root, follows an empty segment, stands beside an encoded slash,
@@ -90,6 +95,38 @@ pub(super) fn normal(path: &str) -> Option<String> {
     Some(whole + end)
 }
 
+/// What of a [normal] path is below this folder, which is decoded and has no slash at its end; `None` if the path is
+/// elsewhere. Whether it is there is asked of the decoded path, as conditions do. An error: servers differ in it, by an
+/// encoded slash or by parameters.
+pub(super) fn below<'a>(path: &'a str, folder: &[u8]) -> Result<Option<&'a str>, Unfit> {
+    let is_below =
+        |path: &[u8]| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"));
+    let plain = plain(path).ok_or(Unfit)?;
+    let decided = is_below(&plain);
+    let rest = folder.split(|octet| *octet == b'/').skip(1).try_fold(path, |path, name| {
+        let path = path.strip_prefix('/')?;
+        let (segment, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
+        percent_encoding::percent_decode_str(segment).eq(name.iter().copied()).then_some(rest)
+    });
+    let same = without_parameters(&plain).is_none_or(|bare| is_below(&bare) == decided);
+    if same && rest.is_some() == decided { Ok(rest) } else { Err(Unfit) }
+}
+
+/// A [normal] path with the [`DELIMITERS`] decoded, if any was encoded.
+pub(super) fn opened(path: &str) -> Option<String> {
+    let mut parts = path.split('%');
+    let mut opened = parts.next()?.to_owned();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        match u8::from_str_radix(digits, 16).ok().filter(|octet| DELIMITERS.contains(octet)) {
+            Some(octet) => opened.push(char::from(octet)),
+            None => opened.extend(["%", digits]),
+        }
+        opened.push_str(rest);
+    }
+    (opened.len() < path.len()).then_some(opened)
+}
+
 /// Letters, digits and the like decoded, what is no part of a path encoded, the rest as it was.
 fn recoded(segment: &[u8]) -> Option<String> {
     let mut written = String::with_capacity(segment.len());
@@ -100,7 +137,7 @@ fn recoded(segment: &[u8]) -> Option<String> {
             (octet, after) => (*octet, after, false),
         };
         let plain = octet.is_ascii_alphanumeric() || b"-._~".contains(&octet);
-        if plain || !was_encoded && b"!$&'()*+,;=:@".contains(&octet) {
+        if plain || !was_encoded && (b";+".contains(&octet) || DELIMITERS.contains(&octet)) {
             written.push(char::from(octet));
         } else {
             written.push_str(percent_encoding::percent_encode_byte(octet));

@@ -51,8 +51,8 @@ enum OfPath {
     Set(Template),
     /// Encoded, without a slash at its end.
     AddPrefix(String),
-    /// The same.
-    StripPrefix(String),
+    /// The same, decoded.
+    StripPrefix(Vec<u8>),
     Replace(Substitution),
 }
 
@@ -97,7 +97,7 @@ pub(super) fn edit<'a>(
     if edits.clone().any(Edits::has_path) {
         path = path::normal(&path).ok_or(Unfit)?.into();
         for edit in edits.clone().flat_map(|edits| &edits.path) {
-            path = edit.apply(&path, subject).into();
+            path = edit.apply(&path, subject)?.into();
         }
         path = settled(&path)?.into();
     }
@@ -136,33 +136,41 @@ fn encoded(octets: &[u8], set: &'static AsciiSet) -> String {
 
 impl OfPath {
     fn new(edit: &PathEdit) -> Self {
-        let whole = |path: &str| encoded(path.trim_end_matches('/').as_bytes(), NOT_IN_PATHS);
+        let whole = |path: &str| path.trim_end_matches('/').as_bytes().to_vec();
         match edit {
             PathEdit::Set(path) => Self::Set(path.clone()),
-            PathEdit::AddPrefix(path) => Self::AddPrefix(whole(path)),
+            PathEdit::AddPrefix(path) => Self::AddPrefix(encoded(&whole(path), NOT_IN_PATHS)),
             PathEdit::StripPrefix(path) => Self::StripPrefix(whole(path)),
             PathEdit::Replace(replace) => Self::Replace(replace.clone()),
         }
     }
 
-    fn apply(&self, path: &str, subject: &Subject<'_>) -> String {
-        match self {
+    fn apply(&self, path: &str, subject: &Subject<'_>) -> Result<String, Unfit> {
+        Ok(match self {
             Self::Set(template) => {
                 encoded(template::fill(template, subject).as_bytes(), NOT_IN_ENCODED_PATHS)
             }
             Self::AddPrefix(prefix) => format!("{prefix}{path}"),
-            Self::StripPrefix(prefix) => match path.strip_prefix(prefix.as_str()) {
-                Some("") => "/".to_owned(),
-                Some(rest) if rest.starts_with('/') => rest.to_owned(),
-                Some(_) | None => path.to_owned(),
-            },
-            Self::Replace(replace) => replaced(replace, path, NOT_IN_ENCODED_PATHS),
-        }
+            Self::StripPrefix(prefix) => {
+                let path = settled(path)?;
+                match path::below(&path, prefix)? {
+                    Some("") => "/".to_owned(),
+                    Some(rest) => rest.to_owned(),
+                    None => path,
+                }
+            }
+            Self::Replace(replace) => {
+                let replaced = |path: &str| replaced(replace, path, NOT_IN_ENCODED_PATHS);
+                let opened = || replaced(&path::opened(path)?);
+                replaced(path).or_else(opened).unwrap_or_else(|| path.to_owned())
+            }
+        })
     }
 }
 
-fn replaced(replace: &Substitution, text: &str, set: &'static AsciiSet) -> String {
-    replace.apply(text.as_bytes()).map_or_else(|| text.to_owned(), |octets| encoded(&octets, set))
+/// `None` where nothing is found.
+fn replaced(replace: &Substitution, text: &str, set: &'static AsciiSet) -> Option<String> {
+    replace.apply(text.as_bytes()).map(|octets| encoded(&octets, set))
 }
 
 impl OfQuery {
@@ -188,7 +196,9 @@ impl OfQuery {
             Self::Add(written, template) => with(query, written, &value(template)),
             Self::Delete(name) => without(query, |known| known == name.as_bytes()),
             Self::DeletePrefix(prefix) => without(query, |known| known.starts_with(prefix.as_bytes())),
-            Self::Replace(replace) => replaced(replace, query, NOT_IN_QUERIES),
+            Self::Replace(replace) => {
+                replaced(replace, query, NOT_IN_QUERIES).unwrap_or_else(|| query.to_owned())
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 use super::*;
+use crate::http::rules::Rules;
 use ::http::Method;
 use ::http::header::{HeaderMap, HeaderValue};
-use config::model::Pattern;
+use config::model::{self, Pattern};
 use proptest::prelude::*;
 
 fn pattern(pattern: &str, with: &str) -> Substitution {
@@ -15,19 +16,22 @@ fn rewritten(path: &[PathEdit], query: &[QueryEdit], target: &str) -> Option<Str
         headers.insert("host", HeaderValue::from_static("a.example"));
         headers
     });
-    let subject = Subject {
+    let edits = Edits::new(path, query);
+    let edited = edit([&edits].into_iter(), &subject(&uri, &headers)).ok()?;
+    Some(edited.unwrap_or(uri).to_string())
+}
+
+fn subject<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Subject<'a> {
+    Subject {
         method: &Method::GET,
-        uri: &uri,
-        headers: &headers,
+        uri,
+        headers,
         client: "2001:db8::9".parse().ok(),
         sni: None,
         user: None,
         secure: false,
         port: Some(80),
-    };
-    let edits = Edits::new(path, query);
-    let edited = edit([&edits].into_iter(), &subject).ok()?;
-    Some(edited.unwrap_or(uri).to_string())
+    }
 }
 
 #[test]
@@ -49,6 +53,14 @@ fn whole_segments_are_stripped_and_added() {
     check(&strip, "/./api//a%2fb/./c", "/a%2Fb/c");
     check(&PathEdit::StripPrefix("/api/".to_owned()), "/api/a", "/a");
     check(&PathEdit::StripPrefix("/a b".to_owned()), "/a%20b/c", "/c");
+    for folder in ["/a,b", "/a%2Cb", "/a%2cb", "/%61,b"] {
+        check(&PathEdit::StripPrefix("/a,b".to_owned()), &format!("{folder}/c%2Cd"), "/c%2Cd");
+    }
+    check(&PathEdit::StripPrefix("/a+b@:".to_owned()), "/a%2Bb%40%3A/c", "/c");
+    check(&PathEdit::StripPrefix("/100%".to_owned()), "/100%25/c", "/c");
+    check(&PathEdit::StripPrefix("/\u{e4}".to_owned()), "/%C3%A4/c", "/c");
+    check(&strip, "/api/a;v=1", "/a;v=1");
+    check(&strip, "/x%2Fapi", "/x%2Fapi");
     check(&PathEdit::StripPrefix("/".to_owned()), "/a", "/a");
     let add = PathEdit::AddPrefix("/v2/\u{e4}".to_owned());
     check(&add, "/a?b", "/v2/%C3%A4/a?b");
@@ -73,6 +85,19 @@ fn paths_are_set_and_replaced() {
     check(replace("x", "/"), "/axb/", Some("/a/b/"));
     check(replace("^/", "//evil.example/"), "/a", Some("/evil.example/a"));
     check(replace("^/a", "b"), "/a", None);
+    // However it is spelt, but for what may mean something else.
+    check(replace("^/@(.*)$", "/users/$1"), "/%40a%2Cb%2Fc", Some("/users/a,b%2Fc"));
+    check(replace("%2C", ";"), "/a%2Cb%40", Some("/a;b%40"));
+    check(replace("[;+]", "-"), "/a%3Bb%2B%2C", Some("/a%3Bb%2B%2C"));
+    check(replace("x", "%"), "/%2Cx", None);
+}
+
+#[test]
+fn what_stands_in_a_folder_for_some_servers_alone_is_not_stripped_but_refused() {
+    let strip = PathEdit::StripPrefix("/api".to_owned());
+    for target in ["/api%2Fa", "/%2Fapi/a", "/api;v=1/a", "/api;v=1", "/;/api/a", "/a/..%2Fapi"] {
+        assert_eq!(rewritten(std::slice::from_ref(&strip), &[], target), None, "{target}");
+    }
 }
 
 #[test]
@@ -163,6 +188,46 @@ proptest! {
         if !path.is_empty() {
             let got = target_got.split('?').next().unwrap_or_default();
             prop_assert!(!got.contains("//") && got.split('/').all(|part| part != ".." && part != "."), "{}", got);
+        }
+    }
+
+    /// What fits a folder by the conditions of a rule is what the edit strips, and nothing else is.
+    #[test]
+    fn a_route_and_what_it_strips_are_of_one_mind(
+        folder in "(/[ab,+ ]{1,2}){1,2}",
+        encoded in proptest::option::weighted(0.8, any::<u8>()),
+        path in "(/|%2[fF])?(/(a|b|,|%2C|%2c|%61|\\+|%2B|%20|;|%3B|%2F|\\.){0,3}){0,4}",
+    ) {
+        // Mostly the folder itself, spelt in some way, with something behind it.
+        let spelt = |(place, octet): (usize, u8)| {
+            let as_it_is = octet == b'/' || (octet != b' ' && encoded.is_some_and(|encoded| encoded >> place & 1 == 0));
+            if as_it_is { char::from(octet).to_string() } else { format!("%{octet:02x}") }
+        };
+        let within: String = folder.bytes().enumerate().map(spelt).collect();
+        let path = if encoded.is_some() { within + &path } else { format!("/{path}") };
+        let rule = |when| model::Rule { when, ..model::Rule::default() };
+        let rules = Rules::<()>::new(&[
+            rule(model::Conditions { path: vec![folder.clone()], ..model::Conditions::default() }),
+            rule(model::Conditions { path_prefix: vec![format!("{folder}/")], ..model::Conditions::default() }),
+        ], |_| None);
+        let (uri, headers): (Uri, _) = (path.parse().unwrap(), HeaderMap::new());
+        let decision = rules.decide(&subject(&uri, &headers)).map(|decision| !decision.fitting.is_empty());
+        let came = path::normal(&path);
+        let got = rewritten(&[PathEdit::StripPrefix(folder.clone())], &[], &path);
+        match (decision, got) {
+            (Ok(fits), Some(got)) => {
+                let came = came.unwrap();
+                prop_assert_eq!(fits, got != came, "{} of {} is {}", folder, came, got);
+                if fits {
+                    let below = path::plain(&got).unwrap();
+                    let whole = [folder.as_bytes(), &below].concat();
+                    let plain = path::plain(&path).unwrap();
+                    prop_assert!(whole == *plain || whole == [&plain, &b"/"[..]].concat(), "{}", got);
+                }
+            }
+            // Conditions see an encoded slash as one.
+            (Ok(_), None) => prop_assert!(path.to_ascii_lowercase().contains("%2f"), "{}", path),
+            (Err(_), got) => prop_assert_eq!(got, None, "{}", path),
         }
     }
 
