@@ -8,6 +8,7 @@ use super::certificate;
 use super::deadlines::{Deadlines, Overdue};
 use super::diary::Diary;
 use super::exchange::Exchange;
+use super::forwarded::Known;
 use super::framing::{Fault, Framing, Good};
 use super::guest::Guest;
 use super::http2::last_words::Flushes;
@@ -46,6 +47,8 @@ pub(crate) struct Connection {
     pub(crate) told: Option<Rc<Told>>,
     /// What members may be told of the client's certificate, once one is to be.
     certificate: OnceCell<certificate::Fields>,
+    /// The client's address as members are told it, once one has been.
+    written: OnceCell<HeaderValue>,
     /// The route of the latest request.
     route: RefCell<Arc<Route>>,
     pub(crate) wire: RefCell<Wire>,
@@ -102,6 +105,7 @@ impl Connection {
             ends,
             told,
             certificate: OnceCell::new(),
+            written: OnceCell::new(),
             wire: RefCell::new(Wire::Http1(Framing::new(route.limits))),
             waits: RefCell::new(waits),
             exchanges: RefCell::default(),
@@ -158,6 +162,11 @@ impl Connection {
     /// Whether TLS ends here.
     pub(crate) fn is_encrypted(&self) -> bool {
         self.told.as_deref().is_some_and(Told::is_encrypted)
+    }
+
+    /// What members may be told of the client.
+    pub(super) fn known(&self) -> Known<'_> {
+        Known { ends: self.ends, written: &self.written, encrypted: self.is_encrypted() }
     }
 
     /// What members may be told of the client's certificate.

@@ -5,7 +5,6 @@ use super::body::{RequestBody, ResponseBody, Wait};
 use super::bond::Bond;
 use super::compression::{self, Packer, Wish};
 use super::exchange::{Exchange, Underway};
-use super::forwarded::Known;
 use super::framing::{Fault, Good};
 use super::outgoing::{Head, Outgoing};
 use super::ruling::{self, Fate, Ruling};
@@ -204,7 +203,7 @@ fn prepare(
         headers.insert(HOST, host.expect("an address and a port are plain characters"));
     }
     exchange.client.set(route.teller.client(&headers, connection.ends));
-    route.teller.tell(&mut headers, Known { ends: connection.ends, encrypted: connection.is_encrypted() });
+    route.teller.tell(&mut headers, connection.known());
     if route.teller.tells_certificate() {
         certificate::tell(&mut headers, connection.certificate());
     }

@@ -17,6 +17,7 @@ use crate::snapshot::holds;
 use crate::translated::Translated;
 use ::http::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
 use config::model::{ForwardedField, ForwardedFor, Forwarding};
+use std::cell::OnceCell;
 use std::net::{IpAddr, SocketAddr};
 
 /// Names that tell of the client, in lower case with `-`; with `-` at the end, all that begin so.
@@ -35,9 +36,11 @@ pub(crate) struct Teller {
 
 /// What is known of a request's client.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Known {
+pub(crate) struct Known<'a> {
     /// `None`: it has no address.
     pub(crate) ends: Option<Ends>,
+    /// Its address as members are told it, once one has been: writing it costs more than all else here.
+    pub(crate) written: &'a OnceCell<HeaderValue>,
     /// Whether it speaks TLS to this proxy.
     pub(crate) encrypted: bool,
 }
@@ -87,7 +90,7 @@ impl Teller {
 
     /// Sets the forwarding fields of a request. A client without an address is told by none: nothing is invented for it.
     /// Call after hop-by-hop fields are gone, so that none of ours can be named among them, and once `Host` is there.
-    pub(crate) fn tell(&self, headers: &mut HeaderMap, known: Known) {
+    pub(crate) fn tell(&self, headers: &mut HeaderMap, known: Known<'_>) {
         let mode = self.model.forwarded_for;
         if mode == ForwardedFor::Off && self.fields.is_empty() {
             return;
@@ -97,7 +100,7 @@ impl Teller {
         let believed = if trusted { self.believed(headers) } else { Believed::default() };
         self.remove(headers, trusted);
         if mode != ForwardedFor::Off {
-            self.tell_list(headers, client, &believed.list);
+            self.tell_list(headers, (client, known.written), &believed.list);
             if trusted && self.model.trusted_hops.is_some() && headers.contains_key(FORWARDED) {
                 put(headers, &FORWARDED, &believed.elements);
             }
@@ -161,14 +164,20 @@ impl Teller {
         FORWARDING.iter().any(|known| is_taken_for(name, known)) || is_taken_for(name, self.list.as_str())
     }
 
-    fn tell_list(&self, headers: &mut HeaderMap, client: Option<IpAddr>, list: &[Vec<u8>]) {
+    fn tell_list(
+        &self,
+        headers: &mut HeaderMap,
+        (client, written): (Option<IpAddr>, &OnceCell<HeaderValue>),
+        list: &[Vec<u8>],
+    ) {
         let excepted = client.is_none_or(|client| holds(&self.model.except, client));
         let kept = excepted || (self.model.if_none && !list.is_empty());
         let list = if kept || !self.starts_anew() { list } else { &[] };
         match client.filter(|_| !kept) {
             // Of nearly all clients.
             Some(client) if list.is_empty() => {
-                headers.insert(&self.list, text(client.to_string()));
+                let written = written.get_or_init(|| text(client.to_string()));
+                headers.insert(&self.list, written.clone());
             }
             client => {
                 let mut entries = list.to_vec();
@@ -182,7 +191,7 @@ impl Teller {
         &self,
         field: ForwardedField,
         headers: &HeaderMap,
-        known: Known,
+        known: Known<'_>,
         believed: &Believed,
     ) -> Option<HeaderValue> {
         match field {

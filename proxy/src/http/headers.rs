@@ -19,6 +19,8 @@ static HOP_BY_HOP: [HeaderName; 7] = [
     TRANSFER_ENCODING,
     UPGRADE,
 ];
+/// The lengths of names that may end here, which few others have.
+const LENGTHS: [usize; 7] = [2, 4, 7, 10, 14, 16, 17];
 /// Of the framing, or settled beside it: what some server may take for one of these is taken out.
 const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "host"];
 /// Never taken out because `Connection` names them: the message would mean something else without them.
@@ -79,6 +81,10 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
 /// take what is spelt with those for another field of the framing.
 fn ends_here(name: &HeaderName) -> bool {
     let text = name.as_str();
+    LENGTHS.contains(&text.len()) && is_ending(name, text)
+}
+
+fn is_ending(name: &HeaderName, text: &str) -> bool {
     HOP_BY_HOP.contains(name) || FRAMING.iter().any(|known| is_taken_for(text, known) && text != *known)
 }
 
@@ -163,6 +169,13 @@ mod tests {
             headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
         left.sort();
         assert_eq!(left, expect, "{fields:?}");
+    }
+
+    #[test]
+    fn no_name_that_ends_here_is_of_another_length() {
+        for text in HOP_BY_HOP.iter().map(HeaderName::as_str).chain(FRAMING) {
+            assert!(LENGTHS.contains(&text.len()), "{text}");
+        }
     }
 
     #[test]

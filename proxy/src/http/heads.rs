@@ -12,6 +12,7 @@ use crate::translated::Translated;
 use ::http::header::HOST;
 use ::http::request::Parts;
 use config::model::{Forwarding, Rule};
+use std::cell::OnceCell;
 
 /// Rules and forwarding fields of a listener.
 #[derive(Debug)]
@@ -34,7 +35,8 @@ impl Passage {
         if let Some(host) = target.host {
             parts.headers.insert(HOST, host);
         }
-        self.teller.tell(&mut parts.headers, Known { ends: Some(ends), encrypted: false });
+        let known = Known { ends: Some(ends), written: &OnceCell::new(), encrypted: false };
+        self.teller.tell(&mut parts.headers, known);
         parts.uri = target.uri;
         let subject = Subject {
             method: &parts.method,

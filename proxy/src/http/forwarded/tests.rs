@@ -30,7 +30,7 @@ const CLIENT: &str = "[2001:db8::1]:54321";
 
 fn told_of(model: &Forwarding, client: &str, encrypted: bool, fields: &[(&str, &str)]) -> Vec<String> {
     let ends = Ends::new(client.parse().unwrap(), "[2001:db8::80]:8080".parse().unwrap());
-    let known = Known { ends: Some(ends), encrypted };
+    let known = Known { ends: Some(ends), written: &OnceCell::new(), encrypted };
     let mut headers = headers(fields);
     Teller::new(model, &translated(&["2001:db8:64::/96"])).tell(&mut headers, known);
     let mut left: Vec<_> =
@@ -340,7 +340,8 @@ fn the_names_of_all_fields_are_tokens() {
 fn nothing_is_invented_for_a_client_without_an_address() {
     let check = |model: &Forwarding, expect: &[(&str, &str)]| {
         let mut headers = headers(&[("x-forwarded-for", "192.0.2.66"), ("x-real-ip", "192.0.2.66")]);
-        Teller::new(model, &translated(&[])).tell(&mut headers, Known { ends: None, encrypted: false });
+        let known = Known { ends: None, written: &OnceCell::new(), encrypted: false };
+        Teller::new(model, &translated(&[])).tell(&mut headers, known);
         let left: Vec<_> =
             headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         assert_eq!(left, expect, "{model:?}");
