@@ -6,16 +6,15 @@ use super::bond::Bond;
 use super::compression::{self, Packer, Wish};
 use super::exchange::{Exchange, Underway};
 use super::framing::{Fault, Good};
+use super::heads::{self, Around};
 use super::outgoing::{Head, Outgoing};
 use super::ruling::{self, Fate, Ruling};
 use super::send::send;
 use super::upgrade::{self, Asked};
-use super::{certificate, guard, headers, http2, rules};
+use super::{guard, http2, rules};
 use crate::counts::Failure;
 use hyper::body::{Body, Incoming};
-use hyper::header::{
-    CONTENT_LENGTH, EXPECT, HOST, HeaderValue, MAX_FORWARDS, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
-};
+use hyper::header::{CONTENT_LENGTH, EXPECT, HeaderValue, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use std::convert::Infallible;
@@ -185,31 +184,13 @@ fn prepare(
     let target = guard::judge(&parts, good.bare).map_err(answer::to_refusal)?;
     let asked = asked.or_else(|| upgrade::asked(&parts).filter(|_| incoming.is_end_stream()));
     let Parts { method, mut headers, .. } = parts;
-    let takes_trailers = headers::takes_trailers(&headers);
-    headers::strip(&mut headers);
-    if let Some(asked) = &asked {
-        asked.ask(&mut headers);
-    }
-    if takes_trailers {
-        headers::ask_for_trailers(&mut headers);
-    }
-    if let Some(host) = target.host {
-        headers.insert(HOST, host);
-    } else if !headers.contains_key(HOST) {
-        // Left out by a client of HTTP/1.0; RFC 9112 §3.3 lets the address stand for it, and where there is none the field
-        // is empty (RFC 9110 §7.2).
-        let host = connection.ends.map_or_else(String::new, |ends| ends.destination().to_string());
-        let host = HeaderValue::from_str(&host);
-        headers.insert(HOST, host.expect("an address and a port are plain characters"));
-    }
-    exchange.client.set(route.teller.client(&headers, connection.ends));
-    route.teller.tell(&mut headers, connection.known());
-    if route.teller.tells_certificate() {
-        certificate::tell(&mut headers, connection.certificate());
-    }
-    if let Some(left) = target.max_forwards {
-        headers.insert(MAX_FORWARDS, left);
-    }
+    let around = Around {
+        known: connection.known(),
+        asked: asked.as_ref(),
+        certificate: route.teller.tells_certificate().then(|| connection.certificate()),
+    };
+    let (uri, client) = heads::settle(&mut headers, target, &route.teller, around);
+    exchange.client.set(client);
     let body = if incoming.is_end_stream() {
         RequestBody::Empty
     } else {
@@ -223,6 +204,6 @@ fn prepare(
         RequestBody::Client { incoming, exchange: Rc::clone(exchange), wait, withheld: Vec::new() }
     };
     let repeatable = method.is_idempotent() && matches!(body, RequestBody::Empty);
-    let head = Head { method, uri: target.uri, headers };
+    let head = Head { method, uri, headers };
     Ok((Box::new(Outgoing { head, body, repeatable }), asked))
 }

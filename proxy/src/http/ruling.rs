@@ -3,8 +3,8 @@
 use super::answer::{self, Turned};
 use super::body::ResponseBody;
 use super::exchange::Exchange;
-use super::gates;
-use super::rules::{self, Action, Filled, Fixed, Subject, Undecided};
+use super::rules::{Action, Filled, Fixed, Subject, Undecided};
+use super::{gates, heads};
 use crate::pool::Pool;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, LOCATION};
 use hyper::{Method, Response, StatusCode, Uri};
@@ -79,16 +79,11 @@ pub(super) async fn rule<'a>(
         }
     };
     let changes = route.rules.changes(&decision.fitting, &subject).map_err(|_| answer::UNFIT)?;
-    if let Some(target) = changes.target {
-        *uri = target;
-    }
     if keeps_password {
         gates::forget_password(headers);
     }
-    let taken = rules::names_taken(&changes.request);
-    rules::forget(&taken, headers);
-    rules::apply(changes.request, headers);
-    Ok(Ruling { fate, taken, answer_edits: changes.answer })
+    let (taken, answer_edits) = heads::edit(changes, (uri, headers));
+    Ok(Ruling { fate, taken, answer_edits })
 }
 
 /// An answer of our own. It ends the connection if a body is on its way that nobody will read.
