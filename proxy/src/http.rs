@@ -45,6 +45,7 @@ mod ruling;
 mod send;
 mod tunnel;
 mod upgrade;
+pub mod verdict;
 mod waits;
 mod websocket;
 mod wire;

@@ -125,6 +125,7 @@ const PURE: &[&str] = &[
     "proxy/src/http/websocket.rs",
     "proxy/src/http/headers.rs",
     "proxy/src/http/heads.rs",
+    "proxy/src/http/verdict.rs",
     "proxy/src/http/pace.rs",
     "proxy/src/http/progress.rs",
     "proxy/src/http/rules.rs",

@@ -5,6 +5,7 @@
 //!   message, hosts file ──> dns: the resolver's door, its pure modules ──> dns::view, dns::site
 //!   bytes ──> the proxy's readers of PROXY headers and hellos of TLS ──> greeting; of cookie fields ──> cookies
 //!   target, head ──> the proxy's judgement, cleaning, rules ──> heads
+//!   frames of HTTP/2, header blocks ──> the proxy's verdict ──> frames
 //!   text  ──> config::parse, the importers, the packet grammar ─────> text
 //! ```
 //!
@@ -16,6 +17,7 @@
 pub mod batch;
 pub mod cookies;
 pub mod dns;
+pub mod frames;
 pub mod greeting;
 pub mod heads;
 pub mod judge;
@@ -148,5 +150,17 @@ pub const TARGETS: &[Target] = &[
         check: heads::check_target,
         folders: &["tests/fuzz/seeds/request_target"],
         seeds: seeds::heads::targets,
+    },
+    Target {
+        name: "http2_frames",
+        check: frames::check,
+        folders: &["tests/fuzz/seeds/http2_frames"],
+        seeds: seeds::frames::streams,
+    },
+    Target {
+        name: "http2_blocks",
+        check: frames::check_blocks,
+        folders: &["tests/fuzz/seeds/http2_blocks"],
+        seeds: seeds::frames::blocks,
     },
 ];

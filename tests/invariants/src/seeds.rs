@@ -4,6 +4,7 @@
 //! `tests/fuzz/seeds`; a test holds those files against this module, and writes them with `BLESS=1`.
 
 pub mod cookies;
+pub mod frames;
 pub mod greeting;
 pub mod heads;
 

@@ -139,6 +139,12 @@ fn seeds_of_request_heads_hold() {
 }
 
 #[test]
+fn seeds_of_http2_hold() {
+    replay("http2_frames");
+    replay("http2_blocks");
+}
+
+#[test]
 fn seeds_are_those_of_the_generator() {
     for target in TARGETS {
         let seeds: BTreeMap<String, Vec<u8>> = (target.seeds)().into_iter().collect();

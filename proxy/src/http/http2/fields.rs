@@ -1,6 +1,10 @@
 //! Follows the header blocks of an HTTP/2 client as far as it takes to say whether they can be decoded, and whether
 //! trailers have fields that only heads have. Pure.
 //!
+//! A pseudo-header field in trailers makes its request malformed, which is an error of one stream (RFC 9113 §8.1.1), and ends
+//! the connection here, as §5.4.1 allows: the library passes over such a field in silence, and tells nobody which stream a
+//! request came on, so that there is nothing else to end.
+//!
 //! RFC 7541 §5 (numbers and strings), §6 (fields), RFC 9113 §4.3 (blocks), §8.1 (trailers). Deliberately not here: what the
 //! strings say, and which entries the table has lost. That the library finds, whose code for it is `PROTOCOL_ERROR`.
 
