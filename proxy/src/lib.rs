@@ -14,8 +14,8 @@
 //! One thread per core does all of a connection. Pure modules decide and know no runtime: `listener::site`,
 //! `listener::sources`, `pool::balance`, `pool::health`, `pool::check::http`, `pool::settings`, `http::framing`,
 //! `http::guard`, `http::headers`, `http::forwarded`, `http::rules`, `http::deadlines`, `opening::names`, `opening::told`,
-//! `tide`, `udp::flows`, `record` and what writes it, [`cookies`], [`proxy_protocol`],
-//! [`client_hello`]. The last three, [`heads`] and [`verdict`], are public for their fuzz targets.
+//! `tide`, `udp::flows`, `record` and what writes it, `upstream::http1::request`, [`response`], [`cookies`],
+//! [`proxy_protocol`], [`client_hello`]. The last four, [`heads`] and [`verdict`], are public for their fuzz targets.
 
 mod accounts;
 mod admin;
@@ -67,3 +67,4 @@ pub use app::App;
 pub use error::Error;
 pub use http::{heads, verdict};
 pub use reload::Prepared;
+pub use upstream::response;

@@ -12,7 +12,8 @@ mod multiplexed;
 mod own;
 
 pub(crate) use choice::Seeker;
-pub(crate) use http1::{Http1, MAX_BUFFER, poll_with};
+pub use http1::response;
+pub(crate) use http1::{Broken, Http1};
 pub(crate) use http2::{Stream, Tunnel};
 pub(crate) use own::Own;
 

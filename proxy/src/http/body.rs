@@ -13,10 +13,9 @@ use crate::pool::Lease;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::HeaderName;
+use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::time::{self, Sleep};
@@ -41,18 +40,18 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The wait for a member to ask for the body of a client that sends none unasked (RFC 9110 §10.1.1).
 pub(crate) struct Wait {
-    asked: Arc<AtomicBool>,
+    asked: Rc<Cell<bool>>,
     patience: Pin<Box<Sleep>>,
 }
 
 impl Wait {
     pub(crate) fn new() -> Self {
-        Self { asked: Arc::default(), patience: Box::pin(time::sleep(PATIENCE)) }
+        Self { asked: Rc::default(), patience: Box::pin(time::sleep(PATIENCE)) }
     }
 
     /// Ready when the client may be asked. A member that asks is heard in the very poll that reads it.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.asked.load(Ordering::Relaxed) {
+        if self.asked.get() {
             return Poll::Ready(());
         }
         self.patience.as_mut().poll(cx)
@@ -61,10 +60,24 @@ impl Wait {
 
 impl RequestBody {
     /// Says to whoever sends the request how to tell that the member asks for the body.
-    pub(crate) fn waits(&self) -> Option<Arc<AtomicBool>> {
+    pub(crate) fn waits(&self) -> Option<Rc<Cell<bool>>> {
         match self {
-            Self::Client { wait: Some(wait), .. } => Some(Arc::clone(&wait.asked)),
+            Self::Client { wait: Some(wait), .. } => Some(Rc::clone(&wait.asked)),
             Self::Client { .. } | Self::Empty => None,
+        }
+    }
+
+    /// The member asks for it.
+    pub(crate) fn is_asked_for(&self) {
+        if let Some(asked) = self.waits() {
+            asked.set(true);
+        }
+    }
+
+    /// Nobody asks for more of it.
+    pub(crate) fn is_given_up(&self) {
+        if let Self::Client { exchange, .. } = self {
+            exchange.waits.borrow_mut().body_given_up();
         }
     }
 

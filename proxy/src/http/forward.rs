@@ -195,7 +195,6 @@ fn prepare(
         RequestBody::Empty
     } else {
         if !headers.contains_key(CONTENT_LENGTH) {
-            // Without it the HTTP library takes a GET to have no body.
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         let expects =

@@ -7,7 +7,7 @@
 //!
 //! Deliberately does not judge targets or `Host`: see [`super::guard`].
 
-mod grammar;
+pub(crate) mod grammar;
 
 pub(crate) use grammar::is_token;
 

@@ -71,8 +71,7 @@ pub(crate) fn judge(request: &Parts, bare: bool) -> Result<Target, Refusal> {
 }
 
 /// Whether a member's response can be read in one way only (RFC 9112 §6.3), and is none to a request that was not made.
-///
-/// The HTTP library reads a body by its coding and leaves a length beside it in place, where the client would believe it.
+/// Those of HTTP/1.1 are held to that before they are here; of HTTP/2 the library lets repeated lengths pass.
 pub(crate) fn is_sound(response: &response::Parts) -> bool {
     let headers = &response.headers;
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();

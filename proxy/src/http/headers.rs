@@ -1,7 +1,7 @@
 //! Header fields that end at the proxy (RFC 9110 §7.6.1), and those that may be trailers (§6.5). Pure.
 //!
 //! `Connection` and what it names, and the fields that concern one connection by definition, are taken out of requests
-//! and responses; the HTTP library sets its own for the next connection.
+//! and responses; whoever writes to the next connection sets its own.
 
 use super::forwarded::is_taken_for;
 use ::http::header::{
@@ -61,7 +61,7 @@ pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
 }
 
 /// Takes out everything that concerns this connection only, and leaves of the framing what has one meaning. What is
-/// announced as trailers and may be stays announced: the HTTP library sends no others.
+/// announced as trailers and may be stays announced: no others are sent.
 ///
 /// Few messages have any of it, and to look for a name costs as much as to look at all of them.
 pub(crate) fn strip(headers: &mut HeaderMap) {

@@ -12,7 +12,6 @@ use crate::counts::Failure;
 use crate::linger;
 use crate::listener::Stage;
 use crate::stream::Stream;
-use crate::upstream::MAX_BUFFER;
 use crate::worker::Stop;
 use hyper::StatusCode;
 use hyper::server::conn::http1::Builder;
@@ -26,6 +25,8 @@ use std::time::Instant;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time;
 
+/// The read and write buffers of one connection grow to this at most.
+const MAX_BUFFER: usize = 64 << 10;
 /// The fields that the HTTP library takes of itself.
 const FIELDS_AT_HAND: usize = 100;
 

@@ -1,11 +1,10 @@
-//! The sockets of both sides as the HTTP library sees them, with what it does not tell.
+//! The client's socket as the HTTP library sees it, with what it does not tell.
 
 use super::connection::Connection;
 use super::http2::preface::{self, PREFACE};
 use crate::clock::now;
 use crate::linger::Linger;
 use crate::stream::Stream;
-use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -204,65 +203,5 @@ impl Drop for ClientStream {
         } else if self.connection.offence().is_some() {
             self.connection.leave(stream);
         }
-    }
-}
-
-/// A member's socket. Tells whether anything has been heard on it.
-pub(crate) struct MemberStream {
-    stream: Stream,
-    heard: Rc<Cell<bool>>,
-}
-
-impl MemberStream {
-    /// `heard` is set when a byte arrives.
-    pub(crate) const fn new(stream: Stream, heard: Rc<Cell<bool>>) -> Self {
-        Self { stream, heard }
-    }
-}
-
-impl MemberStream {
-    pub(crate) fn into_inner(self) -> Stream {
-        self.stream
-    }
-}
-
-impl AsyncRead for MemberStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        if buffer.filled().len() > before {
-            self.heard.set(true);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for MemberStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

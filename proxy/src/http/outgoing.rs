@@ -5,21 +5,18 @@ use super::headers;
 use super::upgrade::{Connect, WEBSOCKET};
 use h2::ext::Protocol;
 use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap};
-use hyper::http::request::Parts;
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::{Method, Request, Uri};
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 
 /// A request as it is sent on.
 pub(super) struct Outgoing {
     pub(super) head: Head,
     pub(super) body: RequestBody,
-    /// Whether it may be sent twice: nobody can tell whether a lost one was acted on (RFC 9110 §9.2.2).
+    /// Whether it may be sent twice, which takes that it has no content: nobody can tell whether a lost one was acted on (RFC 9110 §9.2.2).
     pub(super) repeatable: bool,
 }
 
-#[derive(Clone)]
 pub(super) struct Head {
     pub(super) method: Method,
     pub(super) uri: Uri,
@@ -55,32 +52,5 @@ impl Head {
         }
         *request.headers_mut() = headers;
         request
-    }
-}
-
-impl Outgoing {
-    /// The same request once more, if it may be sent twice.
-    pub(super) fn spare(&self) -> Option<Box<Self>> {
-        let spare = || Self { head: self.head.clone(), body: RequestBody::Empty, repeatable: true };
-        self.repeatable.then(|| Box::new(spare()))
-    }
-
-    pub(super) fn into_request(self) -> Request<RequestBody> {
-        let waits = self.body.waits();
-        let mut request = Request::new(self.body);
-        if let Some(asked) = waits {
-            hyper::ext::on_informational(&mut request, move |response| {
-                asked.fetch_or(response.status() == StatusCode::CONTINUE, Ordering::Relaxed);
-            });
-        }
-        *request.method_mut() = self.head.method;
-        *request.uri_mut() = self.head.uri;
-        *request.headers_mut() = self.head.headers;
-        request
-    }
-
-    pub(super) fn from_request(request: Request<RequestBody>, repeatable: bool) -> Self {
-        let (Parts { method, uri, headers, .. }, body) = request.into_parts();
-        Self { head: Head { method, uri, headers }, body, repeatable }
     }
 }

@@ -4,20 +4,19 @@ use super::connection::Connection;
 use super::send::Pumping;
 use super::upgrade::Asked;
 use crate::relay::Leg;
-use crate::upstream::{Http1, Stream, Tunnel, poll_with};
+use crate::upstream::{self, Http1, Stream, Tunnel};
 use bytes::Bytes;
 use h2::{RecvStream, SendStream};
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Frame, SizeHint};
 use hyper::header::HeaderValue;
 use hyper::http::response;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 /// Why an answer is no whole one, or none that ends well.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Broken {
     #[error(transparent)]
-    Http1(#[from] hyper::Error),
+    Http1(#[from] upstream::Broken),
     #[error(transparent)]
     Http2(#[from] h2::Error),
     /// The request was malformed. The source is what the stream is reset with.
@@ -27,10 +26,7 @@ pub(crate) enum Broken {
 
 pub(crate) enum Reply {
     /// The connection is given back for the next request when the content has ended well.
-    Http1 {
-        incoming: Incoming,
-        upstream: Box<Http1>,
-    },
+    Http1(Box<Http1>),
     Http2(OfStream),
 }
 
@@ -64,10 +60,6 @@ pub(crate) struct OfStream {
 }
 
 impl Reply {
-    pub(super) const fn http1(incoming: Incoming, upstream: Box<Http1>) -> Self {
-        Self::Http1 { incoming, upstream }
-    }
-
     pub(super) fn http2(content: RecvStream, stream: Stream, pumping: Option<Pumping>) -> Self {
         Self::Http2(OfStream { content, left: None, read: false, _pumping: pumping, granted: None, stream })
     }
@@ -81,7 +73,7 @@ impl Reply {
     /// Whether an answer with this head grants what was asked for.
     pub(super) fn grants(&self, asked: &Asked, head: &response::Parts) -> bool {
         match self {
-            Self::Http1 { .. } => asked.is_granted(head),
+            Self::Http1(_) => asked.is_granted(head),
             Self::Http2(reply) => reply.granted.is_some(),
         }
     }
@@ -96,11 +88,10 @@ impl Reply {
     /// The connection itself and what was read ahead on it, where the answer has ended the HTTP on it.
     pub(super) fn into_granting(self) -> Option<Granting> {
         match self {
-            Self::Http1 { upstream, .. } if upstream.has_ended() => {
-                let (member, ahead) = upstream.into_switched();
+            Self::Http1(upstream) => {
+                let (member, ahead) = upstream.into_switched()?;
                 Some(Granting { member: member.into(), ahead, accept: None })
             }
-            Self::Http1 { .. } => None,
             Self::Http2(OfStream { content, granted, stream, .. }) => {
                 let Granted { sending, accept } = *granted?;
                 let member = Leg::part(Tunnel::new(content, sending, stream));
@@ -112,7 +103,7 @@ impl Reply {
     /// The connection serves this client only from here on.
     pub(super) fn keep_for_client(&mut self, client: &Connection) {
         match self {
-            Self::Http1 { upstream, .. } => upstream.keep_for_client(),
+            Self::Http1(upstream) => upstream.keep_for_client(),
             Self::Http2(reply) => client.local.upstreams.keep(&reply.stream, &client.own),
         }
     }
@@ -120,9 +111,8 @@ impl Reply {
     /// The next part, driving the member's connection where nobody else does.
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self {
-            Self::Http1 { incoming, upstream } => {
-                let frame = poll_with(upstream, cx, |cx| Pin::new(&mut *incoming).poll_frame(cx));
-                frame.map(|frame| frame.map(|frame| frame.map_err(Broken::from)))
+            Self::Http1(upstream) => {
+                upstream.poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Broken::from)))
             }
             Self::Http2(reply) => {
                 reply.poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Broken::from)))
@@ -132,14 +122,14 @@ impl Reply {
 
     pub(super) fn is_end_stream(&self) -> bool {
         match self {
-            Self::Http1 { incoming, .. } => incoming.is_end_stream(),
+            Self::Http1(upstream) => upstream.has_ended(),
             Self::Http2(reply) => reply.content.is_end_stream(),
         }
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Http1 { incoming, .. } => incoming.size_hint(),
+            Self::Http1(upstream) => upstream.left().map_or_else(SizeHint::default, SizeHint::with_exact),
             Self::Http2(reply) if reply.content.is_end_stream() => SizeHint::with_exact(0),
             Self::Http2(OfStream { left, .. }) => left.map_or_else(SizeHint::default, SizeHint::with_exact),
         }
@@ -147,7 +137,7 @@ impl Reply {
 
     /// Gives the connection back, of which all was taken.
     pub(super) fn release(self, client: &Connection) {
-        if let Self::Http1 { upstream, .. } = self {
+        if let Self::Http1(upstream) = self {
             client.local.upstreams.check_in(upstream, &client.own);
         }
     }

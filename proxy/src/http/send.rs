@@ -37,7 +37,7 @@ enum Lost<T = Box<Outgoing>> {
     /// The member is well and has left it alone: it takes others.
     Refused(T),
     /// The request may have been acted on. `heard`: the member had begun to answer.
-    Failed { heard: bool, why: Why },
+    Failed { heard: bool, why: Why, failed: T },
     /// Somebody was silent for too long.
     Overdue(Overdue),
     /// It is not one that this member can be sent.
@@ -93,10 +93,9 @@ pub(super) async fn send(
             let upstream = reach(exchange, &dial, (&member, repeatable), &refusals).await;
             let Some(upstream) = exchange.reaches(upstream) else { break };
             let (reused, blame) = (upstream.is_reused(), upstream.blame());
-            let spare = if reused { outgoing.spare() } else { None };
             let answered = match ask(exchange, upstream, (outgoing, asked.as_ref())).await {
                 Ok(response) => respond(exchange, asked.as_ref(), response, lease),
-                Err(lost) => match lost.again(reused, spare) {
+                Err(lost) => match lost.again(reused) {
                     Ok(Again::Here(again)) => {
                         outgoing = again;
                         refusals.add(blame);
@@ -174,7 +173,7 @@ impl Lost<()> {
             Self::Unsent(()) => Lost::Unsent(outgoing()),
             Self::Leaving(()) => Lost::Leaving(outgoing()),
             Self::Refused(()) => Lost::Refused(outgoing()),
-            Self::Failed { heard, why } => Lost::Failed { heard, why },
+            Self::Failed { heard, why, failed: () } => Lost::Failed { heard, why, failed: outgoing() },
             Self::Overdue(overdue) => Lost::Overdue(overdue),
             Self::Unfit(answer) => Lost::Unfit(answer),
         }
@@ -184,22 +183,22 @@ impl Lost<()> {
 impl Lost {
     /// The request for a second try, where that is safe: nobody has acted on it, or it may be repeated and the connection
     /// had been idle, so that the member may just have closed it.
-    fn again(self, reused: bool, spare: Option<Box<Outgoing>>) -> Result<Again, Answer> {
-        match (self, spare) {
-            (Self::Unsent(unsent), _) if reused => Ok(Again::Here(unsent)),
-            (Self::Unsent(unsent), _) => Ok(Again::Elsewhere(unsent)),
-            (Self::Leaving(left), _) => Ok(Again::Here(left)),
-            (Self::Refused(left), _) => Ok(Again::Aside(left)),
-            (Self::Failed { heard: false, why: Why::Gone }, Some(spare)) => Ok(Again::Here(spare)),
-            (Self::Failed { why, .. }, _) => Err(match why {
-                Why::Client => answer::BROKEN_BODY,
-                Why::Malformed => answer::BAD_RESPONSE,
-                Why::Gone => answer::MEMBER_GONE,
-            }),
-            (Self::Overdue(Overdue::Body), _) => Err(answer::CLIENT_SILENT),
-            (Self::Overdue(_), _) => Err(answer::MEMBER_SILENT),
-            (Self::Unfit(answer), _) => Err(answer),
-        }
+    fn again(self, reused: bool) -> Result<Again, Answer> {
+        Err(match self {
+            Self::Unsent(unsent) if reused => return Ok(Again::Here(unsent)),
+            Self::Unsent(unsent) => return Ok(Again::Elsewhere(unsent)),
+            Self::Leaving(left) => return Ok(Again::Here(left)),
+            Self::Refused(left) => return Ok(Again::Aside(left)),
+            Self::Failed { heard: false, why: Why::Gone, failed } if reused && failed.repeatable => {
+                return Ok(Again::Here(failed));
+            }
+            Self::Failed { why: Why::Client, .. } => answer::BROKEN_BODY,
+            Self::Failed { why: Why::Malformed, .. } => answer::BAD_RESPONSE,
+            Self::Failed { why: Why::Gone, .. } => answer::MEMBER_GONE,
+            Self::Overdue(Overdue::Body) => answer::CLIENT_SILENT,
+            Self::Overdue(_) => answer::MEMBER_SILENT,
+            Self::Unfit(answer) => answer,
+        })
     }
 }
 

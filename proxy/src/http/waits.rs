@@ -55,6 +55,11 @@ impl Waits {
         }
     }
 
+    /// No more bytes of a request body are waited for.
+    pub(crate) const fn body_given_up(&mut self) {
+        self.body = None;
+    }
+
     /// The client has taken a part of the response: it is there, whatever it sends.
     pub(crate) const fn taken(&mut self, now: Instant) {
         self.listens = true;

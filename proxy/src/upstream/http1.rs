@@ -1,42 +1,76 @@
 //! One connection to a member that speaks HTTP/1.1: one request at a time, driven in the task of its client.
+//!
+//! What requests and responses look like is the matter of [`request`] and [`response`], which see octets only; here these
+//! are written and read. A connection that waits for a request keeps no buffers.
+
+mod request;
+pub mod response;
+mod room;
 
 use super::choice::Seeker;
 use crate::dial::{Dial, First};
 use crate::http::body::RequestBody;
-use crate::http::io::MemberStream;
 use crate::origination::Secured;
 use crate::pool::MemberState;
 use crate::stream::Stream;
 use bytes::Bytes;
 use config::model::ProxyProtocol;
-use hyper::client::conn::http1::{Builder, Connection, Parts, SendRequest};
-use hyper_util::rt::TokioIo;
-use nix::sys::socket::{SockaddrStorage, getsockname};
-use std::cell::Cell;
+use hyper::body::{Body, Frame};
+use hyper::header::HeaderMap;
+use hyper::{Method, StatusCode, Uri};
+use request::{Request, Short};
+use response::{Fault, Head, Part, Response};
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, RawFd};
-use std::pin::Pin;
-use std::rc::Rc;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::unconstrained;
 use tokio::time::Instant;
 
-/// The read and write buffers of one connection grow to this at most.
-pub(crate) const MAX_BUFFER: usize = 64 << 10;
+/// Why a request brought no whole response.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    /// The client broke off the content of the request.
+    #[error("the content of the request broke off")]
+    Client(#[source] Option<hyper::Error>),
+    /// The member sent something else than a response.
+    #[error(transparent)]
+    Malformed(Fault),
+    /// The connection ended.
+    #[error("the connection to the member ended")]
+    Gone(#[source] Option<io::Error>),
+}
+
+impl From<Fault> for Broken {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Cut => Self::Gone(None),
+            Fault::Head(_) | Fault::LargeHead | Fault::Framing | Fault::Chunk | Fault::Trailers => {
+                Self::Malformed(fault)
+            }
+        }
+    }
+}
 
 /// One connection to a member.
 pub(crate) struct Http1 {
     pub(super) member: Arc<MemberState>,
     /// How it speaks TLS, if it does.
     secured: Option<Arc<Secured>>,
-    pub(crate) sender: SendRequest<RequestBody>,
-    connection: Connection<TokioIo<MemberStream>, RequestBody>,
-    /// The socket that `connection` owns.
-    socket: RawFd,
-    ended: bool,
-    /// Set when a byte arrives.
-    pub(crate) heard: Rc<Cell<bool>>,
+    stream: Stream,
+    /// What the member is still to get.
+    request: Request,
+    /// Whence the rest of that comes.
+    content: RequestBody,
+    sending: Sending,
+    response: Response,
+    /// Whether any octet of the response has come.
+    heard: bool,
+    /// Whether the latest read found as much as there was room for.
+    flows: bool,
     /// The requests that it carried before.
     pub(super) carried: u64,
     pub(super) idle_since: Instant,
@@ -44,6 +78,18 @@ pub(crate) struct Http1 {
     told: ProxyProtocol,
     /// Whether it belongs to the client connection that it serves.
     pub(super) owned: bool,
+}
+
+/// How far a request has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    /// Nothing of it.
+    Ready,
+    Begun,
+    /// All of it.
+    Done,
+    /// All of it, or all that the member takes: the connection carries no other.
+    Over,
 }
 
 impl Http1 {
@@ -55,19 +101,16 @@ impl Http1 {
     ) -> io::Result<Box<Self>> {
         let secured = dial.secured(&member).map_err(io::Error::other)?.cloned();
         let stream = dial.connect(&member, first).await?;
-        let socket = stream.socket().as_raw_fd();
-        let heard = Rc::new(Cell::new(false));
-        let io = TokioIo::new(MemberStream::new(stream, Rc::clone(&heard)));
-        let (sender, connection) =
-            Builder::new().max_buf_size(MAX_BUFFER).handshake(io).await.map_err(io::Error::other)?;
         Ok(Box::new(Self {
             secured,
             member,
-            sender,
-            connection,
-            socket,
-            ended: false,
-            heard,
+            stream,
+            request: Request::default(),
+            content: RequestBody::Empty,
+            sending: Sending::Done,
+            response: Response::default(),
+            heard: false,
+            flows: false,
             carried: 0,
             idle_since: Instant::now(),
             told: seeker.told,
@@ -77,35 +120,101 @@ impl Http1 {
 
     /// This side's end.
     pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
-        let name = getsockname::<SockaddrStorage>(self.socket).ok()?;
-        let v4 = name.as_sockaddr_in().map(|name| SocketAddr::V4((*name).into()));
-        v4.or_else(|| name.as_sockaddr_in6().map(|name| SocketAddr::V6((*name).into())))
-    }
-
-    /// Drives reading and writing. Whether it failed shows in what is read and sent.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
-        if !self.ended && Pin::new(&mut self.connection).poll(cx).is_ready() {
-            self.ended = true;
-        }
+        self.stream.socket().local_addr()
     }
 
     /// Whether the connection can take a request: the member has not closed it, and nothing lies behind its last response,
     /// which would be taken for the answer to the next request. As far as the runtime has heard.
     pub(super) fn is_usable(&mut self) -> bool {
-        self.drive(&mut Context::from_waker(Waker::noop()));
-        !self.ended && self.sender.is_ready()
+        let mut room = [0];
+        let mut buffer = ReadBuf::new(&mut room);
+        let mut cx = Context::from_waker(Waker::noop());
+        if self.sending != Sending::Done || !self.response.leaves_connection() {
+            return false;
+        }
+        // A task that has done much is told of nothing more, which is not to be taken for silence.
+        let stream = &mut self.stream;
+        let read = unconstrained(poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, &mut buffer)));
+        pin!(read).poll(&mut cx).is_pending()
     }
 
-    /// Whether the HTTP library is done with it, as it is once it has read that an upgrade or a tunnel is granted.
+    /// Takes a request, which leaves as the response is asked for.
+    pub(crate) fn begin(
+        &mut self,
+        (method, uri, headers): (&Method, &Uri, &HeaderMap),
+        content: RequestBody,
+    ) {
+        self.request = Request::new((method, uri, headers), !content.is_end_stream());
+        self.content = content;
+        self.sending = Sending::Ready;
+        self.response = Response::new(method.into());
+        (self.heard, self.flows) = (false, false);
+    }
+
+    /// Whether the member has begun to answer.
+    pub(crate) const fn has_heard(&self) -> bool {
+        self.heard
+    }
+
+    /// Whether nothing of the request has left, nor was asked of the client.
+    pub(crate) fn is_unsent(&self) -> bool {
+        self.sending == Sending::Ready
+    }
+
+    /// The content of the request, for another connection.
+    pub(crate) fn into_content(self) -> RequestBody {
+        self.content
+    }
+
+    /// Sends the request as far as there is room, and reads the head of the response.
+    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, Broken>> {
+        loop {
+            self.send(cx)?;
+            let Some(head) = self.response.head()? else {
+                ready!(self.receive(cx)).map_err(|error| Broken::Gone(Some(error)))?;
+                continue;
+            };
+            if !head.is_interim() {
+                return Poll::Ready(Ok(head));
+            }
+            if head.status == StatusCode::CONTINUE {
+                self.content.is_asked_for();
+            }
+        }
+    }
+
+    /// The next part of the response behind its head. What is left of the request goes on beside it.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self.send(cx) {
+            // What the member has answered is whole without it.
+            Err(Broken::Client(_)) => self.sends_no_more(Sending::Over),
+            other => other?,
+        }
+        loop {
+            match self.response.content()? {
+                Some(Part::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Some(Part::Trailers(trailers)) => return Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+                None if self.response.is_ended() || self.response.is_switched() => return Poll::Ready(None),
+                None => ready!(self.receive(cx)).map_err(|error| Broken::Gone(Some(error)))?,
+            }
+        }
+    }
+
+    /// Whether all of the response was taken.
     pub(crate) const fn has_ended(&self) -> bool {
-        self.ended
+        self.response.is_ended()
     }
 
-    /// The connection itself and what was read ahead on it, once a response has granted an upgrade or a tunnel: the HTTP
-    /// library is done with it then, and has written all.
-    pub(crate) fn into_switched(self) -> (Stream, Bytes) {
-        let Parts { io, read_buf, .. } = self.connection.into_parts();
-        (io.into_inner().into_inner(), read_buf)
+    /// Octets of the response that are still to be taken, where that is known.
+    pub(crate) const fn left(&self) -> Option<u64> {
+        self.response.left()
+    }
+
+    /// The connection itself and what was read ahead on it, where the response has ended the HTTP on it and all of the
+    /// request has left.
+    pub(crate) fn into_switched(self) -> Option<(Stream, Bytes)> {
+        let has_switched = self.response.is_switched() && self.sending == Sending::Done;
+        has_switched.then(|| (self.stream, self.response.into_ahead()))
     }
 
     /// Whether it has carried a request before.
@@ -127,18 +236,84 @@ impl Http1 {
     pub(super) fn speaks_as(&self, secured: Option<&Arc<Secured>>, told: ProxyProtocol) -> bool {
         self.secured.as_ref().map(Arc::as_ptr) == secured.map(Arc::as_ptr) && self.told == told
     }
-}
 
-/// Drives the connection until `poll` is ready, which is asked after each step.
-pub(crate) fn poll_with<T>(
-    upstream: &mut Http1,
-    cx: &mut Context<'_>,
-    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
-) -> Poll<T> {
-    let polled = poll(cx);
-    if polled.is_ready() {
-        return polled;
+    /// Sends as much of the request as there is and the member takes. A member that takes no more may have answered.
+    fn send(&mut self, cx: &mut Context<'_>) -> Result<(), Broken> {
+        while matches!(self.sending, Sending::Ready | Sending::Begun) {
+            self.fill(cx)?;
+            let is_empty = self.request.is_empty();
+            let sent = if is_empty {
+                // TLS may hold back what the socket did not take.
+                Pin::new(&mut self.stream).poll_flush(cx).map_ok(|()| 0)
+            } else {
+                Pin::new(&mut self.stream).poll_write_vectored(cx, &self.request.pieces())
+            };
+            match sent {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(0)) if self.request.is_done() => {
+                    self.sends_no_more(if self.request.closes() { Sending::Over } else { Sending::Done });
+                }
+                Poll::Ready(Ok(0)) if is_empty => return Ok(()),
+                Poll::Ready(Ok(0) | Err(_)) => {
+                    let is_unsent = self.sending == Sending::Ready;
+                    if is_unsent {
+                        return Err(Broken::Gone(None));
+                    }
+                    self.sends_no_more(Sending::Over);
+                }
+                Poll::Ready(Ok(count)) => {
+                    self.sending = Sending::Begun;
+                    self.request.advance(count);
+                }
+            }
+        }
+        Ok(())
     }
-    upstream.drive(cx);
-    poll(cx)
+
+    /// Has the client's content wait to be sent, as far as there is any and room for it.
+    fn fill(&mut self, cx: &mut Context<'_>) -> Result<(), Broken> {
+        while self.request.takes_more() {
+            let Poll::Ready(frame) = Pin::new(&mut self.content).poll_frame(cx) else { return Ok(()) };
+            self.sending = Sending::Begun;
+            let frame = frame.transpose().map_err(|error| Broken::Client(Some(error)))?;
+            let ended = match frame.map(Frame::into_data) {
+                None => self.request.end(None),
+                Some(Ok(data)) => {
+                    self.request.add(data);
+                    if self.content.is_end_stream() { self.request.end(None) } else { Ok(()) }
+                }
+                Some(Err(frame)) => self.request.end(frame.trailers_ref()),
+            };
+            ended.map_err(|Short| Broken::Client(None))?;
+        }
+        Ok(())
+    }
+
+    fn sends_no_more(&mut self, how: Sending) {
+        self.sending = how;
+        self.request = Request::default();
+        self.content.is_given_up();
+        self.content = RequestBody::Empty;
+    }
+
+    /// Reads what there is of the response.
+    fn receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let most = match self.response.left() {
+            // One more shows that nothing is behind it.
+            Some(left) => usize::try_from(left).map_or(room::LARGE, |left| left.saturating_add(1)),
+            None if self.flows => room::LARGE,
+            None => room::SMALL,
+        };
+        // TLS gives one record at a time.
+        let most = if self.secured.is_some() { most.min(room::RECORD) } else { most };
+        let octets = ready!(room::read(&mut self.stream, cx, most))?;
+        if octets.is_empty() {
+            self.response.close();
+        } else {
+            self.heard = true;
+            self.flows = octets.len() >= room::SMALL;
+            self.response.push(octets);
+        }
+        Poll::Ready(Ok(()))
+    }
 }

@@ -1,10 +1,10 @@
 //! Clients and members that misbehave, and a process that runs short. Nobody else is disturbed.
 
-use crate::backend::{Backend, noise};
+use crate::backend::{Backend, Seen, Wire, noise};
 use crate::client::Client;
 use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v4, v6, wait_for};
 use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::Ordering;
 
 fn start(backend: &Backend, timeouts: &str) -> (Gateway, u16) {
@@ -144,6 +144,24 @@ fn a_refusal_reaches_a_client_that_is_still_sending() {
         assert_eq!(response.status, 503);
         assert!(client.is_closed());
     }
+}
+
+/// Answers each request by its head, and closes.
+fn answers_early(_: &Seen, mut stream: TcpStream) -> std::io::Result<()> {
+    Wire::new(stream.try_clone()?).head()?;
+    stream.write_all(b"HTTP/1.1 413 Too Much\r\nContent-Length: 4\r\n\r\nmuch")
+}
+
+#[test]
+fn a_member_that_closes_ahead_of_the_whole_request_is_heard() {
+    let backend = Backend::new("a", answers_early);
+    let (gateway, port) = start(&backend, "");
+    for _ in 0..10 {
+        let mut client = Client::connect(v6(port));
+        let response = client.post("/", &noise(3_000_000));
+        assert_eq!((response.status, response.text().as_str()), (413, "much"));
+    }
+    assert_eq!(gateway.metric(&failures("member_gone")), 0);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //!   message, hosts file ──> dns: the resolver's door, its pure modules ──> dns::view, dns::site
 //!   bytes ──> the proxy's readers of PROXY headers and hellos of TLS ──> greeting; of cookie fields ──> cookies
 //!   target, head ──> the proxy's judgement, cleaning, rules ──> heads
+//!   octets of a member, cut apart ──> the proxy's reader of responses ──> response
 //!   frames of HTTP/2, header blocks ──> the proxy's verdict ──> frames
 //!   text  ──> config::parse, the importers, the packet grammar ─────> text
 //! ```
@@ -23,6 +24,7 @@ pub mod heads;
 pub mod judge;
 pub mod kernel;
 pub mod quoted;
+pub mod response;
 pub mod seeds;
 pub mod text;
 pub mod view;
@@ -150,6 +152,12 @@ pub const TARGETS: &[Target] = &[
         check: heads::check_target,
         folders: &["tests/fuzz/seeds/request_target"],
         seeds: seeds::heads::targets,
+    },
+    Target {
+        name: "response",
+        check: response::check,
+        folders: &["tests/fuzz/seeds/response"],
+        seeds: seeds::responses::all,
     },
     Target {
         name: "http2_frames",

@@ -7,6 +7,7 @@ pub mod cookies;
 pub mod frames;
 pub mod greeting;
 pub mod heads;
+pub mod responses;
 
 use crate::world::{CHOICE_LEN, CLIENT, LEASED, MAPPED, MAPPED_V4, OWN_V4, OWN_V6, REMOTE, REMOTE_V6};
 use etherparse::{

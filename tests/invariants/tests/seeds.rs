@@ -139,6 +139,11 @@ fn seeds_of_request_heads_hold() {
 }
 
 #[test]
+fn seeds_of_responses_hold() {
+    replay("response");
+}
+
+#[test]
 fn seeds_of_http2_hold() {
     replay("http2_frames");
     replay("http2_blocks");

@@ -33,7 +33,7 @@ pub(super) fn request_line(line: &[u8]) -> Result<(&[u8], &[u8], bool), Fault> {
 }
 
 /// Name and value of a field line, without the blanks around the value.
-pub(super) fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
+pub(crate) fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
     let colon = memchr::memchr(b':', line).ok_or(Fault::Field)?;
     let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
     if !is_token(name) || value.iter().copied().any(is_control) {
@@ -49,7 +49,7 @@ pub(crate) fn is_token(name: &[u8]) -> bool {
 }
 
 /// RFC 9110 §8.6, within what a signed number of 64 bits holds.
-pub(super) fn decimal(value: &[u8]) -> Option<u64> {
+pub(crate) fn decimal(value: &[u8]) -> Option<u64> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
     }
@@ -58,7 +58,7 @@ pub(super) fn decimal(value: &[u8]) -> Option<u64> {
 }
 
 /// RFC 9112 §7.1. Extensions are passed over, if they could be read.
-pub(super) fn chunk_size(line: &[u8]) -> Option<u64> {
+pub(crate) fn chunk_size(line: &[u8]) -> Option<u64> {
     if line.len() > MAX_CHUNK_LINE || line.iter().copied().any(is_control) {
         return None;
     }

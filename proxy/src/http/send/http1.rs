@@ -1,50 +1,56 @@
 //! The exchange over a connection that carries it alone, driven in the task of the client.
 
 use super::{Lost, Why};
+use crate::http::body::RequestBody;
 use crate::http::exchange::Exchange;
 use crate::http::outgoing::Outgoing;
 use crate::http::reply::Reply;
-use crate::upstream::{Http1, poll_with};
+use crate::upstream::{Broken, Http1};
 use hyper::Response;
+use hyper::ext::ReasonPhrase;
 use std::future::poll_fn;
-use std::pin::pin;
 use std::task::Poll;
 
 /// Sends the request and waits for the head of the answer.
 pub(super) async fn ask(
     exchange: &Exchange,
     mut upstream: Box<Http1>,
-    outgoing: Box<Outgoing>,
+    mut outgoing: Box<Outgoing>,
 ) -> Result<Response<Reply>, Lost> {
-    let repeatable = outgoing.repeatable;
-    upstream.heard.set(false);
     exchange.waits_for_member();
-    let answered = {
-        let mut sending = pin!(upstream.sender.try_send_request(outgoing.into_request()));
-        // The request lies ready in the connection: it leaves with the first drive.
-        poll_fn(|cx| {
-            if let Some(overdue) = exchange.take_overdue() {
-                return Poll::Ready(Err(Lost::Overdue(overdue)));
+    let content = std::mem::replace(&mut outgoing.body, RequestBody::Empty);
+    let head = &outgoing.head;
+    upstream.begin((&head.method, &head.uri, &head.headers), content);
+    let answered = poll_fn(|cx| match exchange.take_overdue() {
+        Some(overdue) => Poll::Ready(Err(Lost::Overdue(overdue))),
+        None => upstream.poll_head(cx).map_err(|broken| lost(&broken, upstream.has_heard())),
+    })
+    .await;
+    match answered {
+        Ok(head) => {
+            let mut response = Response::new(Reply::Http1(upstream));
+            *response.status_mut() = head.status;
+            *response.headers_mut() = head.headers;
+            if let Some(reason) = head.reason.and_then(|reason| ReasonPhrase::try_from(reason).ok()) {
+                response.extensions_mut().insert(reason);
             }
-            let heard = upstream.heard.clone();
-            poll_with(&mut upstream, cx, |cx| sending.as_mut().poll(cx)).map_err(|mut error| {
-                match error.take_message() {
-                    Some(request) => Lost::Unsent(Box::new(Outgoing::from_request(request, repeatable))),
-                    None => Lost::Failed { heard: heard.get(), why: why(error.error()) },
-                }
-            })
-        })
-        .await
-    };
-    answered.map(|response| response.map(|incoming| Reply::http1(incoming, upstream)))
+            Ok(response)
+        }
+        Err(Lost::Failed { heard: false, why: Why::Gone, failed: () }) if upstream.is_unsent() => {
+            outgoing.body = upstream.into_content();
+            Err(Lost::Unsent(outgoing))
+        }
+        Err(lost) => Err(lost.of(|| outgoing)),
+    }
 }
 
-fn why(error: &hyper::Error) -> Why {
-    if error.is_user() {
-        Why::Client
-    } else if error.is_parse() {
-        Why::Malformed
-    } else {
-        Why::Gone
-    }
+/// What became of a request that got this in place of an answer.
+fn lost(broken: &Broken, heard: bool) -> Lost<()> {
+    tracing::debug!(error = %broken, "member gave no answer");
+    let why = match broken {
+        Broken::Client(_) => Why::Client,
+        Broken::Malformed(_) => Why::Malformed,
+        Broken::Gone(_) => Why::Gone,
+    };
+    Lost::Failed { heard, why, failed: () }
 }

@@ -23,9 +23,9 @@ use hyper::body::Body;
 use hyper::header::{HeaderMap, HeaderValue};
 use hyper::{Response, StatusCode};
 use pump::{Broken, Pump};
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 /// Sends the request and waits for the head of the answer.
@@ -65,7 +65,7 @@ pub(super) async fn ask(
         }
         match pump.poll(cx) {
             Poll::Ready(Err(Broken::Client)) => {
-                Poll::Ready(Err(Lost::Failed { heard: true, why: Why::Client }))
+                Poll::Ready(Err(Lost::Failed { heard: true, why: Why::Client, failed: () }))
             }
             // What the member does with the stream comes as its answer.
             Poll::Ready(Ok(()) | Err(Broken::Member)) | Poll::Pending => Poll::Pending,
@@ -107,9 +107,9 @@ fn settle(response: Response<RecvStream>, stream: Stream, mut granted: Granted) 
 }
 
 /// Hears whether the member asks for the content.
-fn listen(answer: &mut ResponseFuture, cx: &mut Context<'_>, asked: &AtomicBool) {
+fn listen(answer: &mut ResponseFuture, cx: &mut Context<'_>, asked: &Cell<bool>) {
     while let Poll::Ready(Some(Ok(interim))) = answer.poll_informational(cx) {
-        asked.fetch_or(interim.status() == StatusCode::CONTINUE, Ordering::Relaxed);
+        asked.set(asked.get() || interim.status() == StatusCode::CONTINUE);
     }
 }
 
@@ -128,5 +128,5 @@ fn lost(error: &h2::Error, stream: &Stream, begun: bool) -> Lost<()> {
         _ => {}
     }
     let why = if error.is_library() { Why::Malformed } else { Why::Gone };
-    Lost::Failed { heard: error.is_reset(), why }
+    Lost::Failed { heard: error.is_reset(), why, failed: () }
 }
