@@ -38,6 +38,8 @@ pub(crate) enum Shortage {
     Flows,
     /// What the socket of a flow takes.
     FlowSocket,
+    /// What compressing an answer takes.
+    Compression,
     /// What a connection to a member takes.
     Member,
 }

@@ -7,7 +7,7 @@ mod carried;
 mod places;
 mod quiet;
 
-pub(crate) use places::{FlowPlace, RequestPlace};
+pub(crate) use places::{FlowPlace, RequestPlace, Spare};
 
 use crate::alarm::Alarms;
 use crate::counts::{Failure, ListenerCounts};

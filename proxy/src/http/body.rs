@@ -10,6 +10,7 @@ use super::rules;
 use crate::clock::now;
 use crate::counts::Failure;
 use crate::pool::Lease;
+use crate::worker::Spare;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::HeaderName;
@@ -225,14 +226,17 @@ impl ResponseBody {
 
 struct Packing {
     packer: Packer,
+    /// The memory of the packer.
+    _memory: Spare,
     /// What stands behind the content, once that has left.
     trailers: Option<Frame<Bytes>>,
 }
 
 impl ResponseBody {
     /// Compressed, if there is something that does it.
-    pub(crate) fn packed_by(self, packer: Option<Packer>) -> Self {
-        let packing = packer.map(|packer| Box::new(Packing { packer, trailers: None }));
+    pub(crate) fn packed_by(self, packer: Option<(Packer, Spare)>) -> Self {
+        let packing = packer.map(|(packer, memory)| Packing { packer, _memory: memory, trailers: None });
+        let packing = packing.map(Box::new);
         Self { packing, ..self }
     }
 
@@ -263,7 +267,7 @@ impl ResponseBody {
     fn poll_packed(&mut self, cx: &mut Context<'_>) -> Polled<Broken> {
         const PROOF: &str = "a vector takes all, and coders refuse no octets";
         let Self { source, packing: Some(packing), .. } = self else { return Poll::Ready(None) };
-        let Packing { packer, trailers } = &mut **packing;
+        let Packing { packer, trailers, .. } = &mut **packing;
         loop {
             if packer.has_ended() {
                 return Poll::Ready(trailers.take().map(Ok));
@@ -325,7 +329,7 @@ impl Body for ResponseBody {
         if self.held.is_some() {
             return false;
         }
-        if let Some(Packing { packer, trailers }) = self.packing.as_deref() {
+        if let Some(Packing { packer, trailers, .. }) = self.packing.as_deref() {
             return packer.has_ended() && trailers.is_none();
         }
         match &self.source {

@@ -13,6 +13,8 @@ use super::send::send;
 use super::upgrade::{self, Asked};
 use super::{guard, http2, rules};
 use crate::counts::Failure;
+use crate::shortage::Shortage;
+use crate::worker::Spare;
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_LENGTH, EXPECT, HeaderValue, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
@@ -44,7 +46,7 @@ pub(crate) fn forward(
         if is_malformed {
             response = response.map(|body| body.reset_behind(&underway.connection));
         } else {
-            response = packed(response, wish);
+            response = packed(&underway, response, wish);
         }
         if is_head {
             without_content(&mut response);
@@ -77,14 +79,27 @@ fn refused(exchange: &Exchange, Turned { answer, field }: Turned) -> Response<Re
 }
 
 /// The response as the client takes it best.
-fn packed(response: Response<ResponseBody>, wish: Option<Wish>) -> Response<ResponseBody> {
+fn packed(
+    exchange: &Exchange,
+    response: Response<ResponseBody>,
+    wish: Option<Wish>,
+) -> Response<ResponseBody> {
     let Some(Wish { coding }) = wish else { return response };
     let (mut parts, body) = response.into_parts();
     if body.is_end_stream() || !compression::fits(&parts, body.size_hint().exact()) {
         return Response::from_parts(parts, body);
     }
     // Without memory for it the response goes as it is.
-    let packer = coding.and_then(|coding| Packer::new(coding).ok());
+    let packer = coding.and_then(|coding| {
+        let local = &exchange.connection.local;
+        let memory = Spare::take(local, Packer::size(coding)).or_else(|| {
+            if let Some(more) = local.admit_shortage(Shortage::Compression) {
+                tracing::warn!(more, "memory is short: an answer is not compressed");
+            }
+            None
+        })?;
+        Packer::new(coding).ok().zip(Some(memory))
+    });
     compression::tell(&mut parts.headers, coding.filter(|_| packer.is_some()));
     Response::from_parts(parts, body.packed_by(packer))
 }

@@ -48,8 +48,19 @@ impl Buffers {
     }
 
     /// A flow keeps `bytes` where it kept `before`.
-    pub(super) fn keep(&self, before: usize, bytes: usize) {
+    pub(crate) fn keep(&self, before: usize, bytes: usize) {
         self.kept.set(self.kept.get() - before + bytes);
+    }
+
+    /// Has somebody keep `bytes` who can do without: false if more than half of what may be kept is. They are given back
+    /// by [`Buffers::keep`].
+    pub(crate) fn spares(&self, bytes: usize) -> bool {
+        let kept = self.kept.get().saturating_add(bytes);
+        let spares = kept <= self.allowed.get() / 2;
+        if spares {
+            self.kept.set(kept);
+        }
+        spares
     }
 
     /// A large one if there is one. A tight one where memory is short.
@@ -136,6 +147,17 @@ mod tests {
         assert_eq!((buffers.kept(), buffers.take(true).len()), (SMALL + 7, LARGE));
         buffers.allow(0);
         assert_eq!(buffers.take(true).len(), TIGHT);
+    }
+
+    #[test]
+    fn who_can_do_without_leaves_half() {
+        let buffers = Buffers::default();
+        buffers.allow(OWN + 4 * SMALL);
+        buffers.keep(0, SMALL);
+        assert!(buffers.spares(SMALL) && !buffers.spares(1), "half of it is kept");
+        buffers.keep(SMALL, 0);
+        assert!(buffers.spares(SMALL));
+        assert!(!buffers.are_short() && !buffers.spares(usize::MAX));
     }
 
     #[test]

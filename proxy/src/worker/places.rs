@@ -1,4 +1,5 @@
-//! What a worker holds beside connections, each while it lasts: flows of datagrams, and requests beside another one.
+//! What a worker holds beside connections, each while it lasts: flows of datagrams, requests beside another one, and
+//! memory that somebody could do without.
 
 use super::Local;
 use crate::counts::ListenerCounts;
@@ -64,5 +65,24 @@ impl Drop for RequestPlace {
     fn drop(&mut self) {
         self.0.connections.set(self.0.connections.get() - 1);
         self.0.ended.notify_waiters();
+    }
+}
+
+/// Memory beside what connections have in any case, of what a worker keeps for ends that do not take what they get.
+pub(crate) struct Spare {
+    local: Rc<Local>,
+    bytes: usize,
+}
+
+impl Spare {
+    /// So many bytes; none while more than half of what may be kept is.
+    pub(crate) fn take(local: &Rc<Local>, bytes: usize) -> Option<Self> {
+        local.buffers.spares(bytes).then(|| Self { local: Rc::clone(local), bytes })
+    }
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        self.local.buffers.keep(self.bytes, 0);
     }
 }

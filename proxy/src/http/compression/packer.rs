@@ -1,7 +1,8 @@
 //! A body compressed as it comes: what is at hand is taken together, and whatever a pause follows leaves at once. Pure.
 //!
-//! Levels are those that cost about as much time as the network would: brotli 4, zstd 3, gzip 5. Windows are of 256 KiB, so
-//! that many answers at once stay within bounds.
+//! Levels are those that cost about as much time as the network would: brotli 3, zstd 3, gzip 5. Windows and tables are
+//! small, so that many answers at once stay within bounds: the next level of brotli takes half as much memory again, and
+//! zstd with tables of its level three times as much, for 3 % fewer octets each.
 
 use brotli::CompressorWriter;
 use bytes::Bytes;
@@ -10,16 +11,19 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::{self, Write};
 use zstd::stream::write::Encoder;
+use zstd::zstd_safe::CParameter;
 
-const BROTLI: u32 = 4;
+const BROTLI: u32 = 3;
 const ZSTD: i32 = 3;
 const GZIP: u32 = 5;
-/// Windows of brotli and zstd, as powers of two.
-const WINDOW: u32 = 18;
+/// Windows, and the tables of zstd, as powers of two.
+const BROTLI_WINDOW: u32 = 18;
+const ZSTD_WINDOW: u32 = 16;
+const ZSTD_TABLES: [CParameter; 2] = [CParameter::HashLog(14), CParameter::ChainLog(13)];
 /// What brotli writes at a time.
 const PIECE: usize = 4096;
 /// What is taken together at most, before and after.
-const TOGETHER: usize = 64 << 10;
+const TOGETHER: usize = 32 << 10;
 
 /// One body on its way.
 pub(crate) struct Packer {
@@ -38,15 +42,27 @@ impl Packer {
     /// An error is a lack of memory.
     pub(crate) fn new(coding: Coding) -> io::Result<Self> {
         let coder = match coding {
-            Coding::Br => Coder::Br(Box::new(CompressorWriter::new(Vec::new(), PIECE, BROTLI, WINDOW))),
+            Coding::Br => {
+                Coder::Br(Box::new(CompressorWriter::new(Vec::new(), PIECE, BROTLI, BROTLI_WINDOW)))
+            }
             Coding::Zstd => {
                 let mut coder = Encoder::new(Vec::new(), ZSTD)?;
-                coder.window_log(WINDOW)?;
+                coder.window_log(ZSTD_WINDOW)?;
+                ZSTD_TABLES.into_iter().try_for_each(|table| coder.set_parameter(table))?;
                 Coder::Zstd(Box::new(coder))
             }
             Coding::Gzip => Coder::Gzip(Box::new(GzEncoder::new(Vec::new(), Compression::new(GZIP)))),
         };
         Ok(Self { coder: Some(coder), taken: 0 })
+    }
+
+    /// Bytes of memory that one takes, with what it has taken in and not given out.
+    pub(crate) const fn size(coding: Coding) -> usize {
+        match coding {
+            Coding::Br => 800 << 10,
+            Coding::Zstd => 384 << 10,
+            Coding::Gzip => 416 << 10,
+        }
     }
 
     /// Takes octets. Returns what is to leave, if much has come together.
