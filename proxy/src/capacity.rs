@@ -31,6 +31,10 @@ const KEPT_SHARE: usize = 8;
 /// Connections may take one part in so many of the memory: a router with 2 GiB holds 16384 of them, or 8192 with TLS to
 /// one side.
 const MEMORY_SHARE: u64 = 2;
+/// Connections and requests of http, awake, are a crowd from one part in so many of a worker's places on. Before that one
+/// may take 300 kB for what its ends do not take, a seventh of [`MEMORY_PER_CONNECTION`] with [`MEMORY_KEPT`] for each place;
+/// in a crowd what a connection has in any case suffices.
+const CROWD_SHARE: usize = 32;
 /// Flows of datagrams have one file each, and have one part in so many, which connections leave to them: whoever sends
 /// from invented addresses must not keep connections out, nor a crowd of connections the flows.
 const FILES_SHARE_OF_FLOWS: u64 = 3;
@@ -142,6 +146,11 @@ pub(crate) const fn leaves_room(limit: usize, taken: usize, below_share: bool) -
     taken < limit - kept
 }
 
+/// Whether a worker that may hold `limit` connections has so many awake that each must do with little.
+pub(crate) const fn is_crowd(limit: usize, awake: usize) -> bool {
+    awake > limit / CROWD_SHARE
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,6 +245,15 @@ mod tests {
         check(16, 16, (false, false));
         check(1, 0, (true, true));
         check(1, 1, (false, false));
+    }
+
+    #[test]
+    fn a_32nd_of_the_places_is_no_crowd_yet() {
+        let check = |limit, awake, expect| assert_eq!(is_crowd(limit, awake), expect, "{awake} of {limit}");
+        check(512, 16, false);
+        check(512, 17, true);
+        check(1, 0, false);
+        check(1, 1, true);
     }
 
     #[test]

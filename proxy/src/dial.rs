@@ -91,6 +91,11 @@ impl<'a> Dial<'a> {
         }
     }
 
+    /// The worker that looks.
+    pub(crate) fn local(&self) -> &Local {
+        self.local
+    }
+
     /// Has the client go to this member first, if the pool has it and it takes its own.
     pub(crate) fn prefer(&mut self, member: MemberId) {
         self.own = self.pool.place(member).or(self.own);

@@ -114,6 +114,9 @@ mod member_tunnels;
 #[path = "daemon/memory.rs"]
 mod memory;
 #[cfg(test)]
+#[path = "daemon/memory_http.rs"]
+mod memory_http;
+#[cfg(test)]
 #[path = "daemon/namespace.rs"]
 mod namespace;
 #[cfg(test)]

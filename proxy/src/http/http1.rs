@@ -13,6 +13,7 @@ use crate::linger;
 use crate::listener::Stage;
 use crate::stream::Stream;
 use crate::worker::Stop;
+use config::model::RequestLimits;
 use hyper::StatusCode;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
@@ -27,6 +28,8 @@ use tokio::time;
 
 /// The read and write buffers of one connection grow to this at most.
 const MAX_BUFFER: usize = 64 << 10;
+/// The same in a crowd, beside what a head may have.
+const TIGHT_BUFFER: usize = 8 << 10;
 /// The fields that the HTTP library takes of itself.
 const FIELDS_AT_HAND: usize = 100;
 
@@ -44,12 +47,12 @@ pub(super) enum End {
 /// request that comes soon, so that the client learns ahead of its next one that the connection is closed.
 pub(super) async fn serve(connection: &Rc<Connection>, client: ClientStream, stop: &mut Stop) -> End {
     let mut alarm = connection.local.alarms.alarm();
-    let fields = usize::from(connection.route().limits.fields);
+    let builder = builder(connection.route().limits, connection.local.is_crowded());
     let service = {
         let connection = Rc::clone(connection);
         service_fn(move |request| forward::forward(Exchange::begin(&connection), request))
     };
-    let mut serving = builder(fields).serve_connection(TokioIo::new(client), service);
+    let mut serving = builder.serve_connection(TokioIo::new(client), service);
     let mut stopped = pin!(stop.wait());
     let (mut stopping, mut looked) = (false, now());
     loop {
@@ -104,9 +107,13 @@ pub(super) async fn serve(connection: &Rc<Connection>, client: ClientStream, sto
     }
 }
 
-fn builder(fields: usize) -> Builder {
+fn builder(limits: RequestLimits, crowded: bool) -> Builder {
     let mut builder = Builder::new();
-    builder.half_close(true).header_read_timeout(None).max_buf_size(MAX_BUFFER);
+    // The longest head must fit in, and the library find no end of it full.
+    let tight = TIGHT_BUFFER.max(limits.head as usize + 1);
+    let buffer = if crowded { tight } else { tight.max(MAX_BUFFER) };
+    builder.half_close(true).header_read_timeout(None).max_buf_size(buffer);
+    let fields = usize::from(limits.fields);
     // Up to its own limit the library takes room for fields from the stack.
     if fields > FIELDS_AT_HAND {
         builder.max_headers(fields);

@@ -41,8 +41,12 @@ use tracing::field::display;
 /// What a client may send ahead of what a member takes, for one request and for all of a connection.
 const WINDOW: u32 = 64 << 10;
 const WINDOW_OF_ALL: u32 = 256 << 10;
+/// The same in a crowd. That of all cannot be less (RFC 9113 §6.9.2).
+const TIGHT_WINDOW: u32 = 16 << 10;
+const TIGHT_WINDOW_OF_ALL: u32 = (1 << 16) - 1;
 /// What waits to be sent for one request, beside the piece that a member's connection has read at once.
 const SEND_BUFFER: usize = 32 << 10;
+const TIGHT_SEND_BUFFER: usize = 8 << 10;
 /// What each field counts beside its octets (RFC 9113 §10.5.1).
 const FIELD: u32 = 32;
 
@@ -60,7 +64,7 @@ pub(super) async fn serve(connection: Rc<Connection>, client: ClientStream, mut 
             Box::pin(forward::forward(underway, request))
         })
     };
-    let builder = builder(streams.begun(), connection.route().limits);
+    let builder = builder(streams.begun(), connection.route().limits, connection.local.is_crowded());
     let mut serving = builder.serve_connection(TokioIo::new(client), service);
     let mut stopped = pin!(stop.wait());
     let mut leaving = false;
@@ -118,16 +122,21 @@ enum Event {
     Overdue(Due),
 }
 
-fn builder(begun: Begun, limits: RequestLimits) -> Builder<Begun> {
+fn builder(begun: Begun, limits: RequestLimits, crowded: bool) -> Builder<Begun> {
     let mut builder = Builder::new(begun);
+    let (window, window_of_all, send_buffer) = if crowded {
+        (TIGHT_WINDOW, TIGHT_WINDOW_OF_ALL, TIGHT_SEND_BUFFER)
+    } else {
+        (WINDOW, WINDOW_OF_ALL, SEND_BUFFER)
+    };
     builder
         .max_concurrent_streams(u32::from(limits.streams))
         // Those that are reset before they were looked at: more than there can be at once are a flood.
         .max_pending_accept_reset_streams(usize::from(limits.streams))
         .max_header_list_size(limits.head + FIELD * u32::from(limits.fields))
-        .initial_stream_window_size(WINDOW)
-        .initial_connection_window_size(WINDOW_OF_ALL)
-        .max_send_buf_size(SEND_BUFFER)
+        .initial_stream_window_size(window)
+        .initial_connection_window_size(window_of_all)
+        .max_send_buf_size(send_buffer)
         .enable_connect_protocol();
     builder
 }

@@ -71,6 +71,8 @@ pub(crate) struct Http1 {
     heard: bool,
     /// Whether the latest read found as much as there was room for.
     flows: bool,
+    /// Octets that are read at once at most.
+    most: usize,
     /// The requests that it carried before.
     pub(super) carried: u64,
     pub(super) idle_since: Instant,
@@ -111,6 +113,7 @@ impl Http1 {
             response: Response::default(),
             heard: false,
             flows: false,
+            most: room::LARGE,
             carried: 0,
             idle_since: Instant::now(),
             told: seeker.told,
@@ -149,6 +152,11 @@ impl Http1 {
         self.sending = Sending::Ready;
         self.response = Response::new(method.into());
         (self.heard, self.flows) = (false, false);
+    }
+
+    /// Whether it is to read little at once.
+    pub(crate) const fn is_in_a_crowd(&mut self, crowded: bool) {
+        self.most = if crowded { room::SMALL } else { room::LARGE };
     }
 
     /// Whether the member has begun to answer.
@@ -306,7 +314,7 @@ impl Http1 {
         };
         // TLS gives one record at a time.
         let most = if self.secured.is_some() { most.min(room::RECORD) } else { most };
-        let octets = ready!(room::read(&mut self.stream, cx, most))?;
+        let octets = ready!(room::read(&mut self.stream, cx, most.min(self.most)))?;
         if octets.is_empty() {
             self.response.close();
         } else {

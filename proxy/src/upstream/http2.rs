@@ -32,6 +32,8 @@ use tokio::time::Instant;
 const STREAMS: usize = 100;
 /// Octets of one answer that may be on their way to a client that takes none, as with HAProxy.
 const STREAM_WINDOW: u32 = 64 << 10;
+/// The same in a crowd.
+const TIGHT_STREAM_WINDOW: u32 = 16 << 10;
 /// All streams bound what may come on a connection, which must not stall for those of other clients.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// The fields of one answer, decoded.
@@ -68,10 +70,11 @@ impl Http2 {
     ) -> io::Result<Rc<Self>> {
         let secured = dial.secured(member).map_err(io::Error::other)?.cloned();
         let pulse = Rc::<Pulse>::default();
+        let builder = builder(dial.local().is_crowded());
         let (sender, connection) = dial
             .reach(member, async {
                 let stream = dial::open(member, first, secured.as_ref()).await?;
-                let greeted = greeted(builder(), LateEnd::new(stream, Rc::clone(&pulse))).await;
+                let greeted = greeted(builder, LateEnd::new(stream, Rc::clone(&pulse))).await;
                 greeted.inspect_err(|error| tell(member, error))
             })
             .await?;
@@ -130,13 +133,14 @@ impl Http2 {
     }
 }
 
-fn builder() -> Builder {
+fn builder(crowded: bool) -> Builder {
     let mut builder = Builder::new();
+    let window = if crowded { TIGHT_STREAM_WINDOW } else { STREAM_WINDOW };
     builder
         .enable_push(false)
         // Until the member has said how many it takes.
         .initial_max_send_streams(0)
-        .initial_window_size(STREAM_WINDOW)
+        .initial_window_size(window)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(HEAD)
         .max_send_buffer_size(BUFFER);

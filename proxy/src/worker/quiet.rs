@@ -1,6 +1,7 @@
 //! What a worker does about connections on which nothing happens, and about the memory of those that were there.
 
 use super::Local;
+use crate::capacity::is_crowd;
 use crate::rests::Rests;
 use crate::tide::Tide;
 use std::rc::Rc;
@@ -36,6 +37,11 @@ impl Local {
     /// Connections on which something happens, and requests beside others.
     fn awake(&self) -> usize {
         self.connections.get().saturating_sub(self.rests.get().map_or(0, |rests| rests.count()))
+    }
+
+    /// Whether there are so many of them that each must do with little memory.
+    pub(crate) fn is_crowded(&self) -> bool {
+        is_crowd(self.shared.connections_per_worker(), self.awake())
     }
 
     /// There is one more of them.

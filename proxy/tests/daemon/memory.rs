@@ -12,7 +12,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 /// What the daemon may use in these tests: connections have half of it.
-const MEMORY: usize = 64 << 20;
+pub(crate) const MEMORY: usize = 64 << 20;
 /// What a connection takes of it: a tight buffer each way, what it has in any case, and its part of what is kept.
 const EACH: usize = 40 << 10;
 /// What it takes at most while nothing happens on it, in mode http, with what the process takes beside.
@@ -20,7 +20,7 @@ const RESTS: usize = 4 << 10;
 /// What TLS adds to that.
 const TLS: usize = 64 << 10;
 /// Lest the kernel's buffers hold most of what is sent.
-const NARROW: usize = 8 << 10;
+pub(crate) const NARROW: usize = 8 << 10;
 
 /// A member that sends without end, and reads nothing.
 fn pours() -> Backend {
@@ -35,7 +35,7 @@ fn pours() -> Backend {
 }
 
 /// A client's end that takes little before it is read.
-fn narrow(address: SocketAddr) -> TcpStream {
+pub(crate) fn narrow(address: SocketAddr) -> TcpStream {
     let address = SockAddr::from(address);
     let socket = Socket::new(address.domain(), Type::STREAM, None).expect("a socket");
     socket.set_recv_buffer_size(NARROW).expect("a socket of ours");
@@ -45,7 +45,7 @@ fn narrow(address: SocketAddr) -> TcpStream {
 }
 
 /// Sends as much as is taken at this moment.
-fn fill(stream: &mut impl Write, part: &[u8]) {
+pub(crate) fn fill(stream: &mut impl Write, part: &[u8]) {
     loop {
         match stream.write(part) {
             Ok(_) => {}

@@ -20,6 +20,7 @@ pub(super) async fn ask(
     exchange.waits_for_member();
     let content = std::mem::replace(&mut outgoing.body, RequestBody::Empty);
     let head = &outgoing.head;
+    upstream.is_in_a_crowd(exchange.connection.local.is_crowded());
     upstream.begin((&head.method, &head.uri, &head.headers), content);
     let answered = poll_fn(|cx| match exchange.take_overdue() {
         Some(overdue) => Poll::Ready(Err(Lost::Overdue(overdue))),

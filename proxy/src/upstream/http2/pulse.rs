@@ -121,7 +121,8 @@ mod tests {
         let (near, far) = tokio::io::duplex(1 << 16);
         let (pulse, pings): (Rc<Pulse>, Rc<Cell<usize>>) = Default::default();
         spawn_local(member(far, answers, Rc::clone(&pings)));
-        let (sender, connection) = builder().handshake(LateEnd::new(near, Rc::clone(&pulse))).await.unwrap();
+        let (sender, connection) =
+            builder(false).handshake(LateEnd::new(near, Rc::clone(&pulse))).await.unwrap();
         let driven = Rc::clone(&pulse);
         spawn_local(async move { drive(connection, &driven).await });
         Run { pulse, pings, sender }
