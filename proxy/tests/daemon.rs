@@ -173,3 +173,6 @@ mod tunnel;
 #[cfg(test)]
 #[path = "daemon/udp.rs"]
 mod udp;
+#[cfg(test)]
+#[path = "daemon/versions.rs"]
+mod versions;

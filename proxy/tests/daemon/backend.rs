@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// What a server does with a connection.
-type Serve = fn(&Seen, TcpStream) -> std::io::Result<()>;
+type Serve = Arc<dyn Fn(&Seen, TcpStream) -> std::io::Result<()> + Send + Sync>;
 
 /// What a server saw.
 pub(crate) struct Seen {
@@ -90,7 +90,10 @@ impl Backend {
         })
     }
 
-    pub(crate) fn new(name: &'static str, serve: Serve) -> Self {
+    pub(crate) fn new(
+        name: &'static str,
+        serve: impl Fn(&Seen, TcpStream) -> std::io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
         let seen = Seen {
             name,
             accepted: AtomicUsize::new(0),
@@ -106,7 +109,7 @@ impl Backend {
                 break (address, listener);
             }
         };
-        let mut backend = Self { address, seen: Arc::new(seen), serve, listening: None };
+        let mut backend = Self { address, seen: Arc::new(seen), serve: Arc::new(serve), listening: None };
         backend.listen(listener);
         backend
     }
@@ -117,7 +120,7 @@ impl Backend {
 
     fn listen(&mut self, listener: TcpListener) {
         let stop = Arc::new(AtomicBool::new(false));
-        let (seen, serve, stopped) = (Arc::clone(&self.seen), self.serve, Arc::clone(&stop));
+        let (seen, serve, stopped) = (Arc::clone(&self.seen), Arc::clone(&self.serve), Arc::clone(&stop));
         let thread = thread::spawn(move || {
             while let Ok((stream, _)) = listener.accept() {
                 if stopped.load(Ordering::SeqCst) {
@@ -125,7 +128,7 @@ impl Backend {
                 }
                 let number = seen.accepted.fetch_add(1, Ordering::SeqCst);
                 seen.open.lock().unwrap().insert(number, stream.try_clone().expect("a second handle"));
-                let seen = Arc::clone(&seen);
+                let (seen, serve) = (Arc::clone(&seen), Arc::clone(&serve));
                 thread::spawn(move || {
                     // A connection that breaks is the business of the test that breaks it.
                     let _ = serve(&seen, stream);
@@ -241,15 +244,25 @@ impl Wire {
     pub(crate) fn chunks(&mut self, mut note: impl FnMut(usize)) -> std::io::Result<Vec<u8>> {
         let mut body = Vec::new();
         loop {
-            let size = usize::from_str_radix(self.line()?.split(';').next().unwrap_or(""), 16)
-                .map_err(std::io::Error::other)?;
-            if size == 0 {
-                while !self.line()?.is_empty() {}
+            let chunk = self.chunk(&mut note)?;
+            if chunk.is_empty() {
                 return Ok(body);
             }
-            body.extend(self.bytes(size, &mut note)?);
-            self.line()?;
+            body.extend(chunk);
         }
+    }
+
+    /// The next chunk of such a body; empty at its end.
+    pub(crate) fn chunk(&mut self, note: impl FnMut(usize)) -> std::io::Result<Vec<u8>> {
+        let size = usize::from_str_radix(self.line()?.split(';').next().unwrap_or(""), 16)
+            .map_err(std::io::Error::other)?;
+        if size == 0 {
+            while !self.line()?.is_empty() {}
+            return Ok(Vec::new());
+        }
+        let chunk = self.bytes(size, note)?;
+        self.line()?;
+        Ok(chunk)
     }
 
     /// The connection, and what was read of it and not yet given out.

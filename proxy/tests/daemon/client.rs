@@ -107,6 +107,16 @@ impl Client {
         Ok(Response { status, head, body })
     }
 
+    /// The head of a response whose content is read by [`chunk`](Self::chunk).
+    pub(crate) fn head(&mut self) -> String {
+        self.wire.head().ok().flatten().expect("a head comes")
+    }
+
+    /// The next chunk of content; empty at its end.
+    pub(crate) fn chunk(&mut self) -> Vec<u8> {
+        self.wire.chunk(|_| {}).expect("a chunk comes")
+    }
+
     /// The next bytes of whatever comes.
     pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
         self.wire.bytes(count, |_| {}).expect("bytes come")

@@ -14,6 +14,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -51,11 +52,22 @@ impl Http2 {
     }
 
     pub(crate) fn connect_with(port: u16, builder: &h2::client::Builder) -> Self {
+        Self::over(builder, tokio::net::TcpStream::connect(v6(port)))
+    }
+
+    /// On whatever this connects to.
+    pub(crate) fn over<S>(
+        builder: &h2::client::Builder,
+        connecting: impl Future<Output = std::io::Result<S>>,
+    ) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let driving = Builder::new_current_thread().enable_all().build().unwrap();
         let (runtime, (running, ended)) = (driving.handle().clone(), oneshot::channel());
         std::thread::spawn(move || driving.block_on(ended));
         let (sender, pings, driver) = runtime.block_on(async {
-            let socket = tokio::net::TcpStream::connect(v6(port)).await.expect("the listener accepts");
+            let socket = connecting.await.expect("the listener accepts");
             let (sender, mut connection) = builder.handshake(socket).await.expect("the preface leaves");
             (sender, connection.ping_pong(), tokio::spawn(connection))
         });
@@ -73,8 +85,15 @@ impl Http2 {
 
     /// Waits until the proxy has read all that was sent.
     pub(crate) fn pinged(&mut self) {
-        let mut ponged = self.pings.take().expect("asked for once");
-        self.wait(ponged.ping(h2::Ping::opaque())).expect("it answers");
+        assert!(self.answers_pings(), "it answers");
+    }
+
+    /// Whether the connection goes on, once the proxy has read all that was sent.
+    pub(crate) fn answers_pings(&mut self) -> bool {
+        let mut pings = self.pings.take().expect("a connection has them");
+        let answered = self.wait(pings.ping(h2::Ping::opaque())).is_ok();
+        self.pings = Some(pings);
+        answered
     }
 
     /// Waits until the proxy says that it takes no further request.

@@ -41,6 +41,16 @@ pub(crate) fn late_narrow_member(name: &'static str) -> Backend {
 }
 
 fn serve(seen: &Seen, stream: TcpStream, builder: &Builder) -> std::io::Result<()> {
+    serve_by(seen, stream, builder, &answer)
+}
+
+/// Serves a connection: each request has an answer of its own.
+pub(crate) fn serve_by(
+    seen: &Seen,
+    stream: TcpStream,
+    builder: &Builder,
+    answer: &impl AsyncFn(&Seen, Request<RecvStream>, SendResponse<Bytes>) -> Result<(), h2::Error>,
+) -> std::io::Result<()> {
     stream.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -1,25 +1,26 @@
 //! Rules of a listener of mode http: where requests go, and answers without a member.
 
 use crate::backend::{Backend, field};
-use crate::certificate::{Authority, connect};
-use crate::client::{Client, Response};
+use crate::certificate::Authority;
 use crate::foreign::find;
-use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v4, v6};
-use std::io::{Read, Write};
+use crate::gateway::{Config, Gateway, free_port, v4, v6};
+use crate::versions::{Asked, Speaker, Version, Way, secured, target};
 use std::process::Command;
 
 /// A listener with these rules in front of the pools `usual` and `other`.
-fn config(port: u16, lines: &str, usual: &Backend, other: &Backend) -> Config {
-    Config::new("workers = 1")
-        .listener("web", "http", port, "usual", lines)
-        .pool("usual", UNCHECKED, &[usual.address])
-        .pool("other", UNCHECKED, &[other.address])
+fn config(way: Way, port: u16, lines: &str, usual: &Backend, other: &Backend) -> Config {
+    way.config(port, lines, usual).pool("other", &way.pool(), &[other.address])
 }
 
-/// The answer to a request of this method, target and these further lines, each with its end.
-fn ask(client: &mut Client, method: &str, host: &str, target: &str, lines: &str) -> Response {
-    client.send(format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n"));
-    client.response()
+/// A gateway with these rules in front of both members.
+fn start(way: Way, lines: &str, [usual, other]: &[Backend; 2]) -> (Gateway, u16) {
+    let port = free_port();
+    (Gateway::start(&config(way, port, lines, usual, other)), port)
+}
+
+/// The members of both pools, by the names of these.
+fn members(way: Way) -> [Backend; 2] {
+    ["usual", "other"].map(|name| way.member(name))
 }
 
 fn requests(rule: &str, action: &str) -> String {
@@ -47,33 +48,35 @@ pool = "other"
 
 #[test]
 fn requests_of_one_connection_go_where_their_rules_say() {
-    let (usual, other) = (Backend::http("usual"), Backend::http("other"));
-    let port = free_port();
-    let gateway = Gateway::start(&config(port, ROUTES, &usual, &other));
-    let mut client = Client::connect(v6(port));
-    let mut check = |(method, host, target, lines): (&str, &str, &str, &str), expect: &str| {
-        let response = ask(&mut client, method, host, target, lines);
-        assert_eq!(response.text(), expect, "{method} {host}{target} {lines}");
-    };
-    check(("GET", "a.example", "/", ""), "usual");
-    check(("GET", "x.b.example:8080", "/", ""), "other");
-    check(("GET", "a.example", "http://x.b.example/", ""), "other");
-    check(("GET", "a.example", "/static/a.png?b", ""), "other");
-    check(("GET", "a.example", "/%73tatic//a.png", ""), "other");
-    check(("GET", "a.example", "/static/../a.png", ""), "usual");
-    check(("PUT", "a.example", "/", "Content-Length: 0\r\nx-version: 2\r\n"), "other");
-    check(
-        ("PUT", "a.example", "/", "Content-Length: 0\r\nX-Version: 2\r\nConnection: x-version\r\n"),
-        "usual",
-    );
-    check(("GET", "a.example", "/from-v4", ""), "usual");
-    assert_eq!(Client::connect(v4(port)).get("/from-v4").text(), "other");
-    gateway.counts(&requests("host", "pool"), 2);
-    gateway.counts(&requests("2", "pool"), 2);
-    gateway.counts(&requests("3", "pool"), 1);
-    gateway.counts(&requests("4", "pool"), 1);
-    // A member gets the path as it came.
-    assert!(other.heads().iter().any(|head| head.starts_with("GET /%73tatic//a.png HTTP/1.1\r\n")));
+    Way::each(|way| {
+        let members = members(way);
+        let (gateway, port) = start(way, ROUTES, &members);
+        let mut client = way.client(port);
+        let mut check = |(method, host, target, lines): (&str, &str, &str, &str), expect: &str| {
+            let response = client.ask(&Asked { method, host, target, lines });
+            assert_eq!(response.text(), expect, "{method} {host}{target} {lines}");
+        };
+        check(("GET", "a.example", "/", ""), "usual");
+        check(("GET", "x.b.example:8080", "/", ""), "other");
+        check(("GET", "a.example", "http://x.b.example/", ""), "other");
+        check(("GET", "a.example", "/static/a.png?b", ""), "other");
+        check(("GET", "a.example", "/%73tatic//a.png", ""), "other");
+        check(("GET", "a.example", "/static/../a.png", ""), "usual");
+        check(("PUT", "a.example", "/", "Content-Length: 0\r\nx-version: 2\r\n"), "other");
+        if way.front == Version::One {
+            // HTTP/2 has no fields of the connection.
+            let lines = "Content-Length: 0\r\nX-Version: 2\r\nConnection: x-version\r\n";
+            check(("PUT", "a.example", "/", lines), "usual");
+        }
+        check(("GET", "a.example", "/from-v4", ""), "usual");
+        assert_eq!(Speaker::connect(way.front, v4(port)).get("/from-v4").text(), "other");
+        gateway.counts(&requests("host", "pool"), 2);
+        gateway.counts(&requests("2", "pool"), 2);
+        gateway.counts(&requests("3", "pool"), 1);
+        gateway.counts(&requests("4", "pool"), 1);
+        // A member gets the path as it came.
+        assert!(members[1].heads().iter().any(|head| target(head) == "/%73tatic//a.png"));
+    });
 }
 
 const ANSWERS: &str = r#"
@@ -96,115 +99,127 @@ redirect = { to = "/new{uri}" }
 
 #[test]
 fn requests_are_answered_without_a_member() {
-    let (usual, other) = (Backend::http("usual"), Backend::http("other"));
-    let port = free_port();
-    let gateway = Gateway::start(&config(port, ANSWERS, &usual, &other));
-    let mut client = Client::connect(v6(port));
-    let robots = client.get("/robots.txt");
-    assert_eq!((robots.status, robots.text().as_str()), (200, "nobody\n"));
-    assert_eq!(robots.field("content-type"), Some("text/plain"));
-    client.send("HEAD /robots.txt HTTP/1.1\r\nHost: a.example\r\n\r\n");
-    assert_eq!(client.bare_response().field("content-length"), Some("7"));
-    let empty = client.get("/empty");
-    assert_eq!((empty.status, empty.field("content-type")), (204, None));
-    let moved = client.get("/moved?a=b");
-    assert_eq!((moved.status, moved.field("location")), (308, Some("/new/moved?a=b")));
-    let old = ask(&mut client, "GET", "OLD.example:8080", "/a", "");
-    assert_eq!((old.status, old.field("location")), (301, Some("https://a.example/a")));
-    // All of it on one connection, which goes on.
-    assert_eq!(client.get("/").text(), "usual");
-    for path in ["/admin", "/%61dmin/x", "/x/%2e./admin"] {
-        let mut client = Client::connect(v6(port));
-        assert_eq!(client.get(path).status, 403, "{path}");
-        assert!(client.is_closed(), "{path}");
-    }
-    let doubtful = Client::connect(v6(port)).get("/x/..;/admin");
-    assert_eq!(doubtful.status, 400);
-    assert_eq!(usual.heads().len(), 1);
-    gateway.counts(&requests("1", "deny"), 3);
-    gateway.counts(&requests("2", "answer"), 2);
-    gateway.counts(&requests("4", "redirect"), 1);
-    gateway.counts("failures_total{listener=\"web\",reason=\"bad_request\"}", 1);
+    Way::each(|way| {
+        let members = members(way);
+        let (gateway, port) = start(way, ANSWERS, &members);
+        let mut client = way.client(port);
+        let robots = client.get("/robots.txt");
+        assert_eq!((robots.status, robots.text().as_str()), (200, "nobody\n"));
+        assert_eq!(robots.field("content-type"), Some("text/plain"));
+        let head = client.ask(&Asked { method: "HEAD", ..Asked::get("/robots.txt", "") });
+        assert_eq!((head.field("content-length"), head.body.len()), (Some("7"), 0));
+        let empty = client.get("/empty");
+        assert_eq!(
+            (empty.status, empty.field("content-type"), empty.field("content-length")),
+            (204, None, None)
+        );
+        let moved = client.get("/moved?a=b");
+        assert_eq!((moved.status, moved.field("location")), (308, Some("/new/moved?a=b")));
+        let old = client.ask(&Asked { host: "OLD.example:8080", ..Asked::get("/a", "") });
+        assert_eq!((old.status, old.field("location")), (301, Some("https://a.example/a")));
+        // All of it on one connection, which goes on.
+        assert_eq!(client.get("/").text(), "usual");
+        for path in ["/admin", "/%61dmin/x", "/x/%2e./admin"] {
+            let mut client = way.client(port);
+            assert_eq!(client.get(path).status, 403, "{path}");
+            assert!(client.ends_by_version(), "{path}");
+        }
+        let doubtful = way.client(port).get("/x/..;/admin");
+        assert_eq!(doubtful.status, 400);
+        assert_eq!(members[0].heads().len(), 1);
+        gateway.counts(&requests("1", "deny"), 3);
+        gateway.counts(&requests("2", "answer"), 2);
+        gateway.counts(&requests("4", "redirect"), 1);
+        gateway.counts("failures_total{listener=\"web\",reason=\"bad_request\"}", 1);
+    });
 }
 
 #[test]
-fn an_answer_to_a_request_whose_body_is_on_its_way_ends_the_connection() {
-    let (usual, other) = (Backend::http("usual"), Backend::http("other"));
-    let port = free_port();
-    let _gateway = Gateway::start(&config(port, ANSWERS, &usual, &other));
-    let mut client = Client::connect(v6(port));
-    client.send("POST /robots.txt HTTP/1.1\r\nHost: a.example\r\nContent-Length: 100\r\n\r\npart");
-    let response = client.response();
-    assert_eq!((response.status, response.field("connection")), (200, Some("close")));
-    assert!(client.is_closed());
-    // A body that has come whole harms nobody.
-    let mut client = Client::connect(v6(port));
-    assert_eq!(client.post("/robots.txt", b"whole").status, 200);
-    assert_eq!(client.get("/").text(), "usual");
+fn an_answer_to_a_request_whose_body_is_on_its_way_ends_the_connection_or_the_stream() {
+    Way::each(|way| {
+        let members = members(way);
+        let (_gateway, port) = start(way, ANSWERS, &members);
+        let mut client = way.client(port);
+        client.begin_post("/robots.txt", 100, b"part");
+        let response = client.receive();
+        let said = (way.front == Version::One).then_some("close");
+        assert_eq!((response.status, response.field("connection")), (200, said));
+        assert!(client.ends_by_version());
+        // A body that has come whole harms nobody.
+        let mut client = way.client(port);
+        assert_eq!(client.post("/robots.txt", b"whole").status, 200);
+        assert_eq!(client.get("/").text(), "usual");
+    });
 }
 
 #[test]
 fn a_kept_connection_follows_changed_rules_and_counters_go_on() {
-    let (usual, other) = (Backend::http("usual"), Backend::http("other"));
-    let port = free_port();
-    let named = |path: &str| {
-        format!("[[proxy.listener.rule]]\nname = \"a\"\npath = [\"{path}\"]\npool = \"other\"\n")
-    };
-    let gateway = Gateway::start(&config(port, &named("/one"), &usual, &other));
-    let mut client = Client::connect(v6(port));
-    assert_eq!((client.get("/one").text(), client.get("/two").text()), ("other".into(), "usual".into()));
-    gateway.change(&config(port, &named("/two"), &usual, &other));
-    assert_eq!((client.get("/one").text(), client.get("/two").text()), ("usual".into(), "other".into()));
-    gateway.counts(&requests("a", "pool"), 2);
-    let (status, problem) = gateway.reload(&config(port, &named("two"), &usual, &other));
-    assert!(status >= 400 && problem.contains("begin with a slash"), "{status} {problem}");
-    assert_eq!(client.get("/two").text(), "other");
+    Way::each(|way| {
+        let [usual, other] = members(way);
+        let port = free_port();
+        let config = |path: &str| {
+            let rule =
+                format!("[[proxy.listener.rule]]\nname = \"a\"\npath = [\"{path}\"]\npool = \"other\"\n");
+            config(way, port, &rule, &usual, &other)
+        };
+        let gateway = Gateway::start(&config("/one"));
+        let mut client = way.client(port);
+        let mut served = || ["/one", "/two"].map(|path| client.get(path).text());
+        assert_eq!(served(), ["other", "usual"]);
+        gateway.change(&config("/two"));
+        assert_eq!(served(), ["usual", "other"]);
+        gateway.counts(&requests("a", "pool"), 2);
+        let (status, problem) = gateway.reload(&config("two"));
+        assert!(status >= 400 && problem.contains("begin with a slash"), "{status} {problem}");
+        assert_eq!(served(), ["usual", "other"]);
+        gateway.counts("connections_total{listener=\"web\"}", 1);
+    });
 }
 
 #[test]
 fn the_name_asked_for_in_tls_chooses_the_pool() {
-    let (usual, other) = (Backend::http("usual"), Backend::http("other"));
     let authority = Authority::new();
     let bundle = authority.bundle("web", &["a.example", "b.example"]);
     let lines = format!(
         "tls = {{ certificates = [\"{}\"] }}\n[[proxy.listener.rule]]\nsni = [\"b.example\"]\npool = \"other\"\n",
         bundle.display()
     );
-    let port = free_port();
-    let _gateway = Gateway::start(&config(port, &lines, &usual, &other));
-    let check = |name: &str, expect: &str| {
-        let mut stream = connect(&authority.client(None), v6(port), name);
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: c.example\r\nConnection: close\r\n\r\n").unwrap();
-        let mut got = String::new();
-        stream.read_to_string(&mut got).unwrap();
-        assert!(got.ends_with(&format!("\r\n\r\n{expect}")), "{name}: {got}");
-    };
-    check("a.example", "usual");
-    check("b.example", "other");
+    Way::each(|way| {
+        let members = members(way);
+        let (_gateway, port) = start(way, &lines, &members);
+        for (name, expect) in [("a.example", "usual"), ("b.example", "other")] {
+            let asked = Asked::get("/", "");
+            let got = secured(way.front, &authority.client(None), v6(port), name, &asked);
+            assert_eq!(got.text(), expect, "{name}");
+        }
+    });
 }
 
 #[test]
 fn curl_follows_a_redirect() {
-    let (usual, other) = (Backend::http("usual"), Backend::http("other"));
-    let port = free_port();
+    let Some(curl) = find("curl") else { return };
     let lines = "[[proxy.listener.rule]]\npath_prefix = [\"/old\"]\nredirect = { to = \"{scheme}://{host}:{port}/new?was={path}\", status = 307 }\n\
                  [[proxy.listener.rule]]\npath = [\"/new\"]\nmethod = [\"POST\"]\npool = \"other\"\n";
-    let _gateway = Gateway::start(&config(port, lines, &usual, &other));
-    let Some(curl) = find("curl") else { return };
-    let url = format!("http://[::1]:{port}/old/a");
-    let output =
-        Command::new(curl).args(["-sS", "-g", "-L", "-d", "body", &url]).output().expect("curl runs");
-    assert!(output.status.success(), "{output:?}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "other");
-    let heads = other.heads();
-    assert!(heads[0].starts_with("POST /new?was=/old/a HTTP/1.1\r\n"), "{heads:?}");
-    assert!(usual.heads().is_empty());
+    Way::each(|way| {
+        if way.front == Version::Two {
+            // The curl of Debian 12 breaks off the second request on a connection of prior knowledge, whoever serves it.
+            return;
+        }
+        let members = members(way);
+        let (_gateway, port) = start(way, lines, &members);
+        let url = format!("http://[::1]:{port}/old/a");
+        let output =
+            Command::new(&curl).args(["-sS", "-g", "-L", "-d", "body", &url]).output().expect("curl runs");
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "other");
+        let heads = members[1].heads();
+        assert!(heads[0].starts_with("POST /new?was=/old/a HTTP/"), "{heads:?}");
+        assert!(members[0].heads().is_empty());
+    });
 }
 
 #[test]
 fn headers_change_on_their_way() {
-    let (usual, other) = (Backend::http("usual"), Backend::http("other"));
-    let port = free_port();
     let lines = r#"
 [[proxy.listener.rule]]
 request_headers = [{ set = "X-Client", value = "{client}" }, { delete = "X-Debug" }]
@@ -213,17 +228,21 @@ response_headers = [{ set = "X-Asked", value = "{host}{uri}" }, { delete = "X-Ou
 path = ["/here"]
 answer = { body = "here" }
 "#;
-    let gateway = Gateway::start(&config(port, lines, &usual, &other));
-    let mut client = Client::connect(v6(port));
-    let response = ask(&mut client, "GET", "a.example:80", "/head?b", "X-Client: forged\r\nx-debug: 1\r\n");
-    assert_eq!(response.field("x-asked"), Some("a.example/head?b"));
-    let head = usual.heads().remove(0);
-    assert_eq!((field(&head, "x-client"), field(&head, "x-debug")), (Some("::1"), None), "{head}");
-    assert_eq!(head.matches("x-client").count(), 1, "{head}");
-    let hops = client.get("/hops");
-    assert_eq!((hops.field("x-outer"), hops.field("x-asked")), (None, Some("a.example/hops")));
-    assert_eq!(client.get("/here").field("x-asked"), Some("a.example/here"));
-    gateway.counts(&requests("1", "edit"), 3);
+    Way::each(|way| {
+        let members = members(way);
+        let (gateway, port) = start(way, lines, &members);
+        let mut client = way.client(port);
+        let forged = Asked::get("/head?b", "X-Client: forged\r\nx-debug: 1\r\n");
+        let response = client.ask(&Asked { host: "a.example:80", ..forged });
+        assert_eq!(response.field("x-asked"), Some("a.example/head?b"));
+        let head = members[0].heads().remove(0);
+        assert_eq!((field(&head, "x-client"), field(&head, "x-debug")), (Some("::1"), None), "{head}");
+        assert_eq!(head.matches("x-client").count(), 1, "{head}");
+        let hops = client.get("/hops");
+        assert_eq!((hops.field("x-outer"), hops.field("x-asked")), (None, Some("a.example/hops")));
+        assert_eq!(client.get("/here").field("x-asked"), Some("a.example/here"));
+        gateway.counts(&requests("1", "edit"), 3);
+    });
 }
 
 const REWRITES: &str = r#"
@@ -246,25 +265,68 @@ request_path = [{ set = "/files/{query}" }]
 
 #[test]
 fn targets_hosts_and_fields_are_rewritten() {
-    let (usual, other) = (Backend::http("usual"), Backend::http("other"));
-    let port = free_port();
     let lines = REWRITES.replace("{header}", "{host}");
-    let gateway = Gateway::start(&config(port, &lines, &usual, &other));
-    let mut client = Client::connect(v6(port));
-    let lines = "X-Version: 2\r\nCookie: a=1; track=2; b=3\r\n";
-    assert_eq!(ask(&mut client, "GET", "a.example:80", "/%61pi//b?c", lines).text(), "other");
-    assert_eq!(ask(&mut client, "GET", "a.example", "/api/b", "X-Version: a\r\n").text(), "usual");
-    assert_eq!(client.get("/x?utm_source=a&b=c").status, 200);
-    assert_eq!(client.get("/old/12.html").status, 200);
-    let head = other.heads().remove(0);
-    assert!(head.starts_with("GET /v2/b?c HTTP/1.1\r\n"), "{head}");
-    assert_eq!(field(&head, "host"), Some("a.example.internal.example:8080"));
-    assert_eq!(field(&head, "cookie"), Some("a=1; b=3"));
-    let lines: Vec<_> = usual.heads().iter().map(|head| head.lines().next().unwrap().to_owned()).collect();
-    let expect =
-        ["GET /api/b?from=::1 HTTP/1.1", "GET /x?b=c&from=::1 HTTP/1.1", "GET /new/12?from=::1 HTTP/1.1"];
-    assert_eq!(lines, expect);
-    assert_eq!(Client::connect(v6(port)).get("/static/?../../secret").status, 400);
-    gateway.counts("failures_total{listener=\"web\",reason=\"bad_request\"}", 1);
-    assert_eq!(usual.heads().len(), 3);
+    Way::each(|way| {
+        let members = members(way);
+        let (gateway, port) = start(way, &lines, &members);
+        let mut client = way.client(port);
+        let lines = "X-Version: 2\r\nCookie: a=1; track=2; b=3\r\n";
+        let api = Asked { host: "a.example:80", ..Asked::get("/%61pi//b?c", lines) };
+        assert_eq!(client.ask(&api).text(), "other");
+        assert_eq!(client.ask(&Asked::get("/api/b", "X-Version: a\r\n")).text(), "usual");
+        assert_eq!(client.get("/x?utm_source=a&b=c").status, 200);
+        assert_eq!(client.get("/old/12.html").status, 200);
+        let head = members[1].heads().remove(0);
+        assert_eq!(target(&head), "/v2/b?c");
+        assert_eq!(field(&head, "host"), Some("a.example.internal.example:8080"));
+        assert_eq!(field(&head, "cookie"), Some("a=1; b=3"));
+        let heads = members[0].heads();
+        let targets: Vec<_> = heads.iter().map(|head| target(head)).collect();
+        assert_eq!(targets, ["/api/b?from=::1", "/x?b=c&from=::1", "/new/12?from=::1"]);
+        assert_eq!(way.client(port).get("/static/?../../secret").status, 400);
+        gateway.counts("failures_total{listener=\"web\",reason=\"bad_request\"}", 1);
+        assert_eq!(members[0].heads().len(), 3);
+    });
+}
+
+#[test]
+fn a_source_is_the_client_that_trusted_proxies_tell() {
+    let lines = |trusted: &str| {
+        format!(
+            "trusted_proxies = [{trusted}]\nproxy_protocol_from = [\"127.0.0.1\"]\n\
+             [[proxy.listener.rule]]\nrequest_headers = [{{ set = \"X-Client\", value = \"{{client}}\" }}]\n\
+             [[proxy.listener.rule]]\nsource = [\"192.0.2.0/24\"]\npool = \"other\"\n"
+        )
+    };
+    Way::each(|way| {
+        let [usual, other] = members(way);
+        let port = free_port();
+        let gateway =
+            Gateway::start(&config(way, port, &lines("\"::1\", \"2001:db8:ff::/64\""), &usual, &other));
+        let check = |named: Option<&str>, told: Option<&str>, (pool, client): (&Backend, &str)| {
+            let header = named.map(|named| {
+                let (family, own) =
+                    if named.contains(':') { ("TCP6", "2001:db8::80") } else { ("TCP4", "192.0.2.80") };
+                format!("PROXY {family} {named} {own} 51413 80\r\n")
+            });
+            let address = if named.is_some() { v4(port) } else { v6(port) };
+            let mut connection =
+                Speaker::announced(way.front, address, header.as_deref().unwrap_or_default());
+            let list = told.map_or_else(String::new, |told| format!("X-Forwarded-For: {told}\r\n"));
+            assert_eq!(connection.ask(&Asked::get("/", &list)).status, 200);
+            let head = pool.heads().pop().unwrap_or_default();
+            assert_eq!(field(&head, "x-client"), Some(client), "{named:?} {told:?}");
+        };
+        check(None, Some("192.0.2.7"), (&other, "192.0.2.7"));
+        check(None, Some("::ffff:192.0.2.8"), (&other, "192.0.2.8"));
+        check(None, Some("192.0.2.7, 198.51.100.1"), (&usual, "198.51.100.1"));
+        check(None, None, (&usual, "::1"));
+        // A PROXY header tells who connects, and that one may be a trusted proxy or not.
+        check(Some("192.0.2.9"), Some("198.51.100.2"), (&other, "192.0.2.9"));
+        check(Some("198.51.100.9"), Some("192.0.2.7"), (&usual, "198.51.100.9"));
+        check(Some("2001:db8:ff::1"), Some("192.0.2.10"), (&other, "192.0.2.10"));
+        gateway.change(&config(way, port, &lines(""), &usual, &other));
+        check(None, Some("192.0.2.7"), (&usual, "::1"));
+        check(Some("192.0.2.11"), Some("198.51.100.2"), (&other, "192.0.2.11"));
+    });
 }

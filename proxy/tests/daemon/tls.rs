@@ -1,10 +1,11 @@
 //! TLS that ends at the listener.
 
-use crate::backend::{Backend, noise};
+use crate::backend::{Backend, field, noise};
 use crate::certificate::{Authority, Secured, connect, shown};
 use crate::client::Client;
 use crate::foreign::{HAPROXY, Program, find};
 use crate::gateway::{Config, Gateway, QUICK, UNCHECKED, free_port, v4, v6, wait_for};
+use crate::versions::{Asked, Way, secured};
 use proxy::proxy_protocol;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -369,47 +370,40 @@ fn haproxy_reads_what_we_tell_of_tls() {
 
 #[test]
 fn requests_over_tls_tell_of_the_certificate_and_browsers_of_tls() {
-    let (authority, backend) = (Authority::new(), Backend::http("a"));
+    let authority = Authority::new();
     let bundle = authority.bundle("web", &["web.example"]);
-    let port = free_port();
+    let issued = authority.issue("client", &["client.example"]);
     let more = format!(", client_ca = \"{}\", client_auth = \"optional\"", authority.file().display());
     let lines = tls(&[&bundle], &more);
     let keys =
         "hsts = { max_age = \"365d\", subdomains = true, preload = true }\nclient_certificate_headers = true";
-    let config = |keys: &str| {
-        let lines = format!("{keys}\n{lines}");
-        Config::new("").listener("web", "http", port, "web", &lines).pool(
-            "web",
-            UNCHECKED,
-            &[backend.address],
-        )
-    };
-    let gateway = Gateway::start(&config(keys));
-    let issued = authority.issue("client", &["client.example"]);
-    let seen = |shown: Option<&str>, target: &str| {
-        let stream = connect(&authority.client(shown), v6(port), "web.example");
-        let request = format!(
-            "GET {target} HTTP/1.1\r\nHost: web.example\r\nX-SSL-Client-CN: forged\r\n\
-             X_SSL_Client_DN: forged\r\nClient-Cert: forged\r\nConnection: close\r\n\r\n"
-        );
-        String::from_utf8(exchange(stream, request.as_bytes()).unwrap()).unwrap().to_ascii_lowercase()
-    };
-    let hsts = "strict-transport-security: max-age=31536000; includesubdomains; preload\r\n";
-    let with = seen(Some(&issued), "/head");
-    for expect in [
-        hsts,
-        "x-ssl-client-cn: client\r\n",
-        "x-ssl-client-has-cert: 1",
-        "client-cert: :",
-        "x-forwarded-proto: https",
-    ] {
-        assert!(with.contains(expect), "{expect}: {with}");
-    }
-    let without = seen(None, "/head");
-    assert!(without.contains("x-ssl-client-has-cert: 0") && !without.contains("client-cn"), "{without}");
-    assert!(!with.contains("forged") && !without.contains("forged"), "{with}{without}");
-    assert!(seen(None, "http://b@d/").contains(hsts), "answers of our own say it too");
-    gateway.change(&config(""));
-    let off = seen(Some(&issued), "/head");
-    assert!(!off.contains("strict-transport") && !off.contains("has-cert"), "{off}");
+    let hsts = Some("max-age=31536000; includeSubDomains; preload");
+    Way::each(|way| {
+        let (backend, port) = (way.member("a"), free_port());
+        let config = |keys: &str| way.config(port, &format!("{keys}\n{lines}"), &backend);
+        let gateway = Gateway::start(&config(keys));
+        let seen = |shown: Option<&str>, method: &str| {
+            let forged = "X-SSL-Client-CN: forged\r\nX_SSL_Client_DN: forged\r\nClient-Cert: forged\r\n";
+            let asked = Asked { method, host: "web.example", ..Asked::get("/head", forged) };
+            secured(way.front, &authority.client(shown), v6(port), "web.example", &asked)
+        };
+        let with = seen(Some(&issued), "GET");
+        assert_eq!(with.field("strict-transport-security"), hsts);
+        for (name, expect) in
+            [("x-ssl-client-cn", "client"), ("x-ssl-client-has-cert", "1"), ("x-forwarded-proto", "https")]
+        {
+            assert_eq!(field(&with.text(), name), Some(expect), "{name}: {}", with.text());
+        }
+        let certificate = with.text().to_ascii_lowercase().contains("\r\nclient-cert: :");
+        assert!(certificate, "{}", with.text());
+        let without = seen(None, "GET").text().to_ascii_lowercase();
+        assert!(without.contains("x-ssl-client-has-cert: 0") && !without.contains("client-cn"), "{without}");
+        assert!(!with.text().contains("forged") && !without.contains("forged"), "{without}");
+        let own = seen(None, "TRACE");
+        assert_eq!((own.status, own.field("strict-transport-security")), (501, hsts), "our own say it too");
+        gateway.change(&config(""));
+        let off = seen(Some(&issued), "GET");
+        assert_eq!(off.field("strict-transport-security"), None);
+        assert!(!off.text().contains("has-cert"), "{}", off.text());
+    });
 }
