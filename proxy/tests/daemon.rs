@@ -141,6 +141,9 @@ mod recorder;
 #[path = "daemon/reload.rs"]
 mod reload;
 #[cfg(test)]
+#[path = "daemon/request_limits.rs"]
+mod request_limits;
+#[cfg(test)]
 #[path = "daemon/rest.rs"]
 mod rest;
 #[cfg(test)]

@@ -23,24 +23,6 @@ fn a_good_request_before_a_bad_one_is_answered() {
 }
 
 #[test]
-fn heads_that_are_too_large_are_refused() {
-    let backend = Backend::http("a");
-    let port = free_port();
-    let config =
-        Config::new("").listener("web", "http", port, "web", "").pool("web", UNCHECKED, &[backend.address]);
-    let _gateway = Gateway::start(&config);
-    let check = |request: String, expect: u16| {
-        let mut client = Client::connect(v6(port));
-        client.send(request);
-        assert_eq!(client.response().status, expect);
-    };
-    check(format!("GET /{} HTTP/1.1\r\n{HOST}\r\n", "a".repeat(9000)), 414);
-    check(format!("GET / HTTP/1.1\r\n{HOST}X: {}\r\n\r\n", "a".repeat(9000)), 431);
-    check(format!("GET / HTTP/1.1\r\n{HOST}{}\r\n", "X: y\r\n".repeat(101)), 431);
-    check(format!("GET / HTTP/1.1\r\n{HOST}{}\r\n", "X: y\r\n".repeat(90)), 200);
-}
-
-#[test]
 fn responses_that_can_be_read_in_two_ways_reach_no_client() {
     let backend = Backend::http("a");
     let port = free_port();

@@ -378,6 +378,14 @@ impl Speaker {
         }
     }
 
+    /// Waits until the proxy has ended the connection in good order.
+    pub(crate) fn await_end(self) {
+        match self.speech {
+            Speech::One(mut client, _) => assert!(client.is_closed(), "a good end"),
+            Speech::Two(client, _) => client.ended().expect("a good end"),
+        }
+    }
+
     /// Whether a refusal was the last of its connection, as it is in HTTP/1.1; in HTTP/2 others go on.
     pub(crate) fn ends_by_version(&mut self) -> bool {
         match &mut self.speech {

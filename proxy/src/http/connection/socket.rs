@@ -76,6 +76,10 @@ impl Connection {
 
     /// Follows bytes of the client. Returns how many of them may be passed on.
     pub(crate) fn follow(&self, bytes: &[u8]) -> usize {
+        if !bytes.is_empty() && self.wire.borrow().is_between() {
+            // The next head is held against the limits in force.
+            self.refresh();
+        }
         let mut wire = self.wire.borrow_mut();
         let blocks = wire.blocks();
         if !bytes.is_empty() && wire.awaits_head() {
