@@ -63,6 +63,9 @@ mod http;
 #[path = "daemon/http2.rs"]
 mod http2;
 #[cfg(test)]
+#[path = "daemon/http2_advisories.rs"]
+mod http2_advisories;
+#[cfg(test)]
 #[path = "daemon/http2_conformance.rs"]
 mod http2_conformance;
 #[cfg(test)]
