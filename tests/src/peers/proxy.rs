@@ -129,7 +129,8 @@ impl Field for Bench {
     }
 
     fn programs(&self) -> Vec<&Program> {
-        self.proxies.values().map(|proxy| proxy.running.program()).chain([&self.nginx, &self.sink]).collect()
+        let proxies = self.proxies.values().map(|proxy| proxy.running.program());
+        proxies.chain(&self.nginx).chain([&self.sink]).collect()
     }
 
     fn note(processors: usize) -> Option<String> {

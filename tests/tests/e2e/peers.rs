@@ -5,6 +5,7 @@ use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use serde_json::Value;
 use std::sync::Arc;
+use std::{fs, process};
 use tests::peers::{Suite, dns64, nat64, proxy, tayga};
 
 /// The keys of a line, which programs rely on.
@@ -29,7 +30,7 @@ fn with_tayga(stage: &Stage) -> Result<Verdict> {
         return Ok(Verdict::Skipped(format!("the Debian package {} is not installed", tayga::PACKAGE)));
     }
     let suite = nat64::Suite::choose(&[NAT64_ROW.to_owned()])?;
-    let lines = one_round(stage, &suite, &["ours", "tayga", "kernel"])?;
+    let lines = one_round(stage, &suite, &["ours", "tayga", "kernel"], || Ok(()))?;
     ensure!(
         lines.len() == 1 && lines[0]["limit_ratio"].as_f64().is_some_and(|ratio| ratio > 0.0),
         "{lines:?}"
@@ -43,7 +44,7 @@ fn with_resolvers(stage: &Stage) -> Result<Verdict> {
         return Ok(Verdict::Skipped(format!("Debian packages are not installed: {}", missing.join(" "))));
     }
     let suite = dns64::Suite::choose(&[DNS64_ROW.to_owned()])?;
-    let lines = one_round(stage, &suite, &["ours", "unbound", "bind", "mirror"])?;
+    let lines = one_round(stage, &suite, &["ours", "unbound", "bind", "mirror"], || Ok(()))?;
     let found: Vec<_> = lines.iter().map(|line| [&line["name"], &line["peer"]]).collect();
     let expected = [
         [DNS64_ROW, "unbound"],
@@ -61,7 +62,7 @@ fn with_haproxy(stage: &Stage) -> Result<Verdict> {
         return Ok(Verdict::Skipped(format!("Debian packages are not installed: {}", missing.join(" "))));
     }
     let suite = proxy::Suite::choose(&[PROXY_ROW.to_owned()])?;
-    let lines = one_round(stage, &suite, &["ours", "haproxy", "splicing", "direct"])?;
+    let lines = one_round(stage, &suite, &["ours", "haproxy", "splicing", "direct"], single)?;
     let found: Vec<_> = lines.iter().map(|line| [&line["name"], &line["peer"]]).collect();
     let expected = [
         [PROXY_ROW, "haproxy"],
@@ -73,10 +74,38 @@ fn with_haproxy(stage: &Stage) -> Result<Verdict> {
     Ok(Verdict::Passed)
 }
 
-/// The lines of a run in which `contestants` were measured, in this order.
-fn one_round(stage: &Stage, suite: &dyn Suite, contestants: &[&str]) -> Result<Vec<Value>> {
+/// Whether every program that runs for this one is a single process: one that it started would outlive it if this one were
+/// killed.
+fn single() -> Result<()> {
+    let processes = fs::read_dir("/proc")?.filter_map(|entry| {
+        let stat = fs::read_to_string(entry.ok()?.path().join("stat")).ok()?;
+        // `pid (name) state parent ...`; the name may have any characters.
+        let (pid, rest) = stat.split_once(" (")?;
+        let (name, rest) = rest.rsplit_once(") ")?;
+        let parent = rest.split(' ').nth(1)?;
+        Some((pid.parse().ok()?, name.to_owned(), parent.parse().ok()?))
+    });
+    let processes: Vec<(u32, String, u32)> = processes.collect();
+    let is_ours =
+        |pid: u32| processes.iter().any(|(known, _, parent)| *known == pid && *parent == process::id());
+    let servers = processes.iter().filter(|(_, name, parent)| name == "nginx" && *parent == process::id());
+    ensure!(servers.count() > 0, "no web server runs: {processes:?}");
+    let left: Vec<_> =
+        processes.iter().filter(|(_, name, parent)| name == "nginx" && is_ours(*parent)).collect();
+    ensure!(left.is_empty(), "{left:?} would be left behind");
+    Ok(())
+}
+
+/// The lines of a run in which `contestants` were measured, in this order; `check` holds while it runs.
+fn one_round(
+    stage: &Stage,
+    suite: &dyn Suite,
+    contestants: &[&str],
+    check: fn() -> Result<()>,
+) -> Result<Vec<Value>> {
     let mut met = Vec::new();
     let report = suite.run(stage.binaries()?, 1, &mut |step| {
+        check()?;
         if !met.contains(&step.contestant) {
             met.push(step.contestant);
         }

@@ -6,7 +6,9 @@ use crate::binaries::Binaries;
 use crate::gateway::{Daemon, Files, Role};
 use crate::namespace::Namespace;
 use anyhow::{Context, Result, ensure};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fmt::Write as _;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 /// What stands before the count of lost lines.
@@ -17,16 +19,21 @@ pub(super) struct Causeway {
     pub(super) daemon: Daemon,
     files: Files,
     place: Place,
+    /// What its standard output is.
+    _memory: OwnedFd,
 }
 
 /// Starts one, and waits until it serves.
 pub(super) fn start(place: Place, binaries: &Binaries, host: &Namespace) -> Result<Causeway> {
     let files = Files::lay_out(&place.folder)?;
     files.write_config(&text(&place, &files.admin(), 0))?;
-    let launch = Daemon::launch(Role::Proxy, binaries, &files)?;
+    let memory = memfd_create("log", MFdFlags::MFD_CLOEXEC).context("no file in memory")?;
+    // A disk is not always ready for a file that grows so fast, and is not what is measured.
+    let log = format!("/proc/self/fd/{}", memory.as_raw_fd());
+    let launch = Daemon::launch(Role::Proxy, binaries, &files)?.log_to(log.into());
     let daemon = Daemon::start(Role::Proxy, launch, host, &files)?;
     daemon.wait_until_ready()?;
-    Ok(Causeway { daemon, files, place })
+    Ok(Causeway { daemon, files, place, _memory: memory })
 }
 
 impl Causeway {

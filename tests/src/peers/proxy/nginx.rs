@@ -19,23 +19,27 @@ pub(super) const SMALL: &str = "/small";
 pub(super) const LARGE: &str = "/large";
 const LENGTH: usize = 1 << 20;
 
-/// Starts one with a process for each processor that the proxies leave.
-pub(super) fn start(host: &Namespace, places: &Places, folder: &Path) -> Result<Program> {
-    let inner = folder.join(NGINX.name);
+/// Starts one for each processor that the proxies leave, all at one port. Each is a single process: a worker of a master
+/// would outlive both if this process were killed.
+pub(super) fn start(host: &Namespace, places: &Places, folder: &Path) -> Result<Vec<Program>> {
     let large = folder.join(LARGE.trim_start_matches('/'));
     fs::write(&large, vec![b'x'; LENGTH]).with_context(|| format!("cannot write {}", large.display()))?;
     let prefix = folder.display().to_string();
     let arguments = ["-p", &prefix, "-e", "stderr", "-c"];
-    NGINX.launch(&arguments, &text(folder, places.others), &inner)?.on_processors(places.rest).start(host)
+    let one = |number: usize| {
+        let inner = folder.join(format!("{}.{number}", NGINX.name));
+        NGINX.launch(&arguments, &text(folder, number), &inner)?.on_processors(places.rest).start(host)
+    };
+    (0..places.others).map(one).collect()
 }
 
-fn text(folder: &Path, processes: usize) -> String {
+fn text(folder: &Path, number: usize) -> String {
     format!(
         r#"user root;
 daemon off;
-pid {folder}/nginx.pid;
+master_process off;
+pid {folder}/nginx.{number}.pid;
 error_log stderr crit;
-worker_processes {processes};
 events {{
     worker_connections {room};
 }}
