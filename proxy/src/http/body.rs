@@ -90,10 +90,10 @@ impl RequestBody {
         }
     }
 
-    /// Has its trailers come without these names.
+    /// Has its trailers come without these names too.
     pub(crate) fn withhold(&mut self, names: Vec<HeaderName>) {
         if let Self::Client { withheld, .. } = self {
-            *withheld = names;
+            withheld.extend(names);
         }
     }
 }

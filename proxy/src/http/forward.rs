@@ -215,7 +215,8 @@ fn prepare(
         let expects =
             headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
         let wait = expects.then(|| Box::new(Wait::new()));
-        RequestBody::Client { incoming, exchange: Rc::clone(exchange), wait, withheld: Vec::new() }
+        let withheld = Vec::from_iter(route.teller.withheld().cloned());
+        RequestBody::Client { incoming, exchange: Rc::clone(exchange), wait, withheld }
     };
     let repeatable = method.is_idempotent() && matches!(body, RequestBody::Empty);
     let head = Head { method, uri, headers };

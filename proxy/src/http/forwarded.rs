@@ -23,6 +23,9 @@ use std::net::{IpAddr, SocketAddr};
 /// Names that tell of the client, in lower case with `-`; with `-` at the end, all that begin so.
 const FORWARDING: [&str; 3] = ["forwarded", "x-real-ip", "x-forwarded-"];
 
+/// What the list is called where the file has no other name for it.
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
 /// What a listener tells members.
 #[derive(Debug)]
 pub(crate) struct Teller {
@@ -78,6 +81,12 @@ impl Teller {
     /// Whether members are told of certificates.
     pub(crate) const fn tells_certificate(&self) -> bool {
         self.model.certificate
+    }
+
+    /// A name of the file's that tells of the client, which no trailer may have either.
+    pub(crate) fn withheld(&self) -> Option<&HeaderName> {
+        Some(&self.list)
+            .filter(|_| self.model.forwarded_for != ForwardedFor::Off && self.list != X_FORWARDED_FOR)
     }
 
     /// The client of a request: as a trusted proxy tells it, or the one that is connected. Call before [`Self::tell`].

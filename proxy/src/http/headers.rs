@@ -27,10 +27,12 @@ const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "host"];
 const ESSENTIAL: [HeaderName; 2] = [HOST, CONTENT_LENGTH];
 
 /// Fields that mean something only ahead of the content, or that would slip past what is judged and set there; beside
-/// those of one connection.
-const NO_TRAILERS: [&str; 18] = [
+/// those of one connection. With `-` at the end, all that begin so.
+const NO_TRAILERS: [&str; 22] = [
     "authorization",
     "cache-control",
+    "client-cert",
+    "client-cert-",
     "content-encoding",
     "content-length",
     "content-range",
@@ -46,7 +48,9 @@ const NO_TRAILERS: [&str; 18] = [
     "range",
     "set-cookie",
     "www-authenticate",
+    "x-forwarded-",
     "x-real-ip",
+    "x-ssl-",
 ];
 
 /// Has a request whose client takes trailers ask the member for them.
@@ -119,10 +123,10 @@ pub(crate) fn is_essential(name: &HeaderName) -> bool {
     ESSENTIAL.contains(name) || HOP_BY_HOP.contains(name)
 }
 
+/// Nor may what some server would take for one of these, which makes one list of fields and trailers.
 fn may_trail(name: &HeaderName) -> bool {
-    !HOP_BY_HOP.contains(name)
-        && !NO_TRAILERS.contains(&name.as_str())
-        && !name.as_str().starts_with("x-forwarded-")
+    let mut known = HOP_BY_HOP.iter().map(HeaderName::as_str).chain(NO_TRAILERS);
+    !known.any(|known| is_taken_for(name.as_str(), known))
 }
 
 /// The fields that are to come behind the content and may. `nominated` are those that `Connection` names.
@@ -242,12 +246,16 @@ mod tests {
     #[test]
     fn what_may_not_trail_is_taken_out() {
         let mut trailers = HeaderMap::new();
-        for name in ["grpc-status", "x-sum", "host", "x-forwarded-for", "connection", "set-cookie"] {
+        let doomed =
+            ["host", "x-forwarded-for", "connection", "set-cookie", "x-ssl-client-cn", "client-cert-chain"];
+        let spelt = ["x_forwarded_for", "x.real.ip", "content_length", "transfer_encoding", "client_cert"];
+        for name in ["grpc-status", "x-sum", "x_sum", "client-certain"].into_iter().chain(doomed).chain(spelt)
+        {
             trailers.append(HeaderName::from_static(name), HeaderValue::from_static("1"));
         }
         strip_trailers(&mut trailers);
         let left: Vec<_> = trailers.keys().map(HeaderName::as_str).collect();
-        assert_eq!(left, ["grpc-status", "x-sum"]);
+        assert_eq!(left, ["grpc-status", "x-sum", "x_sum", "client-certain"]);
     }
 
     #[test]

@@ -44,15 +44,19 @@ fn serve(seen: &Seen, mut stream: TcpStream) -> std::io::Result<()> {
 fn trailers_go_on_both_ways_but_for_those_that_must_not() {
     let backend = Backend::new("trailers", serve);
     let port = free_port();
-    let config =
-        Config::new("").listener("web", "http", port, "web", "").pool("web", UNCHECKED, &[backend.address]);
+    let lines = "forwarded_for_header = \"X-Client\"";
+    let config = Config::new("").listener("web", "http", port, "web", lines).pool(
+        "web",
+        UNCHECKED,
+        &[backend.address],
+    );
     let _gateway = Gateway::start(&config);
     let mut client = Client::connect(v6(port));
     let request = |fields: &str| {
         format!(
-            "POST / HTTP/1.1\r\nHost: a.example\r\n{fields}Trailer: X-Sum, Host, X-Forwarded-For\r\n\
+            "POST / HTTP/1.1\r\nHost: a.example\r\n{fields}Trailer: X-Sum, Host, X-Forwarded-For, X_Real_IP, X_Client\r\n\
              Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nX-Sum: 5\r\nHost: b.example\r\n\
-             X-Forwarded-For: 192.0.2.1\r\nX-Surprise: c\r\n\r\n"
+             X-Forwarded-For: 192.0.2.1\r\nX_Real_IP: 192.0.2.1\r\nX_Client: 192.0.2.1\r\nX-Surprise: c\r\n\r\n"
         )
     };
     client.send(request("Connection: TE\r\nTE: trailers\r\n"));
@@ -66,7 +70,7 @@ fn trailers_go_on_both_ways_but_for_those_that_must_not() {
         <[String; 2]>::try_from(backend.heads()).unwrap().map(|head| head.to_ascii_lowercase());
     for message in [&with, &without] {
         assert!(message.ends_with("\r\n4\r\nbody\r\n0\r\nx-sum: 5\r\n\r\n"), "{message}");
-        assert!(message.contains("\r\ntrailer: x-sum\r\n"), "{message}");
+        assert!(message.contains("\r\ntrailer: x-sum, x_client\r\n"), "{message}");
     }
     assert!(with.contains("\r\nte: trailers\r\n") && with.contains("\r\nconnection: te\r\n"), "{with}");
     assert!(!without.contains("\r\nte: "), "{without}");
