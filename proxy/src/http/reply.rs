@@ -53,6 +53,8 @@ pub(crate) struct OfStream {
     left: Option<u64>,
     /// Whether only trailers may follow.
     read: bool,
+    /// Whether nothing may.
+    bare: bool,
     _pumping: Option<Pumping>,
     granted: Option<Box<Granted>>,
     /// Behind the others, which end the stream.
@@ -60,14 +62,24 @@ pub(crate) struct OfStream {
 }
 
 impl Reply {
-    pub(super) fn http2(content: RecvStream, stream: Stream, pumping: Option<Pumping>) -> Self {
-        Self::Http2(OfStream { content, left: None, read: false, _pumping: pumping, granted: None, stream })
+    /// `bare`: nothing follows the head.
+    pub(super) fn http2(content: RecvStream, stream: Stream, pumping: Option<Pumping>, bare: bool) -> Self {
+        let (left, granted) = (None, None);
+        Self::Http2(OfStream { content, left, read: false, bare, _pumping: pumping, granted, stream })
     }
 
     /// The stream is a tunnel from here on.
     pub(super) fn tunnel(content: RecvStream, stream: Stream, granted: Granted) -> Self {
         let granted = Some(Box::new(granted));
-        Self::Http2(OfStream { content, left: None, read: false, _pumping: None, granted, stream })
+        Self::Http2(OfStream {
+            content,
+            left: None,
+            read: false,
+            bare: false,
+            _pumping: None,
+            granted,
+            stream,
+        })
     }
 
     /// Whether an answer with this head grants what was asked for.
@@ -123,14 +135,14 @@ impl Reply {
     pub(super) fn is_end_stream(&self) -> bool {
         match self {
             Self::Http1(upstream) => upstream.has_ended(),
-            Self::Http2(reply) => reply.content.is_end_stream(),
+            Self::Http2(reply) => reply.is_end_stream(),
         }
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
         match self {
             Self::Http1(upstream) => upstream.left().map_or_else(SizeHint::default, SizeHint::with_exact),
-            Self::Http2(reply) if reply.content.is_end_stream() => SizeHint::with_exact(0),
+            Self::Http2(reply) if reply.is_end_stream() => SizeHint::with_exact(0),
             Self::Http2(OfStream { left, .. }) => left.map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
@@ -144,7 +156,14 @@ impl Reply {
 }
 
 impl OfStream {
+    fn is_end_stream(&self) -> bool {
+        self.bare || self.content.is_end_stream()
+    }
+
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        if self.bare {
+            return Poll::Ready(None);
+        }
         if !self.read {
             if let Some(data) = ready!(self.content.poll_data(cx)).transpose()? {
                 self.stream.is_answered();

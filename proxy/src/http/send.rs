@@ -23,7 +23,7 @@ use crate::turn;
 use crate::upstream::{Refusals, Seeker, Upstream};
 use config::model::HttpVersion;
 use hyper::header::CONTENT_LENGTH;
-use hyper::{Response, Version};
+use hyper::{Response, StatusCode, Version};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -217,9 +217,6 @@ async fn ask(
         }
     };
     exchange.waits.borrow_mut().end();
-    if answered.is_ok() {
-        exchange.progress.borrow_mut().answered(now());
-    }
     answered
 }
 
@@ -230,13 +227,15 @@ fn respond(
     lease: Lease,
 ) -> Result<Response<ResponseBody>, Answer> {
     let (mut parts, mut reply) = response.into_parts();
-    if let Some(asked) = asked.filter(|asked| reply.grants(asked, &parts)) {
+    let granted = asked.filter(|asked| reply.grants(asked, &parts));
+    if granted.is_none() && !guard::is_sound(&parts) {
+        return Err(answer::BAD_RESPONSE);
+    }
+    exchange.progress.borrow_mut().answered(now());
+    if let Some(asked) = granted {
         // A member that answers what it cannot have read whole has not ended the HTTP before it.
         let granting = reply.into_granting().ok_or(answer::BAD_RESPONSE)?;
         return Ok(tunnel::grant(exchange, asked, parts, granting, lease));
-    }
-    if !guard::is_sound(&parts) {
-        return Err(answer::BAD_RESPONSE);
     }
     if login::is_asked(&parts) {
         reply.keep_for_client(&exchange.connection);
@@ -244,6 +243,10 @@ fn respond(
     }
     parts.version = Version::HTTP_11;
     headers::strip(&mut parts.headers);
+    if parts.status == StatusCode::NO_CONTENT {
+        // RFC 9110 §8.6.
+        parts.headers.remove(CONTENT_LENGTH);
+    }
     let length = parts.headers.get(CONTENT_LENGTH);
     reply.expect(length.and_then(|length| length.to_str().ok()?.parse().ok()));
     let body = MemberBody::new(reply, Rc::clone(exchange), lease);

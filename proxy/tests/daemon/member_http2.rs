@@ -7,7 +7,10 @@ use crate::client::Client;
 use crate::foreign::{Program, nginx};
 use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v4, v6, wait_for};
 use crate::http2::{Http2, request};
-use crate::http2_member::{CLOSED, Frames, RST_STREAM, late_narrow_member, member, narrow_member};
+use crate::http2_member::{
+    CLOSED, DATA, Frames, HEADERS, RST_STREAM, late_narrow_member, member, narrow_member,
+};
+use crate::log::Receiver;
 use h2::Reason;
 use socket2::SockRef;
 use std::io::{Read, Write};
@@ -404,6 +407,65 @@ fn a_request_that_is_refused_goes_to_no_backup_while_its_member_is_well() {
         }
     });
     check_that_no_backup_serves(&backend, 3);
+}
+
+/// How long an answer would be, five octets, as a literal of a known name (RFC 7541 §6.2.2).
+const FIVE: &[u8] = b"\x0f\x0d\x015";
+
+/// Answers with `:status` 200, 204, 304 and 304, of the static table of RFC 7541, and ends each stream behind the head.
+fn ends_behind_the_head(_: &Seen, stream: TcpStream) -> std::io::Result<()> {
+    let mut frames = Frames::new(stream, &[])?;
+    for (status, length, content) in
+        [(0x88, FIVE, ""), (0x89, FIVE, ""), (0x8b, FIVE, ""), (0x8b, b"", "content")].into_iter().cycle()
+    {
+        let stream = frames.request()?;
+        frames.send(HEADERS, 4, stream, &[&[status], length].concat())?;
+        frames.send(DATA, 1, stream, content.as_bytes())?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_answer_without_content_may_end_behind_its_head() {
+    let backend = Backend::new("a", ends_behind_the_head);
+    let (receiver, port) = (Receiver::new(), free_port());
+    let log = format!(
+        "workers = 1\nlog = {{ format = 'custom:%HM %ST %ts', to = \"udp://{}\" }}",
+        receiver.address()
+    );
+    let config = Config::new(&log).listener("web", "http", port, "web", "").pool(
+        "web",
+        &format!("{UNCHECKED}\nprotocol = \"h2\""),
+        &[backend.address],
+    );
+    let gateway = Gateway::start(&config);
+    let logged = || receiver.next().split_once("]: ").unwrap().1.trim().to_owned();
+    let expect = ["HEAD 200 --", "GET 204 --", "GET 304 --", "GET 502 PH"];
+    let lengths = [("HEAD", Some("5")), ("GET", None)];
+
+    let mut client = Client::connect(v6(port));
+    client.send("HEAD / HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    let answers = [client.bare_response(), client.get("/")];
+    let told = answers.each_ref().map(|answer| answer.field("content-length"));
+    assert_eq!(told, lengths.map(|(_, length)| length));
+    assert_eq!(client.get("/").status, 304);
+    assert_eq!(client.get("/").status, 502);
+    assert_eq!(expect.map(|_| logged()), expect);
+
+    let mut client = Http2::connect(port);
+    for (method, length) in [lengths[0], lengths[1], ("GET", Some("5"))] {
+        let (response, _) = client.send(request(method, "/").body(()).unwrap(), true);
+        client.wait(async {
+            let response = response.await.unwrap();
+            assert_eq!(response.headers().get("content-length").map(|value| value.to_str().unwrap()), length);
+            assert!(response.into_body().data().await.is_none());
+        });
+    }
+    let (response, _) = client.send(request("GET", "/").body(()).unwrap(), true);
+    assert_eq!(client.wait(response).unwrap().status(), 502);
+    assert_eq!(expect.map(|_| logged()), expect);
+    assert_eq!(backend.accepted(), 1);
+    gateway.counts("failures_total{listener=\"web\",reason=\"bad_response\"}", 2);
 }
 
 #[test]

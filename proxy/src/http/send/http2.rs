@@ -21,7 +21,7 @@ use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream};
 use hyper::body::Body;
 use hyper::header::{HeaderMap, HeaderValue};
-use hyper::{Response, StatusCode};
+use hyper::{Method, Response, StatusCode};
 use pump::{Broken, Pump};
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -72,17 +72,59 @@ pub(super) async fn ask(
         }
     })
     .await;
+    let answered = match answered {
+        Ok(response) => whole(exchange, response, (&head.method, tunnel.is_some()), &mut pump).await,
+        Err(lost) => Err(lost),
+    };
     match answered {
-        Ok(response) => {
+        Ok((response, is_bare)) => {
             stream.is_answered();
             if let Some(sending) = tunnel {
                 return Ok(settle(response, stream, Granted { sending, accept }));
             }
             let client = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-            Ok(response.map(|content| Reply::http2(content, stream, pump.go_on(client))))
+            Ok(response.map(|content| Reply::http2(content, stream, pump.go_on(client), is_bare)))
         }
         Err(lost) => Err(lost.of(|| Box::new(Outgoing { head, body: pump.into_body(), repeatable }))),
     }
+}
+
+/// The answer, and whether it ends with its head (RFC 9110 §6.4.1), unless it grants a tunnel. Some members end the stream
+/// of such an answer behind the head, and who passes the head on looks no further; so that end is waited for. Octets of
+/// content there are malformed (RFC 9113 §8.1.1). The head is whole if the stream breaks off.
+async fn whole(
+    exchange: &Exchange,
+    mut response: Response<RecvStream>,
+    (method, is_tunnel): (&Method, bool),
+    pump: &mut Pump,
+) -> Result<(Response<RecvStream>, bool), Lost<()>> {
+    let has_none = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status());
+    if is_tunnel || !(has_none || *method == Method::HEAD) {
+        return Ok((response, false));
+    }
+    let content = response.body_mut();
+    poll_fn(|cx| {
+        if let Some(overdue) = exchange.take_overdue() {
+            return Poll::Ready(Err(Lost::Overdue(overdue)));
+        }
+        while let Poll::Ready(part) = content.poll_data(cx) {
+            match part {
+                Some(Ok(data)) if data.is_empty() => {}
+                Some(Ok(_)) => {
+                    return Poll::Ready(Err(Lost::Failed { heard: true, why: Why::Malformed, failed: () }));
+                }
+                Some(Err(_)) => return Poll::Ready(Ok(())),
+                // Trailers of no content are nobody's.
+                None if content.poll_trailers(cx).is_ready() => return Poll::Ready(Ok(())),
+                None => break,
+            }
+        }
+        // A member may want the rest of the request first; what becomes of it comes as the end.
+        let _ = pump.poll(cx);
+        Poll::Pending
+    })
+    .await?;
+    Ok((response, true))
 }
 
 /// Does the member's part of a handshake of `WebSocket`: takes the key out, which HTTP/2 does without, and gives what
@@ -102,7 +144,11 @@ fn settle(response: Response<RecvStream>, stream: Stream, mut granted: Granted) 
         let _ = granted.sending.send_data(Bytes::new(), true);
     }
     response.map(|content| {
-        if is_granted { Reply::tunnel(content, stream, granted) } else { Reply::http2(content, stream, None) }
+        if is_granted {
+            Reply::tunnel(content, stream, granted)
+        } else {
+            Reply::http2(content, stream, None, false)
+        }
     })
 }
 
