@@ -52,8 +52,7 @@ pub(crate) fn wish(
     offered: &[Coding],
     (method, version, headers): (&Method, Version, &HeaderMap),
 ) -> Option<Wish> {
-    let never =
-        offered.is_empty() || version < Version::HTTP_11 || [Method::HEAD, Method::CONNECT].contains(method);
+    let never = offered.is_empty() || version < Version::HTTP_11 || *method == Method::CONNECT;
     (!never).then(|| Wish { coding: chosen(offered, headers) })
 }
 

@@ -18,6 +18,7 @@ use crate::worker::Spare;
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_LENGTH, EXPECT, HeaderValue, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
+use hyper::http::response;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -46,7 +47,7 @@ pub(crate) fn forward(
         if is_malformed {
             response = response.map(|body| body.reset_behind(&underway.connection));
         } else {
-            response = packed(&underway, response, wish);
+            response = packed(&underway, response, wish, is_head);
         }
         if is_head {
             without_content(&mut response);
@@ -78,15 +79,22 @@ fn refused(exchange: &Exchange, Turned { answer, field }: Turned) -> Response<Re
     response
 }
 
-/// The response as the client takes it best.
+/// The response as the client takes it best. What a member answers to a HEAD is told like what GET would bring.
 fn packed(
     exchange: &Exchange,
     response: Response<ResponseBody>,
     wish: Option<Wish>,
+    is_head: bool,
 ) -> Response<ResponseBody> {
     let Some(Wish { coding }) = wish else { return response };
     let (mut parts, body) = response.into_parts();
-    if body.is_end_stream() || !compression::fits(&parts, body.size_hint().exact()) {
+    let tells_alone = is_head && body.is_end_stream();
+    let length = if tells_alone { told_length(&parts) } else { body.size_hint().exact() };
+    if !compression::fits(&parts, length) {
+        return Response::from_parts(parts, body);
+    }
+    if tells_alone {
+        compression::tell(&mut parts.headers, coding);
         return Response::from_parts(parts, body);
     }
     // Without memory for it the response goes as it is.
@@ -102,6 +110,11 @@ fn packed(
     });
     compression::tell(&mut parts.headers, coding.filter(|_| packer.is_some()));
     Response::from_parts(parts, body.packed_by(packer))
+}
+
+/// What the head says of the length.
+fn told_length(parts: &response::Parts) -> Option<u64> {
+    parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// The answer to a HEAD (RFC 9110 §9.3.2). A member's has no content, and says itself how much there would be.

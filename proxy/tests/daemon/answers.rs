@@ -109,12 +109,16 @@ fn answers_are_compressed_as_clients_take_them() {
             (answer.field("content-encoding").map(str::to_owned), answer.field("vary").is_some())
         };
         let br = Some("br".to_owned());
-        assert_eq!(coding("GET", "/", "Accept-Encoding: gzip, br\r\n"), (br, true));
-        assert_eq!(coding("HEAD", "/", "Accept-Encoding: gzip, br\r\n"), (None, false));
+        assert_eq!(coding("GET", "/", "Accept-Encoding: gzip, br\r\n"), (br.clone(), true));
+        assert_eq!(coding("HEAD", "/", "Accept-Encoding: gzip, br\r\n"), (br, true), "as with GET");
+        assert_eq!(coding("HEAD", "/", ""), (None, true));
+        assert_eq!(coding("HEAD", "/short", "Accept-Encoding: br\r\n"), (None, false));
         assert_eq!(coding("GET", "/", ""), (None, true));
         for target in ["/image", "/short", "/fixed"] {
             assert_eq!(coding("GET", target, "Accept-Encoding: br\r\n"), (None, false), "{target}");
         }
+        let head = ask(&mut client, "HEAD", "/", "Accept-Encoding: gzip\r\n");
+        assert_eq!(["content-length", "etag"].map(|name| head.field(name)), [None, Some("W/\"a\"")]);
         if way.front == Version::One {
             let mut old = Client::connect(v6(port));
             old.send("GET / HTTP/1.0\r\nHost: a.example\r\nAccept-Encoding: gzip\r\n\r\n");
