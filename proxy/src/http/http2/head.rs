@@ -37,7 +37,9 @@ pub(crate) fn settle(request: &mut Parts, limits: RequestLimits) -> Result<(), F
         return Err(Fault::Length);
     }
     join_cookies(&mut request.headers);
-    Ok(())
+    // A member of HTTP/1.1 gets it as one line.
+    let whole = request.headers.get(COOKIE).map_or(0, |whole| COOKIE.as_str().len() + whole.len());
+    if whole > most(limits.line) { Err(Fault::LargeHead) } else { Ok(()) }
 }
 
 /// Whether a value neither begins nor ends with a blank, and holds no control byte (RFC 9113 §8.2.1).
@@ -88,6 +90,13 @@ mod tests {
     fn parts_of_a_cookie_count_as_fields() {
         assert_eq!(fault("/", &[("cookie", "a"); 20]), None);
         assert_eq!(fault("/", &[("cookie", "a"); 21]), Some(Fault::LargeHead));
+    }
+
+    #[test]
+    fn parts_of_a_cookie_are_one_line() {
+        let half = "x".repeat(252);
+        assert_eq!(fault("/", &[("cookie", &half), ("cookie", &half)]), Some(Fault::LargeHead));
+        assert_eq!(fault("/", &[("cookie", &half), ("cookie", &half[8..])]), None);
     }
 
     #[test]
