@@ -36,8 +36,8 @@ proptest! {
     fn models_that_differ_have_a_change_and_back_again_reverses_it((old, new) in pair()) {
         let there = diff(&old, &new);
         let back = diff(&new, &old);
-        let forth = sorted(there.changes().iter().map(|one| reversible(one, &one.from, &one.to)));
-        let reversed = sorted(back.changes().iter().map(|one| reversible(one, &one.to, &one.from)));
+        let forth = sorted(there.changes().iter().map(|one| reversible(one, one.from.as_ref(), one.to.as_ref())));
+        let reversed = sorted(back.changes().iter().map(|one| reversible(one, one.to.as_ref(), one.from.as_ref())));
         prop_assert_eq!(forth, reversed);
         prop_assert_eq!(there.is_empty(), in_order(old) == in_order(new));
     }
@@ -99,7 +99,7 @@ proptest! {
 
 /// What of a change is the same on the way back. An element that needs no name is called by its place in the new list,
 /// which is the old one on the way back, and of those in another order either may be said to have moved.
-fn reversible(change: &Change, from: &Option<String>, to: &Option<String>) -> [Option<String>; 3] {
+fn reversible(change: &Change, from: Option<&String>, to: Option<&String>) -> [Option<String>; 3] {
     let path = [".rule[", ".sni[", ".client[", ".forward["].into_iter().find_map(|list| {
         let (ahead, behind) = change.path.split_once(list)?;
         let (_, key) = behind.split_once(']')?;
@@ -109,7 +109,7 @@ fn reversible(change: &Change, from: &Option<String>, to: &Option<String>) -> [O
     match change.kind {
         ChangeKind::Moved => [Some(path), None, None],
         ChangeKind::Added | ChangeKind::Removed | ChangeKind::Changed => {
-            [Some(path), from.clone(), to.clone()]
+            [Some(path), from.cloned(), to.cloned()]
         }
     }
 }
