@@ -125,6 +125,8 @@ pub(super) fn notes(connection: &Connection, progress: &Progress) -> MaybeNotes 
         Some(notes)
     });
     let mut notes = waited?;
+    // That of the connection, which may go elsewhere or be answered here.
+    notes.pool = None;
     notes.request = Some(Box::new(Asked { idle: notes.idle_until(progress.began()), ..Asked::default() }));
     Some(notes)
 }

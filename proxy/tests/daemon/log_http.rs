@@ -1,12 +1,13 @@
 //! Lines about requests: the same ones beside those of Debian's haproxy, for every way a request can end.
 
 use crate::backend::{Backend, Wire};
+use crate::certificate::{Authority, connect};
 use crate::client::Client;
 use crate::foreign::{Program, find};
 use crate::gateway::{Config, Gateway, PATIENCE, UNCHECKED, free_port, v4, v6, wait_for};
 use crate::log::{Receiver, ask, crowded, plain};
 use std::cell::RefCell;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
@@ -330,6 +331,27 @@ fn what_is_answered_here_is_told_as_haproxy_tells_it() {
         expect: &["::1 web web/<NOSRV> t/-1/-1/-1/t 200 n - - LR-- 1/1/0/0/0 0/0 \"GET / HTTP/1.0\"\n"],
         ..served
     });
+}
+
+#[test]
+fn what_is_answered_here_over_tls_is_for_no_pool_either() {
+    let (kind, authority) = (kind(), Authority::new());
+    let file = authority.bundle("web", &["web.example"]);
+    let listener =
+        format!("tls = {{ certificates = [\"{}\"] }}\n[[proxy.listener.rule]]\ndeny = 403", file.display());
+    let config = authority.client(None);
+    let case = Case {
+        members: &[kind.address],
+        listener: ["", &listener],
+        act: &|port| {
+            let mut client = connect(&config, v6(port), "web.example");
+            client.write_all(LAST.as_bytes()).expect("it is taken");
+            client.read_to_end(&mut Vec::new()).expect("an answer and an end");
+        },
+        expect: &["::1 web~ web/<NOSRV> t/-1/-1/-1/t 403 n - - PR-- 1/1/0/0/0 0/0 \"GET / HTTP/1.0\"\n"],
+        ..PLAIN
+    };
+    assert_eq!(by_us(&case), case.expect);
 }
 
 #[test]
