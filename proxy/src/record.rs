@@ -145,16 +145,17 @@ pub(crate) struct RequestLine<'a> {
 }
 
 impl RequestLine<'_> {
-    /// The target in the parts that it was read in.
+    /// The target in the parts that it was read in. The `*` of a target with a host, which HTTP/2 has, is no part of it.
     pub(crate) fn target_parts(&self) -> [&str; 6] {
         let Self { target, .. } = self;
         let scheme = target.scheme_str();
         let query = target.query();
+        let path = if scheme.is_some() && target.path() == "*" { "" } else { target.path() };
         [
             scheme.unwrap_or_default(),
             scheme.map_or("", |_| "://"),
             target.authority().map_or("", |authority| authority.as_str()),
-            target.path(),
+            path,
             query.map_or("", |_| "?"),
             query.unwrap_or_default(),
         ]

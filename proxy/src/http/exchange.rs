@@ -20,8 +20,9 @@ use crate::snapshot::Route;
 use crate::tcp;
 use crate::upstream::Upstream;
 use crate::worker::RequestPlace;
+use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::net::IpAddr;
@@ -128,10 +129,12 @@ impl Exchange {
         self.progress.borrow_mut().fails(failure);
     }
 
-    /// Keeps in mind what is asked for.
+    /// Keeps in mind what is asked for. A handshake is a GET in every version, as it is for rules and for HAProxy.
     pub(crate) fn asks<B>(&self, request: &Request<B>) {
         if let Some(asked) = self.notes.borrow_mut().as_mut().and_then(|notes| notes.request.as_mut()) {
-            asked.line = Some((request.method().clone(), request.uri().clone(), request.version()));
+            let shakes = request.extensions().get::<Protocol>().is_some();
+            let method = if shakes { Method::GET } else { request.method().clone() };
+            asked.line = Some((method, request.uri().clone(), request.version()));
         }
     }
 

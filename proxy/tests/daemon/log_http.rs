@@ -5,6 +5,7 @@ use crate::certificate::{Authority, connect};
 use crate::client::Client;
 use crate::foreign::{Program, find};
 use crate::gateway::{Config, Gateway, PATIENCE, UNCHECKED, free_port, v4, v6, wait_for};
+use crate::http2_frames::{END_HEADERS, Fate, HEADERS, fate, frame, literal, open};
 use crate::log::{Receiver, ask, crowded, plain};
 use std::cell::RefCell;
 use std::io::{Read, Write};
@@ -596,6 +597,34 @@ fn requests_of_http2_are_told_as_haproxy_tells_them() {
         },
         expect: &[
             "::1 web pool/m0 t/t/t/t/t 200 n - - ---- 1/1/0/0/0 0/0 \"GET http://a.example/a?b=c HTTP/2.0\"\n",
+        ],
+        ..PLAIN
+    });
+}
+
+#[test]
+fn targets_that_only_http2_has_are_told_as_haproxy_tells_them() {
+    let kind = kind();
+    let ask = |stream: &mut TcpStream, number: u32, fields: &[(&str, &str)]| {
+        let block: Vec<u8> =
+            fields.iter().flat_map(|(name, value)| literal(name.as_bytes(), value.as_bytes())).collect();
+        stream.write_all(&frame(HEADERS, END_HEADERS, number, &block)).expect("it is taken");
+        assert_eq!(fate(stream, number), Fate::Answered(0));
+    };
+    compare(&Case {
+        name: "http2 targets",
+        members: &[kind.address],
+        listener: ["http-request deny", "[[proxy.listener.rule]]\ndeny = 403"],
+        act: &|port| {
+            let mut stream = open(port);
+            let host = [(":scheme", "http"), (":authority", "a.example")];
+            ask(&mut stream, 1, &[(":method", "OPTIONS"), host[0], host[1], (":path", "*")]);
+            let shake = [(":method", "CONNECT"), (":protocol", "websocket")];
+            ask(&mut stream, 3, &[shake[0], shake[1], host[0], host[1], (":path", "/chat")]);
+        },
+        expect: &[
+            "::1 web web/<NOSRV> t/-1/-1/-1/t 403 n - - PR-- 1/1/0/0/0 0/0 \"OPTIONS http://a.example HTTP/2.0\"\n",
+            "::1 web web/<NOSRV> t/-1/-1/-1/t 403 n - - PR-- 1/1/0/0/0 0/0 \"GET http://a.example/chat HTTP/2.0\"\n",
         ],
         ..PLAIN
     });
