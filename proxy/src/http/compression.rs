@@ -35,7 +35,7 @@ const TYPES: [&str; 14] = [
     "image/svg+xml",
 ];
 /// Fields that would not be true of the compressed body.
-const OF_OCTETS: [&str; 3] = ["content-md5", "content-digest", "digest"];
+const OF_OCTETS: [&str; 4] = ["content-md5", "content-digest", "digest", "repr-digest"];
 /// Statuses whose answers have no content or a part of it.
 const EXCEPT: [StatusCode; 3] =
     [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::PARTIAL_CONTENT];
@@ -53,7 +53,9 @@ pub(crate) fn wish(
     (method, version, headers): (&Method, Version, &HeaderMap),
 ) -> Option<Wish> {
     let never = offered.is_empty() || version < Version::HTTP_11 || *method == Method::CONNECT;
-    (!never).then(|| Wish { coding: chosen(offered, headers) })
+    // RFC 9111 §5.2.1.6.
+    let as_it_is = || lists(headers, &CACHE_CONTROL, "no-transform");
+    (!never).then(|| Wish { coding: chosen(offered, headers).filter(|_| !as_it_is()) })
 }
 
 /// The coding with the greatest weight, the first offered of several; `None` if the body as it is weighs more.

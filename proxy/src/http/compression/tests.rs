@@ -52,6 +52,13 @@ fn some_requests_are_never_answered_compressed() {
 }
 
 #[test]
+fn a_client_may_ask_for_content_as_it_is() {
+    let headers = headers(&[("accept-encoding", "gzip"), ("cache-control", "max-age=0, No-Transform")]);
+    let asked = wish(&ALL, (&Method::GET, Version::HTTP_11, &headers));
+    assert_eq!(asked, Some(Wish { coding: None }), "and caches learn that another client might not");
+}
+
+#[test]
 fn answers_are_compressed_where_it_changes_nothing_but_their_size() {
     let check = |status: u16, fields: &[(&'static str, &str)], length: Option<u64>, expect: bool| {
         let (mut parts, ()) = Response::new(()).into_parts();
@@ -83,7 +90,9 @@ fn answers_are_compressed_where_it_changes_nothing_but_their_size() {
     check(200, &[html, ("content-encoding", "gzip")], None, false);
     check(200, &[html, ("content-range", "bytes 0-1/2")], None, false);
     check(200, &[html, ("cache-control", "private, No-Transform")], None, false);
-    check(200, &[html, ("content-digest", "sha-256=:x:")], None, false);
+    for digest in ["content-digest", "repr-digest"] {
+        check(200, &[html, (digest, "sha-256=:x:")], None, false);
+    }
 }
 
 #[test]
