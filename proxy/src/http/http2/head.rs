@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn parts_of_a_cookie_are_one_line() {
-        let half = "x".repeat(252);
+        let half = "x".repeat(253);
         assert_eq!(fault("/", &[("cookie", &half), ("cookie", &half)]), Some(Fault::LargeHead));
         assert_eq!(fault("/", &[("cookie", &half), ("cookie", &half[8..])]), None);
     }
