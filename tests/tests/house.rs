@@ -5,6 +5,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Lines of a source file that are too many, its tests aside.
 const FILE_LIMIT: usize = 600;
@@ -193,10 +194,16 @@ fn fenced_block<'a>(text: &'a str, heading: &str) -> &'a str {
     after.split("```").nth(1).expect("a fenced block").split_once('\n').expect("its first line").1
 }
 
+/// The platform that all this is built for: what others need is not here unless somebody fetched it.
+fn platform() -> String {
+    let printed = Command::new("rustc").args(["--print", "host-tuple"]).output().expect("rustc says");
+    String::from_utf8(printed.stdout).expect("UTF-8").trim().to_owned()
+}
+
 fn workspace() -> cargo_metadata::Metadata {
     MetadataCommand::new()
         .manifest_path(root().join("Cargo.toml"))
-        .other_options(["--offline".to_owned(), "--locked".to_owned()])
+        .other_options(["--offline", "--locked", "--filter-platform", &platform()].map(str::to_owned))
         .exec()
         .expect("cargo metadata of the workspace")
 }
