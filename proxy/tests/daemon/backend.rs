@@ -151,6 +151,11 @@ impl Backend {
         }
     }
 
+    /// Whether no connection is open.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.seen.open.lock().unwrap().is_empty()
+    }
+
     pub(crate) fn accepted(&self) -> usize {
         self.seen.accepted.load(Ordering::SeqCst)
     }
