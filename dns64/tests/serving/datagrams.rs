@@ -1,7 +1,7 @@
 //! UDP: many datagrams at a time, each with its own fate.
 
 use crate::daemon::{Daemon, file, listener};
-use crate::scripted::{Scripted, only_a, own_address};
+use crate::scripted::{Scripted, only_a, own_address, own_port};
 use crate::world::{LONG, PREF64, question, synthesized, v6};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
@@ -74,7 +74,7 @@ async fn good_and_bad_datagrams_of_one_batch_each_get_their_own() {
 #[tokio::test]
 async fn many_questions_to_two_addresses_of_a_wildcard_are_answered_from_where_they_went() {
     let upstream = Scripted::start(only_a).await;
-    let port = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    let port = own_port();
     let wildcard = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
     let _daemon = Daemon::start(&file(PREF64, &[wildcard], &[upstream.address], "")).await;
     let sockets = [

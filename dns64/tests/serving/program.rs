@@ -1,7 +1,7 @@
 //! The program as a whole: serving, saying how it is, refusing to start, ending.
 
 use crate::daemon::{Daemon, ask_tcp, ask_udp, doomed, file, listener};
-use crate::scripted::{Scripted, a, back, only_a, own_address, with};
+use crate::scripted::{Scripted, a, back, only_a, own_address, own_port, with};
 use crate::world::{LONG, PREF64, question, synthesized, v6};
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
@@ -32,7 +32,7 @@ async fn it_answers_over_udp_and_tcp_and_says_how_its_upstreams_are() {
 #[tokio::test]
 async fn a_reply_leaves_from_the_address_that_was_asked() {
     let upstream = Scripted::start(only_a).await;
-    let port = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    let port = own_port();
     for wildcard in ["0.0.0.0", "::"] {
         let wildcard = SocketAddr::new(wildcard.parse::<IpAddr>().unwrap(), port);
         let _daemon = Daemon::start(&file(PREF64, &[wildcard], &[upstream.address], "")).await;

@@ -1,7 +1,7 @@
 //! A changed file, taken on while serving.
 
 use crate::daemon::{Daemon, ask_tcp, ask_udp, file, framed, listener, read_tcp};
-use crate::scripted::{Scripted, only_a, own_address};
+use crate::scripted::{Scripted, only_a, own_address, own_port};
 use crate::world::{LONG, PREF64, nibbles, question, synthesized, v6};
 use hickory_proto::rr::RecordType;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -108,7 +108,7 @@ async fn an_address_that_cannot_be_had_changes_nothing() {
 #[tokio::test]
 async fn wildcards_stand_beside_other_addresses_at_the_start_and_after_a_reload() {
     let upstream = Scripted::start(only_a).await;
-    let port = 10_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    let port = own_port();
     let list = |texts: [&str; 2]| texts.map(|ip| SocketAddr::new(ip.parse().unwrap(), port));
     let lists = [list(["::", "0.0.0.0"]), list(["0.0.0.0", "127.0.0.1"])];
     for (first, second) in [(0, 1), (1, 0)] {

@@ -5,7 +5,10 @@ use crate::daemon::framed;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::Range;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
@@ -14,6 +17,9 @@ use tokio::task::JoinSet;
 
 /// The port of every scripted upstream: below those that the kernel gives away, so nobody else takes it.
 const PORT: u16 = 5355;
+
+/// What [`own_port`] gives away.
+const PORTS: Range<u16> = 31_000..32_000;
 
 /// What the upstream is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +109,23 @@ impl Block {
             })
             .expect("one of 65535 networks is free")
     }
+}
+
+/// A port below those that the kernel gives away, for tests that listen on all addresses: no other test of this
+/// machine has it on any, as long as this process lives.
+pub(crate) fn own_port() -> u16 {
+    static CLAIMS: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
+    // Known as far as the ports are, in one network namespace, and gone with who holds it.
+    let claim = |port: u16| {
+        let name = UnixAddr::from_abstract_name(format!("causeway-tests-port-{port}")).unwrap();
+        let claim = UnixListener::bind_addr(&name).ok()?;
+        let free = std::net::TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).is_ok();
+        free.then_some(claim)
+    };
+    let mut ports = PORTS;
+    let (port, claim) = ports.find_map(|port| Some((port, claim(port)?))).expect("some port is nobody's");
+    CLAIMS.lock().unwrap().push(claim);
+    port
 }
 
 impl Scripted {
@@ -347,7 +370,7 @@ pub(crate) fn a(v4: &str) -> RData {
 
 /// An AAAA record's data.
 pub(crate) fn aaaa(v6: &str) -> RData {
-    RData::AAAA(v6.parse::<std::net::Ipv6Addr>().unwrap().into())
+    RData::AAAA(v6.parse::<Ipv6Addr>().unwrap().into())
 }
 
 /// A name that has only an A record.

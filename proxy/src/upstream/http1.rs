@@ -325,3 +325,6 @@ impl Http1 {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests;

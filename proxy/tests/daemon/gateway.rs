@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::os::unix::net::UnixStream;
+use std::ops::Range;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -27,17 +29,43 @@ pub(crate) fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T
 }
 
 /// A port that is free on both loopback addresses, outside the range that systems take for outgoing connections, and
-/// given out once per run.
+/// given out once as long as this process lives, whatever other tests run beside it.
 pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = 10_000 + u16::try_from(std::process::id() % 50).expect("below 50") * 400;
+    static BLOCKS: Mutex<Vec<Block>> = Mutex::new(Vec::new());
+    let mut blocks = BLOCKS.lock().unwrap();
     loop {
-        let port = start + NEXT.fetch_add(1, Ordering::Relaxed);
+        let Some(port) = blocks.last_mut().and_then(|block| block.ports.next()) else {
+            blocks.push(Block::claim());
+            continue;
+        };
         let six = TcpListener::bind((Ipv6Addr::LOCALHOST, port));
         let four = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
         if six.is_ok() && four.is_ok() {
             return port;
         }
+    }
+}
+
+/// Ports that this process has to itself for as long as it holds the claim: a name that ends with its holder, and
+/// that is known as far as the ports are, in one network namespace.
+struct Block {
+    ports: Range<u16>,
+    _claim: UnixListener,
+}
+
+impl Block {
+    const PORTS: u16 = 100;
+    const COUNT: u16 = 200;
+
+    fn claim() -> Self {
+        let first = std::process::id() % u32::from(Self::COUNT);
+        let first = u16::try_from(first).expect("below the count");
+        let claim = |step: u16| {
+            let start = 10_000 + (first + step) % Self::COUNT * Self::PORTS;
+            let name = UnixAddr::from_abstract_name(format!("causeway-tests-ports-{start}")).ok()?;
+            Some(Self { ports: start..start + Self::PORTS, _claim: UnixListener::bind_addr(&name).ok()? })
+        };
+        (0..Self::COUNT).find_map(claim).expect("some block is nobody's")
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::backend::{Backend, Seen, Wire, field, noise};
 use crate::client::Client;
 use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v6, wait_for};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::Ordering;
 
@@ -205,6 +205,27 @@ fn an_answer_that_comes_before_the_body_is_passed_on() {
     let response = client.response();
     assert_eq!((response.status, response.text().as_str()), (403, "no"));
     assert_eq!(Client::connect(v6(port)).get("/").status, 200);
+}
+
+#[test]
+fn an_answer_under_way_goes_on_when_the_client_breaks_off_its_content() {
+    let backend = Backend::new("a", |seen, stream| {
+        let mut wire = Wire::new(stream);
+        wire.head()?;
+        let (mut stream, _) = wire.into_parts();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nfirst")?;
+        wait_for("the test to open the gate", || seen.gate.load(Ordering::SeqCst).then_some(()));
+        stream.write_all(b", later")?;
+        stream.read_to_end(&mut Vec::new()).map(drop)
+    });
+    let (_gateway, port) = one(&backend);
+    let mut client = Client::connect(v6(port));
+    client.send("POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n");
+    assert!(client.head().starts_with("HTTP/1.1 200 OK\r\n"));
+    assert_eq!(client.bytes(5), b"first");
+    client.send("this is no chunk\r\n");
+    backend.seen.gate.store(true, Ordering::SeqCst);
+    assert_eq!(client.bytes(7), b", later");
 }
 
 #[test]

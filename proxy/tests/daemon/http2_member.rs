@@ -226,7 +226,7 @@ async fn send(
 }
 
 /// Sends as there is room.
-async fn write(out: &mut SendStream<Bytes>, mut body: Bytes) -> Result<(), h2::Error> {
+pub(crate) async fn write(out: &mut SendStream<Bytes>, mut body: Bytes) -> Result<(), h2::Error> {
     while !body.is_empty() {
         out.reserve_capacity(body.len());
         let Some(room) = poll_fn(|cx| out.poll_capacity(cx)).await else { return Err(Reason::CANCEL.into()) };

@@ -1,23 +1,53 @@
 //! The same in mode http: what is asked for and not read, what is sent and not taken, and what compresses it.
 
-use crate::backend::{Backend, Wire, noise};
+use crate::backend::{Backend, Seen, Wire, noise};
 use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v6, wait_for};
+use crate::http2_member::{DATA, Frames, HEADERS, SETTINGS, serve_by, write};
 use crate::memory::{MEMORY, NARROW, fill, narrow};
 use crate::namespace;
+use bytes::Bytes;
+use h2::RecvStream;
+use h2::server::{Builder, SendResponse};
+use http::{Request, Response};
 use socket2::SockRef;
 use std::io::{Read, Write};
 use std::mem::MaybeUninit;
 use std::net::TcpStream;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
 
 /// Connections, and requests, that are stuck: the worker may hold 512.
 const CROWD: usize = 440;
 /// Requests of one connection of HTTP/2.
 const STREAMS: usize = 88;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// `SETTINGS_INITIAL_WINDOW_SIZE`, and more than anybody should hold back.
+const WINDOW: u16 = 4;
+const LARGE: u32 = 1 << 30;
+
+/// A member, and what it speaks.
+struct Side {
+    member: Backend,
+    version: &'static str,
+    /// Whether all requests have come, and as much of their content as it takes.
+    has_all: fn(&Backend) -> bool,
+}
+
+impl Side {
+    /// One that serves a connection for each request.
+    fn http1(
+        name: &'static str,
+        serve: impl Fn(&Seen, TcpStream) -> std::io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let has_all = |member: &Backend| member.accepted() == CROWD;
+        Self { member: Backend::new(name, serve), version: "h1", has_all }
+    }
+}
 
 /// A member that answers any request by a text without end.
-fn pours() -> Backend {
-    Backend::new("pours", |_, stream| {
+fn pours() -> Side {
+    Side::http1("pours", |_, stream| {
         SockRef::from(&stream).set_send_buffer_size(NARROW)?;
         let mut wire = Wire::new(stream);
         wire.head()?;
@@ -32,15 +62,76 @@ fn pours() -> Backend {
     })
 }
 
+/// The same, of HTTP/2.
+fn pours_by_streams() -> Side {
+    async fn answer(
+        seen: &Seen,
+        _: Request<RecvStream>,
+        mut respond: SendResponse<Bytes>,
+    ) -> Result<(), h2::Error> {
+        seen.heads.lock().unwrap().push(String::new());
+        let head = Response::builder().header("content-type", "text/plain").body(()).unwrap();
+        let mut out = respond.send_response(head, false)?;
+        let part = Bytes::from(noise(1 << 14));
+        loop {
+            write(&mut out, part.clone()).await?;
+        }
+    }
+    let member = Backend::new("pours", |seen, stream| {
+        SockRef::from(&stream).set_send_buffer_size(NARROW)?;
+        serve_by(seen, stream, &Builder::new(), &answer)
+    });
+    Side { member, version: "h2", has_all: |member| member.heads().len() == CROWD }
+}
+
 /// A member that takes nothing.
-fn takes_nothing() -> Backend {
-    Backend::new("takes nothing", |_, stream| {
+fn takes_nothing() -> Side {
+    Side::http1("takes nothing", |_, stream| {
         let socket = SockRef::from(&stream);
         socket.set_recv_buffer_size(NARROW)?;
         // More than there is room for: it waits until the connection ends.
         let mut room = vec![MaybeUninit::uninit(); 1 << 20];
         socket.recv_with_flags(&mut room, nix::libc::MSG_PEEK | nix::libc::MSG_WAITALL).map(drop)
     })
+}
+
+/// A member of HTTP/2 that gives the content of all requests much room once they have come, and then reads no further.
+fn takes_no_content() -> Side {
+    let member = Backend::new("takes no content", |seen, stream| {
+        SockRef::from(&stream).set_recv_buffer_size(NARROW)?;
+        let (mut frames, mut stream) = (Frames::new(stream.try_clone()?, &[(WINDOW, 0)])?, stream);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while let Ok(frame) = frames.next() {
+                    match frame.kind {
+                        HEADERS => seen.heads.lock().unwrap().push(String::new()),
+                        DATA => return seen.body_bytes.fetch_add(1, Ordering::SeqCst),
+                        _ => {}
+                    }
+                }
+                0
+            });
+            wait_for("all to come", || seen.gate.load(Ordering::SeqCst).then_some(()));
+            let setting = [&WINDOW.to_be_bytes()[..], &LARGE.to_be_bytes()].concat();
+            stream.write_all(&[frame(SETTINGS, 0, 0, &setting), more_room(LARGE)].concat())?;
+            // It is alive.
+            loop {
+                stream.write_all(&more_room(1))?;
+                thread::park_timeout(Duration::from_secs(1));
+            }
+        })
+    });
+    let has_all = |member: &Backend| {
+        let all_came = member.heads().len() == CROWD;
+        member.seen.gate.store(all_came, Ordering::SeqCst);
+        all_came && member.seen.body_bytes.load(Ordering::SeqCst) == member.accepted()
+    };
+    Side { member, version: "h2", has_all }
+}
+
+/// Room for so many octets more on a connection.
+fn more_room(octets: u32) -> Vec<u8> {
+    frame(8, 0, 0, &octets.to_be_bytes())
 }
 
 /// What clients of one kind do.
@@ -55,12 +146,12 @@ struct Crowd {
 
 /// Has a crowd come, and asserts that what memory grows by once all is stuck is within what connections may have. Returns
 /// how the answers begin, if they do.
-fn check(lines: &str, member: &Backend, crowd: &Crowd) -> Option<Vec<String>> {
+fn check(lines: &str, side: &Side, crowd: &Crowd) -> Option<Vec<String>> {
     let port = free_port();
     let config = Config::new("workers = 1").listener("web", "http", port, "web", lines).pool(
         "web",
-        UNCHECKED,
-        &[member.address],
+        &format!("{UNCHECKED}\nprotocol = \"{}\"", side.version),
+        &[side.member.address],
     );
     let gateway = Gateway::start_by(&config, namespace::with_memory(MEMORY)?);
     let before = gateway.memory();
@@ -86,7 +177,7 @@ fn check(lines: &str, member: &Backend, crowd: &Crowd) -> Option<Vec<String>> {
             }
             true
         };
-        (begun && member.accepted() == CROWD && moved() == so_far).then_some(())
+        (begun && (side.has_all)(&side.member) && moved() == so_far).then_some(())
     });
     let growth = gateway.memory().saturating_sub(before);
     assert!(growth < MEMORY / 2, "{CROWD} requests took {growth} bytes with {lines:?}");
@@ -127,6 +218,7 @@ fn answers_that_nobody_reads_keep_to_their_part_of_the_memory() {
     assert_eq!(other, None, "all are told that it might have been compressed");
     let packed = heads.iter().filter(|head| head.contains("content-encoding: br")).count();
     assert!((1..CROWD / 10).contains(&packed), "as many as there is memory for: {packed}");
+    check("", &pours_by_streams(), &crowd);
 }
 
 #[test]
@@ -137,15 +229,21 @@ fn streams_without_room_keep_to_their_part_of_the_memory() {
     for lines in ["", COMPRESSED] {
         check(lines, &pours(), &crowd);
     }
+    check("", &pours_by_streams(), &crowd);
 }
 
 #[test]
 fn content_that_members_do_not_take_keeps_to_its_part_of_the_memory() {
     let begins = b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 999999999999\r\n\r\n".to_vec();
-    check("", &takes_nothing(), &Crowd { clients: CROWD, begins, goes_on: noise(1 << 16) });
+    let crowd = Crowd { clients: CROWD, begins, goes_on: noise(1 << 16) };
+    for side in [takes_nothing(), takes_no_content()] {
+        check("", &side, &crowd);
+    }
     // As much as there is room for in a crowd, of four streams and of their connection.
     let fields = b"\x83\x86\x84\x41\x09a.example";
     let post = |stream| [frame(1, 4, stream, fields), frame(0, 0, stream, &noise(16_000))].concat();
     let crowd = Crowd { clients: CROWD / 4, begins: http2(4, post), goes_on: Vec::new() };
-    check("", &takes_nothing(), &crowd);
+    for side in [takes_nothing(), takes_no_content()] {
+        check("", &side, &crowd);
+    }
 }
