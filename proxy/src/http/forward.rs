@@ -211,7 +211,11 @@ fn prepare(
     }
     let target = guard::judge(&parts, good.bare).map_err(answer::to_refusal)?;
     let asked = asked.or_else(|| upgrade::asked(&parts).filter(|_| incoming.is_end_stream()));
-    let Parts { method, mut headers, .. } = parts;
+    let Parts { method, version, mut headers, .. } = parts;
+    if version == Version::HTTP_10 {
+        // It means nothing there, and nobody would hear the answer (RFC 9110 §10.1.1).
+        headers.remove(EXPECT);
+    }
     let around = Around {
         known: connection.known(),
         asked: asked.as_ref(),

@@ -257,6 +257,10 @@ fn old_clients_are_served() {
         client.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
         assert_eq!(client.response().text(), "a");
     }
+    client.send("POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\nbody");
+    client.response();
+    let head = backend.heads().pop().expect("the last request").to_ascii_lowercase();
+    assert!(head.starts_with("post / ") && !head.contains("expect"), "nobody would hear a 100: {head}");
 }
 
 #[test]
