@@ -25,7 +25,8 @@ pub fn round_trip(ends: Ends<'_>) -> Result<Duration> {
     let mut times = with_echo(ends, |socket| {
         let start = Instant::now();
         let mut times = Vec::new();
-        while start.elapsed() < ROUND_TRIPS {
+        // On a busy machine the first may take longer than all of them should.
+        while start.elapsed() < ROUND_TRIPS || times.is_empty() && start.elapsed() < PATIENCE {
             times.extend(exchange(socket, times.len() as u64)?);
         }
         Ok(times)
