@@ -1,8 +1,8 @@
 //! http mode: requests of a client connection, each forwarded to a member.
 //!
 //! ```text
-//! socket -> io (framing holds back bad heads) -> HTTP library -> forward: guard, headers, forwarded, rules
-//!                                                                  -> send: pick, connect or reuse, ask -> body
+//! socket -> http1 (framing judges and reads heads) -+-> forward: guard, headers, forwarded, rules
+//! socket -> io -> HTTP library -> http2 ------------+     -> send: pick, connect or reuse, ask -> body
 //! ```
 //!
 //! Both sides of a request run in the one task of the client connection, but for members that speak HTTP/2: a connection
@@ -48,7 +48,6 @@ mod upgrade;
 pub mod verdict;
 mod waits;
 mod websocket;
-mod wire;
 
 pub(crate) use forwarded::Teller;
 pub(crate) use rest::Waiting;
@@ -57,6 +56,7 @@ use crate::listener::{Accepted, Stage};
 use crate::opening::Told;
 use crate::stream::Stream;
 use crate::worker::{Local, Stop};
+use bytes::Bytes;
 use connection::Connection;
 use guest::Guest;
 use http1::End;
@@ -77,16 +77,16 @@ async fn go_on(guest: Guest, stream: Stream, mut stop: Stop) -> Option<Stage> {
     if agreed {
         connection.becomes_http2();
     }
-    let client = ClientStream::new(stream, Rc::clone(&connection));
     if agreed {
+        let client = ClientStream::new(stream, Rc::clone(&connection), Bytes::new());
         return Some(Stage::last(http2::serve(connection, client, stop)));
     }
-    match http1::serve(&connection, client, &mut stop).await {
+    match http1::serve(&connection, stream, &mut stop).await {
         End::Of(next) => next,
         End::Rest(stream) => rest::stage(connection.rests(), stream, stop),
-        End::Http2(mut client) => {
+        End::Http2(stream, ahead) => {
             connection.becomes_http2();
-            client.begin_anew();
+            let client = ClientStream::new(stream, Rc::clone(&connection), ahead);
             Some(Stage::last(http2::serve(connection, client, stop)))
         }
     }

@@ -14,7 +14,8 @@
 //! One thread per core does all of a connection. Pure modules decide and know no runtime: `listener::site`,
 //! `listener::sources`, `pool::balance`, `pool::health`, `pool::check::http`, `pool::settings`, `http::framing`,
 //! `http::guard`, `http::headers`, `http::forwarded`, `http::rules`, `http::deadlines`, `opening::names`, `opening::told`,
-//! `tide`, `udp::flows`, `record` and what writes it, `upstream::http1::request`, [`response`], [`cookies`],
+//! `tide`, `udp::flows`, `record` and what writes it, `message::content`, `message::leaving`, `http::http1::request`,
+//! `http::http1::response`, `upstream::http1::request`, [`response`], [`cookies`],
 //! [`proxy_protocol`], [`client_hello`]. The last four, [`heads`] and [`verdict`], are public for their fuzz targets.
 
 mod accounts;
@@ -35,6 +36,7 @@ mod identity;
 mod linger;
 mod listener;
 mod log;
+mod message;
 mod metrics;
 mod nested;
 mod notes;

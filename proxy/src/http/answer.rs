@@ -98,9 +98,6 @@ pub(crate) const CLIENT_SILENT: Answer =
     answer(StatusCode::REQUEST_TIMEOUT, Failure::ClientTimeout, "The request body did not arrive in time.");
 pub(crate) const SLOW_HEAD: Answer =
     answer(StatusCode::REQUEST_TIMEOUT, Failure::SlowHead, "The request head did not arrive in time.");
-/// The HTTP library and [`super::framing`] disagree about where requests begin: that must never be forwarded.
-pub(crate) const UNEXPECTED: Answer =
-    answer(StatusCode::BAD_REQUEST, Failure::BadRequest, "The request head is malformed.");
 pub(crate) const BROKEN_BODY: Answer =
     answer(StatusCode::BAD_REQUEST, Failure::ClientGone, "The request body broke off or is malformed.");
 

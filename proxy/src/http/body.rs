@@ -4,6 +4,7 @@ use super::compression::Packer;
 use super::connection::Connection;
 use super::exchange::{Exchange, Underway};
 use super::headers;
+use super::http1;
 use super::http2::last_words::LastWords;
 use super::reply::{Broken, Reply};
 use super::rules;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::HeaderName;
 use std::cell::Cell;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -23,11 +25,54 @@ use tokio::time::{self, Sleep};
 
 type Polled<E> = Poll<Option<Result<Frame<Bytes>, E>>>;
 
+/// Where the content of a request comes from.
+pub(crate) enum Content {
+    /// There is none.
+    None,
+    /// The connection of its client, which carries no other request meanwhile.
+    Http1,
+    /// Its stream.
+    Http2(Incoming),
+}
+
+impl Content {
+    /// That of one stream.
+    pub(crate) fn http2(incoming: Incoming) -> Self {
+        if incoming.is_end_stream() { Self::None } else { Self::Http2(incoming) }
+    }
+
+    pub(crate) const fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
+    fn poll_frame(&mut self, exchange: &Rc<Exchange>, cx: &mut Context<'_>) -> Polled<Cut> {
+        match self {
+            Self::None => Poll::Ready(None),
+            Self::Http1 => http1::content::poll(exchange, cx),
+            Self::Http2(incoming) => Pin::new(incoming).poll_frame(cx).map_err(Cut::Http2),
+        }
+    }
+}
+
+/// Why the content of a request is not whole.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cut {
+    #[error("the client's connection ended")]
+    Gone(#[source] Option<io::Error>),
+    #[error("a chunk is malformed")]
+    Malformed,
+    /// Nobody waits for its response any more.
+    #[error("the request is over")]
+    Over,
+    #[error(transparent)]
+    Http2(hyper::Error),
+}
+
 /// The body of a request on its way to a member. Notes when the client is waited for.
 pub(crate) enum RequestBody {
     Empty,
     Client {
-        incoming: Incoming,
+        content: Content,
         exchange: Rc<Exchange>,
         wait: Option<Box<Wait>>,
         /// Names that its trailers may not have.
@@ -100,17 +145,17 @@ impl RequestBody {
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Cut;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<hyper::Error> {
-        let Self::Client { incoming, exchange, wait, withheld } = &mut *self else {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<Cut> {
+        let Self::Client { content, exchange, wait, withheld } = &mut *self else {
             return Poll::Ready(None);
         };
         if let Some(wait) = wait {
             ready!(wait.poll(cx));
         }
         *wait = None;
-        let polled = Pin::new(incoming).poll_frame(cx).map_ok(|frame| without(frame, withheld));
+        let polled = content.poll_frame(exchange, cx).map_ok(|frame| without(frame, withheld));
         let mut waits = exchange.waits.borrow_mut();
         match &polled {
             Poll::Pending => waits.awaits_body(now()),
@@ -127,15 +172,9 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Empty => true,
-            Self::Client { incoming, .. } => incoming.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Empty => SizeHint::with_exact(0),
-            Self::Client { incoming, .. } => incoming.size_hint(),
+            Self::Empty | Self::Client { content: Content::None, .. } => true,
+            Self::Client { content: Content::Http1, exchange, .. } => http1::content::has_ended(exchange),
+            Self::Client { content: Content::Http2(incoming), .. } => incoming.is_end_stream(),
         }
     }
 }

@@ -9,12 +9,11 @@ use super::deadlines::{Deadlines, Overdue};
 use super::diary::Diary;
 use super::exchange::Exchange;
 use super::forwarded::Known;
-use super::framing::{Fault, Framing, Good};
 use super::guest::Guest;
+use super::http1::request::Requests;
 use super::http2::last_words::Flushes;
 use super::http2::{Begun, Frames, Offence};
 use super::tunnel::Switched;
-use super::wire::Wire;
 use crate::clock::now;
 use crate::counts::Failure;
 use crate::listener::Site;
@@ -27,7 +26,7 @@ use crate::upstream::Own;
 use crate::worker::Local;
 use config::model::Mode;
 use hyper::header::{CONNECTION, HeaderMap, HeaderValue};
-use socket::Gathers;
+use socket::{Asking, Gathers};
 use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -51,7 +50,10 @@ pub(crate) struct Connection {
     written: OnceCell<HeaderValue>,
     /// The route of the latest request.
     route: RefCell<Arc<Route>>,
-    pub(crate) wire: RefCell<Wire>,
+    /// What has come of a client of HTTP/1.1.
+    pub(super) requests: RefCell<Requests>,
+    /// What follows a client of HTTP/2.
+    frames: RefCell<Option<Box<Frames>>>,
     pub(crate) waits: RefCell<Deadlines>,
     /// The requests under way.
     exchanges: RefCell<Vec<Rc<Exchange>>>,
@@ -68,18 +70,14 @@ pub(crate) struct Connection {
     switched: RefCell<Option<Box<Switched>>>,
     /// Whether no request is to be taken behind those under way.
     leaving: Cell<bool>,
-    /// Whether the HTTP library has begun to close it.
-    pub(crate) closing: Cell<bool>,
     /// Whether what is sent next waits for others.
     gathers: Cell<Gathers>,
-    /// Whether to see if the client is still there.
-    looks: Cell<bool>,
-    /// Whether the client has begun HTTP/2 and is to be served so.
-    http2_asked: Cell<bool>,
+    /// Whether the client is asked for content.
+    asking: Cell<Asking>,
     /// Where the requests of HTTP/2 run.
     tasks: OnceCell<Begun>,
-    /// The socket, once the HTTP library was made to let go of it.
-    left: RefCell<Option<Stream>>,
+    /// The socket, unless the HTTP library has it.
+    socket: RefCell<Option<Stream>>,
 }
 
 /// What is due next on a connection.
@@ -106,7 +104,8 @@ impl Connection {
             told,
             certificate: OnceCell::new(),
             written: OnceCell::new(),
-            wire: RefCell::new(Wire::Http1(Framing::new(route.limits))),
+            requests: RefCell::new(Requests::new(route.limits)),
+            frames: RefCell::new(None),
             waits: RefCell::new(waits),
             exchanges: RefCell::default(),
             route: RefCell::new(route),
@@ -117,12 +116,10 @@ impl Connection {
             flushes: Flushes::default(),
             switched: RefCell::new(None),
             leaving: Cell::new(false),
-            closing: Cell::new(false),
             gathers: Cell::default(),
-            looks: Cell::new(false),
-            http2_asked: Cell::new(false),
+            asking: Cell::default(),
             tasks: OnceCell::new(),
-            left: RefCell::new(None),
+            socket: RefCell::new(None),
         }
     }
 
@@ -133,11 +130,11 @@ impl Connection {
 
     /// Whether there is nothing of it but what a [`Guest`] keeps.
     pub(super) fn may_rest(&self) -> bool {
-        self.wire.borrow().is_between()
+        self.requests.borrow().is_between()
             && self.under_way() == 0
             && self.diary.is_done()
             && self.switched.borrow().is_none()
-            && !(self.leaving.get() || self.abort.get() || self.closing.get())
+            && !(self.leaving.get() || self.abort.get())
     }
 
     /// What is kept of it while it rests.
@@ -182,7 +179,8 @@ impl Connection {
         };
         if !Arc::ptr_eq(&self.route.borrow(), route) {
             self.waits.borrow_mut().limits = route.timeout;
-            self.wire.borrow_mut().limit(route.limits);
+            // What was announced when a connection of HTTP/2 began holds as long as it does.
+            self.requests.borrow_mut().limit(route.limits);
             *self.route.borrow_mut() = Arc::clone(route);
         }
         (Arc::clone(route), true)
@@ -231,30 +229,20 @@ impl Connection {
         Some(Due { at, what, exchange: exchange.map(Rc::clone) })
     }
 
-    /// Why the next head must be refused, once everything before it is answered and taken.
-    pub(crate) fn refuses(&self) -> Option<Fault> {
-        let fault = self.wire.borrow().bad_head()?;
-        self.waits.borrow().is_quiet().then_some(fault)
+    /// Whether this request is under way.
+    pub(super) fn carries(&self, exchange: &Rc<Exchange>) -> bool {
+        self.exchanges.borrow().iter().any(|known| Rc::ptr_eq(known, exchange))
     }
 
-    /// The head of the next request of the HTTP library, if it was found good. Call once per request.
-    pub(super) fn expects_request(&self) -> Option<Good> {
-        self.wire.borrow_mut().expects_request()
-    }
-
-    /// Whether the client may still be sending what nobody will read.
+    /// Whether the client may still be sending content of its request, which nobody will read.
     pub(crate) fn is_unread(&self) -> bool {
-        self.wire.borrow().is_inside()
+        // Whoever speaks HTTP/2 sends frames whenever it likes.
+        self.is_http2() || !self.requests.borrow_mut().pass_over()
     }
 
-    /// Whether the framing of the request under way is lost.
+    /// Whether it cannot be known where the content of the request under way ends.
     pub(super) fn is_body_lost(&self) -> bool {
-        self.wire.borrow().is_body_lost()
-    }
-
-    /// The request under way is answered and the connection stays what it is: what follows is the next request.
-    pub(super) fn goes_on(&self) {
-        self.wire.borrow_mut().release();
+        self.requests.borrow().is_lost()
     }
 
     /// Has a connection that carries one request at a time end behind the response with these fields.
@@ -302,12 +290,12 @@ impl Connection {
 
     /// Whether many requests may be under way at once.
     pub(crate) fn is_http2(&self) -> bool {
-        self.wire.borrow().is_http2()
+        self.frames.borrow().is_some()
     }
 
     /// The client speaks HTTP/2.
     pub(super) fn becomes_http2(&self) {
-        *self.wire.borrow_mut() = Wire::Http2(Frames::new(now()));
+        *self.frames.borrow_mut() = Some(Box::new(Frames::new(now())));
         let mut waits = self.waits.borrow_mut();
         waits.side_by_side = true;
         waits.head = None;
@@ -334,15 +322,12 @@ impl Connection {
 
     /// Why it is not to go on.
     pub(super) fn offence(&self) -> Option<Offence> {
-        self.wire.borrow().offence()
+        self.frames.borrow().as_ref()?.offence()
     }
 
     /// The frame that says so, if one may be sent.
     pub(super) fn farewell(&self) -> Option<impl AsRef<[u8]>> {
-        match &*self.wire.borrow() {
-            Wire::Http1(_) => None,
-            Wire::Http2(frames) => frames.farewell(),
-        }
+        self.frames.borrow().as_ref()?.farewell()
     }
 
     /// The connection is to become a tunnel.

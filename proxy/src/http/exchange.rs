@@ -78,7 +78,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// A request has been handed over by the HTTP library; the guard ends it.
+    /// The head of a request is whole; the guard ends it.
     pub(crate) fn begin(connection: &Rc<Connection>) -> Underway {
         let (route, is_in_force) = connection.refresh();
         let beside = connection.under_way() > 0;

@@ -1,11 +1,11 @@
 //! One request: judged, rewritten, sent to a member, answered.
 
 use super::answer::{self, Answer, Turned};
-use super::body::{RequestBody, ResponseBody, Wait};
+use super::body::{Content, RequestBody, ResponseBody, Wait};
 use super::bond::Bond;
 use super::compression::{self, Packer, Wish};
 use super::exchange::{Exchange, Underway};
-use super::framing::{Fault, Good};
+use super::framing::Fault;
 use super::heads::{self, Around};
 use super::outgoing::{Head, Outgoing};
 use super::ruling::{self, Fate, Ruling};
@@ -15,26 +15,25 @@ use super::{guard, http2, rules};
 use crate::counts::Failure;
 use crate::shortage::Shortage;
 use crate::worker::Spare;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use hyper::header::{CONTENT_LENGTH, EXPECT, HeaderValue, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::http::response;
 use hyper::{Method, Request, Response, StatusCode, Version};
-use std::convert::Infallible;
 use std::rc::Rc;
 
-/// Answers one request, whatever happens. What takes no waiting is done at once: whoever waits keeps little of the
-/// request.
+/// Answers one request, whose target may be [bare](guard::is_bare), whatever happens. What takes no waiting is done at
+/// once: whoever waits keeps little of the request.
 pub(crate) fn forward(
     underway: Underway,
-    request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
+    request: Request<Content>,
+    is_bare: bool,
+) -> impl Future<Output = Response<ResponseBody>> {
     underway.asks(&request);
-    let expected = underway.connection.expects_request();
     let (method, version, fields) = (request.method(), request.version(), request.headers());
     let is_head = method == Method::HEAD;
     let wish = compression::wish(&underway.route.compression, (method, version, fields));
-    let judged = expected.map_or(Err(answer::UNEXPECTED), |good| prepare(&underway, request, good));
+    let judged = prepare(&underway, request, is_bare);
     // RFC 9113 §8.1.1.
     let is_malformed = version == Version::HTTP_2
         && judged.as_ref().err().is_some_and(|refused| refused.status == StatusCode::BAD_REQUEST);
@@ -52,14 +51,14 @@ pub(crate) fn forward(
         if is_head {
             without_content(&mut response);
         }
-        Ok(finished(underway, response))
+        finished(underway, response)
     }
 }
 
 /// What the client gets where nothing is to be forwarded, or nothing came of it.
 fn refused(exchange: &Exchange, Turned { answer, field }: Turned) -> Response<ResponseBody> {
     let connection = &exchange.connection;
-    // The HTTP library tells only that the body broke off.
+    // Whoever takes the body tells only that it broke off.
     let answer = if connection.is_body_lost() { answer::to_fault(Fault::Chunk) } else { answer };
     tracing::debug!(
         client = connection.client.map(display),
@@ -134,11 +133,9 @@ fn finished(underway: Underway, mut response: Response<ResponseBody>) -> Respons
         response = answer::BAD_RESPONSE.response(&route.pages);
     }
     // A connection that becomes another has no next request.
-    if switched.is_none() || upgrade.is_some() {
-        connection.goes_on();
-        if !is_in_force || connection.is_leaving() {
-            connection.leaves(response.headers_mut());
-        }
+    let has_next = switched.is_none() || upgrade.is_some();
+    if has_next && (!is_in_force || connection.is_leaving()) {
+        connection.leaves(response.headers_mut());
     }
     if let (Some(hsts), true) = (&route.hsts, connection.is_encrypted()) {
         response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
@@ -196,11 +193,11 @@ async fn ruled(
 
 fn prepare(
     exchange: &Rc<Exchange>,
-    request: Request<Incoming>,
-    good: Good,
+    request: Request<Content>,
+    is_bare: bool,
 ) -> Result<(Box<Outgoing>, Option<Asked>), Answer> {
     let Exchange { connection, route, .. } = &**exchange;
-    let (mut parts, incoming) = request.into_parts();
+    let (mut parts, content) = request.into_parts();
     if !exchange.has_room {
         return Err(answer::NO_ROOM);
     }
@@ -209,8 +206,8 @@ fn prepare(
         http2::head::settle(&mut parts, route.limits).map_err(answer::to_fault)?;
         asked = http2::connect::receive(exchange, &mut parts)?;
     }
-    let target = guard::judge(&parts, good.bare).map_err(answer::to_refusal)?;
-    let asked = asked.or_else(|| upgrade::asked(&parts).filter(|_| incoming.is_end_stream()));
+    let target = guard::judge(&parts, is_bare).map_err(answer::to_refusal)?;
+    let asked = asked.or_else(|| upgrade::asked(&parts).filter(|_| content.is_none()));
     let Parts { method, version, mut headers, .. } = parts;
     if version == Version::HTTP_10 {
         // It means nothing there, and nobody would hear the answer (RFC 9110 §10.1.1).
@@ -223,7 +220,7 @@ fn prepare(
     };
     let (uri, client) = heads::settle(&mut headers, target, &route.teller, around);
     exchange.client.set(client);
-    let body = if incoming.is_end_stream() {
+    let body = if content.is_none() {
         RequestBody::Empty
     } else {
         if !headers.contains_key(CONTENT_LENGTH) {
@@ -233,7 +230,7 @@ fn prepare(
             headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
         let wait = expects.then(|| Box::new(Wait::new()));
         let withheld = Vec::from_iter(route.teller.withheld().cloned());
-        RequestBody::Client { incoming, exchange: Rc::clone(exchange), wait, withheld }
+        RequestBody::Client { content, exchange: Rc::clone(exchange), wait, withheld }
     };
     let repeatable = method.is_idempotent() && matches!(body, RequestBody::Empty);
     let head = Head { method, uri, headers };

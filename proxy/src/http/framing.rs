@@ -1,21 +1,25 @@
-//! Follows the bytes of a client connection to where each request head begins and ends, and judges the heads. Pure.
+//! Judges the heads of a client's requests, and reads those that are good. Pure.
 //!
-//! The HTTP library forgives what a proxy must not: bare line feeds, a length beside a coding, repeated equal lengths.
-//! It hides some of it from its caller. So this module looks at the same bytes first, with one strict grammar
-//! (RFC 9112 §2 to §7), and says how many of them the library may see: all but those of a head that can mean more than
-//! one thing, and nothing behind it. It changes no byte.
+//! One strict grammar (RFC 9112 §2 to §6) does both at once: what a proxy must not forgive, as bare line feeds, a length
+//! beside a coding, or repeated lengths, is refused as soon as the line has come that it is in.
 //!
-//! Deliberately does not judge targets or `Host`: see [`super::guard`].
+//! Deliberately does not judge targets or `Host`: see [`super::guard`]. The content is the matter of
+//! [`crate::message::content`].
 
 pub(crate) mod grammar;
 
 pub(crate) use grammar::is_token;
 
 use super::guard;
+use crate::message::content::Content;
+use ::http::header::{HeaderMap, HeaderName, HeaderValue};
+use ::http::request::Parts;
+use ::http::{Method, Request, Uri, Version};
+use bytes::Bytes;
 use config::model::RequestLimits;
-use std::collections::VecDeque;
+use std::ops::Range;
 
-/// Bytes of all trailers.
+/// Octets of a line between chunks, and of all trailers together.
 const MAX_TRAILERS: usize = 4 << 10;
 
 /// Why a head is refused.
@@ -45,320 +49,220 @@ pub(crate) enum Fault {
     Chunk,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// In a head, or before its first byte.
-    Head,
-    /// This many bytes of a body are left.
-    Body(u64),
-    ChunkSize,
-    ChunkData(u64),
-    ChunkEnd,
-    Trailers,
-    /// Behind a request that asks the connection to become another: whose bytes follow is not decided yet.
-    Held,
-    /// The head is not to be passed on, nor anything behind it.
-    BadHead(Fault),
-    /// The framing of a body is lost.
-    BadBody,
+/// What a head says of its message and of the connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) version: Version,
+    /// Whether the target is [bare](guard::is_bare), of which the parsed one says nothing.
+    pub(crate) bare: bool,
+    /// Whether the client sends its content once it is asked to (RFC 9110 §10.1.1).
+    pub(crate) expects: bool,
+    /// Whether the client takes trailers.
+    pub(crate) trailers: bool,
+    extent: Extent,
+    /// Whether the connection is to end, or to go on, where either is said. The end counts for more.
+    keeps: Option<bool>,
+}
+
+/// How far the content goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Extent {
+    length: Option<u64>,
+    chunked: bool,
+}
+
+impl Told {
+    /// Whether the client may know nothing of HTTP/1.1.
+    pub(crate) fn is_old(self) -> bool {
+        self.version == Version::HTTP_10
+    }
+
+    /// Whether the client may send another request behind this one (RFC 9112 §9.3).
+    pub(crate) fn persists(self) -> bool {
+        self.keeps.unwrap_or(!self.is_old())
+    }
+
+    /// What follows the head (RFC 9112 §6.3).
+    pub(crate) fn content(self) -> Content {
+        let Extent { length, chunked } = self.extent;
+        if chunked { Content::chunked(MAX_TRAILERS) } else { Content::of(length.unwrap_or(0)) }
+    }
+
+    /// Takes in a field line.
+    fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), Fault> {
+        let Extent { length, chunked } = &mut self.extent;
+        // Few names have these lengths.
+        match name.len() {
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
+                let told = grammar::decimal(value).ok_or(Fault::Length)?;
+                if length.replace(told).is_some() {
+                    return Err(Fault::Length);
+                }
+            }
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                if *chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                    return Err(Fault::Coding);
+                }
+                *chunked = true;
+            }
+            10 if name.eq_ignore_ascii_case(b"connection") => {
+                for option in list(value) {
+                    if option.eq_ignore_ascii_case(b"close") {
+                        self.keeps = Some(false);
+                    } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                        self.keeps.get_or_insert(true);
+                    }
+                }
+            }
+            2 if name.eq_ignore_ascii_case(b"te") => {
+                self.trailers |= list(value).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
+            }
+            6 if name.eq_ignore_ascii_case(b"expect") => {
+                self.expects |= value.eq_ignore_ascii_case(b"100-continue");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether the content ends in one place only.
+    fn check(self) -> Result<(), Fault> {
+        match self.extent {
+            Extent { chunked: true, .. } if self.is_old() => Err(Fault::OldCoding),
+            Extent { chunked: true, length: Some(_) } => Err(Fault::LengthAndCoding),
+            Extent { .. } => Ok(()),
+        }
+    }
+}
+
+/// The members of a field that is a list (RFC 9110 §5.6.1).
+fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+}
+
+/// Where a part of a head stands in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Place {
+    start: u32,
+    end: u32,
+}
+
+impl Place {
+    /// Of a part of these octets.
+    fn of(part: &[u8], octets: &[u8]) -> Self {
+        let start = part.as_ptr() as usize - octets.as_ptr() as usize;
+        let place = |at: usize| u32::try_from(at).expect("limits of heads are numbers of 32 bits");
+        Self { start: place(start), end: place(start + part.len()) }
+    }
+
+    const fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    method: Place,
+    target: Place,
 }
 
 /// What is known of the head under way.
-#[derive(Clone, Debug, Default)]
-struct Head {
-    bytes: usize,
-    fields: usize,
-    /// What is known of the request line, once it is whole.
-    request_line: Option<Good>,
-    old: bool,
-    length: Option<u64>,
-    chunked: bool,
-    /// Whether it may ask the connection to become another.
-    asks: bool,
-}
-
-/// What the HTTP library hides of a head that was found good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Good {
-    /// Whether the target is [bare](guard::is_bare): the library reads an empty path as `/`.
-    pub(crate) bare: bool,
-}
-
-/// The follower of one connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Framing {
-    state: State,
-    /// Of this head and those that follow.
-    limits: RequestLimits,
-    head: Head,
-    /// The beginning of a line whose end has not come yet.
-    line: Vec<u8>,
-    /// Bytes of trailers so far.
-    trailers: usize,
-    /// Good heads that nobody has asked about yet.
-    good: VecDeque<Good>,
-    /// Whether any request may have asked the connection to become another.
-    asked: bool,
+    /// Octets of its whole lines.
+    seen: usize,
+    /// Octets in which no line ends behind those.
+    searched: usize,
+    line: Option<Line>,
+    fields: Vec<(Place, Place)>,
+    told: Told,
 }
 
 impl Framing {
-    pub(crate) const fn new(limits: RequestLimits) -> Self {
-        let head = Head {
-            bytes: 0,
-            fields: 0,
-            request_line: None,
-            old: false,
-            length: None,
-            chunked: false,
-            asks: false,
-        };
-        Self {
-            state: State::Head,
-            limits,
-            head,
-            line: Vec::new(),
-            trailers: 0,
-            good: VecDeque::new(),
-            asked: false,
-        }
+    /// Whether there is anything of a head in what has come. Empty lines ahead of it are of none (RFC 9112 §2.2).
+    pub(crate) const fn has_begun(&self, come: usize) -> bool {
+        self.line.is_some() || come > self.seen
     }
 
-    /// Holds what is not whole yet, and all that follows, against other limits.
-    pub(crate) const fn limit(&mut self, limits: RequestLimits) {
-        self.limits = limits;
-    }
-
-    /// The head of the next request of the HTTP library, if it was found good here. Call once per request.
-    pub(crate) fn expects_request(&mut self) -> Option<Good> {
-        self.good.pop_front()
-    }
-
-    /// Whether a head has begun and not ended.
-    pub(crate) const fn in_head(&self) -> bool {
-        matches!(self.state, State::Head) && self.has_begun()
-    }
-
-    /// Whether there is anything of a head. Empty lines ahead of it are of none (RFC 9112 §2.2).
-    const fn has_begun(&self) -> bool {
-        self.head.request_line.is_some() || !self.line.is_empty()
-    }
-
-    /// Whether what follows is of a head.
-    pub(crate) const fn awaits_head(&self) -> bool {
-        matches!(self.state, State::Head)
-    }
-
-    /// Whether all that has come is of requests that the HTTP library has, to their ends.
-    pub(crate) fn is_between(&self) -> bool {
-        self.awaits_head() && !self.in_head() && self.good.is_empty()
-    }
-
-    /// Whether what follows waits for the answer to the request before it.
-    pub(crate) const fn is_held(&self) -> bool {
-        matches!(self.state, State::Held)
-    }
-
-    /// What follows is the next request.
-    pub(crate) fn release(&mut self) {
-        if self.is_held() {
-            self.state = State::Head;
-        }
-    }
-
-    /// Whether any request may have asked the connection to become another.
-    pub(crate) const fn has_asked(&self) -> bool {
-        self.asked
-    }
-
-    /// Whether the client may still be sending what nobody will read.
-    pub(crate) const fn is_inside(&self) -> bool {
-        !matches!(self.state, State::Head | State::Held) || self.has_begun()
-    }
-
-    /// Why the head that is next must be refused.
-    pub(crate) const fn bad_head(&self) -> Option<Fault> {
-        match self.state {
-            State::BadHead(fault) => Some(fault),
-            _ => None,
-        }
-    }
-
-    /// Whether the framing of a body is lost.
-    pub(crate) const fn is_body_lost(&self) -> bool {
-        matches!(self.state, State::BadBody)
-    }
-
-    /// Takes in the next bytes of the client and says how many of them may be passed on.
-    pub(crate) fn observe(&mut self, input: &[u8]) -> usize {
-        let mut rest = input;
-        // Where the message, or the part of it that is in the input, began that `rest` is in.
-        let mut began = 0;
-        while !rest.is_empty() {
-            let at = input.len() - rest.len();
-            rest = match self.state {
-                State::BadHead(_) | State::BadBody => return began,
-                State::Held => return at,
-                State::Body(left) => {
-                    let (rest, left) = skip(rest, left);
-                    self.state = if left == 0 { State::Head } else { State::Body(left) };
-                    rest
-                }
-                State::ChunkData(left) => {
-                    let (rest, left) = skip(rest, left);
-                    self.state = if left == 0 { State::ChunkEnd } else { State::ChunkData(left) };
-                    rest
-                }
-                State::Head => {
-                    if self.head.bytes == 0 {
-                        began = at;
-                    }
-                    self.observe_line(rest)
-                }
-                State::ChunkSize | State::ChunkEnd | State::Trailers => {
-                    began = at;
-                    self.observe_line(rest)
-                }
+    /// Looks at what has come, which begins with the head. Returns its length once it is whole.
+    pub(crate) fn judge(&mut self, octets: &[u8], limits: RequestLimits) -> Result<Option<usize>, Fault> {
+        loop {
+            let behind = &octets[self.seen + self.searched..];
+            let end = memchr::memchr(b'\n', behind).map(|end| self.seen + self.searched + end + 1);
+            let come = end.unwrap_or(octets.len());
+            self.check_size(come, limits)?;
+            let Some(end) = end else {
+                self.searched = octets.len() - self.seen;
+                return Ok(None);
             };
-        }
-        match self.state {
-            State::BadHead(_) | State::BadBody => began,
-            _ => input.len(),
-        }
-    }
-
-    /// Takes in input up to the end of a line and acts on the line if it is whole. Returns what is left.
-    fn observe_line<'a>(&mut self, input: &'a [u8]) -> &'a [u8] {
-        let end = memchr::memchr(b'\n', input);
-        let (part, rest) = input.split_at(end.map_or(input.len(), |end| end + 1));
-        let acted = self.check_size(part.len()).and_then(|()| {
-            if end.is_none() {
-                self.line.extend_from_slice(part);
-                return Ok(());
-            }
-            if self.line.is_empty() {
-                return self.act(part);
-            }
-            let mut line = std::mem::take(&mut self.line);
-            line.extend_from_slice(part);
-            let acted = self.act(&line);
-            line.clear();
-            self.line = line;
-            acted
-        });
-        match acted {
-            Ok(()) => rest,
-            Err(fault) => {
-                self.state = if self.state == State::Head { State::BadHead(fault) } else { State::BadBody };
-                &[]
+            let line = &octets[self.seen..end];
+            (self.seen, self.searched) = (end, 0);
+            if self.act(line, octets, limits)? {
+                return Ok(Some(end));
             }
         }
     }
 
-    /// Counts bytes that belong to the line under way and holds them against the limits.
-    fn check_size(&mut self, more: usize) -> Result<(), Fault> {
-        let line = self.line.len() + more;
-        if self.state != State::Head {
-            return if line > MAX_TRAILERS { Err(Fault::Chunk) } else { Ok(()) };
-        }
-        self.head.bytes += more;
+    /// Holds the line under way, and the head as far as it has come, against the limits.
+    fn check_size(&self, come: usize, limits: RequestLimits) -> Result<(), Fault> {
         let most = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
-        if line <= most(self.limits.line) && self.head.bytes <= most(self.limits.head) {
+        if come - self.seen <= most(limits.line) && come <= most(limits.head) {
             return Ok(());
         }
-        Err(if self.head.request_line.is_none() { Fault::LongTarget } else { Fault::LargeHead })
+        Err(if self.line.is_none() { Fault::LongTarget } else { Fault::LargeHead })
     }
 
-    /// Acts on one whole line, its line feed included.
-    fn act(&mut self, line: &[u8]) -> Result<(), Fault> {
+    /// Acts on one whole line, its line feed included. True at the end of the head.
+    fn act(&mut self, line: &[u8], octets: &[u8], limits: RequestLimits) -> Result<bool, Fault> {
         let Some((content, b"\r\n")) = line.split_last_chunk::<2>() else { return Err(Fault::LineEnd) };
-        if content.iter().any(|byte| matches!(byte, b'\r' | 0)) {
+        if memchr::memchr2(b'\r', 0, content).is_some() {
             return Err(Fault::LineEnd);
         }
-        match self.state {
-            State::Head if self.head.request_line.is_none() => self.request_line(content),
-            State::Head if content.is_empty() => self.end_of_head(),
-            State::Head => self.field(content),
-            State::ChunkSize => {
-                let size = grammar::chunk_size(content).ok_or(Fault::Chunk)?;
-                self.trailers = 0;
-                self.state = if size == 0 { State::Trailers } else { State::ChunkData(size) };
-                Ok(())
-            }
-            State::ChunkEnd if content.is_empty() => {
-                self.state = State::ChunkSize;
-                Ok(())
-            }
-            State::Trailers if content.is_empty() => {
-                self.state = State::Head;
-                Ok(())
-            }
-            State::Trailers => {
-                self.trailers += line.len();
-                let sound = self.trailers <= MAX_TRAILERS && grammar::field(content).is_ok();
-                if sound { Ok(()) } else { Err(Fault::Chunk) }
-            }
-            State::ChunkEnd
-            | State::Body(_)
-            | State::ChunkData(_)
-            | State::Held
-            | State::BadHead(_)
-            | State::BadBody => Err(Fault::Chunk),
-        }
-    }
-
-    fn request_line(&mut self, line: &[u8]) -> Result<(), Fault> {
-        if line.is_empty() {
+        match (self.line, content.is_empty()) {
             // RFC 9112 §2.2: an empty line before the request line is passed over.
-            return Ok(());
-        }
-        let (method, target, old) = grammar::request_line(line)?;
-        self.head.old = old;
-        self.head.asks = method == b"CONNECT";
-        self.head.request_line = Some(Good { bare: guard::is_bare(target) });
-        Ok(())
-    }
-
-    fn field(&mut self, line: &[u8]) -> Result<(), Fault> {
-        self.head.fields += 1;
-        if self.head.fields > usize::from(self.limits.fields) {
-            return Err(Fault::LargeHead);
-        }
-        let (name, value) = grammar::field(line)?;
-        if name.eq_ignore_ascii_case(b"content-length") {
-            let length = grammar::decimal(value).ok_or(Fault::Length)?;
-            if self.head.length.replace(length).is_some() {
-                return Err(Fault::Length);
+            (None, true) => Ok(false),
+            (None, false) => {
+                let (method, target, old) = grammar::request_line(content)?;
+                self.line =
+                    Some(Line { method: Place::of(method, octets), target: Place::of(target, octets) });
+                self.told.version = if old { Version::HTTP_10 } else { Version::HTTP_11 };
+                self.told.bare = guard::is_bare(target);
+                Ok(false)
             }
-        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            if self.head.chunked || !value.eq_ignore_ascii_case(b"chunked") {
-                return Err(Fault::Coding);
+            (Some(_), true) => self.told.check().map(|()| true),
+            (Some(_), false) => {
+                if self.fields.len() >= usize::from(limits.fields) {
+                    return Err(Fault::LargeHead);
+                }
+                let (name, value) = grammar::field(content)?;
+                self.told.field(name, value)?;
+                self.fields.push((Place::of(name, octets), Place::of(value, octets)));
+                Ok(false)
             }
-            self.head.chunked = true;
-        } else if name.eq_ignore_ascii_case(b"upgrade") {
-            self.head.asks = true;
         }
-        Ok(())
     }
 
-    fn end_of_head(&mut self) -> Result<(), Fault> {
-        let head = std::mem::take(&mut self.head);
-        self.state = match (head.chunked, head.length) {
-            (true, _) if head.old => return Err(Fault::OldCoding),
-            (true, Some(_)) => return Err(Fault::LengthAndCoding),
-            (true, None) => State::ChunkSize,
-            (false, None | Some(0)) if head.asks => State::Held,
-            (false, None | Some(0)) => State::Head,
-            (false, Some(length)) => State::Body(length),
-        };
-        self.asked |= head.asks;
-        self.good.extend(head.request_line);
-        Ok(())
+    /// Reads a head that is whole and good, into room for fields that has none. The next one follows.
+    pub(crate) fn read(&mut self, head: &Bytes, mut headers: HeaderMap) -> Result<(Parts, Told), Fault> {
+        headers.reserve(self.fields.len());
+        for (name, value) in &self.fields {
+            let name = HeaderName::from_bytes(&head[name.range()]).map_err(|_| Fault::Field)?;
+            let value =
+                HeaderValue::from_maybe_shared(head.slice(value.range())).map_err(|_| Fault::Field)?;
+            headers.try_append(name, value).map_err(|_| Fault::LargeHead)?;
+        }
+        let (mut parts, ()) = Request::new(()).into_parts();
+        let line = self.line.take().ok_or(Fault::RequestLine)?;
+        parts.method = Method::from_bytes(&head[line.method.range()]).map_err(|_| Fault::RequestLine)?;
+        parts.uri =
+            Uri::from_maybe_shared(head.slice(line.target.range())).map_err(|_| Fault::RequestLine)?;
+        parts.headers = headers;
+        let told = std::mem::take(&mut self.told);
+        parts.version = told.version;
+        (self.seen, self.searched) = (0, 0);
+        self.fields.clear();
+        Ok((parts, told))
     }
-}
-
-fn skip(input: &[u8], left: u64) -> (&[u8], u64) {
-    let here = usize::try_from(left).map_or(input.len(), |left| left.min(input.len()));
-    (&input[here..], left - here as u64)
 }
 
 #[cfg(test)]

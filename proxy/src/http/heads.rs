@@ -5,8 +5,8 @@
 //! connection knows between them. Deliberately not here: what becomes of requests that end here.
 
 use super::forwarded::{Known, Teller};
-use super::framing::Framing;
 use super::guard::Target;
+use super::http1::request::Requests;
 use super::rules::{Changes, Filled, Rules, Subject};
 use super::upgrade::Asked;
 use super::{certificate, guard, headers, http2, rules};
@@ -15,6 +15,7 @@ use crate::translated::Translated;
 use ::http::Uri;
 use ::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS};
 use ::http::request::Parts;
+use bytes::Bytes;
 use config::model::{Forwarding, RequestLimits, Rule};
 use std::cell::OnceCell;
 use std::net::IpAddr;
@@ -102,9 +103,9 @@ impl Came<'_> {
         let limits = RequestLimits::default();
         match self {
             Self::Http1(octets) => {
-                let mut framing = Framing::new(limits);
-                framing.observe(octets);
-                framing.expects_request().map(|good| good.bare)
+                let mut requests = Requests::new(limits);
+                requests.push(Bytes::copy_from_slice(octets));
+                requests.head().ok().flatten().map(|(_, told)| told.bare)
             }
             Self::Http2 => http2::head::settle(parts, limits).ok().map(|()| false),
         }

@@ -1,145 +1,400 @@
 //! A client connection that speaks HTTP/1.1: one request at a time. RFC 9112.
+//!
+//! What requests and responses look like is the matter of [`request`] and [`response`], which see octets only; here these
+//! are read and written. Nothing is read of a client but what is asked for: the head of its next request, and content
+//! that somebody takes.
 
-use super::answer::{self, Answer, SLOW_HEAD};
+pub(super) mod content;
+mod date;
+mod ending;
+pub(super) mod request;
+mod response;
+
+use super::body::{Content, ResponseBody};
 use super::connection::{Connection, Due};
 use super::deadlines::Overdue;
 use super::exchange::Exchange;
-use super::io::ClientStream;
-use super::{diary, forward, tunnel};
+use super::framing::{Fault, Told};
+use super::{answer, forward};
 use crate::alarm::Alarm;
 use crate::clock::{self, now};
 use crate::counts::Failure;
-use crate::linger;
 use crate::listener::Stage;
+use crate::message::leaving::{Leaving, Short};
+use crate::message::room;
 use crate::stream::Stream;
 use crate::worker::Stop;
-use config::model::RequestLimits;
-use hyper::StatusCode;
-use hyper::server::conn::http1::Builder;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use ::http::request::Parts;
+use answer::SLOW_HEAD;
+use bytes::Bytes;
+use hyper::body::{Body, SizeHint};
+use hyper::ext::ReasonPhrase;
+use hyper::{Request, Response};
+use request::Beginning;
+use response::{Asked, Beside, Size};
 use std::future::poll_fn;
+use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::time;
+use tokio::io::AsyncWrite;
 
-/// The read and write buffers of one connection grow to this at most.
-const MAX_BUFFER: usize = 64 << 10;
-/// The same in a crowd, beside what a head may have.
-const TIGHT_BUFFER: usize = 8 << 10;
-/// The fields that the HTTP library takes of itself.
-const FIELDS_AT_HAND: usize = 100;
+/// Parts of a response that one connection writes while others may be waiting.
+const TURN: usize = 16;
+/// RFC 9110 §15.2.1.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// What a connection comes to.
 pub(super) enum End {
     /// The close, or the stage that follows an upgrade.
     Of(Option<Stage>),
-    /// The client has begun HTTP/2.
-    Http2(ClientStream),
+    /// The client has begun HTTP/2, with these octets.
+    Http2(Stream, Bytes),
     /// Nothing has happened for a while, and nothing is under way.
     Rest(Stream),
 }
 
 /// Carries one client connection to its end. When told to stop it finishes the response under way and answers one more
 /// request that comes soon, so that the client learns ahead of its next one that the connection is closed.
-pub(super) async fn serve(connection: &Rc<Connection>, client: ClientStream, stop: &mut Stop) -> End {
-    let mut alarm = connection.local.alarms.alarm();
-    let builder = builder(connection.route().limits, connection.local.is_crowded());
-    let service = {
-        let connection = Rc::clone(connection);
-        service_fn(move |request| forward::forward(Exchange::begin(&connection), request))
+pub(super) async fn serve(connection: &Rc<Connection>, stream: Stream, stop: &mut Stop) -> End {
+    connection.holds(stream);
+    // Behind all that is of the requests.
+    let _closing = ending::Closing::new(connection);
+    let stopped = pin!(stop.wait());
+    let half = Half {
+        connection,
+        leaving: Leaving::default(),
+        alarm: connection.local.alarms.alarm(),
+        stopped,
+        stopping: false,
+        looked: now(),
     };
-    let mut serving = builder.serve_connection(TokioIo::new(client), service);
-    let mut stopped = pin!(stop.wait());
-    let (mut stopping, mut looked) = (false, now());
-    loop {
-        let event = clock::poll_fn(|cx| {
-            if let Poll::Ready(end) = Pin::new(&mut serving).poll(cx) {
-                return Poll::Ready(Event::Ended(end));
-            }
-            if let Some(event) = asked(connection) {
-                return Poll::Ready(event);
-            }
-            if !stopping && stopped.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Event::Stop);
-            }
-            due(connection, looked, &mut alarm, cx)
-        })
-        .await;
-        match event {
-            Event::Ended(Ok(())) => {
-                return End::Of(part(connection, serving.into_parts().io.into_inner()).await);
-            }
-            Event::Ended(Err(error)) => return End::Of(broken(connection, &error)),
-            Event::Http2 => return End::Http2(serving.into_parts().io.into_inner()),
-            Event::Look => {
-                looked = now();
-                connection.looks();
-            }
-            Event::Rest if !stopping && connection.may_rest() => {
-                // All that the library has read is of requests that are answered.
-                return End::Rest(serving.into_parts().io.into_inner().into_inner());
-            }
-            Event::Rest => connection.waits.borrow_mut().stays_awake(now()),
-            Event::Stop => {
-                stopping = true;
-                // A request may be on its way to a connection that was busy a moment ago.
-                let is_at_rest = connection.waits.borrow().is_at_rest(now());
-                if is_at_rest {
-                    Pin::new(&mut serving).graceful_shutdown();
-                } else {
-                    connection.is_to_leave();
-                }
-            }
-            Event::Refused(answer) => {
-                return End::Of(refuse(connection, serving.into_parts().io.into_inner(), answer).await);
-            }
-            Event::Idle => return End::Of(say_goodbye(serving.into_parts().io.into_inner()).await),
-            Event::Overdue(due) => {
-                if !keeps_on(connection, &due) {
-                    return End::Of(None);
-                }
-            }
-        }
-    }
+    let mut serving = pin!(half.serve());
+    clock::poll_fn(|cx| serving.as_mut().poll(cx)).await
 }
 
-fn builder(limits: RequestLimits, crowded: bool) -> Builder {
-    let mut builder = Builder::new();
-    // The longest head must fit in, and the library find no end of it full.
-    let tight = TIGHT_BUFFER.max(limits.head as usize + 1);
-    let buffer = if crowded { tight } else { tight.max(MAX_BUFFER) };
-    builder.half_close(true).header_read_timeout(None).max_buf_size(buffer);
-    let fields = usize::from(limits.fields);
-    // Up to its own limit the library takes room for fields from the stack.
-    if fields > FIELDS_AT_HAND {
-        builder.max_headers(fields);
-    }
-    builder
+/// The side of a connection that is of this version of HTTP.
+struct Half<'a, S> {
+    connection: &'a Rc<Connection>,
+    /// What the client is still to get.
+    leaving: Leaving,
+    alarm: Alarm,
+    /// Ready when stopping is due.
+    stopped: Pin<&'a mut S>,
+    stopping: bool,
+    /// When it was last seen that the client is there.
+    looked: Instant,
 }
 
+/// What happens beside what is waited for.
 enum Event {
-    Ended(hyper::Result<()>),
-    Http2,
     Rest,
     Stop,
     /// It is time to see whether the client is still there.
     Look,
-    Refused(Answer),
     /// Nothing has come for long, and nothing is under way.
     Idle,
     Overdue(Due),
 }
 
-/// What the client has asked for that the HTTP library does not see.
-fn asked(connection: &Connection) -> Option<Event> {
-    if connection.is_http2_asked() {
-        return Some(Event::Http2);
+/// What comes in the place of a request.
+enum Other {
+    Http2,
+    /// A head that is refused.
+    Bad(Fault),
+    /// The end of the connection.
+    End,
+    Gone(io::Error),
+}
+
+/// Why a response has not left as it should.
+enum Unsent {
+    /// The client takes no more.
+    Gone(io::Error),
+    /// There is no more of it.
+    Cut,
+}
+
+impl<S: Future<Output = ()>> Half<'_, S> {
+    async fn serve(mut self) -> End {
+        loop {
+            match self.carry().await {
+                Ok(()) => {}
+                Err(end) => return end,
+            }
+        }
     }
-    Some(Event::Refused(answer::to_fault(connection.refuses()?)))
+
+    /// Carries one request and its response.
+    async fn carry(&mut self) -> Result<(), End> {
+        let connection = self.connection;
+        if connection.requests.borrow().has_begun() {
+            connection.begins_head();
+        }
+        let (parts, told) = match self.until(|half, cx| half.poll_head(cx)).await? {
+            Ok(head) => head,
+            Err(other) => return Err(self.turn(other).await),
+        };
+        let asked = Asked::new(told, &parts.method);
+        let content = if connection.requests.borrow().has_ended() { Content::None } else { Content::Http1 };
+        connection.is_to_be_asked(told.expects && !told.is_old() && !content.is_none());
+        let underway = Exchange::begin(connection);
+        let request = Request::from_parts(parts, content);
+        let mut answering = pin!(forward::forward(underway, request, told.bare));
+        let response = self.until(|half, cx| half.poll_answer(answering.as_mut(), cx)).await?;
+        match response {
+            Ok(response) => self.respond(response, asked).await,
+            Err(error) => Err(ending::gone(connection, &error)),
+        }
+    }
+
+    /// Waits for this, and deals with whatever is due meanwhile.
+    async fn until<T>(
+        &mut self,
+        mut poll: impl FnMut(&mut Self, &mut Context<'_>) -> Poll<T>,
+    ) -> Result<T, End> {
+        loop {
+            let event = poll_fn(|cx| {
+                if let Poll::Ready(done) = poll(self, cx) {
+                    return Poll::Ready(Ok(done));
+                }
+                if !self.stopping && self.stopped.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Err(Event::Stop));
+                }
+                due(self.connection, self.looked, &mut self.alarm, cx).map(Err)
+            })
+            .await;
+            match event {
+                Ok(done) => return Ok(done),
+                Err(event) => self.happens(event).await?,
+            }
+        }
+    }
+
+    async fn happens(&mut self, event: Event) -> Result<(), End> {
+        let connection = self.connection;
+        match event {
+            Event::Look => {
+                self.looked = now();
+                if connection.is_gone() {
+                    return Err(ending::gone(connection, &io::ErrorKind::ConnectionReset.into()));
+                }
+            }
+            Event::Rest => {
+                let rests = !self.stopping && connection.may_rest();
+                // All that has come is of requests that are answered.
+                if let Some(stream) = rests.then(|| connection.take_socket()).flatten() {
+                    return Err(End::Rest(stream));
+                }
+                connection.waits.borrow_mut().stays_awake(now());
+            }
+            Event::Stop => {
+                self.stopping = true;
+                // A request may be on its way to a connection that was busy a moment ago.
+                let is_at_rest = connection.waits.borrow().is_at_rest(now());
+                if is_at_rest {
+                    return Err(ending::close(connection).await);
+                }
+                connection.is_to_leave();
+            }
+            Event::Idle => return Err(ending::say_goodbye(connection).await),
+            Event::Overdue(Due { what: Overdue::Head, .. }) if connection.waits.borrow().is_quiet() => {
+                return Err(ending::refuse(connection, SLOW_HEAD).await);
+            }
+            Event::Overdue(due) => {
+                if !keeps_on(connection, &due) {
+                    return Err(End::Of(None));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the head of the next request.
+    fn poll_head(&self, cx: &mut Context<'_>) -> Poll<Result<(Parts, Told), Other>> {
+        let connection = self.connection;
+        loop {
+            let read = next(connection);
+            let mut waits = connection.waits.borrow_mut();
+            if let Some(next) = read.transpose() {
+                waits.head = None;
+                return Poll::Ready(next);
+            }
+            let has_begun = connection.requests.borrow().has_begun();
+            waits.head = has_begun.then(|| waits.head.unwrap_or_else(now));
+            drop(waits);
+            if !has_begun {
+                connection.diary.heard_nothing();
+            }
+            match ready!(connection.poll_receive(cx, room::SMALL)) {
+                Ok(0) if has_begun && !connection.is_opening() => {
+                    return Poll::Ready(Err(Other::Gone(io::ErrorKind::UnexpectedEof.into())));
+                }
+                Ok(0) => return Poll::Ready(Err(Other::End)),
+                Ok(_) if has_begun => {}
+                Ok(_) => connection.begins_head(),
+                Err(error) => return Poll::Ready(Err(Other::Gone(error))),
+            }
+        }
+    }
+
+    /// Deals with what has come in the place of a request.
+    async fn turn(&self, other: Other) -> End {
+        let connection = self.connection;
+        match other {
+            Other::Http2 => match connection.take_socket() {
+                Some(stream) => End::Http2(stream, connection.requests.borrow_mut().take_ahead()),
+                None => End::Of(None),
+            },
+            Other::Bad(fault) => ending::refuse(connection, answer::to_fault(fault)).await,
+            Other::End => ending::close(connection).await,
+            Other::Gone(error) => ending::gone(connection, &error),
+        }
+    }
+
+    /// Waits for the answer, and asks the client for its content if somebody wants that.
+    fn poll_answer<F: Future<Output = Response<ResponseBody>>>(
+        &mut self,
+        answering: Pin<&mut F>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Response<ResponseBody>>> {
+        if let Poll::Ready(response) = answering.poll(cx) {
+            return Poll::Ready(Ok(response));
+        }
+        if self.connection.takes_asking() {
+            self.leaving.add_interim(CONTINUE);
+        }
+        if !self.leaving.is_empty() {
+            ready!(self.poll_write(cx))?;
+        }
+        Poll::Pending
+    }
+
+    /// Sends the response, and finds what follows it.
+    async fn respond(&mut self, response: Response<ResponseBody>, asked: Asked) -> Result<(), End> {
+        let connection = self.connection;
+        let (mut parts, body) = response.into_parts();
+        let size = if body.is_end_stream() { SizeHint::with_exact(0) } else { body.size_hint() };
+        let size = size.exact().map_or(Size::Unknown, Size::Known);
+        let reason = parts.extensions.get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
+        let persists = date::with(|date| {
+            response::begin(&mut self.leaving, asked, &parts, Beside { size, reason, date })
+        });
+        connection.requests.borrow_mut().keep(std::mem::take(&mut parts.headers));
+        let mut body = Some(body).filter(|_| !self.leaving.is_ended());
+        match self.until(|half, cx| half.poll_send(&mut body, cx)).await? {
+            Ok(()) => {}
+            Err(Unsent::Gone(error)) => return Err(ending::gone(connection, &error)),
+            Err(Unsent::Cut) => return Err(ending::cut(connection)),
+        }
+        self.leaving.rests();
+        if let Some(end) = ending::switch(connection) {
+            return Err(end);
+        }
+        if persists && self.until(|half, cx| half.poll_passed_over(cx)).await? {
+            return Ok(());
+        }
+        Err(ending::close(connection).await)
+    }
+
+    /// Sends what is there to be sent until all has left.
+    fn poll_send(
+        &mut self,
+        body: &mut Option<ResponseBody>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Unsent>> {
+        for _ in 0..TURN {
+            let is_all = self.fill(body, cx)?;
+            ready!(self.poll_write(cx)).map_err(Unsent::Gone)?;
+            if self.leaving.is_done() {
+                self.connection.diary.flushed();
+                return Poll::Ready(Ok(()));
+            }
+            if is_all {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Has the content wait to be sent, as far as there is any and room for it. True where there is no more at the moment.
+    fn fill(&mut self, body: &mut Option<ResponseBody>, cx: &mut Context<'_>) -> Result<bool, Unsent> {
+        while self.leaving.takes_more() {
+            let Some(from) = body else { return Err(Unsent::Cut) };
+            let Poll::Ready(frame) = Pin::new(&mut *from).poll_frame(cx) else { return Ok(true) };
+            let frame = frame.transpose().map_err(|_| Unsent::Cut)?;
+            let ended = match frame.map(hyper::body::Frame::into_data) {
+                None => self.leaving.end(None),
+                Some(Ok(data)) => {
+                    self.leaving.add(data);
+                    if from.is_end_stream() { self.leaving.end(None) } else { Ok(()) }
+                }
+                Some(Err(frame)) => self.leaving.end(frame.trailers_ref()),
+            };
+            ended.map_err(|Short| Unsent::Cut)?;
+        }
+        if self.leaving.is_ended() {
+            *body = None;
+        }
+        Ok(false)
+    }
+
+    /// Writes what waits until the client has taken it.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let connection = self.connection;
+        while !self.leaving.is_empty() {
+            if connection.waits_for_others(cx) {
+                return Poll::Pending;
+            }
+            let pieces = self.leaving.pieces();
+            let written = connection.with_socket(|stream| Pin::new(stream).poll_write_vectored(cx, &pieces));
+            match written {
+                Poll::Pending => {
+                    connection.stalled();
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(count) => {
+                    let count = count?;
+                    connection.sent(&pieces, count);
+                    self.leaving.advance(count);
+                }
+            }
+        }
+        // TLS may hold back what the socket did not take.
+        let flushed = connection.with_socket(|stream| Pin::new(stream).poll_flush(cx));
+        match &flushed {
+            Poll::Pending => connection.stalled(),
+            Poll::Ready(_) => connection.sent(&[], 0),
+        }
+        flushed
+    }
+
+    /// Passes over what the client has sent of content that nobody takes. True where that is all of it.
+    fn poll_passed_over(&self, cx: &mut Context<'_>) -> Poll<bool> {
+        let connection = self.connection;
+        if connection.requests.borrow_mut().pass_over() {
+            return Poll::Ready(true);
+        }
+        // What has come may be the rest of it; what has not is not waited for.
+        let came = matches!(connection.poll_receive(cx, room::SMALL), Poll::Ready(Ok(1..)));
+        Poll::Ready(came && connection.requests.borrow_mut().pass_over())
+    }
+}
+
+/// The next head in what has come, or what stands in its place.
+fn next(connection: &Connection) -> Result<Option<(Parts, Told)>, Other> {
+    let mut requests = connection.requests.borrow_mut();
+    if connection.is_fresh() && requests.has_begun() {
+        match requests.beginning() {
+            Beginning::Http1 => {}
+            Beginning::Open => return Ok(None),
+            Beginning::Http2 => return Err(Other::Http2),
+        }
+    }
+    requests.head().map_err(Other::Bad)
 }
 
 /// Waits for what is due next, rest included, and a look at the client, of whom the last one was then.
@@ -148,17 +403,12 @@ fn due(connection: &Connection, looked: Instant, alarm: &mut Alarm, cx: &mut Con
     let (look, rest) = (connection.look_due(looked), connection.rest());
     let is_first = |due: &Due| look.or(rest).is_none_or(|other| due.at <= other);
     match connection.due().filter(is_first) {
-        Some(due) => alarm.poll(cx, Some(due.at.into())).map(|()| overdue(connection, due)),
+        Some(due) => alarm.poll(cx, Some(due.at.into())).map(|()| match due.what {
+            Overdue::Idle | Overdue::Close => Event::Idle,
+            Overdue::Head | Overdue::Body | Overdue::Room | Overdue::Member => Event::Overdue(due),
+        }),
         None if look.is_some() => alarm.poll(cx, look.map(Into::into)).map(|()| Event::Look),
         None => alarm.poll(cx, rest.map(Into::into)).map(|()| Event::Rest),
-    }
-}
-
-fn overdue(connection: &Connection, due: Due) -> Event {
-    match due.what {
-        Overdue::Idle | Overdue::Close => Event::Idle,
-        Overdue::Head if connection.waits.borrow().is_quiet() => Event::Refused(SLOW_HEAD),
-        Overdue::Head | Overdue::Body | Overdue::Room | Overdue::Member => Event::Overdue(due),
     }
 }
 
@@ -177,71 +427,4 @@ fn keeps_on(connection: &Connection, due: &Due) -> bool {
     connection.failed(failure);
     connection.breaks_off();
     false
-}
-
-/// The HTTP of a connection has ended well.
-async fn part(connection: &Rc<Connection>, client: ClientStream) -> Option<Stage> {
-    let has_asked = connection.wire.borrow().has_asked();
-    if let Some(switched) = connection.take_switched() {
-        let (client, early) = client.into_parts();
-        return Some(tunnel::carry(connection, client, early.into(), *switched));
-    }
-    if has_asked {
-        // The HTTP library leaves the end of such a connection to its caller, whatever was answered.
-        linger::close(client.into_inner()).await;
-    }
-    None
-}
-
-/// Answers a request that the HTTP library never saw as one, and closes.
-async fn refuse(connection: &Connection, client: ClientStream, answer: Answer) -> Option<Stage> {
-    let (route, worker) = (connection.route(), connection.local.index());
-    let (listener, status, reason) = (&route.name, answer.status.as_u16(), answer.reason);
-    tracing::debug!(client = connection.client.map(display), listener, status, reason, "request is refused");
-    if let Some(failure) = answer.failure {
-        route.counts.failed(worker, failure);
-    }
-    route.counts.answered(worker, answer.status);
-    let mut stream = client.into_inner();
-    // The answer fits into an empty socket, or nearly; a client that takes nothing gets the close alone.
-    let bytes = answer.bytes(&route.pages);
-    if let Ok(Ok(())) = time::timeout(linger::LIMIT, stream.write_all(&bytes)).await {
-        connection.sent(&[], bytes.len());
-    }
-    if let Some(failure) = answer.failure {
-        diary::tell_of_none(connection, failure, answer.status);
-    }
-    linger::close(stream).await;
-    None
-}
-
-/// Tells the client that nothing follows, in TLS as well (RFC 8446 §6.1), where its socket has room for that.
-async fn say_goodbye(client: ClientStream) -> Option<Stage> {
-    let mut stream = client.into_inner();
-    poll_fn(|cx| {
-        // One that takes nothing gets the close alone.
-        let _ = Pin::new(&mut stream).poll_shutdown(cx);
-        Poll::Ready(())
-    })
-    .await;
-    None
-}
-
-/// Counts what the HTTP library ended by itself.
-fn broken(connection: &Connection, error: &hyper::Error) -> Option<Stage> {
-    tracing::debug!(%error, client = connection.client.map(display), "client connection did not end well");
-    if connection.abort.get() {
-        return None;
-    }
-    let (route, worker) = (connection.route(), connection.local.index());
-    let in_head = connection.wire.borrow().in_head();
-    let failure = if error.is_parse() { Failure::BadRequest } else { Failure::ClientGone };
-    route.counts.failed(worker, failure);
-    if error.is_parse() {
-        route.counts.answered(worker, StatusCode::BAD_REQUEST);
-    }
-    if error.is_parse() || in_head {
-        diary::tell_of_none(connection, failure, StatusCode::BAD_REQUEST);
-    }
-    None
 }

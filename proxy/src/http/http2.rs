@@ -16,6 +16,7 @@ mod streams;
 pub(crate) use frames::{Frames, Offence};
 pub(super) use streams::Begun;
 
+use super::body::Content;
 use super::connection::{Connection, Due};
 use super::deadlines::Overdue;
 use super::exchange::Exchange;
@@ -26,9 +27,13 @@ use crate::counts::Failure;
 use crate::linger;
 use crate::worker::Stop;
 use config::model::RequestLimits;
+use futures_util::FutureExt;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -57,11 +62,11 @@ pub(super) async fn serve(connection: Rc<Connection>, client: ClientStream, mut 
     connection.runs_in(streams.begun());
     let service = {
         let (connection, begun) = (Rc::clone(&connection), streams.begun());
-        service_fn(move |request| {
+        service_fn(move |request: Request<Incoming>| {
             let underway = Exchange::begin(&connection);
             begun.next_is(&underway);
             // The library moves it about until it runs.
-            Box::pin(forward::forward(underway, request))
+            Box::pin(forward::forward(underway, request.map(Content::http2), false).map(Ok::<_, Infallible>))
         })
     };
     let builder = builder(streams.begun(), connection.route().limits, connection.local.is_crowded());
@@ -189,7 +194,7 @@ fn blame(connection: &Connection, offence: Offence) {
 
 /// Ends such a connection, and says why if that can be said.
 async fn dismiss(connection: &Connection) {
-    let Some(mut stream) = connection.take_left() else { return };
+    let Some(mut stream) = connection.take_socket() else { return };
     if let Some(farewell) = connection.farewell() {
         // It fits into an empty socket; a client that takes nothing gets the close alone.
         let _ = time::timeout(linger::LIMIT, stream.write(farewell.as_ref())).await;

@@ -1,71 +1,37 @@
-//! The client's socket as the HTTP library sees it, with what it does not tell.
+//! The socket of a client of HTTP/2 as the HTTP library sees it, with what it does not tell.
 
 use super::connection::Connection;
-use super::http2::preface::{self, PREFACE};
 use crate::clock::now;
 use crate::linger::Linger;
 use crate::stream::Stream;
+use bytes::{Buf, Bytes};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The client's socket. Its bytes are counted and followed by [`super::framing`], refused writes start a deadline, and
+/// The client's socket. Its bytes are counted and followed by [`super::http2::Frames`], refused writes start a deadline, and
 /// the close waits for the client.
 pub(crate) struct ClientStream {
     stream: Option<Stream>,
     connection: Rc<Connection>,
     linger: Linger,
-    /// What came behind a request that asks the connection to become another, until that is decided; or what may be the
-    /// beginning of another version of HTTP.
-    behind: Vec<u8>,
-    /// Whether the client may still begin another version of HTTP than the one that reads.
-    opening: bool,
+    /// What came before it was known which version of HTTP this is.
+    ahead: Bytes,
 }
 
 impl ClientStream {
-    pub(crate) fn new(stream: Stream, connection: Rc<Connection>) -> Self {
-        let opening = !connection.is_http2() && connection.is_fresh();
-        Self { stream: Some(stream), connection, linger: Linger::default(), behind: Vec::new(), opening }
+    pub(crate) fn new(stream: Stream, connection: Rc<Connection>, ahead: Bytes) -> Self {
+        Self { stream: Some(stream), connection, linger: Linger::default(), ahead }
     }
 
-    /// Whether the client has begun HTTP/2, of which the HTTP library has seen nothing.
-    fn begins_http2(&self) -> bool {
-        self.opening && self.behind.len() >= PREFACE.len()
-    }
-
-    /// Reads from the beginning once more, for the library's other version.
-    pub(crate) const fn begin_anew(&mut self) {
-        self.opening = false;
-    }
-
-    /// Whether these bytes, the next of the client, may still make the preface of HTTP/2; keeps them if so.
-    fn may_open(&mut self, bytes: &[u8]) -> bool {
-        if self.behind.is_empty() && !preface::begins(bytes) {
-            return false;
-        }
-        self.behind.extend_from_slice(bytes);
-        preface::begins(&self.behind)
-    }
-
-    /// The socket itself, once the HTTP library is done with it.
-    pub(crate) fn into_inner(self) -> Stream {
-        self.into_parts().0
-    }
-
-    /// The same, with what is held back.
-    pub(crate) fn into_parts(mut self) -> (Stream, Vec<u8>) {
-        let stream = self.stream.take().expect("taken here only, and this consumes self");
-        (stream, std::mem::take(&mut self.behind))
-    }
-
-    /// Reads what is held back before anything else.
+    /// Reads what came before anything else.
     fn read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.behind.is_empty() && !self.opening {
-            let count = self.behind.len().min(buffer.remaining());
-            buffer.put_slice(&self.behind[..count]);
-            self.behind.drain(..count);
+        if !self.ahead.is_empty() {
+            let count = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead[..count]);
+            self.ahead.advance(count);
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
@@ -75,7 +41,7 @@ impl ClientStream {
     }
 
     fn stream(&mut self) -> &mut Stream {
-        self.stream.as_mut().expect("taken by into_inner only, which consumes self")
+        self.stream.as_mut().expect("taken by the drop only")
     }
 
     /// Notes what was written of these slices.
@@ -89,41 +55,21 @@ impl ClientStream {
 }
 
 impl AsyncRead for ClientStream {
-    /// The HTTP library sees nothing of a head that is refused: it waits, and whoever drives the connection refuses.
-    /// It sees nothing behind a request that asks for an upgrade, either, until that is decided. It does not read
-    /// meanwhile: it reads no further than a request before that is answered.
+    /// The HTTP library sees nothing of a frame that may not be, nor of anything behind it: it waits, and whoever drives
+    /// the connection ends it.
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            let wire = self.connection.wire.borrow();
-            if wire.is_shut() || self.begins_http2() {
+            if self.connection.offence().is_some() {
                 return Poll::Pending;
             }
-            if wire.is_body_lost() {
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "malformed chunk")));
-            }
-            drop(wire);
             let before = buffer.filled().len();
             ready!(self.read(cx, buffer))?;
             let came = buffer.filled().len() - before;
-            if self.opening && came > 0 {
-                self.opening = self.may_open(&buffer.filled()[before..]);
-                if !self.behind.is_empty() {
-                    buffer.set_filled(before);
-                    self.connection.is_opening();
-                    if self.begins_http2() {
-                        self.connection.asks_http2();
-                    }
-                    continue;
-                }
-            }
             let good = self.connection.follow(&buffer.filled()[before..]);
-            if self.connection.wire.borrow().is_held() {
-                self.behind.splice(..0, buffer.filled()[before + good..].iter().copied());
-            }
             buffer.set_filled(before + good);
             if good > 0 || came == 0 {
                 return Poll::Ready(Ok(()));
@@ -160,10 +106,6 @@ impl AsyncWrite for ClientStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The HTTP library flushes whenever it runs, whether it has written or not.
-        if self.connection.takes_look() && self.stream().socket().is_gone() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-        }
         let flushed = Pin::new(self.stream()).poll_flush(cx);
         match &flushed {
             Poll::Ready(flushed) => {
@@ -178,18 +120,14 @@ impl AsyncWrite for ClientStream {
         flushed
     }
 
-    /// Closes the write side; with a request body unread, waits for the client so that the answer is not lost.
+    /// Closes the write side, and waits for the client, who may still be sending frames, so that no answer is lost.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.connection.closing.set(true);
         if self.connection.waits.borrow().close.is_none() {
             ready!(Pin::new(self.stream()).poll_shutdown(cx))?;
-            if !self.connection.is_unread() {
-                return Poll::Ready(Ok(()));
-            }
             self.connection.waits.borrow_mut().close = Some(now());
         }
         let Self { stream, linger, .. } = &mut *self;
-        let stream = stream.as_mut().expect("taken by into_inner only, which consumes self");
+        let stream = stream.as_mut().expect("taken by the drop only");
         linger.poll(cx, stream).map(Ok)
     }
 }
@@ -201,7 +139,7 @@ impl Drop for ClientStream {
         if self.connection.abort.get() {
             stream.socket().abort();
         } else if self.connection.offence().is_some() {
-            self.connection.leave(stream);
+            self.connection.holds(stream);
         }
     }
 }

@@ -5,11 +5,12 @@
 
 mod request;
 pub mod response;
-mod room;
 
 use super::choice::Seeker;
 use crate::dial::{Dial, First};
-use crate::http::body::RequestBody;
+use crate::http::body::{self, RequestBody};
+use crate::message::leaving::{Leaving, Short};
+use crate::message::room;
 use crate::origination::Secured;
 use crate::pool::MemberState;
 use crate::stream::Stream;
@@ -18,7 +19,6 @@ use config::model::ProxyProtocol;
 use hyper::body::{Body, Frame};
 use hyper::header::HeaderMap;
 use hyper::{Method, StatusCode, Uri};
-use request::{Request, Short};
 use response::{Fault, Head, Part, Response};
 use std::future::poll_fn;
 use std::io;
@@ -35,7 +35,7 @@ use tokio::time::Instant;
 pub(crate) enum Broken {
     /// The client broke off the content of the request.
     #[error("the content of the request broke off")]
-    Client(#[source] Option<hyper::Error>),
+    Client(#[source] Option<body::Cut>),
     /// The member sent something else than a response.
     #[error(transparent)]
     Malformed(Fault),
@@ -62,7 +62,9 @@ pub(crate) struct Http1 {
     secured: Option<Arc<Secured>>,
     stream: Stream,
     /// What the member is still to get.
-    request: Request,
+    request: Leaving,
+    /// How far that has left once all of it is written.
+    then: Sending,
     /// Whence the rest of that comes.
     content: RequestBody,
     sending: Sending,
@@ -107,7 +109,8 @@ impl Http1 {
             secured,
             member,
             stream,
-            request: Request::default(),
+            request: Leaving::default(),
+            then: Sending::Done,
             content: RequestBody::Empty,
             sending: Sending::Done,
             response: Response::default(),
@@ -147,7 +150,8 @@ impl Http1 {
         (method, uri, headers): (&Method, &Uri, &HeaderMap),
         content: RequestBody,
     ) {
-        self.request = Request::new((method, uri, headers), !content.is_end_stream());
+        let (request, closes) = request::begin((method, uri, headers), !content.is_end_stream());
+        (self.request, self.then) = (request, if closes { Sending::Over } else { Sending::Done });
         self.content = content;
         self.sending = Sending::Ready;
         self.response = Response::new(method.into());
@@ -259,7 +263,7 @@ impl Http1 {
             match sent {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Ok(0)) if self.request.is_done() => {
-                    self.sends_no_more(if self.request.closes() { Sending::Over } else { Sending::Done });
+                    self.sends_no_more(self.then);
                 }
                 Poll::Ready(Ok(0)) if is_empty => return Ok(()),
                 Poll::Ready(Ok(0) | Err(_)) => {
@@ -299,7 +303,7 @@ impl Http1 {
 
     fn sends_no_more(&mut self, how: Sending) {
         self.sending = how;
-        self.request = Request::default();
+        self.request = Leaving::default();
         self.content.is_given_up();
         self.content = RequestBody::Empty;
     }

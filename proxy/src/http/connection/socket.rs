@@ -2,10 +2,12 @@
 
 use super::Connection;
 use crate::clock::now;
+use crate::http::http1::request::Beginning;
+use crate::message::room;
 use crate::stream::Stream;
 use crate::turn;
-use std::io::IoSlice;
-use std::task::Context;
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 /// How often it is seen after a client whose request waits: nothing is read of it meanwhile.
@@ -22,6 +24,16 @@ pub(super) enum Gathers {
     Waited,
 }
 
+/// Whether a client of HTTP/1.1 is asked for the content of its request.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Asking {
+    #[default]
+    No,
+    /// As soon as anybody wants it.
+    Due,
+    Now,
+}
+
 impl Connection {
     /// When to see if a client is still there that has nothing to say, the last time having been this.
     pub(in crate::http) fn look_due(&self, last: Instant) -> Option<Instant> {
@@ -30,14 +42,9 @@ impl Connection {
         Some(since.max(last) + LOOK)
     }
 
-    /// Has the socket be looked at when it is used next.
-    pub(in crate::http) fn looks(&self) {
-        self.looks.set(true);
-    }
-
-    /// Whether the socket is to be looked at, once.
-    pub(in crate::http) fn takes_look(&self) -> bool {
-        self.looks.take()
+    /// Whether the client is gone, whatever it has left to be read.
+    pub(in crate::http) fn is_gone(&self) -> bool {
+        self.socket.borrow().as_ref().is_none_or(|stream| stream.socket().is_gone())
     }
 
     /// What is sent next is the beginning of a response, which leaves with those of others.
@@ -58,14 +65,25 @@ impl Connection {
         waits
     }
 
-    /// Keeps the socket of which the HTTP library has let go.
-    pub(in crate::http) fn leave(&self, stream: Stream) {
-        *self.left.borrow_mut() = Some(stream);
+    /// The connection has this socket from here on.
+    pub(in crate::http) fn holds(&self, stream: Stream) {
+        *self.socket.borrow_mut() = Some(stream);
     }
 
-    /// The socket of which the HTTP library has let go.
-    pub(in crate::http) fn take_left(&self) -> Option<Stream> {
-        self.left.borrow_mut().take()
+    /// The socket, for whatever becomes of it.
+    pub(in crate::http) fn take_socket(&self) -> Option<Stream> {
+        self.socket.borrow_mut().take()
+    }
+
+    /// Does something with the socket, which is an error where it has been taken.
+    pub(in crate::http) fn with_socket<T>(
+        &self,
+        operation: impl FnOnce(&mut Stream) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match &mut *self.socket.borrow_mut() {
+            Some(stream) => operation(stream),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
     }
 
     /// The client has sent bytes.
@@ -74,46 +92,76 @@ impl Connection {
         self.diary.received(bytes as u64);
     }
 
-    /// Follows bytes of the client. Returns how many of them may be passed on.
+    /// Reads what there is of a client of HTTP/1.1, so many bytes at most or [`room::SMALL`]. Zero is its end.
+    pub(in crate::http) fn poll_receive(&self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<usize>> {
+        // TLS gives one record at a time.
+        let most = if self.is_encrypted() { most.min(room::RECORD) } else { most };
+        let octets = ready!(self.with_socket(|stream| room::read(stream, cx, most)))?;
+        let count = octets.len();
+        if count > 0 {
+            self.received(count);
+            self.requests.borrow_mut().push(octets);
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    /// The first bytes of the next head of HTTP/1.1 have come, which is held against the limits in force.
+    pub(in crate::http) fn begins_head(&self) {
+        self.refresh();
+        self.diary.heard();
+    }
+
+    /// Whether what has come may be the beginning of another version of HTTP.
+    pub(in crate::http) fn is_opening(&self) -> bool {
+        self.is_fresh() && self.requests.borrow().beginning() == Beginning::Open
+    }
+
+    /// The client waits to be asked for the content of its request, or waits for nothing.
+    pub(in crate::http) fn is_to_be_asked(&self, waits: bool) {
+        self.asking.set(if waits { Asking::Due } else { Asking::No });
+    }
+
+    /// Somebody wants the content of the request.
+    pub(in crate::http) fn content_is_asked_for(&self) {
+        if matches!(self.asking.get(), Asking::Due) {
+            self.asking.set(Asking::Now);
+        }
+    }
+
+    /// Whether the client is to be asked for it, once.
+    pub(in crate::http) fn takes_asking(&self) -> bool {
+        let asks = matches!(self.asking.get(), Asking::Now);
+        if asks {
+            self.asking.set(Asking::No);
+        }
+        asks
+    }
+
+    /// Follows bytes of a client of HTTP/2. Returns how many of them may be passed on.
     pub(crate) fn follow(&self, bytes: &[u8]) -> usize {
-        if !bytes.is_empty() && self.wire.borrow().is_between() {
-            // The next head is held against the limits in force.
-            self.refresh();
-        }
-        let mut wire = self.wire.borrow_mut();
-        let blocks = wire.blocks();
-        if !bytes.is_empty() && wire.awaits_head() {
-            self.diary.heard();
-        }
-        let good = wire.received(bytes, now);
-        if wire.is_between() {
-            self.diary.heard_nothing();
-        }
+        let mut frames = self.frames.borrow_mut();
+        let Some(frames) = &mut *frames else { return bytes.len() };
+        let blocks = frames.blocks();
+        let good = frames.received(bytes, now());
         let mut waits = self.waits.borrow_mut();
-        let known = waits.head.filter(|_| wire.blocks() == blocks);
-        waits.head = wire.in_head().then(|| known.unwrap_or_else(now));
+        // A head may be behind the one before in what is read at once.
+        let known = waits.head.filter(|_| frames.blocks() == blocks);
+        waits.head = frames.in_head().then(|| known.unwrap_or_else(now));
         good
-    }
-
-    /// The client has begun HTTP/2, of which whoever reads HTTP/1.1 sees nothing.
-    pub(in crate::http) fn asks_http2(&self) {
-        self.http2_asked.set(true);
-    }
-
-    pub(in crate::http) fn is_http2_asked(&self) -> bool {
-        self.http2_asked.get()
-    }
-
-    /// What has come may be the beginning of another version of HTTP.
-    pub(in crate::http) fn is_opening(&self) {
-        self.waits.borrow_mut().head.get_or_insert_with(now);
     }
 
     /// The client has taken so many bytes of these slices.
     pub(crate) fn sent(&self, slices: &[IoSlice<'_>], count: usize) {
         self.route.borrow().counts.sent(self.local.index(), count as u64);
         self.diary.sent(count as u64);
-        self.wire.borrow_mut().sent(slices, count, now);
+        if let Some(frames) = &mut *self.frames.borrow_mut() {
+            let (mut left, now) = (count, now());
+            for slice in slices {
+                let part = &slice[..left.min(slice.len())];
+                frames.sent(part, now);
+                left -= part.len();
+            }
+        }
         let mut waits = self.waits.borrow_mut();
         // There is nothing to take where all has left.
         let took = count > 0 || waits.room.is_some();

@@ -1,35 +1,29 @@
 use super::*;
 use proptest::prelude::*;
 
-/// How a stream is taken: its good heads, the bytes passed on, and why the next head is refused.
-#[derive(Debug, PartialEq, Eq)]
-struct Taken {
-    good: usize,
-    passed: Vec<u8>,
-    bad: Option<Fault>,
-    lost: bool,
+/// What becomes of a head under these limits, in whatever pieces it comes.
+fn judged(limits: RequestLimits, octets: &[u8], size: usize) -> Result<Option<Told>, Fault> {
+    let mut framing = Framing::default();
+    let mut come = 0;
+    loop {
+        come = octets.len().min(come + size);
+        if let Some(length) = framing.judge(&octets[..come], limits)? {
+            let head = Bytes::copy_from_slice(&octets[..length]);
+            return framing.read(&head, HeaderMap::new()).map(|(_, told)| Some(told));
+        }
+        if come == octets.len() {
+            return Ok(None);
+        }
+    }
 }
 
-fn take<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Taken {
-    let mut framing = Framing::new(RequestLimits::default());
-    let mut passed = Vec::new();
-    for part in parts {
-        let count = framing.observe(part);
-        passed.extend_from_slice(&part[..count]);
-    }
-    let mut good = 0;
-    while framing.expects_request().is_some() {
-        good += 1;
-    }
-    Taken { good, passed, bad: framing.bad_head(), lost: framing.is_body_lost() }
-}
-
-/// A bad head is refused and none of it passed on; a good one is passed on whole.
+/// A head is good, or refused, however it is cut.
 fn check_stream(stream: &[u8], expect: Result<(), Fault>) {
-    let taken = take([stream]);
-    let shown = String::from_utf8_lossy(stream);
-    assert_eq!((taken.good, taken.bad), (usize::from(expect.is_ok()), expect.err()), "{shown:?}");
-    assert_eq!(taken.passed, if expect.is_ok() { stream } else { b"" }, "{shown:?}");
+    for size in [1, 7, stream.len()] {
+        let judged = judged(RequestLimits::default(), stream, size);
+        let shown = String::from_utf8_lossy(stream);
+        assert_eq!(judged.map(|told| assert!(told.is_some())), expect, "{shown:?} by {size}");
+    }
 }
 
 fn check(head: &str, expect: Result<(), Fault>) {
@@ -44,33 +38,6 @@ fn ordinary_heads_are_good() {
     check("POST http://[2001:db8::1]:80/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0", Ok(()));
     check("POST / HTTP/1.1\r\nHost:a\r\ntransfer-ENCODING:\tChunked ", Ok(()));
     check("GET / HTTP/1.1\r\nX:\r\nY: \u{fc}", Ok(()));
-}
-
-#[test]
-fn nothing_behind_a_head_that_may_ask_for_a_tunnel_is_passed_on_until_released() {
-    let next = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-    for (head, held) in [
-        ("GET / HTTP/1.1\r\nHost: a\r\nupGRADE: b\r\n\r\n", true),
-        ("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", true),
-        ("GET / HTTP/1.1\r\nUpgrade: b\r\nContent-Length: 0\r\n\r\n", true),
-        ("CONNECT a:1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", false),
-        ("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n\r\n", false),
-    ] {
-        let mut framing = Framing::new(RequestLimits::default());
-        let passed = framing.observe(&[head.as_bytes(), next].concat());
-        assert_eq!(
-            (passed, framing.is_held()),
-            (head.len() + if held { 0 } else { next.len() }, held),
-            "{head}"
-        );
-        assert!(!framing.is_inside(), "{head}");
-        if held {
-            assert_eq!(framing.observe(b"x"), 0, "{head}");
-            framing.release();
-            assert_eq!(framing.observe(next), next.len(), "{head}");
-        }
-        assert!(framing.expects_request().is_some() && framing.expects_request().is_some(), "{head}");
-    }
 }
 
 #[test]
@@ -151,10 +118,8 @@ fn http_1_0_has_no_codings() {
 
 /// What becomes of a head under these limits.
 fn check_limits(limits: RequestLimits, head: &str, expect: Option<Fault>) {
-    let mut framing = Framing::new(limits);
-    framing.observe(format!("{head}\r\n\r\n").as_bytes());
-    assert_eq!(framing.bad_head(), expect, "{limits:?}, {} octets", head.len() + 4);
-    assert_eq!(framing.expects_request().is_some(), expect.is_none());
+    let judged = judged(limits, format!("{head}\r\n\r\n").as_bytes(), 100);
+    assert_eq!(judged.err(), expect, "{limits:?}, {} octets", head.len() + 4);
 }
 
 #[test]
@@ -176,17 +141,6 @@ fn heads_are_limited() {
 }
 
 #[test]
-fn other_limits_hold_for_the_next_head() {
-    let mut framing = Framing::new(RequestLimits::default());
-    let head = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(300));
-    framing.observe(head.as_bytes());
-    framing.limit(RequestLimits { line: 256, ..RequestLimits::default() });
-    framing.observe(head.as_bytes());
-    assert!(framing.expects_request().is_some());
-    assert_eq!((framing.expects_request(), framing.bad_head()), (None, Some(Fault::LongTarget)));
-}
-
-#[test]
 fn control_bytes_have_no_place_in_values() {
     for byte in ['\x01', '\x0b', '\x0c', '\x1b', '\x7f'] {
         check(&format!("GET / HTTP/1.1\r\nX: a{byte}b"), Err(Fault::Field));
@@ -197,91 +151,72 @@ fn control_bytes_have_no_place_in_values() {
 }
 
 #[test]
-fn bodies_are_passed_over_to_the_next_head() {
-    let good = concat!(
-        "POST / HTTP/1.1\r\nContent-Length: 28\r\n\r\nGET /hidden HTTP/1.1\nHost:x\n",
-        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3 ; a=\"b\\\";c\"\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: u\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-    );
-    let stream = format!("{good}GET / HTTP/1.1\nHost: a\n\n");
-    let taken = take([stream.as_bytes()]);
-    assert_eq!((taken.good, taken.bad), (3, Some(Fault::LineEnd)));
-    assert_eq!(taken.passed, good.as_bytes(), "everything but the bad head");
-}
-
-#[test]
-fn nothing_behind_a_malformed_chunk_is_passed_on() {
-    for chunk in [
-        "3\nabc\r\n0\r\n\r\n",
-        "3\r\nabcd\r\n",
-        "g\r\n",
-        "-3\r\n",
-        "11111111111111111\r\n",
-        "\r\n",
-        " 3\r\nabc\r\n0\r\n\r\n",
-        "3;a=\"b\r\nabc\r\n0\r\n\r\n",
-        "3;a=\"\\\"\r\nabc\r\n0\r\n\r\n",
-        "3;\u{1}\r\nabc\r\n0\r\n\r\n",
-        "0\r\nT : u\r\n\r\n",
-        "0\r\n\r: u\r\n\r\n",
-    ] {
-        let stream = format!(
-            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-        );
-        let taken = take([stream.as_bytes()]);
-        assert!(taken.good == 1 && taken.lost, "{chunk:?}");
-        assert!(!String::from_utf8_lossy(&taken.passed).contains("GET"), "{chunk:?}");
+fn a_head_is_read_as_it_was_judged() {
+    let octets = "\r\nPOST http://a.example HTTP/1.0\r\nX-A: \t b \r\nx-a:c\r\nExpect: 100-Continue\r\nContent-Length: 03\r\n\r\n";
+    let mut framing = Framing::default();
+    for _ in 0..2 {
+        assert_eq!(framing.judge(octets.as_bytes(), RequestLimits::default()), Ok(Some(octets.len())));
+        let head = Bytes::from_static(octets.as_bytes());
+        let (parts, told) = framing.read(&head, HeaderMap::new()).unwrap();
+        assert_eq!((parts.method, parts.version), (Method::POST, Version::HTTP_10));
+        assert_eq!(parts.uri, "http://a.example/");
+        let fields = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let expect = [("x-a", "b"), ("x-a", "c"), ("expect", "100-Continue"), ("content-length", "03")];
+        assert!(fields.eq(expect.map(|(name, value)| (name, value.as_bytes()))));
+        let (version, extent) = (Version::HTTP_10, Extent { length: Some(3), chunked: false });
+        assert_eq!(told, Told { version, bare: true, expects: true, extent, ..Told::default() });
     }
 }
 
 #[test]
-fn it_is_known_where_in_a_request_the_stream_stands() {
-    let mut framing = Framing::new(RequestLimits::default());
-    let mut check = |bytes: &str, head: bool, inside: bool| {
-        framing.observe(bytes.as_bytes());
-        assert_eq!((framing.in_head(), framing.is_inside()), (head, inside), "after {bytes:?}");
+fn a_target_that_is_none_is_refused() {
+    for target in ["http://[/", "a:b:c", "http://a b/"] {
+        check(&format!("GET {target} HTTP/1.1"), Err(Fault::RequestLine));
+    }
+}
+
+#[test]
+fn it_is_told_whether_another_request_may_follow() {
+    let check = |version: &str, options: &str, expect: bool| {
+        let head = format!("GET / HTTP/{version}\r\nConnection: {options}\r\n\r\n");
+        let told = judged(RequestLimits::default(), head.as_bytes(), 100).unwrap().unwrap();
+        assert_eq!(told.persists(), expect, "{head}");
     };
-    check("", false, false);
-    check("P", true, true);
-    check("OST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n", false, true);
-    check("ab", false, true);
-    check("c", false, false);
-    check("GET", true, true);
+    check("1.1", "", true);
+    check("1.1", "keep-alive, Close", false);
+    check("1.1", "keep-alive\r\nConnection: close", false);
+    check("1.0", "", false);
+    check("1.0", "a, Keep-Alive", true);
+    check("1.0", "close\r\nConnection: keep-alive", false);
+}
+
+#[test]
+fn it_is_told_whether_trailers_are_taken() {
+    for (value, expect) in [("trailers", true), ("gzip;q=0.5, Trailers", true), ("gzip", false)] {
+        let head = format!("GET / HTTP/1.1\r\nTE: {value}\r\n\r\n");
+        let told = judged(RequestLimits::default(), head.as_bytes(), 100).unwrap().unwrap();
+        assert_eq!(told.trailers, expect, "{value}");
+    }
 }
 
 proptest! {
-    /// How the network cuts the stream makes no difference.
     #[test]
-    fn what_is_taken_does_not_depend_on_the_cut(
+    fn a_head_is_judged_alike_however_it_is_cut(
         pieces in prop::collection::vec(prop::sample::select(vec![
             "GET / HTTP/1.1\r\n", "POST / HTTP/1.1\r\n", "Host: a\r\n", "Content-Length: 4\r\n",
-            "Transfer-Encoding: chunked\r\n", "\r\n", "\n", "\r", "4\r\n", "abcd", "0\r\n\r\n", ":", " ",
-        ]), 0..24),
-        cuts in prop::collection::vec(1_usize..9, 1..200),
+            "Transfer-Encoding: chunked\r\n", "\r\n", "\n", "\r", "4\r\n", "abcd", ":", " ",
+        ]), 0..12),
+        size in 1_usize..40,
     ) {
-        let stream = pieces.concat().into_bytes();
-        let mut parts = Vec::new();
-        let mut rest = stream.as_slice();
-        for size in cuts.iter().cycle() {
-            if rest.is_empty() {
-                break;
-            }
-            let (part, left) = rest.split_at((*size).min(rest.len()));
-            parts.push(part);
-            rest = left;
-        }
-        let (whole, cut) = (take([stream.as_slice()]), take(parts));
-        prop_assert_eq!((whole.good, whole.bad, whole.lost), (cut.good, cut.bad, cut.lost));
-        // Cut, the beginning of a head may have gone before it turned bad; never the end of one.
-        prop_assert!(cut.passed.starts_with(&whole.passed));
-        prop_assert!(stream.starts_with(&cut.passed));
-        let more = &cut.passed[whole.passed.len()..];
-        prop_assert!(whole.lost || !more.trim_ascii_start().windows(4).any(|window| window == b"\r\n\r\n"));
+        let octets = pieces.concat().into_bytes();
+        let limits = RequestLimits::default();
+        let (whole, cut) = (judged(limits, &octets, octets.len().max(1)), judged(limits, &octets, size));
+        prop_assert_eq!(whole, cut);
     }
 
     #[test]
-    fn any_bytes_are_taken(stream in prop::collection::vec(any::<u8>(), 0..2048)) {
-        let taken = take([stream.as_slice()]);
-        prop_assert!(stream.starts_with(&taken.passed));
+    fn any_bytes_are_judged(octets in prop::collection::vec(any::<u8>(), 0..2048), size in 1_usize..2048) {
+        let limits = RequestLimits::default();
+        prop_assert_eq!(judged(limits, &octets, octets.len().max(1)), judged(limits, &octets, size));
     }
 }

@@ -6,14 +6,13 @@
 //!
 //! Public for its fuzz target. Deliberately judges neither what a field says nor whether an upgrade was asked for.
 
-mod content;
 mod head;
 
-pub use content::Part;
+pub use crate::message::content::Part;
 pub use head::{Asked, Head, MAX_HEAD};
 
-use bytes::{Buf, Bytes};
-use content::Content;
+use crate::message::content::{self, Content, skip};
+use bytes::Bytes;
 use head::Framing;
 
 /// Why a response is none, or no whole one.
@@ -37,6 +36,16 @@ pub enum Fault {
     /// A trailer is malformed, or there are too many of them.
     #[error("the trailers of the response are malformed")]
     Trailers,
+}
+
+impl From<content::Fault> for Fault {
+    fn from(fault: content::Fault) -> Self {
+        match fault {
+            content::Fault::Cut => Self::Cut,
+            content::Fault::Chunk => Self::Chunk,
+            content::Fault::Trailers => Self::Trailers,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -171,14 +180,6 @@ impl Response {
     /// What has come and is not of it.
     pub fn into_ahead(self) -> Bytes {
         self.ahead
-    }
-}
-
-/// Skips so many octets. Where nothing is left, what they were read into is let go.
-fn skip(ahead: &mut Bytes, count: usize) {
-    ahead.advance(count);
-    if ahead.is_empty() {
-        *ahead = Bytes::new();
     }
 }
 

@@ -1,4 +1,7 @@
 use super::*;
+use crate::message::leaving::{FULL, JOINED, Short};
+use bytes::Bytes;
+use http::HeaderValue;
 use http::Request as Message;
 
 /// The head of a request that is put together so.
@@ -10,12 +13,12 @@ fn message(method: &str, uri: &str, fields: &[(&str, &str)]) -> Message<()> {
     request.body(()).unwrap()
 }
 
-fn request(message: &Message<()>, has_content: bool) -> Request {
-    Request::new((message.method(), message.uri(), message.headers()), has_content)
+fn request(message: &Message<()>, has_content: bool) -> Leaving {
+    begin((message.method(), message.uri(), message.headers()), has_content).0
 }
 
 /// All that waits, written in steps of so many octets.
-fn written(request: &mut Request, step: usize) -> String {
+fn written(request: &mut Leaving, step: usize) -> String {
     let mut written = Vec::new();
     while !request.is_empty() {
         let all: Vec<u8> = request.pieces().iter().flat_map(|piece| piece.to_vec()).collect();
@@ -142,7 +145,7 @@ fn what_is_written_is_not_kept_while_more_is_added() {
         // As TLS takes it: never all.
         request.advance(FULL);
     }
-    assert!(request.joined.capacity() <= 4 * FULL, "{}", request.joined.capacity());
+    assert!(request.room() <= 4 * FULL, "{}", request.room());
 }
 
 #[test]
@@ -164,7 +167,10 @@ fn only_announced_trailers_leave() {
 
 #[test]
 fn a_request_may_be_the_last_one() {
-    let closes = |fields: &[(&str, &str)]| request(&message("GET", "/", fields), false).closes();
+    let closes = |fields: &[(&str, &str)]| {
+        let message = message("GET", "/", fields);
+        begin((message.method(), message.uri(), message.headers()), false).1
+    };
     assert!(closes(&[("connection", "te, Close")]));
     assert!(!closes(&[("connection", "upgrade"), ("x-connection", "close")]));
 }

@@ -4,8 +4,8 @@
 //! blanks ahead of colons.
 
 use super::Fault;
-use super::content::Content;
 use crate::http::framing::grammar::decimal;
+use crate::message::content::Content;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Version};
@@ -16,6 +16,8 @@ use std::mem::MaybeUninit;
 pub const MAX_HEAD: usize = 64 << 10;
 /// Fields of a head.
 const MAX_FIELDS: usize = 100;
+/// Octets of a line between chunks, and of all trailers together.
+const MAX_LINES: usize = 16 << 10;
 
 /// What a response answers, as far as where it ends depends on that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +116,7 @@ impl Told {
         let is_bare = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         Ok(Framing::Content(match self.length {
             _ if is_bare || asked == Asked::Head => Content::Ended,
-            _ if self.chunked => Content::chunked(),
+            _ if self.chunked => Content::chunked(MAX_LINES),
             Some(length) => Content::of(length),
             None => Content::UntilClose,
         }))

@@ -380,7 +380,7 @@ fn asked() -> impl Strategy<Value = Asked> {
     prop_oneof![4 => Just(Asked::Other), 1 => Just(Asked::Head), 1 => Just(Asked::Connect)]
 }
 
-/// What the library whose server half serves our clients makes of the same octets.
+/// What another library makes of the same octets.
 fn library(asked: Asked, octets: &[u8]) -> Option<Read> {
     let (method, uri) = match asked {
         Asked::Other => ("GET", "/"),

@@ -1,18 +1,29 @@
-//! The content of a response: so many octets, chunks, or all up to the end of the connection.
+//! The content of a message as it comes: so many octets, chunks, or all up to the end of the connection. Pure.
 //!
-//! RFC 9112 §6.2, §7.1 and §8. The lines between chunks are read by the grammar that those of clients are held to.
+//! RFC 9112 §6.2, §7.1 and §8.
 
-use super::{Fault, skip};
 use crate::http::framing::grammar::{chunk_size, field};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-/// Octets of a line between chunks, and of all trailers together.
-const MAX_LINES: usize = 16 << 10;
 /// Octets of the extensions of all chunks.
 const MAX_EXTENSIONS: usize = 16 << 10;
-/// Trailers of one response.
+/// Trailers of one message.
 const MAX_TRAILERS: usize = 100;
+
+/// Why content is not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Fault {
+    /// The connection has ended within it.
+    #[error("the connection ended within the content")]
+    Cut,
+    /// A line between chunks is malformed, or too long.
+    #[error("a chunk is malformed")]
+    Chunk,
+    /// A trailer is malformed, or there are too many of them.
+    #[error("the trailers are malformed")]
+    Trailers,
+}
 
 /// A piece of what comes behind a head.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,8 +34,9 @@ pub enum Part {
     Trailers(HeaderMap),
 }
 
-#[derive(Debug)]
-pub(super) enum Content {
+#[derive(Debug, Default)]
+pub(crate) enum Content {
+    #[default]
     Ended,
     /// So many octets are left.
     Length(u64),
@@ -33,21 +45,22 @@ pub(super) enum Content {
 }
 
 impl Content {
-    pub(super) const fn of(length: u64) -> Self {
+    pub(crate) const fn of(length: u64) -> Self {
         if length == 0 { Self::Ended } else { Self::Length(length) }
     }
 
-    pub(super) fn chunked() -> Self {
-        Self::Chunked(Box::default())
+    /// In chunks, with so many octets at most in a line between them, and in all trailers together.
+    pub(crate) fn chunked(most: usize) -> Self {
+        Self::Chunked(Box::new(Chunked { most, ..Chunked::default() }))
     }
 
     /// Whether nothing of it is left to be taken.
-    pub(super) const fn is_ended(&self) -> bool {
+    pub(crate) const fn is_ended(&self) -> bool {
         matches!(self, Self::Ended)
     }
 
     /// Octets that are left, where that is known.
-    pub(super) const fn left(&self) -> Option<u64> {
+    pub(crate) const fn left(&self) -> Option<u64> {
         match self {
             Self::Ended => Some(0),
             Self::Length(left) => Some(*left),
@@ -56,7 +69,7 @@ impl Content {
     }
 
     /// Takes the next part out of what has come.
-    pub(super) fn next(&mut self, ahead: &mut Bytes) -> Result<Option<Part>, Fault> {
+    pub(crate) fn next(&mut self, ahead: &mut Bytes) -> Result<Option<Part>, Fault> {
         match self {
             Self::Ended => Ok(None),
             Self::Length(left) => {
@@ -81,7 +94,7 @@ impl Content {
     }
 
     /// The connection has ended, and nothing that has come is left.
-    pub(super) fn close(&mut self) -> Result<(), Fault> {
+    pub(crate) fn close(&mut self) -> Result<(), Fault> {
         match self {
             Self::Ended => Ok(()),
             Self::UntilClose => {
@@ -100,6 +113,14 @@ fn take(ahead: &mut Bytes, left: &mut u64) -> Option<Bytes> {
     (count > 0).then(|| ahead.split_to(count))
 }
 
+/// Skips so many octets. Where nothing is left, what they were read into is let go.
+pub(crate) fn skip(ahead: &mut Bytes, count: usize) {
+    ahead.advance(count);
+    if ahead.is_empty() {
+        *ahead = Bytes::new();
+    }
+}
+
 #[derive(Debug, Default)]
 enum State {
     #[default]
@@ -113,8 +134,10 @@ enum State {
 
 /// Content in chunks.
 #[derive(Debug, Default)]
-pub(super) struct Chunked {
+pub(crate) struct Chunked {
     state: State,
+    /// Octets that a line may have, and all trailers together.
+    most: usize,
     /// The beginning of a line whose end has not come.
     line: Vec<u8>,
     /// Octets of extensions so far.
@@ -158,7 +181,7 @@ impl Chunked {
         while !ahead.is_empty() && matches!(self.state, State::Size | State::DataEnd | State::Trailers) {
             let end = memchr::memchr(b'\n', ahead).map(|end| end + 1);
             let part = &ahead[..end.unwrap_or(ahead.len())];
-            if self.line.len() + part.len() > MAX_LINES {
+            if self.line.len() + part.len() > self.most {
                 return Err(self.fault_here());
             }
             if end.is_some() && self.line.is_empty() {
@@ -192,7 +215,7 @@ impl Chunked {
 
     fn trailer(&mut self, line: &[u8]) -> Result<(), Fault> {
         self.trailing += line.len() + 2;
-        if self.trailing + 2 >= MAX_LINES || self.trailers.len() == MAX_TRAILERS {
+        if self.trailing + 2 >= self.most || self.trailers.len() == MAX_TRAILERS {
             return Err(Fault::Trailers);
         }
         let (name, value) = field(line).map_err(|_| Fault::Trailers)?;

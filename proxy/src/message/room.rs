@@ -1,4 +1,4 @@
-//! The room that responses are read into.
+//! The room that messages are read into.
 //!
 //! A head, or little content, is read onto the stack, and kept as what came. Where much comes the worker lends some of its few
 //! large buffers, which are warm: what a stream costs is mostly the waking of both ends, which comes once for each read and
@@ -14,13 +14,13 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 /// Octets that are read at once onto the stack.
-pub(super) const SMALL: usize = 8 << 10;
+pub(crate) const SMALL: usize = 8 << 10;
 /// The same into room that is made for them.
 const MIDDLE: usize = 64 << 10;
 /// The same into what the worker lends.
-pub(super) const LARGE: usize = 256 << 10;
+pub(crate) const LARGE: usize = 256 << 10;
 /// The most that a record of TLS holds (RFC 8446 §5.1).
-pub(super) const RECORD: usize = 16 << 10;
+pub(crate) const RECORD: usize = 16 << 10;
 /// Buffers that a worker lends, and keeps.
 const LARGE_ONES: usize = 8;
 
@@ -72,7 +72,7 @@ impl Drop for Lent {
 }
 
 /// Reads at most so many octets, or [`SMALL`]. None is the end.
-pub(super) fn read(stream: &mut Stream, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Bytes>> {
+pub(crate) fn read(stream: &mut Stream, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Bytes>> {
     if most <= SMALL {
         return read_small(stream, cx);
     }
