@@ -38,8 +38,10 @@ const TIGHT_STREAM_WINDOW: u32 = 16 << 10;
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// The fields of one answer, decoded.
 const HEAD: u32 = 64 << 10;
-/// Octets of requests that wait in one connection for its socket.
-const BUFFER: usize = 256 << 10;
+/// Octets of one request that wait for the socket of a member that has given it room, and takes nothing.
+const BUFFER: usize = 64 << 10;
+/// The same in a crowd.
+const TIGHT_BUFFER: usize = 16 << 10;
 
 /// One connection.
 pub(crate) struct Http2 {
@@ -135,7 +137,8 @@ impl Http2 {
 
 fn builder(crowded: bool) -> Builder {
     let mut builder = Builder::new();
-    let window = if crowded { TIGHT_STREAM_WINDOW } else { STREAM_WINDOW };
+    let (window, buffer) =
+        if crowded { (TIGHT_STREAM_WINDOW, TIGHT_BUFFER) } else { (STREAM_WINDOW, BUFFER) };
     builder
         .enable_push(false)
         // Until the member has said how many it takes.
@@ -143,7 +146,7 @@ fn builder(crowded: bool) -> Builder {
         .initial_window_size(window)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(HEAD)
-        .max_send_buffer_size(BUFFER);
+        .max_send_buffer_size(buffer);
     builder
 }
 

@@ -2,7 +2,7 @@
 
 use crate::backend::{Backend, Seen, Wire, noise};
 use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v6, wait_for};
-use crate::http2_member::{serve_by, write};
+use crate::http2_member::{DATA, Frames, HEADERS, SETTINGS, serve_by, write};
 use crate::memory::{MEMORY, NARROW, fill, narrow};
 use crate::namespace;
 use bytes::Bytes;
@@ -14,6 +14,8 @@ use std::io::{Read, Write};
 use std::mem::MaybeUninit;
 use std::net::TcpStream;
 use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
 
 /// Connections, and requests, that are stuck: the worker may hold 512.
 const CROWD: usize = 440;
@@ -22,12 +24,15 @@ const STILL: usize = 10;
 /// Requests of one connection of HTTP/2.
 const STREAMS: usize = 88;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// `SETTINGS_INITIAL_WINDOW_SIZE`, and more than anybody should hold back.
+const WINDOW: u16 = 4;
+const LARGE: u32 = 1 << 30;
 
 /// A member, and what it speaks.
 struct Side {
     member: Backend,
     version: &'static str,
-    /// Whether all requests have come.
+    /// Whether all requests have come, and as much of their content as it takes.
     has_all: fn(&Backend) -> bool,
 }
 
@@ -91,6 +96,45 @@ fn takes_nothing() -> Side {
         let mut room = vec![MaybeUninit::uninit(); 1 << 20];
         socket.recv_with_flags(&mut room, nix::libc::MSG_PEEK | nix::libc::MSG_WAITALL).map(drop)
     })
+}
+
+/// A member of HTTP/2 that gives the content of all requests much room once they have come, and then reads no further.
+fn takes_no_content() -> Side {
+    let member = Backend::new("takes no content", |seen, stream| {
+        SockRef::from(&stream).set_recv_buffer_size(NARROW)?;
+        let (mut frames, mut stream) = (Frames::new(stream.try_clone()?, &[(WINDOW, 0)])?, stream);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while let Ok(frame) = frames.next() {
+                    match frame.kind {
+                        HEADERS => seen.heads.lock().unwrap().push(String::new()),
+                        DATA => return seen.body_bytes.fetch_add(1, Ordering::SeqCst),
+                        _ => {}
+                    }
+                }
+                0
+            });
+            wait_for("all to come", || seen.gate.load(Ordering::SeqCst).then_some(()));
+            let setting = [&WINDOW.to_be_bytes()[..], &LARGE.to_be_bytes()].concat();
+            stream.write_all(&[frame(SETTINGS, 0, 0, &setting), more_room(LARGE)].concat())?;
+            // It is alive.
+            loop {
+                stream.write_all(&more_room(1))?;
+                thread::park_timeout(Duration::from_secs(1));
+            }
+        })
+    });
+    let has_all = |member: &Backend| {
+        let all_came = member.heads().len() == CROWD;
+        member.seen.gate.store(all_came, Ordering::SeqCst);
+        all_came && member.seen.body_bytes.load(Ordering::SeqCst) == member.accepted()
+    };
+    Side { member, version: "h2", has_all }
+}
+
+/// Room for so many octets more on a connection.
+fn more_room(octets: u32) -> Vec<u8> {
+    frame(8, 0, 0, &octets.to_be_bytes())
 }
 
 /// What clients of one kind do.
@@ -198,10 +242,15 @@ fn streams_without_room_keep_to_their_part_of_the_memory() {
 #[test]
 fn content_that_members_do_not_take_keeps_to_its_part_of_the_memory() {
     let begins = b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 999999999999\r\n\r\n".to_vec();
-    check("", &takes_nothing(), &Crowd { clients: CROWD, begins, goes_on: noise(1 << 16) });
+    let crowd = Crowd { clients: CROWD, begins, goes_on: noise(1 << 16) };
+    for side in [takes_nothing(), takes_no_content()] {
+        check("", &side, &crowd);
+    }
     // As much as there is room for in a crowd, of four streams and of their connection.
     let fields = b"\x83\x86\x84\x41\x09a.example";
     let post = |stream| [frame(1, 4, stream, fields), frame(0, 0, stream, &noise(16_000))].concat();
     let crowd = Crowd { clients: CROWD / 4, begins: http2(4, post), goes_on: Vec::new() };
-    check("", &takes_nothing(), &crowd);
+    for side in [takes_nothing(), takes_no_content()] {
+        check("", &side, &crowd);
+    }
 }
