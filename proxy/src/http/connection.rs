@@ -25,7 +25,7 @@ use crate::stream::Stream;
 use crate::upstream::Own;
 use crate::worker::Local;
 use config::model::Mode;
-use hyper::header::{CONNECTION, HeaderMap, HeaderValue};
+use hyper::header::{CONNECTION, HeaderMap, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use socket::{Asking, Gathers};
 use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::net::IpAddr;
@@ -159,6 +159,13 @@ impl Connection {
     /// Whether TLS ends here.
     pub(crate) fn is_encrypted(&self) -> bool {
         self.told.as_deref().is_some_and(Told::is_encrypted)
+    }
+
+    /// Has browsers keep to TLS, where it is spoken and the route asks for that (RFC 6797 §7.1).
+    pub(super) fn keeps_to_tls(&self, route: &Route, headers: &mut HeaderMap) {
+        if let (Some(hsts), true) = (&route.hsts, self.is_encrypted()) {
+            headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
     }
 
     /// What members may be told of the client.

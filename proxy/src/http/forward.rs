@@ -16,7 +16,7 @@ use crate::counts::Failure;
 use crate::shortage::Shortage;
 use crate::worker::Spare;
 use hyper::body::Body;
-use hyper::header::{CONTENT_LENGTH, EXPECT, HeaderValue, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING};
+use hyper::header::{CONTENT_LENGTH, EXPECT, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::http::response;
 use hyper::{Method, Request, Response, StatusCode, Version};
@@ -137,9 +137,7 @@ fn finished(underway: Underway, mut response: Response<ResponseBody>) -> Respons
     if has_next && (!is_in_force || connection.is_leaving()) {
         connection.leaves(response.headers_mut());
     }
-    if let (Some(hsts), true) = (&route.hsts, connection.is_encrypted()) {
-        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
-    }
+    connection.keeps_to_tls(route, response.headers_mut());
     underway.responds(response.status());
     if underway.connection.is_http2() && !underway.is_left() {
         underway.sends(head_size(&response));

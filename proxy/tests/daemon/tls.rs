@@ -5,7 +5,7 @@ use crate::certificate::{Authority, Secured, connect, shown};
 use crate::client::Client;
 use crate::foreign::{HAPROXY, Program, find};
 use crate::gateway::{Config, Gateway, QUICK, UNCHECKED, free_port, v4, v6, wait_for};
-use crate::versions::{Asked, Way, secured};
+use crate::versions::{Asked, Version, Way, secured};
 use proxy::proxy_protocol;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -401,6 +401,13 @@ fn requests_over_tls_tell_of_the_certificate_and_browsers_of_tls() {
         assert!(!with.text().contains("forged") && !without.contains("forged"), "{without}");
         let own = seen(None, "TRACE");
         assert_eq!((own.status, own.field("strict-transport-security")), (501, hsts), "our own say it too");
+        if way.front == Version::One {
+            let bad = Asked { host: "web.example", ..Asked::get("/", "no colon\r\n") };
+            let refused = secured(way.front, &authority.client(None), v6(port), "web.example", &bad);
+            assert_eq!((refused.status, refused.field("strict-transport-security")), (400, hsts));
+            let told = ["date", "connection"].map(|name| refused.field(name).is_some());
+            assert_eq!(told, [true, true], "{}", refused.head);
+        }
         gateway.change(&config(""));
         let off = seen(Some(&issued), "GET");
         assert_eq!(off.field("strict-transport-security"), None);

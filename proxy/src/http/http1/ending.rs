@@ -1,12 +1,16 @@
 //! How a client connection that speaks HTTP/1.1 comes to its end.
 
-use super::End;
+use super::response::{self, Asked, Beside, Size};
+use super::{End, date};
 use crate::counts::Failure;
 use crate::http::answer::Answer;
 use crate::http::connection::Connection;
 use crate::http::{diary, tunnel};
 use crate::linger;
+use crate::message::leaving::Leaving;
+use crate::snapshot::Route;
 use hyper::StatusCode;
+use hyper::header::{CONNECTION, HeaderValue};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -68,15 +72,28 @@ pub(super) async fn refuse(connection: &Connection, answer: Answer) -> End {
     route.counts.answered(worker, answer.status);
     let Some(mut stream) = connection.take_socket() else { return End::Of(None) };
     // The answer fits into an empty socket, or nearly; a client that takes nothing gets the close alone.
-    let bytes = answer.bytes(&route.pages);
-    if let Ok(Ok(())) = time::timeout(linger::LIMIT, stream.write_all(&bytes)).await {
-        connection.sent(&[], bytes.len());
+    let octets = refusal(connection, &route, answer);
+    if let Ok(Ok(())) = time::timeout(linger::LIMIT, stream.write_all(&octets)).await {
+        connection.sent(&[], octets.len());
     }
     if let Some(failure) = answer.failure {
         diary::tell_of_none(connection, failure, answer.status);
     }
     linger::close(stream).await;
     End::Of(None)
+}
+
+/// The whole of such an answer.
+fn refusal(connection: &Connection, route: &Route, answer: Answer) -> Vec<u8> {
+    let (mut head, content) = answer.parts(&route.pages);
+    head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    connection.keeps_to_tls(route, &mut head.headers);
+    let (mut leaving, size) = (Leaving::default(), Size::Known(content.len() as u64));
+    date::with(|date| {
+        response::begin(&mut leaving, Asked::default(), &head, Beside { size, reason: None, date })
+    });
+    leaving.add(content);
+    leaving.pieces().iter().flat_map(|piece| piece.iter().copied()).collect()
 }
 
 /// Tells the client that nothing follows, in TLS as well (RFC 8446 §6.1), where its socket has room for that.
