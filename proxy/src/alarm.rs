@@ -13,8 +13,10 @@
 
 mod queue;
 
+pub(crate) use queue::Queue;
+
 use crate::turn;
-use queue::{Place, Queue};
+use queue::Place;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::pin;
@@ -26,7 +28,7 @@ use tokio::time::{Instant, timeout_at};
 /// All alarms of one worker. They ring while [`Alarms::tend`] runs.
 #[derive(Default)]
 pub(crate) struct Alarms {
-    set: RefCell<Queue>,
+    set: RefCell<Queue<Waker>>,
     /// All that were due by then have rung, and what had come until then was heard of before.
     rung: Cell<Option<Instant>>,
     /// When the timer rings next.
@@ -144,7 +146,7 @@ mod tests {
         tokio::select! {
             () = alarms.tend() => unreachable!("it rings forever"),
             output = run(Rc::clone(&alarms)) => {
-                assert!(alarms.set.borrow().is_empty(), "nothing stays set");
+                assert_eq!(alarms.set.borrow().len(), 0, "nothing stays set");
                 (output, start.elapsed())
             }
         }

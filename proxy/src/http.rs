@@ -50,7 +50,7 @@ mod waits;
 mod websocket;
 
 pub(crate) use forwarded::Teller;
-pub(crate) use rest::Waiting;
+pub(crate) use rest::Rest;
 
 use crate::listener::{Accepted, Stage};
 use crate::opening::Told;

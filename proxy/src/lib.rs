@@ -14,7 +14,7 @@
 //! One thread per core does all of a connection. Pure modules decide and know no runtime: `listener::site`,
 //! `listener::sources`, `pool::balance`, `pool::health`, `pool::check::http`, `pool::settings`, `http::framing`,
 //! `http::guard`, `http::headers`, `http::forwarded`, `http::rules`, `http::deadlines`, `opening::names`, `opening::told`,
-//! `tide`, `udp::flows`, `record` and what writes it, `message::content`, `message::leaving`, `http::http1::request`,
+//! `shelves`, `tide`, `udp::flows`, `record` and what writes it, `message::content`, `message::leaving`, `http::http1::request`,
 //! `http::http1::response`, `upstream::http1::request`, [`response`], [`cookies`],
 //! [`proxy_protocol`], [`client_hello`]. The last four, [`heads`] and [`verdict`], are public for their fuzz targets.
 
@@ -50,6 +50,7 @@ mod record;
 mod relay;
 mod reload;
 mod rests;
+mod shelves;
 mod shortage;
 mod snapshot;
 mod status;

@@ -14,7 +14,7 @@ pub(crate) mod site;
 pub(crate) mod socket;
 mod sources;
 
-pub(crate) use accept::{Accepted, Stage, accept};
+pub(crate) use accept::{Accepted, Acts, Stage, accept};
 pub(crate) use admission::{Admission, Ticket};
 pub(crate) use incoming::Listener;
 pub(crate) use inherited::Inherited;

@@ -13,7 +13,7 @@ use crate::alarm::Alarms;
 use crate::counts::{Failure, ListenerCounts};
 use crate::error::Error;
 use crate::listener::socket::Bound;
-use crate::listener::{self, Listener, Site};
+use crate::listener::{self, Acts, Listener, Site};
 use crate::pool::balance::mix;
 use crate::relay::Buffers;
 use crate::rests::Rests;
@@ -24,7 +24,7 @@ use crate::tide::Tide;
 use crate::turn::Row;
 use crate::udp::{self, Inbox};
 use crate::upstream::Upstreams;
-use carried::Carried;
+use carried::{Carried, Held, Laid};
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, join_all};
 use std::cell::{Cell, OnceCell, RefCell, RefMut};
@@ -135,7 +135,7 @@ async fn run(local: Local, mut queue: mpsc::UnboundedReceiver<Order>) {
     tokio::task::spawn_local(async move { alarms.tend().await });
     let row = Rc::clone(&local.row);
     tokio::task::spawn_local(async move { row.tend().await });
-    local.begin_rest();
+    tokio::task::spawn_local(Rc::clone(&local).tend_rests());
     tokio::task::spawn_local(Rc::clone(&local).tend_memory());
     let mut accepting: HashMap<Site, Accepting> = HashMap::new();
     let mut closing = Vec::new();
@@ -238,7 +238,7 @@ pub(crate) struct Local {
     /// Where requests wait that share a connection of their client with others.
     pub(crate) row: Rc<Row>,
     /// Connections on which nothing happens. None: there was no room for what they take together.
-    rests: OnceCell<Rc<Rests>>,
+    rests: OnceCell<Rests<Laid>>,
     tide: Cell<Tide>,
     /// There is memory to be given back.
     ebbed: Notify,
@@ -331,13 +331,8 @@ impl Local {
     }
 
     /// Runs one connection to its end, counted; what it holds is given back behind that. A panic in it stays in it.
-    pub(crate) fn spawn(
-        self: &Rc<Self>,
-        counts: Arc<ListenerCounts>,
-        held: impl Unpin + 'static,
-        connection: impl Future<Output = ()> + Unpin + 'static,
-    ) {
-        tokio::task::spawn_local(Carried::begin(self, counts, (held, connection)));
+    pub(crate) fn spawn(self: &Rc<Self>, counts: Arc<ListenerCounts>, held: Held, connection: Acts) {
+        tokio::task::spawn_local(Carried::begin(self, counts, held, connection));
     }
 
     /// Runs a task that [`Local::idle`] waits for.

@@ -58,6 +58,7 @@ const PURE: &[&str] = &[
     "dns64/src/upstream/circle.rs",
     "dns64/src/upstream/select.rs",
     "proxy/src/accounts.rs",
+    "proxy/src/shelves.rs",
     "proxy/src/tide.rs",
     "proxy/src/translated.rs",
     "proxy/src/http/auth/credentials.rs",

@@ -92,10 +92,7 @@ impl Connection {
     /// Of a client that has just come, or has rested.
     pub(super) fn new(guest: Guest) -> Self {
         let Guest { local, site, route, ends, told, own, notes, rested } = guest;
-        let waits = match rested {
-            None => Deadlines::new(route.timeout, now()),
-            Some(rested) => Deadlines::awoken(route.timeout, rested, now()),
-        };
+        let waits = Deadlines::awoken(route.timeout, rested, now());
         Self {
             local,
             client: ends.map(|ends| ends.source().ip()),
@@ -110,7 +107,7 @@ impl Connection {
             exchanges: RefCell::default(),
             route: RefCell::new(route),
             abort: Cell::new(false),
-            asked: Cell::new(rested.is_some_and(|rested| rested.served)),
+            asked: Cell::new(rested.served),
             own: own.map_or_else(Own::default, |own| *own),
             diary: Diary::new(notes),
             flushes: Flushes::default(),
@@ -147,7 +144,7 @@ impl Connection {
             told: self.told.clone(),
             own: self.own.take(),
             notes: self.diary.take_arrival(),
-            rested: Some(self.waits.borrow().rested()),
+            rested: self.waits.borrow().rested(),
         }
     }
 

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// How long nothing has happened on a connection that may as well rest. Busy ones never do.
 const REST: Duration = Duration::from_secs(1);
 
-/// Since when a connection rests.
+/// Since when nothing happens on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rested {
     /// When it was accepted, or the last response ended.
@@ -165,6 +165,11 @@ impl Deadlines {
 }
 
 impl Rested {
+    /// It is accepted at this moment.
+    pub(crate) const fn new(accepted: Instant) -> Self {
+        Self { quiet: accepted, served: false }
+    }
+
     /// Until when the next request is waited for.
     pub(crate) fn until(&self, limits: &ProxyTimeouts) -> Instant {
         self.quiet + if self.served { limits.keep_alive } else { limits.request_head }

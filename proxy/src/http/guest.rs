@@ -1,6 +1,7 @@
 //! What is known of a client connection whether anything happens on it or not.
 
 use super::deadlines::Rested;
+use crate::clock::now;
 use crate::listener::{Accepted, Site};
 use crate::notes::MaybeNotes;
 use crate::opening::Told;
@@ -27,8 +28,8 @@ pub(super) struct Guest {
     pub(super) own: Option<Box<Own>>,
     /// What is kept in mind of it before its first request.
     pub(super) notes: MaybeNotes,
-    /// Since when it rests; None: it has just come.
-    pub(super) rested: Option<Rested>,
+    /// Since when nothing happens.
+    pub(super) rested: Rested,
 }
 
 impl Guest {
@@ -37,6 +38,6 @@ impl Guest {
         let ends = accepted.ends();
         let Accepted { stream, site, route, opening, stop, notes, .. } = accepted;
         let told = opening.map(|opening| Rc::new(opening.told));
-        (Self { local, site, route, ends, told, own: None, notes, rested: None }, stream, stop)
+        (Self { local, site, route, ends, told, own: None, notes, rested: Rested::new(now()) }, stream, stop)
     }
 }

@@ -6,76 +6,54 @@
 
 use super::go_on;
 use super::guest::Guest;
-use crate::alarm::Alarm;
 use crate::counts::Failure;
 use crate::listener::Stage;
-use crate::rests::Resting;
-use crate::stream::Stream;
+use crate::stream::{Still, Stream};
 use crate::worker::Stop;
 use std::io;
-use std::task::{Context, Poll, ready};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Instant;
 
-/// Waits as long as a request may be waited for.
-pub(super) fn stage(guest: Guest, stream: Stream, stop: Stop) -> Option<Stage> {
-    let Some(rests) = guest.local.rests() else { return Some(Stage::new(go_on(guest, stream, stop))) };
-    let laid = match stream.still() {
-        Ok(still) => rests.lay(still),
-        Err(error) => return lost(&guest, &error),
-    };
-    match laid {
-        Ok(resting) => Some(wait(guest, resting, stop)),
-        // It tries once more later.
-        Err(still) => match still.into_stream() {
-            Ok(stream) => Some(Stage::new(go_on(guest, stream, stop))),
-            Err(error) => lost(&guest, &error),
-        },
-    }
-}
-
-fn wait(guest: Guest, resting: Resting, stop: Stop) -> Stage {
-    guest.route.counts.rests(guest.local.index());
-    guest.local.falls();
-    let alarm = guest.local.alarms.alarm();
-    Stage::Rests(Waiting { alarm, left: Some(Left { guest, resting, stop }) })
-}
-
-/// All that such a connection takes beside the rest of its task.
-pub(crate) struct Waiting {
-    alarm: Alarm,
-    left: Option<Left>,
-}
-
-struct Left {
+/// All that is left of it.
+pub(crate) struct Rest {
     guest: Guest,
-    resting: Resting,
+    socket: Still,
     stop: Stop,
 }
 
-impl Waiting {
-    /// Ready with what follows, once anything happens.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Stage>> {
-        let Self { alarm, left } = self;
-        let Some(Left { guest, resting, stop }) = left else { return Poll::Ready(None) };
-        if resting.poll(cx).is_pending() && !stop.is_due() {
-            let until = guest.rested.map(|rested| rested.until(&guest.route.timeout).into());
-            ready!(alarm.poll(cx, until));
-        }
-        guest.route.counts.rose(guest.local.index());
-        Poll::Ready(left.take().and_then(Left::rise))
+/// It rests from here on.
+pub(super) fn stage(guest: Guest, stream: Stream, stop: Stop) -> Option<Stage> {
+    match stream.still() {
+        Ok(socket) => Some(Stage::Rests(Rest { guest, socket, stop })),
+        Err(error) => lost(&guest, &error),
     }
 }
 
-impl Left {
+impl Rest {
+    /// Until when a request is waited for.
+    pub(crate) fn until(&self) -> Instant {
+        let Guest { route, rested, .. } = &self.guest;
+        rested.until(&route.timeout)
+    }
+
+    /// Whether its listener goes.
+    pub(crate) fn is_to_stop(&self) -> bool {
+        self.stop.is_due()
+    }
+
     /// What serves it comes back.
-    fn rise(self) -> Option<Stage> {
-        let Self { guest, resting, stop } = self;
-        match resting.into_stream() {
-            Ok(stream) => {
-                guest.local.rises();
-                Some(Stage::new(go_on(guest, stream, stop)))
-            }
+    pub(crate) fn wake(self) -> Option<Stage> {
+        let Self { guest, socket, stop } = self;
+        match socket.into_stream() {
+            Ok(stream) => Some(Stage::new(go_on(guest, stream, stop))),
             Err(error) => lost(&guest, &error),
         }
+    }
+}
+
+impl AsFd for Rest {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 

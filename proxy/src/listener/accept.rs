@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::time::{self, Instant};
@@ -123,10 +123,15 @@ impl Accepted {
 /// A part of a connection's life, which becomes the next one. All that is needed only to get there is gone by then: a
 /// connection that waits keeps no room for how it came about.
 pub(crate) enum Stage {
-    Acts(Pin<Box<dyn Future<Output = Option<Self>>>>),
-    /// In the room of the connection's task, so that nothing is allocated for one that rests or rises.
-    Rests(http::Waiting),
+    Acts(Acts),
+    /// It is one of its source's from here on.
+    Counts(Box<Ticket>, Box<Self>),
+    /// Nothing runs until something happens.
+    Rests(http::Rest),
 }
+
+/// What runs, to what follows.
+pub(crate) type Acts = Pin<Box<dyn Future<Output = Option<Stage>>>>;
 
 impl Stage {
     pub(crate) fn new(stage: impl Future<Output = Option<Self>> + 'static) -> Self {
@@ -136,23 +141,6 @@ impl Stage {
     /// One that nothing follows.
     pub(crate) fn last(stage: impl Future<Output = ()> + 'static) -> Self {
         Self::new(stage.map(|()| None))
-    }
-}
-
-impl Future for Stage {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let next = match &mut *self {
-                Self::Acts(stage) => stage.as_mut().poll(cx),
-                Self::Rests(waiting) => waiting.poll(cx),
-            };
-            match ready!(next) {
-                Some(next) => *self = next,
-                None => return Poll::Ready(()),
-            }
-        }
     }
 }
 
@@ -289,7 +277,7 @@ impl Accepting {
         };
         accepted.notes = Notes::begin(&self.local, &accepted.route, &accepted.site);
         let counts = Arc::clone(&self.route.counts);
-        self.local.spawn(counts, (place, ticket), Stage::new(begin(Rc::clone(&self.local), accepted)));
+        self.local.spawn(counts, (place, ticket), Box::pin(begin(Rc::clone(&self.local), accepted)));
     }
 }
 
@@ -318,11 +306,10 @@ async fn begin(local: Rc<Local>, accepted: Accepted) -> Option<Stage> {
         // Nothing is accepted from sockets for datagrams.
         Mode::Tcp | Mode::Udp => tcp::begin(local, accepted).await?,
     };
-    let Some(ticket) = ticket else { return Some(stage) };
-    Some(Stage::last(async move {
-        stage.await;
-        drop(ticket);
-    }))
+    Some(match ticket {
+        Some(ticket) => Stage::Counts(ticket, Box::new(stage)),
+        None => stage,
+    })
 }
 
 fn tell_of_one(error: &io::Error) {

@@ -1,10 +1,12 @@
 //! What a worker does about connections on which nothing happens, and about the memory of those that were there.
 
 use super::Local;
+use super::carried::{Carried, Laid};
 use crate::capacity::is_crowd;
 use crate::rests::Rests;
 use crate::tide::Tide;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time;
 
@@ -13,30 +15,48 @@ use tokio::time;
 const SETTLED: Duration = Duration::from_secs(1);
 
 impl Local {
-    /// Where connections are on which nothing happens.
-    pub(crate) fn rests(&self) -> Option<&Rc<Rests>> {
-        self.rests.get()
-    }
-
     /// Has connections rest from here on, on which nothing happens.
-    pub(super) fn begin_rest(&self) {
+    pub(super) async fn tend_rests(self: Rc<Self>) {
         match Rests::new() {
             Ok(rests) => {
-                let rests = Rc::clone(self.rests.get_or_init(|| Rc::new(rests)));
-                tokio::task::spawn_local(async move { rests.tend().await });
+                let rests = self.rests.get_or_init(|| rests);
+                rests.tend(&self.alarms, |laid| self.rise(laid)).await;
             }
             Err(error) => tracing::warn!(%error, "idle connections of http keep all their memory"),
         }
     }
 
+    /// Lays a connection to rest, or gives it back if that cannot be.
+    pub(super) fn lay(&self, laid: Laid) -> Option<Laid> {
+        let Some(rests) = self.rests.get().filter(|_| !laid.is_to_stop()) else { return Some(laid) };
+        let counts = Arc::clone(laid.counts());
+        if let Err(laid) = rests.lay(laid.until(), laid) {
+            return Some(laid);
+        }
+        counts.rests(self.index);
+        self.falls();
+        None
+    }
+
+    /// Something happens on a connection that has rested.
+    fn rise(&self, laid: Laid) {
+        laid.counts().rose(self.index);
+        self.rises();
+        if let Some(carrying) = laid.wake() {
+            tokio::task::spawn_local(Carried::from(carrying));
+        }
+    }
+
     /// Has connections that rest see that stopping is due.
     pub(super) fn rouse(&self) {
-        self.rests.get().into_iter().for_each(|rests| rests.rouse());
+        if let Some(rests) = self.rests.get() {
+            rests.rouse(Laid::is_to_stop, |laid| self.rise(laid));
+        }
     }
 
     /// Connections on which something happens, and requests beside others.
     fn awake(&self) -> usize {
-        self.connections.get().saturating_sub(self.rests.get().map_or(0, |rests| rests.count()))
+        self.connections.get().saturating_sub(self.rests.get().map_or(0, Rests::count))
     }
 
     /// Whether there are so many of them that each must do with little memory.

@@ -1,8 +1,10 @@
 use super::*;
 use crate::capacity::Capacity;
+use crate::listener::Admission;
 use crate::listener::socket::Listening;
 use crate::snapshot::Snapshot;
 use crate::snapshot::tests::{ENDLESS, listener, model};
+use crate::translated::Translated;
 use config::model::Mode;
 
 fn local() -> Rc<Local> {
@@ -13,6 +15,18 @@ fn local_with(capacity: Capacity) -> Rc<Local> {
     let snapshot = Snapshot::new(&model(vec![], &[]), None, 1);
     let shared = Shared::new(snapshot, 1, capacity);
     Rc::new(Local::new(0, Arc::new(shared)))
+}
+
+/// What a connection has of a listener without limits.
+fn held() -> Held {
+    let web = listener("web", "127.82.0.4:80", Mode::Tcp, "web");
+    let admission = Admission::new(&web, &Translated::new([]), None);
+    (admission.take_place().unwrap(), None)
+}
+
+/// A connection that does this and ends.
+fn acts(connection: impl Future<Output = ()> + 'static) -> Acts {
+    Box::pin(connection.map(|()| None))
 }
 
 /// Runs a future as a worker's thread does.
@@ -30,16 +44,16 @@ fn a_panic_in_one_connection_is_counted_and_disturbs_no_other() {
         let seen = Rc::clone(&served);
         local.spawn(
             Arc::clone(&counts),
-            (),
-            Box::pin(async move {
+            held(),
+            acts(async move {
                 wait.await.unwrap();
                 seen.set(true);
             }),
         );
         local.spawn(
             Arc::clone(&counts),
-            (),
-            Box::pin(async move {
+            held(),
+            acts(async move {
                 // Dropped by the panic, which ends the wait of the other connection with an error if it were shared.
                 panic!("a fault of this one connection");
             }),
@@ -79,12 +93,12 @@ fn a_worker_is_full_until_one_of_its_connections_ends() {
         let counts = Arc::new(ListenerCounts::new(1));
         assert!(local.has_room(0));
         let (go, wait) = oneshot::channel::<()>();
-        local.spawn(Arc::clone(&counts), (), Box::pin(async move { wait.await.unwrap() }));
+        local.spawn(Arc::clone(&counts), held(), acts(async move { wait.await.unwrap() }));
         assert!(!local.has_room(0));
         go.send(()).unwrap();
         local.connection_ended().await;
         assert!(local.has_room(0));
-        local.spawn(counts, (), Box::pin(async { panic!("a fault of this one connection") }));
+        local.spawn(counts, held(), acts(async { panic!("a fault of this one connection") }));
         assert!(!local.has_room(0));
         local.idle().await;
         assert!(local.has_room(0), "a panic gives the place back");

@@ -271,6 +271,27 @@ fn the_client_that_a_header_named_is_told_on() {
     }
 }
 
+#[test]
+fn whom_a_header_named_has_its_place_at_rest() {
+    let backend = Backend::http("a");
+    let lines = "proxy_protocol_from = [\"::1/128\"]\nper_source = { connections = 1 }";
+    let (gateway, port) = start(&backend, lines);
+    let named = |source: &str| {
+        let mut client = Client::connect(v6(port));
+        client.send(format!("PROXY TCP6 {source} 2001:db8::80 51413 80\r\n"));
+        client.try_send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n").ok()?;
+        client.try_response(false).ok().map(|_| client)
+    };
+    let first = named("2001:db8:1::7").expect("it is the first one");
+    gateway.counts(RESTING, 1);
+    assert!(named("2001:db8:1::8").is_none(), "its source has one already");
+    gateway.counts("failures_total{listener=\"web\",reason=\"source_connections\"}", 1);
+    let _other = named("2001:db8:2::7").expect("another source has none");
+    gateway.counts(RESTING, 2);
+    drop(first);
+    wait_for("its source to be free", || named("2001:db8:1::8"));
+}
+
 /// Has whoever connects log in; tells who has by the number of the connection.
 fn login(seen: &Seen, stream: TcpStream) -> std::io::Result<()> {
     let number = seen.accepted.load(std::sync::atomic::Ordering::SeqCst);
