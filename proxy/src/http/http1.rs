@@ -234,7 +234,9 @@ impl<S: Future<Output = ()>> Half<'_, S> {
                 Ok(0) => return Poll::Ready(Err(Other::End)),
                 Ok(_) if has_begun => {}
                 Ok(_) => connection.begins_head(),
-                Err(error) => return Poll::Ready(Err(Other::Gone(error))),
+                Err(error) if has_begun => return Poll::Ready(Err(Other::Gone(error))),
+                // Nothing was owed to the client, which may end as it likes.
+                Err(_) => return Poll::Ready(Err(Other::End)),
             }
         }
     }

@@ -1,8 +1,7 @@
 //! What a connection becomes once a member has granted an upgrade or a tunnel: the relay of tcp mode.
 //!
-//! Until the member's answer has left for the client the connection speaks HTTP, and no byte behind the request goes on:
-//! [`super::framing`] holds them back. From then on nothing of HTTP is left of it but what was read ahead on either side,
-//! which is passed on first.
+//! Until the member's answer has left for the client the connection speaks HTTP, and no octet behind the request goes on.
+//! From then on nothing of HTTP is left of it but what was read ahead on either side, which is passed on first.
 
 use super::body::ResponseBody;
 use super::connection::Connection;

@@ -1,9 +1,10 @@
-//! Clients of HTTP/1.1 that leave while their request waits.
+//! Clients of HTTP/1.1 that leave while their request waits, or none is under way.
 
 use crate::backend::{Backend, Wire};
 use crate::client::Client;
 use crate::gateway::{Config, Gateway, UNCHECKED, free_port, v6, wait_for};
 use crate::log::Receiver;
+use crate::versions::{Version, Way};
 use std::io::Write;
 use std::net::Shutdown;
 use std::sync::atomic::Ordering;
@@ -58,4 +59,19 @@ fn who_resets_while_a_request_waits_gives_up_its_place() {
     backend.seen.gate.store(true, Ordering::SeqCst);
     assert_eq!(staying.response().text(), "slow", "who closes its side only listens");
     gateway.counts("failures_total{listener=\"web\",reason=\"client_gone\"}", 2);
+}
+
+#[test]
+fn who_owes_nothing_and_is_owed_nothing_may_end_as_it_likes() {
+    let backend = Backend::http("a");
+    let (gateway, port) = Way { front: Version::One, back: Version::One }.start("", &backend);
+    let opened = || gateway.metric("connections_total{listener=\"web\"}");
+    Client::connect(v6(port)).reset();
+    let mut kept = Client::connect(v6(port));
+    kept.send(ASK);
+    assert_eq!(kept.response().text(), "a");
+    kept.reset();
+    wait_for("both to have come", || (opened() == 2).then_some(()));
+    gateway.counts("connections_open{listener=\"web\"}", 0);
+    assert_eq!(gateway.metric("failures_total{listener=\"web\",reason=\"client_gone\"}"), 0);
 }

@@ -113,7 +113,9 @@ pub(super) fn gone(connection: &Connection, error: &io::Error) -> End {
     tracing::debug!(%error, client = connection.client.map(display), "client connection did not end well");
     let route = connection.route();
     route.counts.failed(connection.local.index(), Failure::ClientGone);
-    if connection.under_way() == 0 && connection.requests.borrow().has_begun() {
+    // It is the response that has not left, whatever stands behind its request.
+    let is_answered = connection.under_way() == 0 && connection.diary.is_done();
+    if is_answered && connection.requests.borrow().has_begun() {
         diary::tell_of_none(connection, Failure::ClientGone, StatusCode::BAD_REQUEST);
     }
     End::Of(None)
