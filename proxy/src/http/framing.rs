@@ -187,6 +187,9 @@ impl Framing {
     /// Looks at what has come, which begins with the head. Returns its length once it is whole.
     pub(crate) fn judge(&mut self, octets: &[u8], limits: RequestLimits) -> Result<Option<usize>, Fault> {
         loop {
+            if let (0, Some(first)) = (self.searched, octets.get(self.seen)) {
+                self.check_first(*first)?;
+            }
             let behind = &octets[self.seen + self.searched..];
             let end = memchr::memchr(b'\n', behind).map(|end| self.seen + self.searched + end + 1);
             let come = end.unwrap_or(octets.len());
@@ -201,6 +204,14 @@ impl Framing {
                 return Ok(Some(end));
             }
         }
+    }
+
+    /// Refuses a line that none begins so: who speaks another protocol may never send its end.
+    fn check_first(&self, octet: u8) -> Result<(), Fault> {
+        if matches!(octet, b'\r' | b'\n') || is_token(&[octet]) {
+            return Ok(());
+        }
+        Err(if self.line.is_none() { Fault::RequestLine } else { Fault::Field })
     }
 
     /// Holds the line under way, and the head as far as it has come, against the limits.

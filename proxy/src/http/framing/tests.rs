@@ -74,6 +74,21 @@ fn request_lines_have_three_parts_and_a_plain_target() {
 }
 
 #[test]
+fn a_line_that_none_begins_so_is_refused_ahead_of_its_end() {
+    for (octets, expect) in [
+        (&b"\x16\x03\x01\x02"[..], Fault::RequestLine),
+        (b"\0", Fault::RequestLine),
+        (b"\r\n GET", Fault::RequestLine),
+        (b"GET / HTTP/1.1\r\n folded", Fault::Field),
+        (b"GET / HTTP/1.1\r\nX: y\r\n:", Fault::Field),
+    ] {
+        for size in [1, 100] {
+            assert_eq!(judged(RequestLimits::default(), octets, size).unwrap_err(), expect, "{octets:?}");
+        }
+    }
+}
+
+#[test]
 fn other_versions_are_told_apart_from_nonsense() {
     for line in ["GET / HTTP/1.2", "GET / HTTP/0.9", "PRI * HTTP/2.0"] {
         check(line, Err(Fault::Version));
