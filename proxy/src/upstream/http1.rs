@@ -105,8 +105,13 @@ impl Http1 {
     ) -> io::Result<Box<Self>> {
         let secured = dial.secured(&member).map_err(io::Error::other)?.cloned();
         let stream = dial.connect(&member, first).await?;
-        Ok(Box::new(Self {
-            secured,
+        Ok(Box::new(Self { secured, told: seeker.told, owned: seeker.keeps(), ..Self::over(member, stream) }))
+    }
+
+    /// One that is open and has carried nothing, without TLS and for whoever asks.
+    fn over(member: Arc<MemberState>, stream: Stream) -> Self {
+        Self {
+            secured: None,
             member,
             stream,
             request: Leaving::default(),
@@ -119,9 +124,9 @@ impl Http1 {
             most: room::LARGE,
             carried: 0,
             idle_since: Instant::now(),
-            told: seeker.told,
-            owned: seeker.keeps(),
-        }))
+            told: ProxyProtocol::Off,
+            owned: false,
+        }
     }
 
     /// This side's end.

@@ -10,23 +10,8 @@ async fn pair() -> (Http1, TcpStream) {
     let address = listener.local_addr().unwrap();
     let ours = TcpStream::connect(address).await.unwrap();
     let config = config::model::Pool::new("web", vec![Member::new("a", address)]);
-    let idle = Http1 {
-        member: Arc::clone(&Pool::new(&config, None, None, 1).members[0]),
-        secured: None,
-        stream: ours.into(),
-        request: Leaving::default(),
-        then: Sending::Done,
-        content: RequestBody::Empty,
-        sending: Sending::Done,
-        response: Response::default(),
-        heard: false,
-        flows: false,
-        most: room::LARGE,
-        carried: 1,
-        idle_since: Instant::now(),
-        told: ProxyProtocol::Off,
-        owned: false,
-    };
+    let member = Arc::clone(&Pool::new(&config, None, None, 1).members[0]);
+    let idle = Http1 { carried: 1, ..Http1::over(member, ours.into()) };
     (idle, listener.accept().await.unwrap().0)
 }
 
